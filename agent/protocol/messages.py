@@ -1,0 +1,164 @@
+"""The messages themselves. Control plane → agent: `Command`. Agent → control plane: the rest, each with its answer."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from agent.protocol import VERSION
+from agent.protocol.spec import Spec, State, Wire
+
+PATH_COMMANDS = "/v1/commands"
+"""On the agent: takes a sealed `Command`, answers a sealed `CommandAnswer` (200 all done, 202 some still working)."""
+
+PATH_ENROL = "/agent/v1/enroll"
+PATH_HEARTBEAT = "/agent/v1/heartbeat"
+PATH_REPORT = "/agent/v1/report"
+PATH_SPECS = "/agent/v1/specs"
+PATH_RESULTS = "/agent/v1/results"
+"""On the control plane: each takes a JSON body under a signed request proof and answers a sealed answer."""
+
+
+class Outcome(StrEnum):
+    """How one spec ended, or stands, at one agent."""
+
+    VERIFIED = "verified"  # applied, and both bursts of the proof were right
+    REFUSED = "refused"  # the gateway, the fence or the driver will never take this spec: final
+    UNREACHABLE = "unreachable"  # the gateway did not answer or did not take it in time: try again
+    STALE = "stale"  # the agent has accepted a higher generation of this publish
+    WORKING = "working"  # accepted, not done yet: a result follows
+
+
+class Item(Wire):
+    """One spec to apply. `delivery` and `token` come back in the result; both are empty for a spec that nobody waits for."""
+
+    spec: Spec
+    delivery: UUID | None = None
+    token: UUID | None = None
+
+
+class Command(Wire):
+    """What waits for one agent, pushed in one piece. `answer_within_ms`: after that long, answer 202 with what is done."""
+
+    protocol: int = VERSION
+    items: tuple[Item, ...]
+    upstream_networks: tuple[str, ...]
+    answer_within_ms: int = 5_000
+
+
+class Evidence(Wire):
+    """How a spec was proved: probes answered right, over how many bursts, and the milliseconds applying and proving took."""
+
+    probes: int = 0
+    bursts: int = 0
+    apply_ms: int = 0
+    verify_ms: int = 0
+    changes: int = 0
+
+
+class Result(Wire):
+    """What became of one item. `code` is stable, `message` are the agent's words (English), `entity` and `field` name the guilty part."""
+
+    publish_id: UUID
+    generation: int
+    digest: str
+    outcome: Outcome
+    delivery: UUID | None = None
+    token: UUID | None = None
+    step: str = ""
+    code: str = ""
+    message: str = ""
+    entity: str = ""
+    field: str = ""
+    highest_generation: int = 0
+    evidence: Evidence = Evidence()
+
+
+class CommandAnswer(Wire):
+    """One result per item of the command, in its order."""
+
+    results: tuple[Result, ...]
+
+
+class Results(Wire):
+    """Results that were not ready when their command was answered, or that came from a pull."""
+
+    results: tuple[Result, ...]
+
+
+class Accepted(Wire):
+    """An answer that says only: received."""
+
+
+class EnrolRequest(Wire):
+    """A new agent: the one-time secret of its code, the public half of its key (JWK), what it drives and where it listens."""
+
+    secret: str
+    public_key: dict[str, str]
+    driver: str
+    agent_version: str
+    url: str = ""
+
+
+class EnrolAnswer(Wire):
+    """Who the agent is now, and the control plane's public keys (JWKs) to pin."""
+
+    agent_id: UUID
+    name: str
+    cluster: str
+    control_plane_keys: tuple[dict[str, str], ...]
+
+
+class Heartbeat(Wire):
+    """Sent every interval. `fingerprint` covers what is verified and not absent; `reserved` are host:port no upstream may be."""
+
+    protocol: int = VERSION
+    agent_version: str
+    driver: str
+    fingerprint: str
+    gateway_ok: bool
+    gateway_error: str = ""
+    gateway_version: str = ""
+    gateway_mode: str = ""
+    proxy_url: str = ""
+    reserved: tuple[str, ...] = ()
+
+
+class HeartbeatAnswer(Wire):
+    """`report`: the control plane expects something else, or still waits for word; send a `Report` now."""
+
+    interval_ms: int
+    report: bool
+
+
+class Carried(Wire):
+    """What the gateway carries of one publish now. `verified`: proved at this generation since it was applied."""
+
+    publish_id: UUID
+    generation: int
+    digest: str
+    state: State
+    verified: bool
+
+
+class Report(Wire):
+    """Everything the agent knows of, removed publishes included (they stay known by their highest generation)."""
+
+    carried: tuple[Carried, ...]
+
+
+class ReportAnswer(Wire):
+    """The publishes whose spec the agent should fetch and apply."""
+
+    wanted: tuple[UUID, ...]
+
+
+class SpecsRequest(Wire):
+    """Ask for specs by publish."""
+
+    publish_ids: tuple[UUID, ...]
+
+
+class SpecsAnswer(Wire):
+    """The specs asked for; publishes that are not this agent's are left out."""
+
+    items: tuple[Item, ...]
+    upstream_networks: tuple[str, ...]
