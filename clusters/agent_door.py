@@ -1,0 +1,116 @@
+"""The door for agents: who may come in (a signed, unused request), and answers that they can believe."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+from pydantic import ValidationError
+
+from agent.protocol.messages import EnrolAnswer, EnrolRequest
+from agent.protocol.signing import (
+    CONTROL_PLANE,
+    SKEW_S,
+    Key,
+    Opened,
+    Purpose,
+    SignatureRefused,
+    check_request,
+    import_key,
+    issuer_of,
+    seal,
+)
+from agent.protocol.spec import Wire
+from clusters import keys, services
+from clusters.errors import AgentRefused
+from clusters.models import Agent, AgentKey, UsedRequest
+from core.problems import Invalid
+
+ENROLMENT = "enrolment"
+W = TypeVar("W", bound=Wire)
+
+
+def agent_door(schema: type[W]) -> Callable[[Callable[[Agent, W], Wire]], Callable[[HttpRequest], HttpResponse]]:
+    """A view for agents: it gets the authenticated agent and the parsed message, and its answer goes out sealed."""
+
+    def decorate(view: Callable[[Agent, W], Wire]) -> Callable[[HttpRequest], HttpResponse]:
+        @csrf_exempt
+        @require_POST
+        @wraps(view)
+        def door(request: HttpRequest) -> HttpResponse:
+            agent, opened = _authenticate(request)
+            message = _parse(schema, request.body)
+            return _sealed(view(agent, message), audience=str(agent.pk), answers=opened.id)
+
+        return door
+
+    return decorate
+
+
+@csrf_exempt
+@require_POST
+def enroll(request: HttpRequest) -> HttpResponse:
+    """Use a one-time code. The request is signed with the very key that it brings, which proves its possession."""
+    message = _parse(EnrolRequest, request.body)
+    try:
+        opened = _check(request, [import_key(message.public_key)])
+    except SignatureRefused as problem:
+        raise AgentRefused(str(problem)) from problem
+    agent = services.enrol(message)
+    answer = EnrolAnswer(agent_id=agent.pk, name=agent.name, cluster=agent.cluster.name, control_plane_keys=keys.pinned_keys())
+    return _sealed(answer, audience=ENROLMENT, answers=opened.id)
+
+
+def _authenticate(request: HttpRequest) -> tuple[Agent, Opened]:
+    found = list(AgentKey.objects.filter(agent_id=_claimed_agent(request), revoked_at=None, agent__blocked_at=None).select_related("agent__cluster"))
+    try:
+        opened = _check(request, [import_key(key.public_jwk) for key in found])
+    except SignatureRefused as problem:
+        raise AgentRefused(str(problem)) from problem
+    _use_once(opened)
+    return found[0].agent, opened
+
+
+def _claimed_agent(request: HttpRequest) -> UUID:
+    try:
+        return UUID(issuer_of(_token(request)))
+    except ValueError as problem:
+        raise AgentRefused from problem
+
+
+def _check(request: HttpRequest, candidates: list[Key]) -> Opened:
+    url = settings.PUBLIC_URL + request.path
+    return check_request(_token(request), candidates, method=request.method or "", url=url, body=request.body)
+
+
+def _token(request: HttpRequest) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if scheme == "Imp" else ""
+
+
+def _use_once(opened: Opened) -> None:
+    forget_at = datetime.fromtimestamp(opened.expires_at, tz=UTC) + timedelta(seconds=SKEW_S)
+    try:
+        with transaction.atomic():
+            UsedRequest.objects.create(id=UUID(opened.id), expires_at=forget_at)
+    except (IntegrityError, ValueError) as problem:
+        raise AgentRefused("This request was sent before; each is accepted once.") from problem
+
+
+def _parse(schema: type[W], body: bytes) -> W:
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as problem:
+        places = ", ".join(".".join(str(part) for part in error["loc"]) or "body" for error in problem.errors()[:5])
+        raise Invalid(f"The message is not what protocol says of {schema.__name__}: see {places}.", code="malformed") from problem
+
+
+def _sealed(answer: Wire, *, audience: str, answers: str) -> HttpResponse:
+    sealed = seal(keys.signing_key(), answer.model_dump_json(), purpose=Purpose.ANSWER, issuer=CONTROL_PLANE, audience=audience, answers=answers)
+    return HttpResponse(sealed.token, content_type="application/jose")

@@ -1,0 +1,178 @@
+"""Cluster, Agent, its keys and codes, and its liveness (kept apart, because it changes with every heartbeat)."""
+
+import ipaddress
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from core.records import Record
+
+NAME = RegexValidator(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", _("Small letters, digits and hyphens; starts and ends with a letter or digit."))
+SUFFIX = RegexValidator(
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", _("A DNS suffix such as api.example.com, without a leading dot.")
+)
+
+
+def validate_network(text: str) -> None:
+    """A CIDR network such as 10.0.0.0/8."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as problem:
+        raise ValidationError(_("%(text)s is not a network such as 10.0.0.0/8."), params={"text": text}) from problem
+
+
+def ordinary_networks() -> list[str]:
+    """The default fence: every ordinary address; loopback, link-local and the like must be named to be allowed."""
+    return ["0.0.0.0/0", "::/0"]
+
+
+class Cluster(Record):
+    """A place with agents. It has no environment: one cluster may carry dev, stage and prod publishes."""
+
+    name = models.CharField(_("name"), max_length=63, unique=True, validators=[NAME])
+    description = models.CharField(_("description"), max_length=500, blank=True)
+    region = models.CharField(_("region"), max_length=63, validators=[NAME])
+    maintenance = models.BooleanField(_("maintenance"), default=False, help_text=_("New publishes are refused; what is live stays."))
+    host_suffixes = ArrayField(
+        models.CharField(max_length=253, validators=[SUFFIX]), verbose_name=_("host suffixes"), help_text=_("Hostnames of publishes must end in one of these.")
+    )
+    upstream_networks = ArrayField(
+        models.CharField(max_length=49, validators=[validate_network]),
+        default=ordinary_networks,
+        verbose_name=_("upstream networks"),
+        help_text=_("Upstreams must resolve into these. A wide network does not open loopback or link-local; name those to allow them."),
+    )
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("cluster")
+        verbose_name_plural = _("clusters")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def connected(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
+    """Whether an agent is not blocked and was heard of within three heartbeats, by the database's clock; for `annotate`.
+
+    `prefix` leads from the annotated model to the agent, as in "agent__".
+    """
+    return models.ExpressionWrapper(_heard_of(prefix), output_field=models.BooleanField())
+
+
+def counting(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
+    """Whether a publish has to wait for the agent: it is connected, and its gateway's admin side answers."""
+    return models.ExpressionWrapper(_heard_of(prefix) & models.Q(**{f"{prefix}liveness__gateway_ok": True}), output_field=models.BooleanField())
+
+
+def _heard_of(prefix: str) -> models.Q:
+    since = Now() - timedelta(seconds=settings.MISSED_HEARTBEATS * settings.HEARTBEAT_S)
+    return models.Q(**{f"{prefix}blocked_at": None, f"{prefix}liveness__last_seen_at__gte": since})
+
+
+class AgentQuerySet(models.QuerySet["Agent"]):
+    """Reads of agents."""
+
+    def enrolled(self) -> Self:
+        """Agents that may be given work: their code was used and nobody blocked them."""
+        return self.filter(blocked_at=None).exclude(driver="")
+
+    def connected(self) -> Self:
+        """Agents that are not blocked and were heard of within three heartbeats."""
+        return self.filter(_heard_of(""))
+
+
+class Agent(Record):
+    """The program beside one gateway of one cluster. Until its code is used it has no driver."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agents")
+    name = models.CharField(_("name"), max_length=63, validators=[NAME])
+    driver = models.CharField(_("driver"), max_length=20, blank=True, editable=False)
+    url = models.URLField(_("inbound URL"), blank=True, editable=False, help_text=_("Empty: this agent works by pull alone."))
+    blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+
+    objects = AgentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["cluster", "name"], name="agent_name_once")]
+        verbose_name = _("agent")
+        verbose_name_plural = _("agents")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AgentLiveness(models.Model):
+    """What the last heartbeat said. No index on `last_seen_at`: it would turn every heartbeat into an index write."""
+
+    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="liveness")
+    last_seen_at = models.DateTimeField(_("last seen"))
+    gateway_ok = models.BooleanField(_("gateway answers"), default=False)
+    gateway_error = models.CharField(_("gateway error"), max_length=500, blank=True)
+    gateway_version = models.CharField(_("gateway version"), max_length=100, blank=True)
+    gateway_mode = models.CharField(_("gateway mode"), max_length=50, blank=True)
+    agent_version = models.CharField(_("agent version"), max_length=50, blank=True)
+    proxy_url = models.CharField(_("proxy URL"), max_length=200, blank=True)
+    reserved = ArrayField(models.CharField(max_length=300), default=list, verbose_name=_("reserved endpoints"))
+
+    class Meta:
+        verbose_name = _("agent's liveness")
+        verbose_name_plural = _("agents' liveness")
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} {self.last_seen_at}"
+
+
+class AgentKey(Record):
+    """The public half of a key that an agent signs with."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="keys")
+    public_jwk = models.JSONField(_("public key"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = _("agent's key")
+        verbose_name_plural = _("agents' keys")
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} {self.created_at:%Y-%m-%d}"
+
+
+class EnrolmentCode(Record):
+    """A one-time code that lets a program become this agent. Only the hash of its secret is kept."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="codes")
+    secret_hash = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.DateTimeField(_("expires"))
+    consumed_at = models.DateTimeField(_("used"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = _("enrolment code")
+        verbose_name_plural = _("enrolment codes")
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class UsedRequest(models.Model):
+    """The id of a signed request that was accepted: it is not accepted twice. The sweep forgets it once it has expired."""
+
+    id = models.UUIDField(primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = _("used request id")
+        verbose_name_plural = _("used request ids")
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,12 @@
+"""The Celery app. Messages are wake-ups only; the rows in PostgreSQL are the truth, and the sweep is the guarantee."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("imp_gateway")
+app.set_default()  # for every thread of this process, so that the outbox finds it without importing the wiring
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,24 @@
+"""All URLs: pages, the JSON API, the agents' door, the operators' admin, health."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from agent.protocol.messages import PATH_ENROL
+from clusters.agent_door import enroll
+from config.api import api
+from config.health import livez, readyz
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
+    path("livez", livez),
+    path("readyz", readyz),
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("tenants.urls")),
+    path("provider/products/", include("products.urls")),
+    path("provider/products/", include("publishes.urls")),
+    path("api/v1/", api.urls),
+    path(PATH_ENROL.removeprefix("/"), enroll, name="agent-enroll"),
+    path("", include("publishes.agent_urls")),
+]

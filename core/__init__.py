@@ -1,0 +1,1 @@
+"""The bottom: what every app may use and what knows nothing of the domain."""

@@ -1,0 +1,1 @@
+"""Gateway templates: which class, which listeners, and in which clusters one stands."""

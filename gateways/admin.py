@@ -1,0 +1,37 @@
+"""Operators' view of gateways."""
+
+from django.contrib import admin
+
+from gateways.models import Gateway, GatewayCluster, Listener
+
+
+class ListenerInline(admin.TabularInline[Listener, Gateway]):
+    model = Listener
+    extra = 0
+
+
+class GatewayClusterInline(admin.TabularInline[GatewayCluster, Gateway]):
+    model = GatewayCluster
+    extra = 0
+    autocomplete_fields = ["cluster"]
+
+
+@admin.register(Gateway)
+class GatewayAdmin(admin.ModelAdmin[Gateway]):
+    list_display = ["name", "tenant", "gateway_class", "status"]
+    list_select_related = ["tenant"]
+    list_filter = ["gateway_class", "status"]
+    search_fields = ["name"]
+    inlines = [ListenerInline, GatewayClusterInline]
+
+
+@admin.register(Listener)
+class ListenerAdmin(admin.ModelAdmin[Listener]):
+    list_display = ["name", "port", "protocol", "gateway"]
+    list_select_related = ["gateway"]
+
+
+@admin.register(GatewayCluster)
+class GatewayClusterAdmin(admin.ModelAdmin[GatewayCluster]):
+    list_display = ["gateway", "cluster"]
+    list_select_related = ["gateway", "cluster"]

@@ -1,0 +1,22 @@
+"""Reads of products."""
+
+from uuid import UUID
+
+from django.db.models.query import QuerySet
+
+from core.problems import NotFound
+from products.models import Product
+from tenants.actors import Actor
+
+
+def products_of(actor: Actor) -> QuerySet[Product]:
+    """The tenant's products by name and version."""
+    return Product.objects.visible_to(actor)
+
+
+def product_of(actor: Actor, product_id: UUID) -> Product:
+    """A product of the actor's tenant. Raises NotFound."""
+    found = Product.objects.visible_to(actor).filter(pk=product_id).first()
+    if found is None:
+        raise NotFound
+    return found

@@ -1,0 +1,36 @@
+"""The agents' door to publishes: heartbeat, report, specs, results. Who may come in is `clusters.agent_door`'s business."""
+
+from django.conf import settings
+
+from agent.protocol.messages import Accepted, Heartbeat, HeartbeatAnswer, Report, ReportAnswer, Results, SpecsAnswer, SpecsRequest
+from clusters.agent_door import agent_door
+from clusters.models import Agent
+from clusters.services import record_heartbeat
+from publishes import delivery, selectors
+
+
+@agent_door(Heartbeat)
+def heartbeat(agent: Agent, message: Heartbeat) -> HeartbeatAnswer:
+    """Note that the agent is there, and say whether it should report. Two queries."""
+    record_heartbeat(agent, message)
+    return HeartbeatAnswer(interval_ms=round(settings.HEARTBEAT_S * 1000), report=selectors.wants_report(agent, message.fingerprint))
+
+
+@agent_door(Report)
+def report(agent: Agent, message: Report) -> ReportAnswer:
+    """Believe what the agent carries, and name what it should fetch."""
+    return ReportAnswer(wanted=tuple(delivery.take_report(agent, message.carried)))
+
+
+@agent_door(SpecsRequest)
+def specs(agent: Agent, message: SpecsRequest) -> SpecsAnswer:
+    """Hand out current specs."""
+    items = delivery.fetch(agent, message.publish_ids)
+    return SpecsAnswer(items=tuple(items), upstream_networks=tuple(agent.cluster.upstream_networks))
+
+
+@agent_door(Results)
+def results(agent: Agent, message: Results) -> Accepted:
+    """Take results that came late or from a pull."""
+    delivery.take_results(agent, message.results)
+    return Accepted()

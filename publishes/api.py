@@ -1,0 +1,110 @@
+"""The JSON API of publishes: the brief's endpoints, the operations behind them, and their history."""
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from ninja import Router
+
+from core.problems import Invalid
+from products.models import Product
+from products.selectors import product_of
+from publishes import lifecycle, selectors, services, spec
+from publishes.forms import PublishForm, initial_of
+from publishes.models import Operation, ProductPublish
+from publishes.schemas import EventOut, NoteIn, OperationOut, PublishIn, PublishOut, ReasonIn
+from tenants.actors import Actor
+from tenants.api import actor_of
+
+router = Router(tags=["publishes"])
+Accepted = tuple[int, OperationOut]
+
+
+@router.get("/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product")
+def list_publishes(request: HttpRequest, product_id: UUID) -> list[PublishOut]:
+    """Newest first."""
+    actor = actor_of(request)
+    product = product_of(actor, product_id)
+    carried = spec.select(product)
+    return [PublishOut.of(publish, carried) for publish in selectors.publishes_of(actor, product)]
+
+
+@router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
+def create_publish(request: HttpRequest, product_id: UUID, body: PublishIn) -> tuple[int, PublishOut]:
+    """cluster_id and gateway_id are required; all services of the product are taken."""
+    actor = actor_of(request)
+    product = product_of(actor, product_id)
+    actor.require_write()
+    services.require_active(product)
+    publish = services.create_publish(actor, product, settings=_settings(actor, product, body))
+    return 201, PublishOut.of(publish, spec.select(product))
+
+
+@router.get("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="One publish")
+def get_publish(request: HttpRequest, publish_id: UUID) -> PublishOut:
+    """Its settings and status."""
+    publish = selectors.publish_of(actor_of(request), publish_id)
+    return PublishOut.of(publish, spec.select(publish.product))
+
+
+@router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
+def update_publish(request: HttpRequest, publish_id: UUID, body: PublishIn) -> PublishOut:
+    """Drafts only (409 otherwise)."""
+    actor = actor_of(request)
+    publish = selectors.publish_of(actor, publish_id)
+    actor.require_write()
+    lifecycle.check_editable(publish)
+    settings = _settings(actor, publish.product, body, publish=publish)
+    changed = services.update_publish(actor, publish_id, settings=settings)
+    return PublishOut.of(changed, spec.select(changed.product))
+
+
+@router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
+def publish(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None) -> Accepted:
+    """Poll the operation in `Location`: the status changes only when the agents have proved that traffic is served."""
+    operation = services.request_publish(actor_of(request), publish_id, note=body.note if body else "")
+    return _accepted(request, response, operation)
+
+
+@router.post("/product-publishes/{uuid:publish_id}/withdraw", response={202: OperationOut}, summary="Withdraw")
+def withdraw(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: ReasonIn) -> Accepted:
+    """Every path and method of the host answers 410 once the operation has succeeded."""
+    operation = services.request_withdraw(actor_of(request), publish_id, reason=body.reason)
+    return _accepted(request, response, operation)
+
+
+@router.delete("/product-publishes/{uuid:publish_id}", response={202: OperationOut, 204: None}, summary="Delete")
+def delete(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Accepted | tuple[int, None]:
+    """202 with the operation that takes it off the gateways; 204 for a draft that was never sent anywhere."""
+    operation = services.request_delete(actor_of(request), publish_id)
+    return (204, None) if operation is None else _accepted(request, response, operation)
+
+
+@router.get("/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish")
+def list_events(request: HttpRequest, publish_id: UUID) -> list[EventOut]:
+    """Newest first."""
+    return [EventOut.of(event) for event in selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))]
+
+
+@router.get("/operations/{uuid:operation_id}", response=OperationOut, summary="One operation")
+def get_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
+    """How far it is, agent by agent. Stays readable after its publish was deleted."""
+    return OperationOut.of(selectors.operation_of(actor_of(request), operation_id))
+
+
+def _settings(actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None) -> services.Settings:
+    given = body.model_dump(exclude_none=True)
+    _check_services(product, given.pop("api_services", None))
+    renamed = {name.removesuffix("_id"): value for name, value in given.items()}
+    return PublishForm(actor, product, initial_of(publish) | renamed, publish=publish).settings()
+
+
+def _check_services(product: Product, given: list[UUID] | None) -> None:
+    if given is not None and set(given) != set(product.services.values_list("pk", flat=True)):
+        raise Invalid(fields={"api_services": [_("All services of the product are deployed; leave this out, or name exactly those.")]})
+
+
+def _accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Accepted:
+    response["Location"] = request.build_absolute_uri(reverse("api:get_operation", args=[operation.pk]))
+    return 202, OperationOut.of(operation)

@@ -1,0 +1,84 @@
+"""The closed sets of values that publishes are made of."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agent.protocol.spec import AuthMode as WireAuthMode
+from agent.protocol.spec import State as WireState
+
+
+class Status(models.TextChoices):
+    """What the provider has. Changed by `lifecycle.move` alone."""
+
+    DRAFT = "DRAFT", "DRAFT"
+    PUBLISHED = "PUBLISHED", "PUBLISHED"
+    WITHDRAWN = "WITHDRAWN", "WITHDRAWN"
+
+
+class Environment(models.TextChoices):
+    DEV = "dev", "Development"
+    STAGE = "stage", "Staging"
+    PROD = "prod", "Production"
+
+
+class AuthMode(models.TextChoices):
+    NONE = WireAuthMode.NONE.value, "None"
+    API_KEY = WireAuthMode.API_KEY.value, "API Key"
+    OAUTH2 = WireAuthMode.OAUTH2.value, "OAuth 2.0"
+
+
+class Visibility(models.TextChoices):
+    PUBLIC = "public", "Public"
+    PRIVATE = "private", "Private"
+
+
+class Desired(models.TextChoices):
+    """What callers of the host shall meet; empty before the first operation."""
+
+    LIVE = WireState.LIVE.value, _("Live")
+    WITHDRAWN = WireState.WITHDRAWN.value, _("Withdrawn")
+    ABSENT = WireState.ABSENT.value, _("Absent")
+
+
+class Kind(models.TextChoices):
+    """One verb an operation runs. The first three are people's: one of them may be open per publish."""
+
+    PUBLISH = "publish", _("Publish")
+    WITHDRAW = "withdraw", _("Withdraw")
+    DELETE = "delete", _("Delete")
+    SYNC = "sync", _("Sync")
+    REVERT = "revert", _("Going back")
+    HEAL = "heal", _("Heal")
+
+
+PEOPLES_KINDS = (Kind.PUBLISH, Kind.WITHDRAW, Kind.DELETE)
+
+
+class Phase(models.TextChoices):
+    """How far an operation, or one delivery of it, has come."""
+
+    QUEUED = "QUEUED", _("Waiting")
+    SENT = "SENT", _("Sent")
+    SUCCEEDED = "SUCCEEDED", _("Done")
+    FAILED = "FAILED", _("Failed")
+    CANCELLED = "CANCELLED", _("Cancelled")
+    SUPERSEDED = "SUPERSEDED", _("Superseded")
+
+
+OPEN_PHASES = (Phase.QUEUED, Phase.SENT)
+
+
+class EventKind(models.TextChoices):
+    """One line of a publish's history. Only the transitions carry from_status and to_status."""
+
+    CREATED = "created", _("Created")
+    UPDATED = "updated", _("Settings changed")
+    PUBLISH_REQUESTED = "publish_requested", _("Publish requested")
+    WITHDRAW_REQUESTED = "withdraw_requested", _("Withdrawal requested")
+    DELETE_REQUESTED = "delete_requested", _("Deletion requested")
+    PUBLISHED = "published", _("Published")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+    DELETED = "deleted", _("Deleted")
+    FAILED = "failed", _("Failed")
+    GOING_BACK = "going_back", _("Going back to what stood before")
+    WENT_BACK = "went_back", _("Back to what stood before")

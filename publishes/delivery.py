@@ -1,0 +1,95 @@
+"""From the outbox to the agents: what a worker does when it is woken, what an agent gets when it asks, and the sweep."""
+
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from agent.protocol.messages import Carried, Command, Item, Result
+from agent.protocol.spec import Spec, State
+from clusters import client
+from clusters.errors import AgentSilentError
+from clusters.models import Agent
+from clusters.services import forget_used_requests
+from publishes import outbox, selectors, settlement
+from publishes.choices import OPEN_PHASES, Desired, Phase
+from publishes.models import Delivery, Operation
+
+SETTLE_AT_ONCE = 500
+ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
+
+
+def deliver(agent_id: UUID) -> None:
+    """Send everything that is due for one agent, until nothing is; returns at once when somebody else is at it."""
+    while (claim := outbox.claim(agent_id)) is not None:
+        try:
+            _send(agent_id, claim)
+        finally:
+            # Released before the next look: whoever was woken while we held the lease went away, and what he came for is ours.
+            outbox.release(agent_id, lease=claim.lease)
+
+
+def sweep() -> None:
+    """The guarantee: wake workers for what is due, settle what time has decided, and forget what has expired."""
+    outbox.wake(_agents_with_due_rows())
+    for operation_id in Operation.objects.filter(phase__in=OPEN_PHASES).order_by("deadline_at").values_list("pk", flat=True)[:SETTLE_AT_ONCE]:
+        settlement.settle_by_id(operation_id)
+    settlement.release_hosts()
+    forget_used_requests()
+
+
+def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
+    """Believe what an agent says it carries, and name the publishes whose current spec it should fetch.
+
+    Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and is not there.
+    """
+    for one in carried:
+        settlement.record_observation(agent, one)
+    settled = {(one.publish_id, one.generation, one.digest) for one in carried if one.verified}
+    present = {one.publish_id for one in carried if one.state is not State.ABSENT}
+    awaited = Delivery.objects.filter(agent=agent, phase__in=OPEN_PHASES, operation__publish=OuterRef("pk"))
+    pushed = awaited.filter(phase=Phase.SENT, due_at__gt=Now())
+    rows = selectors.desired_of(agent).annotate(is_awaited=Exists(awaited), is_pushed=Exists(pushed))
+    return [
+        row.pk
+        for row in rows
+        if (row.pk, row.generation, row.desired_digest) not in settled
+        and not row.is_pushed
+        and (row.is_awaited or row.desired_state != Desired.ABSENT or row.pk in present)
+    ]
+
+
+def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
+    """Record results that came after their command was answered, or from a pull."""
+    for result in results:
+        settlement.record_result(agent, result)
+
+
+def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
+    """The current specs of these publishes, as far as they are this agent's; open deliveries get a token for their results."""
+    operations = selectors.current_operations(selectors.desired_of(agent).filter(pk__in=publish_ids))
+    open_ones = {d.operation_id: d for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)}
+    items = []
+    for operation in operations:
+        delivery = open_ones.get(operation.pk)
+        token = outbox.claim_for_pull(delivery) if delivery else None
+        items.append(Item(spec=Spec.model_validate(operation.spec), delivery=delivery.pk if delivery else None, token=token))
+    return items
+
+
+def _agents_with_due_rows() -> list[UUID]:
+    due = Delivery.objects.filter(agent=OuterRef("pk"), phase__in=OPEN_PHASES, due_at__lte=Now())
+    return list(Agent.objects.enrolled().connected().filter(Exists(due)).exclude(url="").values_list("pk", flat=True))
+
+
+def _send(agent_id: UUID, claim: outbox.Claim) -> None:
+    agent = Agent.objects.select_related("cluster").prefetch_related("keys").get(pk=agent_id)
+    items = tuple(Item(spec=waiting.spec, delivery=waiting.delivery_id, token=waiting.token) for waiting in claim.waiting)
+    command = Command(items=items, upstream_networks=tuple(agent.cluster.upstream_networks), answer_within_ms=ANSWER_WITHIN_MS)
+    try:
+        answer = client.send(agent, command)
+    except AgentSilentError as silence:
+        for waiting in claim.waiting:
+            settlement.record_silence(waiting.delivery_id, token=waiting.token, message=str(silence))
+    else:
+        take_results(agent, answer.results)

@@ -1,0 +1,88 @@
+"""Refusals of this app: each says what is wrong and what to do."""
+
+from django.utils.translation import gettext_lazy as _
+
+from core.problems import Conflict
+
+
+class WrongState(Conflict):
+    """The publish's status does not allow the verb; the detail is chosen by `lifecycle`."""
+
+    code = "wrong_state"
+
+
+class AlreadyInProgress(Conflict):
+    """A person's operation is open."""
+
+    code = "operation_open"
+    detail = _("Another operation is still going on for this publish. Wait until it has finished, then try again.")
+
+
+class ProductNotActive(Conflict):
+    """Only active products are published."""
+
+    code = "product_not_active"
+    detail = _("The product is not active. Activate it first; then it can be published.")
+
+
+class NothingToDeploy(Conflict):
+    """No active service with an active route."""
+
+    code = "nothing_to_deploy"
+    detail = _("No active API service with an active route is linked to the product. Link or activate one first.")
+
+
+class NoAgent(Conflict):
+    """The cluster has nobody who could serve."""
+
+    code = "no_agent"
+    detail = _("No agent of this cluster can serve this gateway. Ask an operator to enrol one, or choose another cluster.")
+
+
+class ClusterInMaintenance(Conflict):
+    """New publishes are refused; all else goes on."""
+
+    code = "cluster_in_maintenance"
+    detail = _("The cluster is in maintenance: new publishes are refused until it is over. What is live stays live.")
+
+
+class HostTaken(Conflict):
+    """Another publish has the host in this cluster."""
+
+    code = "host_taken"
+    detail = _("Another publish uses this hostname in this cluster. Choose another hostname.")
+
+
+class HostBeingReleased(Conflict):
+    """An earlier host of this very publish may still be served somewhere."""
+
+    code = "host_being_released"
+    detail = _("The earlier hostname %(host)s is still being taken off an agent. Wait until every agent has confirmed, or use that hostname again.")
+
+
+class HostNotAllowed(Conflict):
+    """The host is outside the suffixes that operators allow for the cluster."""
+
+    code = "host_not_allowed"
+    detail = _("The hostname must end in one of: %(suffixes)s. Change it in the settings of this publish.")
+
+
+class UpstreamRefused(Conflict):
+    """An upstream is outside the fence."""
+
+    code = "upstream_refused"
+    detail = _("The upstream of %(service)s is refused: %(reason)s Change the upstream, or ask an operator to allow its network.")
+
+
+class PathsOverlap(Conflict):
+    """Two routes would answer the same request."""
+
+    code = "paths_overlap"
+    detail = _("%(first)s and %(second)s both serve %(path)s with the same methods. Change one of the routes.")
+
+
+class PlaceIsFixed(Conflict):
+    """After its first operation a publish keeps its cluster and gateway."""
+
+    code = "place_is_fixed"
+    detail = _("This publish was sent to its cluster before, so its cluster and gateway stay. Make a new publish for another place.")

@@ -1,0 +1,189 @@
+"""The outbox: writes what is to be sent, wakes a worker, and says who may send it. The only module that talks to the broker."""
+
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+
+from agent.protocol.spec import Spec
+from clusters.models import Agent
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase
+from publishes.models import AgentLease, Delivery, Operation, ProductPublish, PublishEvent
+from tenants.actors import Actor
+
+log = structlog.get_logger(__name__)
+
+TASK_DELIVER = "publishes.deliver"
+BATCH = 100
+MUTED_S = 5.0
+
+_REQUEST_EVENTS = {
+    Kind.PUBLISH: EventKind.PUBLISH_REQUESTED,
+    Kind.WITHDRAW: EventKind.WITHDRAW_REQUESTED,
+    Kind.DELETE: EventKind.DELETE_REQUESTED,
+    Kind.REVERT: EventKind.GOING_BACK,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """One delivery that was claimed: the spec to send and the token that its answer has to carry."""
+
+    delivery_id: UUID
+    token: UUID
+    spec: Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to send what waits for one agent, until the lease ends."""
+
+    lease: UUID
+    waiting: tuple[Waiting, ...]
+
+
+def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | None = None, because: Operation | None = None, note: str = "") -> Operation:
+    """Write an operation and its deliveries in the caller's transaction, which holds the publish's lock; wake workers after it.
+
+    `because` names the operation that the system follows up on; its actor is taken over.
+    """
+    label = actor.label if actor else because.actor_label if because else ""
+    user_id = actor.user_id if actor else because.actor_user_id if because else None
+    _supersede(publish)
+    operation = Operation.objects.create(
+        publish=publish,
+        kind=kind,
+        generation=spec.generation,
+        spec=spec.model_dump(mode="json"),
+        digest=spec.digest,
+        actor_label=label,
+        actor_user_id=user_id,
+        note=note,
+        deadline_at=timezone.now() + timedelta(seconds=settings.DEADLINE_S),
+    )
+    _want(publish, spec)
+    agents = Agent.objects.enrolled().filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
+    Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
+    AgentLease.objects.bulk_create((AgentLease(agent=agent) for agent in agents), ignore_conflicts=True)
+    PublishEvent.objects.create(publish=publish, operation=operation, kind=_REQUEST_EVENTS[kind], actor_label=label, actor_user_id=user_id, note=note)
+    wake_after_commit(agents.connected().exclude(url="").values_list("pk", flat=True))
+    return operation
+
+
+def wake_after_commit(agent_ids: Iterable[UUID]) -> None:
+    """Wake workers for these agents once the transaction is committed; a dead broker never turns that into an error."""
+    transaction.on_commit(partial(wake, tuple(agent_ids)), robust=True)
+
+
+def claim(agent_id: UUID) -> Claim | None:
+    """Take the lease on an agent and everything that is due for it, in one statement; None when nothing is due or somebody has the lease.
+
+    Each row taken counts an attempt, gets a token of its own, and is due again when the lease ends, in case the worker dies.
+    """
+    lease = uuid.uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"agent": agent_id, "lease": lease, "seconds": settings.LEASE_S, "open": [p.value for p in OPEN_PHASES], "batch": BATCH})
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    waiting = (Waiting(delivery_id=delivery_id, token=token, spec=Spec.model_validate_json(spec)) for delivery_id, token, spec in rows)
+    return Claim(lease=lease, waiting=tuple(waiting))
+
+
+_CLAIM = f"""
+WITH lease AS (
+    UPDATE {AgentLease._meta.db_table} SET token = %(lease)s, until = statement_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE agent_id = %(agent)s AND until <= statement_timestamp() AND EXISTS (
+        SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp()
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING agent_id
+), due AS (
+    SELECT delivery.id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
+    WHERE delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
+    ORDER BY delivery.created_at LIMIT %(batch)s FOR UPDATE OF delivery SKIP LOCKED
+)
+UPDATE {Delivery._meta.db_table} delivery
+SET phase = 'SENT', attempt = attempt + 1, token = gen_random_uuid(), due_at = statement_timestamp() + make_interval(secs => %(seconds)s), step = 'sent',
+    updated_at = statement_timestamp()
+FROM due, {Operation._meta.db_table} operation
+WHERE delivery.id = due.id AND operation.id = delivery.operation_id
+RETURNING delivery.id, delivery.token, operation.spec::text
+"""  # noqa: S608 - table names from the models, values as parameters
+
+
+def release(agent_id: UUID, *, lease: UUID) -> None:
+    """Give the lease back, unless somebody else has it by now."""
+    AgentLease.objects.filter(agent_id=agent_id, token=lease).update(until=Now())
+
+
+def renew(agent_id: UUID) -> None:
+    """Extend a live lease: the agent says that it is still working."""
+    AgentLease.objects.filter(agent_id=agent_id, until__gt=Now()).update(until=Now() + timedelta(seconds=settings.LEASE_S))
+
+
+def claim_for_pull(delivery: Delivery) -> UUID:
+    """The agent itself fetches this delivery: a new attempt with a token of its own, without a lease (an agent pulls one by one)."""
+    token = uuid.uuid4()
+    lease_end = Now() + timedelta(seconds=settings.LEASE_S)
+    Delivery.objects.filter(pk=delivery.pk, phase__in=OPEN_PHASES).update(
+        phase=Phase.SENT, attempt=delivery.attempt + 1, token=token, due_at=lease_end, step="fetched", updated_at=Now()
+    )
+    return token
+
+
+class _WakeUps:
+    """Sends wake-ups, and stays quiet for a while after the broker failed, so that a dead broker costs one time-out and not many."""
+
+    def __init__(self) -> None:
+        self.muted_until = 0.0
+
+    def send(self, agent_ids: Iterable[UUID]) -> None:
+        for agent_id in agent_ids:
+            if time.monotonic() < self.muted_until:
+                return
+            try:
+                current_app.send_task(TASK_DELIVER, args=[str(agent_id)], queue="deliver", expires=settings.DEADLINE_S)
+            except (BrokerError, RedisError, OSError) as problem:
+                self.muted_until = time.monotonic() + MUTED_S
+                log.warning("wake_up_failed", reason=type(problem).__name__)
+
+
+_wake_ups = _WakeUps()
+
+
+def wake(agent_ids: Iterable[UUID]) -> None:
+    """Tell the workers that something is due for these agents. A hint: whoever is not told is found by the sweep."""
+    _wake_ups.send(agent_ids)
+
+
+def close(operation: Operation, phase: Phase, *, error_code: str = "", error: str = "") -> None:
+    """Close an open operation, in the caller's transaction, which holds the publish's lock."""
+    now = timezone.now()
+    operation.phase, operation.finished_at, operation.error_code, operation.error = phase, now, error_code, error
+    operation.took_ms = round((now - operation.created_at).total_seconds() * 1000)
+    operation.save(update_fields=["phase", "finished_at", "error_code", "error", "took_ms", "updated_at"])
+
+
+def _want(publish: ProductPublish, spec: Spec) -> None:
+    publish.generation, publish.desired_state, publish.desired_digest = spec.generation, spec.state.value, spec.digest
+    publish.save(update_fields=["generation", "desired_state", "desired_digest", "updated_at"])
+
+
+def _supersede(publish: ProductPublish) -> None:
+    now = timezone.now()
+    Delivery.objects.filter(operation__publish=publish, phase__in=OPEN_PHASES).update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
+    system = Operation.objects.filter(publish=publish, phase__in=OPEN_PHASES).exclude(kind__in=PEOPLES_KINDS)
+    system.update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)

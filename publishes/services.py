@@ -1,0 +1,192 @@
+"""What people can do with a publish. Every door calls these; each checks the role, the tenant, the state, and says no in words."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from clusters.models import Cluster
+from core.problems import Invalid, NotFound
+from gateways.models import Gateway
+from products.models import Product
+from publishes import errors, lifecycle, outbox, settlement, spec, upstreams
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Status
+from publishes.models import Operation, ProductPublish, PublishEvent
+from tenants.actors import Actor
+
+SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_required", "hostname_base")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where and how a product is to be published, as a form has checked it."""
+
+    cluster: Cluster
+    gateway: Gateway
+    environment: str
+    auth_mode: str
+    auth_config: dict[str, Any]
+    visibility: str
+    approval_required: bool
+    hostname_base: str
+
+
+@transaction.atomic
+def create_publish(actor: Actor, product: Product, *, settings: Settings) -> ProductPublish:
+    """Make a draft; nothing is deployed by it."""
+    actor.require_write()
+    require_active(product)
+    values = {name: getattr(settings, name) for name in SETTINGS}
+    publish = ProductPublish.objects.create(tenant_id=actor.tenant_id, product=product, cluster=settings.cluster, gateway=settings.gateway, **values)
+    _note(publish, EventKind.CREATED, actor=actor)
+    return publish
+
+
+@transaction.atomic
+def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings) -> ProductPublish:
+    """Change a draft's settings. Its cluster and gateway stay once it was sent there."""
+    publish = lock_publish(actor, publish_id)
+    lifecycle.check_editable(publish)
+    refuse_if_open(publish)
+    place = (settings.cluster.pk, settings.gateway.pk)
+    if publish.generation and place != (publish.cluster_id, publish.gateway_id):
+        raise errors.PlaceIsFixed
+    for name in ("cluster", "gateway", *SETTINGS):
+        setattr(publish, name, getattr(settings, name))
+    publish.save(update_fields=["cluster", "gateway", *SETTINGS, "updated_at"])
+    _note(publish, EventKind.UPDATED, actor=actor)
+    return publish
+
+
+def request_publish(actor: Actor, publish_id: UUID, *, note: str = "") -> Operation:
+    """Queue a publish; the agents' answers, not this call, change the status."""
+    upstreams.check(actor, publish_id)  # resolves names, so no transaction may be open yet
+    with transaction.atomic():
+        publish = lock_publish(actor, publish_id)
+        refuse_if_open(publish)
+        lifecycle.check(publish, Status.PUBLISHED)
+        require_active(publish.product)
+        _require_place(publish)
+        _claim_host(publish)
+        operation = outbox.enqueue(publish, Kind.PUBLISH, spec.live(publish), actor=actor, note=checked_note(note))
+        if not operation.deliveries.exists():
+            raise errors.NoAgent
+        return operation
+
+
+@transaction.atomic
+def request_withdraw(actor: Actor, publish_id: UUID, *, reason: str) -> Operation:
+    """Queue a withdrawal: every path answers 410. The reason (1 to 500 characters) is kept in the history."""
+    publish = lock_publish(actor, publish_id)
+    refuse_if_open(publish)
+    lifecycle.check(publish, Status.WITHDRAWN)
+    operation = outbox.enqueue(publish, Kind.WITHDRAW, spec.withdrawn(publish), actor=actor, note=checked_reason(reason))
+    settlement.settle(operation)
+    return operation
+
+
+@transaction.atomic
+def request_delete(actor: Actor, publish_id: UUID) -> Operation | None:
+    """Queue a deletion; a draft that was never sent anywhere is deleted at once, and None is returned."""
+    publish = lock_publish(actor, publish_id)
+    refuse_if_open(publish)
+    lifecycle.check_deletable(publish)
+    if not publish.generation:
+        publish.delete()
+        return None
+    operation = outbox.enqueue(publish, Kind.DELETE, spec.absent(publish), actor=actor)
+    settlement.settle(operation)
+    return operation
+
+
+def retry(actor: Actor, publish_id: UUID) -> Operation | None:
+    """Run the last failed verb again, as a new operation with a fresh snapshot."""
+    last = Operation.objects.filter(publish_id=publish_id, publish__tenant_id=actor.tenant_id, kind__in=PEOPLES_KINDS).first()
+    if last is None:
+        raise NotFound
+    if last.kind == Kind.PUBLISH:
+        return request_publish(actor, publish_id, note=last.note)
+    if last.kind == Kind.WITHDRAW:
+        return request_withdraw(actor, publish_id, reason=last.note)
+    return request_delete(actor, publish_id)
+
+
+def suggest_hostname(*, product: Product, cluster: Cluster, environment: str) -> str:
+    """`{product}.{environment}.{region}.{suffix}`, with -2, -3, … behind the product when it is taken in the cluster."""
+    suffix = cluster.host_suffixes[0] if cluster.host_suffixes else "localhost"
+    start, rest = (slugify(product.name) or "api")[:50], f".{environment}.{cluster.region}.{suffix}"
+    taken = set(ProductPublish.objects.filter(cluster=cluster, deleted_at=None, hostname_base__endswith=rest).values_list("hostname_base", flat=True))
+    number = 1
+    while (host := f"{start}{f'-{number}' if number > 1 else ''}{rest}") in taken:
+        number += 1
+    return host
+
+
+def lock_publish(actor: Actor, publish_id: UUID) -> ProductPublish:
+    """The publish, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    rows = ProductPublish.objects.visible_to(actor).select_related("product", "cluster", "gateway")
+    publish = rows.select_for_update(of=["self"]).filter(pk=publish_id).first()
+    if publish is None:
+        raise NotFound
+    actor.require_write()
+    return publish
+
+
+def refuse_if_open(publish: ProductPublish) -> None:
+    """Raises AlreadyInProgress while a person's operation is open."""
+    if publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).exists():
+        raise errors.AlreadyInProgress
+
+
+def require_active(product: Product) -> None:
+    """Raises ProductNotActive."""
+    if product.status != Product.Status.ACTIVE:
+        raise errors.ProductNotActive
+
+
+def checked_note(note: str) -> str:
+    """A note of at most 500 characters. Raises Invalid."""
+    if len(note) > 500:
+        raise Invalid(fields={"note": [_("Use 500 characters at most.")]})
+    return note.strip()
+
+
+def checked_reason(reason: str) -> str:
+    """A withdrawal's reason, 1 to 500 characters. Raises Invalid."""
+    if not 1 <= len(reason.strip()) <= 500:
+        raise Invalid(fields={"reason": [_("Say why, in 1 to 500 characters.")]})
+    return reason.strip()
+
+
+def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
+    """Whether the host lies below one of the suffixes that operators allow for the cluster."""
+    return any(host.endswith(f".{suffix}") for suffix in cluster.host_suffixes)
+
+
+def _require_place(publish: ProductPublish) -> None:
+    if publish.cluster.maintenance:
+        raise errors.ClusterInMaintenance
+    if not is_allowed_host(publish.hostname_base, cluster=publish.cluster):
+        raise errors.HostNotAllowed(errors.HostNotAllowed.detail % {"suffixes": ", ".join(publish.cluster.host_suffixes)})
+
+
+def _claim_host(publish: ProductPublish) -> None:
+    host = publish.hostname_base
+    if publish.claimed_host == host:
+        return
+    if publish.claimed_host:
+        raise errors.HostBeingReleased(errors.HostBeingReleased.detail % {"host": publish.claimed_host})
+    publish.claimed_host = host
+    try:
+        with transaction.atomic():
+            publish.save(update_fields=["claimed_host", "updated_at"])
+    except IntegrityError as problem:
+        raise errors.HostTaken from problem
+
+
+def _note(publish: ProductPublish, kind: EventKind, *, actor: Actor) -> None:
+    to_status = Status.DRAFT if kind == EventKind.CREATED else ""
+    PublishEvent.objects.create(publish=publish, kind=kind, actor_label=actor.label, actor_user_id=actor.user_id, to_status=to_status)

@@ -1,0 +1,209 @@
+"""What answers mean: an agent's word closes a delivery, deliveries close an operation, an operation moves the status.
+
+Only this module and `outbox` write phases. Locks: the publish first, then its operation.
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from agent.protocol.messages import Carried, Outcome, Result
+from agent.protocol.spec import State
+from clusters.models import Agent, counting
+from publishes import lifecycle, outbox, spec
+from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
+from publishes.models import Delivery, Observation, Operation, ProductPublish, PublishEvent
+
+log = structlog.get_logger(__name__)
+
+BACK_OFF_MAX_S = 60.0
+NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
+TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
+
+
+@transaction.atomic
+def record_result(agent: Agent, result: Result) -> None:
+    """Take one authenticated answer of an agent.
+
+    "Verified" counts for exactly its generation and digest, whoever sent it when. Any other outcome counts only under the
+    token of the attempt that it answers. What is older than the current generation, or not this agent's, is ignored.
+    """
+    delivery = _open_delivery(agent, result)
+    if delivery is None:
+        return
+    if result.outcome is Outcome.VERIFIED:
+        _confirm(delivery, result)
+    elif result.token != delivery.token:
+        return
+    elif result.outcome is Outcome.WORKING:
+        _keep_waiting(delivery, result)
+    elif result.outcome is Outcome.UNREACHABLE:
+        _postpone(delivery, step=result.step, code=result.code or "gateway_unreachable", message=result.message)
+    else:
+        _refuse(delivery, result)
+    settle(delivery.operation)
+
+
+@transaction.atomic
+def record_observation(agent: Agent, carried: Carried) -> None:
+    """Take what an agent says it carries of a publish; exactly the wanted thing, verified, confirms a delivery."""
+    publish = ProductPublish.objects.select_for_update(of=["self"]).filter(pk=carried.publish_id, cluster_id=agent.cluster_id).first()
+    if publish is None:
+        log.error("unknown_publish_on_agent", agent=str(agent.pk), publish=str(carried.publish_id), generation=carried.generation)
+        return
+    seen = {"generation": carried.generation, "digest": carried.digest, "state": carried.state.value, "verified": carried.verified, "observed_at": Now()}
+    Observation.objects.update_or_create(agent=agent, publish=publish, defaults=seen)
+    if carried.verified and carried.generation == publish.generation:
+        verified = Result(publish_id=publish.pk, generation=carried.generation, digest=carried.digest, outcome=Outcome.VERIFIED)
+        record_result(agent, verified)
+
+
+@transaction.atomic
+def record_silence(delivery_id: UUID, *, token: UUID, message: str) -> None:
+    """The agent could not be reached, or did not answer in time: the delivery is due again after a back-off."""
+    delivery = Delivery.objects.select_related("operation").filter(pk=delivery_id, token=token, phase__in=OPEN_PHASES).first()
+    if delivery is not None:
+        _postpone(delivery, step="sent", code="agent_silent", message=message)
+
+
+@transaction.atomic
+def settle_by_id(operation_id: UUID) -> None:
+    """Decide an operation again, because time has passed or an agent came or went."""
+    publish = ProductPublish.objects.select_for_update(of=["self"]).filter(operations=operation_id).first()
+    if publish is not None:
+        settle(Operation.objects.select_for_update().get(pk=operation_id))
+
+
+def settle(operation: Operation) -> None:
+    """Close the operation if the counting agents' deliveries decide it; in a transaction that holds the publish's lock.
+
+    Done: every counting agent confirmed, and at least one agent did (or there is no agent at all). Failed: a counting agent
+    refused, or the deadline has passed.
+    """
+    if not operation.is_open:
+        return
+    deliveries = list(operation.deliveries.annotate(is_counting=counting("agent__")).select_related("agent"))
+    refused = next((d for d in deliveries if d.phase == Phase.FAILED and d.is_counting), None)
+    confirmed = [d for d in deliveries if d.phase == Phase.SUCCEEDED]
+    waiting = [d for d in deliveries if d.phase in OPEN_PHASES and d.is_counting]
+    if refused:
+        _fail(operation, error_code=refused.code, error=_words(refused))
+    elif not deliveries or (confirmed and not waiting):
+        _succeed(operation, confirmed)
+    elif operation.deadline_at <= timezone.now():
+        last = next((d for d in deliveries if d.message), None)
+        code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
+        _fail(operation, error_code=code, error=_words(last) if last else text)
+
+
+def release_hosts(**of: Any) -> None:
+    """Give hosts back whose absence every agent has confirmed (or whose agents were removed)."""
+    unconfirmed = Delivery.objects.filter(operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation")).exclude(phase=Phase.SUCCEEDED)
+    gone = ProductPublish.objects.filter(desired_state=Desired.ABSENT, claimed_host__isnull=False, **of)
+    gone.filter(~Exists(unconfirmed)).update(claimed_host=None, updated_at=timezone.now())
+
+
+def _open_delivery(agent: Agent, result: Result) -> Delivery | None:
+    publish = ProductPublish.objects.select_for_update(of=["self"]).filter(pk=result.publish_id, cluster_id=agent.cluster_id).first()
+    if publish is None or publish.generation != result.generation or publish.desired_digest != result.digest:
+        return None
+    operation = Operation.objects.select_for_update().get(publish=publish, generation=result.generation)
+    operation.publish = publish
+    delivery = operation.deliveries.filter(agent=agent, phase__in=OPEN_PHASES).first()
+    if delivery is not None:
+        delivery.operation = operation
+    return delivery
+
+
+def _confirm(delivery: Delivery, result: Result) -> None:
+    operation = delivery.operation
+    _close(delivery, Phase.SUCCEEDED, step="verified", evidence=result.evidence.model_dump())
+    state = State(operation.publish.desired_state)
+    seen = {"generation": operation.generation, "digest": operation.digest, "state": state.value, "verified": True, "observed_at": Now()}
+    Observation.objects.update_or_create(agent_id=delivery.agent_id, publish_id=operation.publish_id, defaults=seen)
+    if state is State.ABSENT:
+        release_hosts(pk=operation.publish_id)
+
+
+def _refuse(delivery: Delivery, result: Result) -> None:
+    code = "generation_ahead" if result.outcome is Outcome.STALE else result.code or "refused"
+    _close(delivery, Phase.FAILED, step=result.step, code=code, message=result.message, entity=result.entity[:200], field=result.field[:200])
+
+
+def _close(delivery: Delivery, phase: Phase, **told: Any) -> None:
+    now = timezone.now()
+    cleared = {"code": "", "message": "", "entity": "", "field": ""}
+    Delivery.objects.filter(pk=delivery.pk).update(phase=phase, finished_at=now, updated_at=now, **(cleared | told))
+
+
+def _keep_waiting(delivery: Delivery, result: Result) -> None:
+    """The agent is at it: neither this delivery nor the agent is anybody else's for one more lease."""
+    due_at = Now() + timedelta(seconds=settings.LEASE_S)
+    Delivery.objects.filter(pk=delivery.pk).update(due_at=due_at, step=result.step, updated_at=timezone.now())
+    outbox.renew(delivery.agent_id)
+
+
+def _postpone(delivery: Delivery, *, step: str, code: str, message: str) -> None:
+    seconds = min(BACK_OFF_MAX_S, 2.0 ** max(0, delivery.attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    due_at = Now() + timedelta(seconds=seconds)
+    Delivery.objects.filter(pk=delivery.pk).update(phase=Phase.QUEUED, due_at=due_at, step=step, code=code, message=message, updated_at=timezone.now())
+
+
+def _succeed(operation: Operation, confirmed: Sequence[Delivery]) -> None:
+    publish = operation.publish
+    outbox.close(operation, Phase.SUCCEEDED)
+    agents = [{"name": d.agent.name, **d.evidence} for d in confirmed]
+    evidence = {"took_ms": operation.took_ms, "generation": operation.generation, "agents": agents}
+    if operation.kind == Kind.PUBLISH:
+        lifecycle.move(publish, Status.PUBLISHED, operation=operation, evidence=evidence)
+    elif operation.kind == Kind.WITHDRAW:
+        lifecycle.move(publish, Status.WITHDRAWN, operation=operation, evidence=evidence)
+    elif operation.kind == Kind.DELETE:
+        publish.deleted_at = timezone.now()
+        publish.save(update_fields=["deleted_at", "updated_at"])
+        _note(operation, EventKind.DELETED, evidence=evidence)
+        release_hosts(pk=publish.pk)
+    elif operation.kind == Kind.REVERT:
+        _note(operation, EventKind.WENT_BACK, evidence=evidence)
+
+
+def _fail(operation: Operation, *, error_code: str, error: str) -> None:
+    outbox.close(operation, Phase.FAILED, error_code=error_code, error=error)
+    _note(operation, EventKind.FAILED, note=error, evidence={"code": error_code, "kind": operation.kind, "took_ms": operation.took_ms})
+    if operation.kind == Kind.PUBLISH:
+        _go_back(operation)
+
+
+def _go_back(operation: Operation) -> None:
+    """A publish that failed is undone everywhere, answered or not, by a higher generation that carries what stood before."""
+    publish = operation.publish
+    before = spec.withdrawn(publish) if publish.status == Status.WITHDRAWN else spec.absent(publish)
+    following = outbox.enqueue(publish, Kind.REVERT, before, because=operation)
+    settle(following)
+
+
+def _note(operation: Operation, kind: EventKind, *, note: str = "", evidence: dict[str, Any]) -> None:
+    PublishEvent.objects.create(
+        publish_id=operation.publish_id,
+        operation=operation,
+        kind=kind,
+        actor_label=operation.actor_label,
+        actor_user_id=operation.actor_user_id,
+        note=note,
+        evidence=evidence,
+    )
+
+
+def _words(delivery: Delivery) -> str:
+    guilty = " ".join(part for part in (delivery.entity, delivery.field) if part)
+    return f"{delivery.agent.name}: {guilty + ': ' if guilty else ''}{delivery.message}"

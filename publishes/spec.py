@@ -1,0 +1,98 @@
+"""From stored rows to the desired state: what of a product goes to a gateway, what does not and why."""
+
+from dataclasses import dataclass
+
+from django.db.models import Prefetch
+from django.utils.translation import gettext_lazy as _
+
+from agent.protocol import spec as wire
+from core.problems import Text
+from products.models import ApiService, Product, Route
+from publishes.errors import NothingToDeploy, PathsOverlap
+from publishes.models import ProductPublish
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A service of the product that is not deployed, and the reason."""
+
+    service: ApiService
+    reason: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a publish of the product would carry now."""
+
+    services: tuple[ApiService, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def select(product: Product) -> Selection:
+    """All linked services that are active and have an active route; the others with the reason. Two queries."""
+    active_routes = Prefetch("routes", queryset=Route.objects.filter(status=Route.Status.ACTIVE), to_attr="active_routes")
+    services: list[ApiService] = []
+    left_out: list[LeftOut] = []
+    for service in product.services.order_by("name").prefetch_related(active_routes):
+        if service.status != ApiService.Status.ACTIVE:
+            left_out.append(LeftOut(service=service, reason=_("The service is inactive.")))
+        elif not routes_of(service):
+            left_out.append(LeftOut(service=service, reason=_("The service has no active route.")))
+        else:
+            services.append(service)
+    return Selection(services=tuple(services), left_out=tuple(left_out))
+
+
+def routes_of(service: ApiService) -> list[Route]:
+    """The active routes of a service that came from `select`."""
+    routes: list[Route] = getattr(service, "active_routes")  # noqa: B009 - set by the prefetch above
+    return routes
+
+
+def live(publish: ProductPublish) -> wire.Spec:
+    """The product as it is now, for the publish's next generation. Raises NothingToDeploy or PathsOverlap."""
+    chosen = select(publish.product).services
+    if not chosen:
+        raise NothingToDeploy
+    _check_overlaps(chosen)
+    return wire.Spec(
+        publish_id=publish.pk,
+        generation=publish.generation + 1,
+        state=wire.State.LIVE,
+        host=publish.hostname_base,
+        auth=wire.Auth(mode=wire.AuthMode(publish.auth_mode)),
+        services=tuple(_service(service) for service in chosen),
+    )
+
+
+def withdrawn(publish: ProductPublish) -> wire.Spec:
+    """The 410 state, for the publish's next generation."""
+    return wire.Spec(publish_id=publish.pk, generation=publish.generation + 1, state=wire.State.WITHDRAWN, host=publish.claimed_host or publish.hostname_base)
+
+
+def absent(publish: ProductPublish) -> wire.Spec:
+    """Nothing at all, for the publish's next generation."""
+    return wire.Spec(publish_id=publish.pk, generation=publish.generation + 1, state=wire.State.ABSENT)
+
+
+def _service(service: ApiService) -> wire.Service:
+    upstream = wire.Upstream(
+        scheme=service.upstream_scheme,
+        host=service.upstream_host,
+        port=service.upstream_port,
+        path=service.upstream_path.rstrip("/"),
+        connect_timeout_ms=service.connect_timeout_ms,
+        timeout_ms=service.timeout_ms,
+    )
+    routes = tuple(wire.Route(id=r.pk, path=r.path, methods=tuple(sorted(r.methods)), strip_path=r.strip_path) for r in routes_of(service))
+    return wire.Service(id=service.pk, name=service.name, upstream=upstream, routes=routes)
+
+
+def _check_overlaps(services: tuple[ApiService, ...]) -> None:
+    by_path: dict[str, list[tuple[ApiService, Route]]] = {}
+    for service in services:
+        for route in routes_of(service):
+            for earlier, other in by_path.setdefault(route.path, []):
+                if not route.methods or not other.methods or set(route.methods) & set(other.methods):
+                    raise PathsOverlap(PathsOverlap.detail % {"first": earlier.name, "second": service.name, "path": route.path})
+            by_path[route.path].append((service, route))

@@ -1,0 +1,22 @@
+"""Celery tasks: each parses its argument and calls one function. The names stand in `outbox` and the beat schedule."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.db import close_old_connections
+
+from publishes import delivery
+
+
+@shared_task(name="publishes.deliver")
+def deliver(agent_id: str) -> None:
+    """Send what is due for one agent."""
+    close_old_connections()
+    delivery.deliver(UUID(agent_id))
+
+
+@shared_task(name="publishes.sweep")
+def sweep() -> None:
+    """Find what no wake-up reached."""
+    close_old_connections()
+    delivery.sweep()

@@ -1,0 +1,86 @@
+"""Tenants, users, memberships and API tokens."""
+
+import uuid
+from typing import Self, TypeVar
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from core.records import Record
+from tenants.actors import Actor, Role
+
+M = TypeVar("M", bound=models.Model)
+
+
+class ScopedQuerySet(models.QuerySet[M]):
+    """Base of every query of a tenant's model: nothing is read before it is narrowed to the actor's tenant."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Only what belongs to the actor's tenant. Raises Forbidden for a role that sees nothing here."""
+        actor.require_read()
+        return self.filter(tenant_id=actor.tenant_id)
+
+
+class User(AbstractUser):
+    """A person. Operators are staff; providers are members of a tenant."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+
+
+class Tenant(Record):
+    """The top isolation unit; people call it their workspace."""
+
+    class Type(models.TextChoices):
+        PROVIDER = "provider", _("Provider")
+        CUSTOMER = "customer", _("Customer")
+
+    name = models.CharField(_("name"), max_length=100)
+    slug = models.SlugField(_("slug"), unique=True)
+    type = models.CharField(_("type"), max_length=10, choices=Type, default=Type.PROVIDER)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("tenant")
+        verbose_name_plural = _("tenants")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(Record):
+    """One person in one tenant, in one role."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+
+    class Meta:
+        ordering = ["tenant__name"]
+        constraints = [models.UniqueConstraint(fields=["user", "tenant"], name="membership_once")]
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.tenant} · {self.role}"
+
+
+class ApiToken(Record):
+    """A program's key to the JSON API. Only a hash is kept; the prefix lets people tell tokens apart."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(_("name"), max_length=100)
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    prefix = models.CharField(_("prefix"), max_length=12)
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -1,0 +1,63 @@
+"""Changes to tenants' access, and the two ways to become an actor: a session and an API token."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+
+from core.problems import Forbidden, Unauthenticated
+from tenants.actors import Actor, Role
+from tenants.models import ApiToken, Membership, Tenant
+
+TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, so that leaks can be searched for
+SESSION_TENANT = "tenant"
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
+    """Make an API token and return it; it is not stored and cannot be shown again."""
+    token = TOKEN_START + secrets.token_urlsafe(32)
+    ApiToken.objects.create(tenant=tenant, name=name, role=role, prefix=token[:10], token_hash=_hash(token), expires_at=expires_at)
+    return token
+
+
+def actor_by_token(token: str) -> Actor:
+    """The actor behind an API token. Raises Unauthenticated when it is unknown, revoked or expired."""
+    now = timezone.now()
+    valid = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
+    found = ApiToken.objects.filter(valid, token_hash=_hash(token)).first()
+    if found is None:
+        raise Unauthenticated
+    _note_use(found, now=now)
+    return Actor(tenant_id=found.tenant_id, role=Role(found.role), label=found.name)
+
+
+def actor_by_session(request: HttpRequest) -> Actor:
+    """The signed-in person, acting for the tenant chosen in the session (the first one by name otherwise).
+
+    Raises Unauthenticated when nobody is signed in, Forbidden when the person belongs to no tenant.
+    """
+    user = request.user
+    if not user.is_authenticated:
+        raise Unauthenticated
+    memberships = list(Membership.objects.filter(user_id=user.pk).order_by("tenant__name"))
+    if not memberships:
+        raise Forbidden
+    chosen = request.session.get(SESSION_TENANT)
+    membership = next((m for m in memberships if str(m.tenant_id) == chosen), memberships[0])
+    return Actor(tenant_id=membership.tenant_id, role=Role(membership.role), label=user.get_username(), user_id=UUID(str(user.pk)))
+
+
+def _note_use(token: ApiToken, *, now: datetime) -> None:
+    # Once a minute is enough to tell a used token from a forgotten one, and keeps reads free of writes.
+    if token.last_used_at is None or now - token.last_used_at > LAST_USED_EVERY:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+
+
+def _hash(token: str) -> str:
+    # The token has 256 random bits, so a plain hash cannot be searched; a slow one would only slow every request.
+    return hashlib.sha256(token.encode()).hexdigest()

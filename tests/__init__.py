@@ -1,0 +1,1 @@
+"""All tests; `tests.servers` is the pytest plugin that starts what they need."""

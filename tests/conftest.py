@@ -1,0 +1,22 @@
+"""Fixtures that every kind of test may use."""
+
+import pytest
+
+from tests.world import World, make_world
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """A tenant, a product, a cluster with two connected agents."""
+    made = make_world()
+    made.add_agent("busan-1")
+    made.add_agent("busan-2")
+    return made
+
+
+@pytest.fixture
+def other(db: None) -> World:
+    """Another tenant with a world of its own."""
+    made = make_world("globex")
+    made.add_agent("else-1")
+    return made
