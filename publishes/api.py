@@ -5,7 +5,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from ninja import Router
+from ninja import Router, Status
 
 from core.problems import Invalid
 from products.models import Product
@@ -18,7 +18,6 @@ from tenants.actors import Actor
 from tenants.api import actor_of
 
 router = Router(tags=["publishes"])
-Accepted = tuple[int, OperationOut]
 
 
 @router.get("/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product")
@@ -31,14 +30,14 @@ def list_publishes(request: HttpRequest, product_id: UUID) -> list[PublishOut]:
 
 
 @router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
-def create_publish(request: HttpRequest, product_id: UUID, body: PublishIn) -> tuple[int, PublishOut]:
+def create_publish(request: HttpRequest, product_id: UUID, body: PublishIn) -> Status[PublishOut]:
     """cluster_id and gateway_id are required; all services of the product are taken."""
     actor = actor_of(request)
     product = product_of(actor, product_id)
     actor.require_write()
     services.require_active(product)
     publish = services.create_publish(actor, product, settings=_settings(actor, product, body))
-    return 201, PublishOut.of(publish, spec.select(product))
+    return Status(201, PublishOut.of(publish, spec.select(product)))
 
 
 @router.get("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="One publish")
@@ -61,24 +60,24 @@ def update_publish(request: HttpRequest, publish_id: UUID, body: PublishIn) -> P
 
 
 @router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
-def publish(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None) -> Accepted:
+def publish(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None) -> Status[OperationOut]:
     """Poll the operation in `Location`: the status changes only when the agents have proved that traffic is served."""
     operation = services.request_publish(actor_of(request), publish_id, note=body.note if body else "")
     return _accepted(request, response, operation)
 
 
 @router.post("/product-publishes/{uuid:publish_id}/withdraw", response={202: OperationOut}, summary="Withdraw")
-def withdraw(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: ReasonIn) -> Accepted:
+def withdraw(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: ReasonIn) -> Status[OperationOut]:
     """Every path and method of the host answers 410 once the operation has succeeded."""
     operation = services.request_withdraw(actor_of(request), publish_id, reason=body.reason)
     return _accepted(request, response, operation)
 
 
 @router.delete("/product-publishes/{uuid:publish_id}", response={202: OperationOut, 204: None}, summary="Delete")
-def delete(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Accepted | tuple[int, None]:
+def delete(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Status[OperationOut] | Status[None]:
     """202 with the operation that takes it off the gateways; 204 for a draft that was never sent anywhere."""
     operation = services.request_delete(actor_of(request), publish_id)
-    return (204, None) if operation is None else _accepted(request, response, operation)
+    return Status(204, None) if operation is None else _accepted(request, response, operation)
 
 
 @router.get("/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish")
@@ -105,6 +104,6 @@ def _check_services(product: Product, given: list[UUID] | None) -> None:
         raise Invalid(fields={"api_services": [_("All services of the product are deployed; leave this out, or name exactly those.")]})
 
 
-def _accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Accepted:
+def _accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Status[OperationOut]:
     response["Location"] = request.build_absolute_uri(reverse("api:get_operation", args=[operation.pk]))
-    return 202, OperationOut.of(operation)
+    return Status(202, OperationOut.of(operation))

@@ -1,8 +1,15 @@
 """Fixtures that every kind of test may use."""
 
 import pytest
+from pytest_django import Settings
 
 from tests.world import World, make_world
+
+
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: Settings) -> None:
+    """Hashing a password properly takes a third of a second; no test is about that."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

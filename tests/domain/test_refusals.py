@@ -80,9 +80,7 @@ def overlap(world: World) -> None:
         (overlap, errors.PathsOverlap, "/billing"),
     ],
 )
-def test_a_publish_that_cannot_work_is_refused_before_anything_is_sent(
-    world: World, spoil: Callable[[World], None], error: type[Problem], words: str
-) -> None:
+def test_a_publish_that_cannot_work_is_refused_before_anything_is_sent(world: World, spoil: Callable[[World], None], error: type[Problem], words: str) -> None:
     publish = world.draft()
     spoil(world)
     with pytest.raises(error) as refusal:

@@ -1,0 +1,32 @@
+"""Clients of the JSON API."""
+
+import pytest
+from django.test import Client
+
+from tenants.actors import Role
+from tenants.services import create_api_token
+from tests.world import World
+
+
+def client_for(world: World, role: Role = Role.DEVELOPER) -> Client:
+    """A client with an API token of that role."""
+    token = create_api_token(world.tenant, name=f"{role} token", role=role)
+    return Client(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def api(world: World) -> Client:
+    """A developer of the tenant."""
+    return client_for(world)
+
+
+@pytest.fixture
+def viewer(world: World) -> Client:
+    """A viewer of the tenant."""
+    return client_for(world, Role.VIEWER)
+
+
+@pytest.fixture
+def stranger(other: World) -> Client:
+    """A developer of another tenant."""
+    return client_for(other)

@@ -1,0 +1,272 @@
+"""The brief's seven endpoints, the operations behind them, and the history (A16, A17)."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from publishes import services
+from publishes.models import Operation, ProductPublish
+from tenants.actors import Role
+from tenants.models import ApiToken, Membership, User
+from tenants.services import create_api_token
+from tests.api.conftest import client_for
+from tests.world import World, nobody_knows
+
+P = "/api/v1/provider"
+PROBLEM = "application/problem+json"
+
+
+def body_of(world: World, **changes: Any) -> dict[str, Any]:
+    return {"cluster_id": str(world.cluster.pk), "gateway_id": str(world.gateway.pk), **changes}
+
+
+def create(api: Client, world: World, **changes: Any) -> Any:
+    return api.post(f"{P}/products/{world.product.pk}/publishes", body_of(world, **changes), content_type="application/json")
+
+
+def test_a16_a_draft_has_exactly_the_briefs_fields_and_the_defaults(api: Client, world: World) -> None:
+    response = create(api, world)
+    assert response.status_code == 201
+    made = response.json()
+    assert set(made) == {
+        *("id", "product_id", "provider_tenant_id", "gateway_id", "cluster_id", "environment", "hostname_base", "api_services", "route_ids"),
+        *("auth_mode", "auth_config", "visibility", "approval_required", "status", "generation"),
+        *("published_at", "published_by", "withdrawn_at", "withdrawn_by", "created_at", "updated_at"),
+    }
+    assert (made["environment"], made["auth_mode"], made["visibility"], made["approval_required"], made["status"]) == ("dev", "none", "public", True, "DRAFT")
+    assert made["hostname_base"] == "payment-api.dev.kr-seoul.localhost"
+    assert made["provider_tenant_id"] == str(world.tenant.pk)
+    assert set(made["api_services"]) == {str(service.pk) for service in world.product.services.all()}
+    assert len(made["route_ids"]) == 3
+    assert (made["published_at"], made["withdrawn_by"]) == (None, None)
+
+
+def test_a_taken_hostname_is_suggested_with_a_number(api: Client, world: World) -> None:
+    create(api, world)
+    assert create(api, world).json()["hostname_base"] == "payment-api-2.dev.kr-seoul.localhost"
+
+
+def test_the_whole_way_from_draft_to_404(api: Client, world: World) -> None:
+    publish_id = create(api, world).json()["id"]
+    one = f"{P}/product-publishes/{publish_id}"
+
+    def run(method: str, path: str, data: dict[str, str] | None = None) -> str:
+        response = api.generic(method, one + path, data=json.dumps(data) if data else b"", content_type="application/json")
+        assert response.status_code == 202, response.content
+        assert response.headers["Location"] == f"http://testserver{P}/operations/{response.json()['id']}"
+        assert response.json()["phase"] == "QUEUED"
+        world.everybody_confirms()
+        operation = api.get(response.headers["Location"]).json()
+        assert operation["phase"] == "SUCCEEDED"
+        assert [row["agent"] for row in operation["deliveries"]] == ["busan-1", "busan-2"]
+        return str(operation["id"])
+
+    run("POST", "/publish", {"note": "Production release v2.0"})
+    assert api.get(one).json()["status"] == "PUBLISHED"
+    run("POST", "/withdraw", {"reason": "a fault upstream"})
+    assert api.get(one).json()["status"] == "WITHDRAWN"
+    run("POST", "/publish")
+    assert api.get(one).json()["published_by"] == "developer token"
+    run("POST", "/withdraw", {"reason": "for good"})
+    events = api.get(f"{one}/events").json()
+    assert [event["to_status"] for event in events if event["to_status"]] == ["WITHDRAWN", "PUBLISHED", "WITHDRAWN", "PUBLISHED", "DRAFT"]
+    assert events[0]["note"] == "for good"
+    deletion = run("DELETE", "")
+    assert api.get(one).status_code == 404
+    assert api.get(f"{P}/operations/{deletion}").json()["publish_id"] == publish_id
+
+
+def test_deleting_a_fresh_draft_answers_204(api: Client, world: World) -> None:
+    publish_id = create(api, world).json()["id"]
+    assert api.delete(f"{P}/product-publishes/{publish_id}").status_code == 204
+    assert not ProductPublish.objects.exists()
+
+
+def test_a26_the_list_is_of_the_product_newest_first(api: Client, world: World) -> None:
+    first, second = create(api, world).json()["id"], create(api, world).json()["id"]
+    assert [row["id"] for row in api.get(f"{P}/products/{world.product.pk}/publishes").json()] == [second, first]
+
+
+def test_a19_put_changes_what_is_given_in_a_draft_only(api: Client, world: World) -> None:
+    publish_id = create(api, world).json()["id"]
+    changed = api.put(f"{P}/product-publishes/{publish_id}", {"environment": "prod", "visibility": "private"}, content_type="application/json")
+    assert changed.status_code == 200
+    assert (changed.json()["environment"], changed.json()["visibility"], changed.json()["hostname_base"]) == (
+        *("prod", "private"),
+        "payment-api.dev.kr-seoul.localhost",
+    )
+
+    live = world.published(hostname_base="live.localhost")
+    refused = api.put(f"{P}/product-publishes/{live.pk}", {"environment": "prod"}, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
+    live.refresh_from_db()
+    assert live.environment == "dev"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"cluster_id": None}, "cluster"),
+        ({"gateway_id": None}, "gateway"),
+        ({"cluster_id": str(UUID(int=0))}, "cluster"),
+        ({"environment": "staging"}, "environment"),
+        ({"auth_mode": "apikey"}, "auth_mode"),
+        ({"auth_mode": "oauth2"}, "auth_mode"),
+        ({"visibility": "secret"}, "visibility"),
+        ({"hostname_base": "api.example.com"}, "hostname_base"),
+        ({"hostname_base": "*.localhost"}, "hostname_base"),
+        ({"hostname_base": "localhost"}, "hostname_base"),
+        ({"hostname_base": "Über.localhost"}, "hostname_base"),
+        ({"hostname_base": "a" * 300 + ".localhost"}, "hostname_base"),
+        ({"api_services": [str(UUID(int=0))]}, "api_services"),
+        ({"status": "PUBLISHED"}, "status"),
+        ({"tenant": "x"}, "tenant"),
+        ({"approval_required": "perhaps"}, "approval_required"),
+    ],
+)
+def test_a_wrong_field_is_named_with_422_and_nothing_is_made(api: Client, world: World, changes: dict[str, Any], field: str) -> None:
+    response = create(api, world, **changes)
+    assert (response.status_code, response.headers["Content-Type"]) == (422, PROBLEM)
+    assert list(response.json()["fields"]) == [field]
+    assert not ProductPublish.objects.exists()
+
+
+def test_another_tenants_gateway_is_not_there(api: Client, world: World, other: World) -> None:
+    response = create(api, world, gateway_id=str(other.gateway.pk), cluster_id=str(other.cluster.pk))
+    assert (response.status_code, list(response.json()["fields"])) == (422, ["gateway"])
+
+
+def test_broken_json_is_said_in_words(api: Client, world: World) -> None:
+    response = api.post(f"{P}/products/{world.product.pk}/publishes", "{", content_type="application/json")
+    assert (response.status_code, response.headers["Content-Type"], response.json()["code"]) == (400, PROBLEM, "malformed")
+
+
+ENDPOINTS = [
+    ("GET", "/products/{product}/publishes"),
+    ("POST", "/products/{product}/publishes"),
+    ("GET", "/product-publishes/{publish}"),
+    ("PUT", "/product-publishes/{publish}"),
+    ("DELETE", "/product-publishes/{publish}"),
+    ("POST", "/product-publishes/{publish}/publish"),
+    ("POST", "/product-publishes/{publish}/withdraw"),
+    ("GET", "/product-publishes/{publish}/events"),
+    ("GET", "/operations/{operation}"),
+]
+
+
+def ask(client: Client, method: str, path: str) -> Any:
+    return client.generic(method, P + path, data=b"{}" if method in {"POST", "PUT"} else b"", content_type="application/json")
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a24_nobody_is_401_and_another_tenants_or_unknown_things_are_404(world: World, stranger: Client, api: Client, endpoint: tuple[str, str]) -> None:
+    method, path = endpoint
+    publish = world.published()
+    real = path.format(product=world.product.pk, publish=publish.pk, operation=world.last_operation(publish).pk)
+    unknown = path.format(product=nobody_knows(), publish=nobody_knows(), operation=nobody_knows())
+
+    nobody = ask(Client(), method, real)
+    assert (nobody.status_code, nobody.json()["code"], nobody.headers["WWW-Authenticate"]) == (401, "unauthenticated", "Bearer")
+    foreign, missing = ask(stranger, method, real), ask(api, method, unknown)
+    assert (foreign.status_code, missing.status_code) == (404, 404)
+    assert foreign.json() == missing.json()
+    publish.refresh_from_db()
+    assert (publish.status, Operation.objects.count()) == ("PUBLISHED", 1)
+
+
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path in ENDPOINTS if method != "GET"])
+def test_a_viewer_reads_and_is_403_for_writing(world: World, viewer: Client, method: str, path: str) -> None:
+    publish = world.withdrawn()
+    before = Operation.objects.count()
+    response = ask(viewer, method, path.format(product=world.product.pk, publish=publish.pk))
+    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
+    assert Operation.objects.count() == before
+    assert ask(viewer, "GET", f"/product-publishes/{publish.pk}").status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+def test_billing_sees_nothing_here(world: World, method: str, path: str) -> None:
+    publish = world.published()
+    real = path.format(product=world.product.pk, publish=publish.pk, operation=world.last_operation(publish).pk)
+    assert ask(client_for(world, Role.BILLING), method, real).status_code == 403
+
+
+@pytest.mark.parametrize("change", [{"revoked_at": timezone.now()}, {"expires_at": timezone.now() - timedelta(seconds=1)}])
+def test_a_revoked_or_expired_token_is_nobody(world: World, change: dict[str, Any]) -> None:
+    token = create_api_token(world.tenant, name="t", role=Role.OWNER)
+    caller = Client(headers={"Authorization": f"Bearer {token}"})
+    assert caller.get(f"{P}/products/{world.product.pk}/publishes").status_code == 200
+    ApiToken.objects.update(**change)
+    assert caller.get(f"{P}/products/{world.product.pk}/publishes").status_code == 401
+
+
+def test_a_token_is_kept_as_a_hash_alone(world: World) -> None:
+    token = create_api_token(world.tenant, name="t", role=Role.OWNER)
+    kept = ApiToken.objects.values().get()
+    assert token not in str(kept)
+    assert token.startswith(kept["prefix"])
+
+
+def test_a_signed_in_browser_may_call_with_its_csrf_token_and_not_without(world: World) -> None:
+    publish = world.draft()
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(world.user, "django.contrib.auth.backends.ModelBackend")
+    assert browser.get(f"{P}/product-publishes/{publish.pk}").status_code == 200
+    refused = browser.post(f"{P}/product-publishes/{publish.pk}/publish", content_type="application/json")
+    assert (refused.status_code, refused.headers["Content-Type"]) == (403, PROBLEM)
+    assert not Operation.objects.exists()
+
+    browser.get("/sign-in")
+    browser.get(f"/provider/products/{world.product.pk}")
+    token = browser.cookies["csrftoken"].value
+    accepted = browser.post(f"{P}/product-publishes/{publish.pk}/publish", content_type="application/json", headers={"X-CSRFToken": token})
+    assert accepted.status_code == 202
+
+
+def test_somebody_without_a_tenant_is_403(world: World) -> None:
+    Membership.objects.all().delete()
+    browser = Client()
+    browser.force_login(User.objects.get(), "django.contrib.auth.backends.ModelBackend")
+    assert browser.get(f"{P}/products/{world.product.pk}/publishes").status_code == 403
+
+
+def test_errors_are_korean_first_and_english_on_request(api: Client, world: World) -> None:
+    publish = world.draft()
+    path = f"{P}/product-publishes/{publish.pk}/withdraw"
+    korean = api.post(path, {"reason": "x"}, content_type="application/json").json()["detail"]
+    english = api.post(path, {"reason": "x"}, content_type="application/json", headers={"Accept-Language": "en"}).json()["detail"]
+    assert english.startswith("A draft is not live")
+    assert any("가" <= letter <= "힣" for letter in korean)
+
+
+def test_the_openapi_document_is_public_and_names_every_endpoint(db: None) -> None:
+    document = Client().get("/api/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    found = {(method.upper(), path.replace("/api/v1/provider", "")) for path, item in document["paths"].items() for method in item}
+    wanted = {(method, path.format(product="{product_id}", publish="{publish_id}", operation="{operation_id}")) for method, path in ENDPOINTS}
+    assert found == wanted
+
+
+QUERIES = {"list": 4, "detail": 3, "events": 2, "operation": 2}
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+def test_queries_per_endpoint_do_not_grow_with_rows(api: Client, world: World, rows: int, django_assert_num_queries: Any) -> None:
+    for number in range(rows):
+        publish = world.draft(hostname_base=f"n{number}.localhost")
+    operation = services.request_publish(world.actor, publish.pk)
+    paths = {
+        "list": f"{P}/products/{world.product.pk}/publishes",
+        "detail": f"{P}/product-publishes/{publish.pk}",
+        "events": f"{P}/product-publishes/{publish.pk}/events",
+        "operation": f"{P}/operations/{operation.pk}",
+    }
+    api.get(paths["detail"])  # the token's first use is noted once a minute
+    for name, path in paths.items():
+        with django_assert_num_queries(1 + QUERIES[name]):  # one more for the token
+            assert api.get(path).status_code == 200

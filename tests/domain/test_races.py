@@ -1,0 +1,160 @@
+"""Two at once, with real threads and real transactions: one wins, the other gets a sentence."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from agent.protocol.messages import Outcome
+from clusters.errors import EnrolmentRefused
+from clusters.services import create_enrolment_code, enrol
+from core.problems import Problem
+from publishes import errors, outbox, services, settlement
+from publishes.choices import Phase, Status
+from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from tests.enrolment import enrol_request
+from tests.world import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def world(transactional_db: None, world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world outside of any test transaction, with nobody listening to wake-ups."""
+    monkeypatch.setattr(outbox, "wake", lambda _agents: None)
+    return world
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """Run the calls at the same moment, each on a connection of its own; a refusal is returned, not raised."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> object:
+        try:
+            start.wait(timeout=10)
+            return call()
+        except Problem as problem:
+            return problem
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result(timeout=30) for future in [pool.submit(run, call) for call in calls]]
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_two_clicks_at_once_make_one_operation(world: World, _round: int) -> None:
+    publish = world.draft()
+    results = at_once(*[lambda: services.request_publish(world.actor, publish.pk)] * 4)
+    assert sum(isinstance(result, Operation) for result in results) == 1
+    assert sum(isinstance(result, errors.AlreadyInProgress) for result in results) == 3
+    assert Operation.objects.filter(publish=publish).count() == 1
+    assert Delivery.objects.count() == 2
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_f15_publish_again_and_delete_at_once_one_wins(world: World, _round: int) -> None:
+    publish = world.withdrawn()
+    before = Operation.objects.count()
+    results = at_once(lambda: services.request_publish(world.actor, publish.pk), lambda: services.request_delete(world.actor, publish.pk))
+    assert sum(isinstance(result, Operation) for result in results) == 1
+    (loser,) = [result for result in results if isinstance(result, Problem)]
+    assert loser.status == 409
+    assert Operation.objects.count() == before + 1
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_two_publishes_that_want_one_host_at_once_one_gets_it(world: World, _round: int) -> None:
+    first, second = world.draft(), world.draft()
+    results = at_once(lambda: services.request_publish(world.actor, first.pk), lambda: services.request_publish(world.actor, second.pk))
+    assert sum(isinstance(result, Operation) for result in results) == 1
+    assert sum(isinstance(result, errors.HostTaken) for result in results) == 1
+    assert ProductPublish.objects.filter(claimed_host__isnull=False).count() == 1
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_all_agents_answering_at_once_make_one_transition(world: World, _round: int) -> None:
+    world.add_agent("busan-3")
+    publish = world.draft()
+    services.request_publish(world.actor, publish.pk)
+    answers = [(voice, waiting) for voice in world.agents for waiting in voice.claim()]
+    at_once(*[lambda voice=voice, waiting=waiting: voice.answer(waiting) for voice, waiting in answers for _ in range(2)])
+    publish.refresh_from_db()
+    assert publish.status == Status.PUBLISHED
+    assert PublishEvent.objects.filter(kind="published").count() == 1
+    assert set(Delivery.objects.values_list("phase", flat=True)) == {Phase.SUCCEEDED}
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_one_refuses_and_one_confirms_at_once_and_it_ends_failed_and_reverted(world: World, _round: int) -> None:
+    publish = world.draft()
+    services.request_publish(world.actor, publish.pk)
+    first, second = world.agents
+    (one,), (two,) = first.claim(), second.claim()
+    at_once(lambda: first.answer(one), lambda: second.answer(two, Outcome.REFUSED, code="rejected", message="no"))
+    publish.refresh_from_db()
+    assert (publish.status, publish.generation, publish.desired_state) == (Status.DRAFT, 2, "absent")
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_of_many_workers_one_claims_an_agents_rows(world: World, _round: int) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    agent = world.agents[0].agent
+    claims = at_once(*[lambda: outbox.claim(agent.pk)] * 6)
+    (claim,) = [claim for claim in claims if claim is not None]
+    assert isinstance(claim, outbox.Claim)
+    assert Delivery.objects.get(agent=agent).attempt == 1
+
+
+def test_while_one_worker_holds_the_lease_new_rows_of_that_agent_wait_and_other_agents_do_not(world: World) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    first, second = world.agents
+    held = outbox.claim(first.agent.pk)
+    assert held is not None
+    services.request_publish(world.actor, world.draft(hostname_base="two.localhost").pk)
+    assert outbox.claim(first.agent.pk) is None
+    other = outbox.claim(second.agent.pk)
+    assert other is not None
+    assert len(other.waiting) == 2
+
+    outbox.release(first.agent.pk, lease=held.lease)
+    rest = outbox.claim(first.agent.pk)
+    assert rest is not None
+    assert len(rest.waiting) == 1
+
+
+def test_f4_after_the_lease_a_dead_workers_rows_are_due_again(world: World) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    agent = world.agents[0].agent
+    dead = outbox.claim(agent.pk)
+    assert dead is not None
+    assert outbox.claim(agent.pk) is None
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE publishes_agentlease SET until = until - interval '8 seconds'")
+        cursor.execute("UPDATE publishes_delivery SET due_at = due_at - interval '8 seconds'")
+    again = outbox.claim(agent.pk)
+    assert again is not None
+    assert again.waiting[0].token != dead.waiting[0].token
+    assert Delivery.objects.get(agent=agent).attempt == 2
+
+    # The dead worker's lease is gone; giving it back late must not take the new one away.
+    outbox.release(agent.pk, lease=dead.lease)
+    assert outbox.claim(agent.pk) is None
+
+
+def test_one_code_makes_one_agent(world: World) -> None:
+    code = create_enrolment_code(world.cluster, agent_name="busan-9")
+    results = at_once(*[lambda: enrol(enrol_request(code))] * 4)
+    assert sum(isinstance(result, EnrolmentRefused) for result in results) == 3
+
+
+def test_results_and_reports_of_one_publish_do_not_deadlock(world: World) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    first, second = world.agents
+    (one,), (two,) = first.claim(), second.claim()
+    calls = [lambda: first.answer(one), lambda: second.answer(two)]
+    calls += [lambda: settlement.settle_by_id(Operation.objects.get().pk)] * 4
+    at_once(*calls)
+    assert ProductPublish.objects.get().status == Status.PUBLISHED
