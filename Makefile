@@ -1,0 +1,61 @@
+# imp-gateway. Everything here needs Python 3.11 or newer, with pip or with uv on the PATH, and nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset test browser check clean
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV := $(shell command -v uv || echo .uv/bin/uv)
+VENV := .venv/bin
+MESSAGES := $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
+
+# For commands that load the settings but talk to nobody; strict enough for `check --deploy`.
+CHECK_ENV := env DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 PUBLIC_URL=https://imp.invalid \
+	SIGNING_KEY_FILE=/nonexistent SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/synced $(MESSAGES) ## install everything into .venv; the others do it when needed
+
+# exec: signals that make passes on, and Ctrl-C, must reach the supervisor itself.
+demo: setup ## the whole system on this machine until Ctrl-C; PORT=8000, DEMO_DIR=var
+	@exec $(VENV)/python -m demo
+
+demo-reset: setup ## forget the demo's data
+	@exec $(VENV)/python -m demo --reset
+
+test: setup browser ## all tests; ARGS="tests/demo -x" for some
+	@exec $(VENV)/python -m pytest $(ARGS)
+
+check: setup ## style, types, layers, migrations, deployment settings
+	@$(VENV)/ruff check --quiet
+	@$(VENV)/ruff format --check --quiet
+	@$(VENV)/mypy --no-error-summary
+	@$(VENV)/lint-imports
+	@$(CHECK_ENV) $(VENV)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@$(CHECK_ENV) $(VENV)/python manage.py check --deploy --fail-level WARNING
+
+clean: ## remove all that can be made again; the demo's data stays
+	@rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis static-root $(MESSAGES)
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Bytecode is compiled once here: without it each of the demo's processes starts a second later.
+.venv/synced: pyproject.toml uv.lock | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "imp-gateway needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@echo "Installing into .venv ..."
+	@UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --compile-bytecode --python "$$(command -v $(PYTHON))"
+	@touch $@
+
+.uv/bin/uv:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "Neither uv nor pip is here. Install one: https://docs.astral.sh/uv, or your system's python3-pip." >&2; exit 1; }
+	@echo "Getting uv ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .uv uv
+
+%.mo: %.po | .venv/synced
+	@$(VENV)/pybabel --quiet compile --input-file $< --output-file $@
+
+# The tests drive the Chromium of the system; where there is none, Playwright brings its own.
+browser: | .venv/synced
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		$(VENV)/playwright install $(if $(filter 0,$(shell id -u)),--with-deps) chromium

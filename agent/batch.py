@@ -1,0 +1,162 @@
+"""One batch of specs from arrival to proof: generation fence, upstream fence, disk, gateway, proof, in this order. Only the worker thread runs it."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from agent.drivers.base import Addresses, Applied, Driver, Held, Observed, Refused, Unreachable
+from agent.protocol.messages import Evidence, Outcome, Result
+from agent.protocol.spec import Spec, State
+from agent.state import Record, Store
+from agent.upstreams import Guard, Pinner
+
+Finish = Callable[[Result], None]
+
+PROOFS_AT_ONCE = 4
+"""So that one publish that cannot be proved does not keep the others waiting for its deadline."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """What a batch works with."""
+
+    driver: Driver
+    store: Store
+    pinner: Pinner
+    reserved: tuple[str, ...]
+
+
+def run(kit: Kit, specs: Iterable[Spec], *, networks: tuple[str, ...], finish: Finish) -> None:
+    """Bring all of them to the gateway in one change. `finish` gets exactly one result per spec, as soon as it is known."""
+    current = _current_only(kit, list(specs), finish)
+    accepted = _fenced(kit, current, networks, finish)
+    if not accepted:
+        return
+    started = time.monotonic()
+    try:
+        applied = kit.driver.apply(kit.store.desired())
+    except Unreachable as problem:
+        for held in accepted:
+            finish(_unreachable(held.spec, problem, step="apply"))
+        return
+    apply_ms = round((time.monotonic() - started) * 1000)
+    standing = _without_refused(kit.store, accepted, applied, finish)
+    _prove(kit, standing, Evidence(apply_ms=apply_ms, changes=applied.changes), finish)
+
+
+def repin(kit: Kit, moved: Mapping[UUID, Addresses]) -> None:
+    """Bring new upstream addresses of good specs to the gateway. Raises Unreachable."""
+    kit.store.repin(moved)
+    kit.driver.apply(kit.store.desired())
+
+
+def _current_only(kit: Kit, specs: list[Spec], finish: Finish) -> list[Spec]:
+    """The specs that are not behind: behind the disk, behind the gateway itself, or behind another one of this batch."""
+    newest: dict[UUID, int] = {publish: seen.generation for publish, seen in _observed(kit).carried.items()}
+    for publish, record in kit.store.records.items():
+        newest[publish] = max(record.highest, newest.get(publish, 0))
+    for spec in specs:
+        newest[spec.publish_id] = max(spec.generation, newest.get(spec.publish_id, 0))
+    current = {spec.publish_id: spec for spec in specs if spec.generation == newest[spec.publish_id]}
+    for spec in specs:
+        if spec is not current.get(spec.publish_id):
+            finish(_stale(spec, newest[spec.publish_id]))
+    return list(current.values())
+
+
+def _observed(kit: Kit) -> Observed:
+    try:
+        return kit.driver.observe()
+    except Unreachable:
+        # The same will be said by `apply`, after the specs are safe on the disk.
+        return Observed(carried={}, in_force=False)
+
+
+def _fenced(kit: Kit, specs: list[Spec], networks: tuple[str, ...], finish: Finish) -> list[Held]:
+    """Those inside the upstream fence, stored; the others are finished, and their generation counts as seen."""
+    pins = kit.pinner.pin(specs, Guard.of(networks, kit.reserved))
+    hosts = _hosts_in_use(kit.store.records, specs)
+    accepted, refused = [], []
+    for spec, pin in zip(specs, pins, strict=True):
+        if isinstance(pin, Refused):
+            refused.append((spec, _refused(spec, pin, step="fence")))
+        elif isinstance(pin, Unreachable):
+            finish(_unreachable(spec, pin, step="fence"))
+        else:
+            accepted.append(Held(spec=spec, addresses=pin, probe_host=_probe_host(kit.store.records.get(spec.publish_id), spec, hosts)))
+    kit.store.accept(accepted, seen={spec.publish_id: spec.generation for spec, _ in refused}, networks=networks)
+    for _, result in refused:
+        finish(result)
+    return accepted
+
+
+def _hosts_in_use(records: Mapping[UUID, Record], specs: list[Spec]) -> dict[str, UUID]:
+    standing = {record.wanted.spec.publish_id: record.wanted.spec for record in records.values() if record.wanted}
+    standing.update({spec.publish_id: spec for spec in specs})
+    return {spec.host: spec.publish_id for spec in standing.values() if spec.state != State.ABSENT}
+
+
+def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) -> str:
+    """The host to prove a spec on. An absent one is proved on its former host, unless that belongs to another publish by now."""
+    if spec.state != State.ABSENT:
+        return spec.host
+    former = record.wanted.probe_host if record and record.wanted else ""
+    return "" if former in hosts else former
+
+
+def _without_refused(store: Store, accepted: list[Held], applied: Applied, finish: Finish) -> list[Held]:
+    store.settle(dropped=applied.refused)
+    for held in accepted:
+        if why := applied.refused.get(held.spec.publish_id):
+            finish(_refused(held.spec, why, step="apply"))
+    return [held for held in accepted if held.spec.publish_id not in applied.refused]
+
+
+def _prove(kit: Kit, standing: list[Held], measured: Evidence, finish: Finish) -> None:
+    with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="prove") as pool:
+        open_proofs = {pool.submit(_prove_one, kit.driver, held, measured): held for held in standing}
+        while open_proofs:
+            done, _ = wait(open_proofs, return_when=FIRST_COMPLETED)
+            _settle(kit.store, {future: open_proofs.pop(future) for future in done}, finish)
+
+
+def _prove_one(driver: Driver, held: Held, measured: Evidence) -> Result:
+    started = time.monotonic()
+    try:
+        proved = driver.verify(held)
+    except Unreachable as problem:
+        return _unreachable(held.spec, problem, step="verify")
+    verify_ms = round((time.monotonic() - started) * 1000)
+    evidence = proved.model_copy(update={"apply_ms": measured.apply_ms, "changes": measured.changes, "verify_ms": verify_ms})
+    return _result(held.spec, Outcome.VERIFIED, step="verify").model_copy(update={"evidence": evidence})
+
+
+def _settle(store: Store, done: Mapping[Future[Result], Held], finish: Finish) -> None:
+    results = [(future.result(), held) for future, held in done.items()]
+    store.settle(good=[held for result, held in results if result.outcome == Outcome.VERIFIED])
+    for result, _ in results:
+        finish(result)
+
+
+def _stale(spec: Spec, highest: int) -> Result:
+    message = f"Generation {spec.generation} comes after generation {highest} was accepted."
+    return _result(spec, Outcome.STALE, step="generation").model_copy(update={"code": "stale", "message": message, "highest_generation": highest})
+
+
+def _refused(spec: Spec, why: Refused, *, step: str) -> Result:
+    words = {"code": why.code, "message": str(why), "entity": why.entity, "field": why.field}
+    return _result(spec, Outcome.REFUSED, step=step).model_copy(update=words)
+
+
+def _unreachable(spec: Spec, why: Unreachable, *, step: str) -> Result:
+    return _result(spec, Outcome.UNREACHABLE, step=step).model_copy(update={"code": why.code, "message": str(why)})
+
+
+def _result(spec: Spec, outcome: Outcome, *, step: str) -> Result:
+    return Result(publish_id=spec.publish_id, generation=spec.generation, digest=spec.digest, outcome=outcome, step=step, highest_generation=spec.generation)

@@ -1,0 +1,55 @@
+"""What this agent can say it carries: its memory held against what the gateway shows. Believes neither alone."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import structlog
+
+from agent.drivers.base import Driver, Held, Observed, Seen, Unreachable
+from agent.protocol.messages import Carried
+from agent.protocol.spec import State, fingerprint
+from agent.state import Record
+
+log = structlog.get_logger()
+
+
+def carried_now(driver: Driver, records: Mapping[UUID, Record]) -> list[Carried]:
+    """One line per publish ever accepted, and per publish that only the gateway knows of. Verified needs both sides to agree."""
+    try:
+        observed = driver.observe()
+    except Unreachable as problem:
+        log.warning("gateway_not_observed", reason=str(problem))
+        observed = Observed(carried={}, in_force=False)
+    known = [_line(publish, record, observed) for publish, record in records.items()]
+    return known + [_unknown(publish, seen) for publish, seen in observed.carried.items() if publish not in records]
+
+
+def fingerprint_of(carried: list[Carried]) -> str:
+    """The heartbeat's fingerprint: over what is verified and not absent."""
+    return fingerprint([(one.publish_id, one.generation, one.digest) for one in carried if one.verified and one.state != State.ABSENT])
+
+
+def _line(publish: UUID, record: Record, observed: Observed) -> Carried:
+    seen = observed.carried.get(publish)
+    if record.good and observed.in_force and _shows(seen, record.good):
+        return _carried(record.good, verified=True)
+    if record.wanted:
+        return _carried(record.wanted, verified=False)
+    # All it ever got was refused; only the generation is known.
+    return Carried(publish_id=publish, generation=record.highest, digest="", state=State.ABSENT, verified=False)
+
+
+def _shows(seen: Seen | None, held: Held) -> bool:
+    if held.spec.state == State.ABSENT:
+        return seen is None
+    return seen == Seen(generation=held.spec.generation, digest=held.spec.digest)
+
+
+def _carried(held: Held, *, verified: bool) -> Carried:
+    spec = held.spec
+    return Carried(publish_id=spec.publish_id, generation=spec.generation, digest=spec.digest, state=spec.state, verified=verified)
+
+
+def _unknown(publish: UUID, seen: Seen) -> Carried:
+    # The state folder was lost; the control plane knows whether this one is live or withdrawn.
+    return Carried(publish_id=publish, generation=seen.generation, digest=seen.digest, state=State.LIVE, verified=False)

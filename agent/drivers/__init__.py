@@ -1,0 +1,1 @@
+"""One module per kind of gateway, and what they share."""

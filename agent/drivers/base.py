@@ -1,0 +1,142 @@
+"""What every driver is: the protocol between the agent's single writer and one kind of gateway, with its words for what goes wrong."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from agent.protocol.messages import Evidence
+from agent.protocol.spec import AuthMode, Spec, Upstream, Wire
+
+Addresses = dict[str, tuple[str, ...]]
+"""`host:port` of each upstream → the addresses it resolved to inside the fence."""
+
+
+class Refused(Exception):
+    """The gateway will never take this: final. `entity` and `field` name the guilty part, `code` is stable."""
+
+    def __init__(self, message: str, *, code: str, entity: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.code, self.entity, self.field = code, entity, field
+
+
+class Unreachable(Exception):
+    """The gateway did not answer, or did not take it in time: worth trying again."""
+
+    def __init__(self, message: str, *, code: str = "unreachable") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Unproved(Unreachable):
+    """The gateway took the change, but callers do not meet it yet."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="not_proved")
+
+
+class SetupFailed(Exception):
+    """The driver cannot be used on this machine with these options; the text is for the operator."""
+
+
+class Held(Wire):
+    """A spec as the agent holds it: with its upstreams' pinned addresses, and the host whose callers prove it ("" proves nothing)."""
+
+    spec: Spec
+    addresses: Addresses = {}
+    probe_host: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """What one publish should be on the gateway, and what stays in force when the gateway refuses that."""
+
+    wanted: Held
+    fallback: Held | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """How a change went: number of writes made, and the publishes that were refused (their fallback stands)."""
+
+    changes: int
+    refused: Mapping[UUID, Refused] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the gateway's own configuration says of one publish."""
+
+    generation: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What the gateway's configuration carries. `in_force` is False when the gateway runs something else than that."""
+
+    carried: Mapping[UUID, Seen]
+    in_force: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """Whether the gateway's admin side answers, and what it says of itself."""
+
+    ok: bool
+    error: str = ""
+    version: str = ""
+    mode: str = ""
+
+
+class Driver(Protocol):
+    """One gateway. Only the agent's worker thread calls `apply` and `verify`; `observe` and `describe` may come from any thread."""
+
+    name: str
+    proxy_url: str
+
+    def reserved(self) -> tuple[str, ...]:
+        """The `host:port` pairs of the gateway that no upstream may be."""
+
+    def apply(self, desired: Sequence[Desired]) -> Applied:
+        """Make all of it true in one change, writing only what differs. Publishes that are not named stay. Raises Unreachable."""
+
+    def observe(self) -> Observed:
+        """Read back what the gateway carries. Raises Unreachable."""
+
+    def verify(self, held: Held) -> Evidence:
+        """Prove that callers meet this spec, without reaching an upstream. Raises Unproved when they do not within the deadline."""
+
+    def describe(self) -> Description:
+        """For the heartbeat; never raises."""
+
+
+class Setup(Protocol):
+    """How a kind of driver is chosen on the command line, prepared at enrolment and made at each start."""
+
+    name: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the driver's own options to `enroll`."""
+
+    def options(self, arguments: argparse.Namespace) -> dict[str, str]:
+        """What to remember of them. Raises SetupFailed."""
+
+    def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
+        """Write what the gateway needs to start; called once, at enrolment."""
+
+    def create(self, state: Path, options: dict[str, str]) -> Driver:
+        """The driver for a run. Raises SetupFailed."""
+
+
+def upstream_key(upstream: Upstream) -> str:
+    """The key of an upstream in `Addresses`."""
+    return f"{upstream.host}:{upstream.port}"
+
+
+def refuse_auth_except(spec: Spec, *modes: AuthMode) -> None:
+    """Raise Refused when the spec asks for an auth mode that the driver cannot enforce: never serve it open instead."""
+    if spec.auth.mode not in modes:
+        raise Refused(f"This gateway driver cannot enforce auth mode {spec.auth.mode}.", code="auth_mode_unsupported", entity="auth", field="mode")

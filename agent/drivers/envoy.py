@@ -1,0 +1,189 @@
+"""The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from agent import proof
+from agent.drivers import envoy_check, envoy_config, envoy_files
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unreachable
+from agent.drivers.envoy_admin import Admin, Kind
+from agent.drivers.envoy_config import Resource
+from agent.drivers.envoy_files import Document, Folder
+from agent.protocol.fence import split_endpoint
+from agent.protocol.messages import Evidence
+
+PROOF_S = 4.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one publish puts into Envoy's files."""
+
+    publish: str
+    host: Resource | None
+    clusters: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choice:
+    """One publish's new parts, and what stands when Envoy refuses them."""
+
+    publish_id: UUID
+    wanted: Parts
+    fallback: Parts | None
+
+
+class EnvoyDriver:
+    """One Envoy, beside this agent, that was started with the bootstrap of `folder`."""
+
+    name = "envoy"
+
+    def __init__(self, *, folder: Folder, proxy: str, admin: str, proxy_url: str, program: Path) -> None:
+        self._folder, self._proxy, self._admin_endpoint = folder, proxy, admin
+        self._admin, self._program = Admin(admin), program
+        self.proxy_url = proxy_url
+
+    def reserved(self) -> tuple[str, ...]:
+        """Its public and its admin port."""
+        return (self._proxy, self._admin_endpoint)
+
+    def apply(self, desired: Sequence[Desired]) -> Applied:
+        """Write what differs: new clusters, then routes, then without the old clusters; each step waits for Envoy to take it."""
+        taken = self._admin.taken()
+        there = self._files()
+        choices, refused = _choices(desired)
+        # What this agent does not know (its state was lost) is not its to remove.
+        foreign = _foreign(there, {str(one.wanted.spec.publish_id) for one in desired})
+        target = _target(foreign + [choice.wanted for choice in choices])
+        if not all(document.says_the_same_as(there[kind]) for kind, document in target.items()):
+            objections = self._refusals(foreign, choices)
+            standing = [part for choice in choices if (part := choice.fallback if choice.publish_id in objections else choice.wanted)]
+            target, refused = (_target(foreign + standing) if objections else target), refused | objections
+        return Applied(changes=self._swap(target, there, taken), refused=refused)
+
+    def observe(self) -> Observed:
+        """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions."""
+        taken, there = self._admin.taken(), self._files()
+        names = [envoy_config.seen_of(str(host.get("name"))) for host in envoy_files.virtual_hosts(there[Kind.ROUTES])]
+        in_force = all(document.intact and document.version == taken[kind] for kind, document in there.items())
+        return Observed(carried=dict(name for name in names if name), in_force=in_force)
+
+    def verify(self, held: Held) -> Evidence:
+        """Ask through the public port."""
+        host, port = split_endpoint(self._proxy)
+        return proof.prove(held, proxy=(_reachable(host), port), deadline_s=PROOF_S)
+
+    def describe(self) -> Description:
+        """Fine when the admin interface answers and the listener is there."""
+        try:
+            version, state = self._admin.server()
+            has_routes = bool(self._admin.taken()[Kind.ROUTES])
+        except Unreachable as problem:
+            return Description(ok=False, error=str(problem), mode="files")
+        if state != "LIVE" or not has_routes:
+            reason = f"Envoy is {state}." if state != "LIVE" else f"Envoy has not opened its listener at {self._proxy}."
+            return Description(ok=False, error=reason, version=version, mode="files")
+        return Description(ok=True, version=version, mode="files")
+
+    def _files(self) -> dict[Kind, Document]:
+        return {kind: Document.read(self._path(kind)) for kind in Kind}
+
+    def _path(self, kind: Kind) -> Path:
+        return self._folder.clusters if kind == Kind.CLUSTERS else self._folder.routes
+
+    def _refusals(self, foreign: list[Parts], choices: list[_Choice]) -> dict[UUID, Refused]:
+        """Ask Envoy about what is new; when it objects, find the guilty ones on top of what stands."""
+        settled = foreign + [choice.wanted for choice in choices if choice.wanted == choice.fallback]
+        # What goes away comes first: a host that one publish gives up may be another's new one.
+        candidates = sorted((choice for choice in choices if choice.wanted != choice.fallback), key=lambda choice: choice.wanted.host is not None)
+
+        def refusal(taken: list[_Choice]) -> str:
+            ids = {choice.publish_id for choice in taken}
+            others = [choice.fallback for choice in candidates if choice.publish_id not in ids and choice.fallback]
+            return self._objection([choice.wanted for choice in taken], standing=settled + others)
+
+        guilty = envoy_check.sift(candidates, refusal=refusal)
+        return {choice.publish_id: Refused(words, code="gateway_refused", entity=f"publish {choice.publish_id}") for choice, words in guilty}
+
+    def _objection(self, new: list[Parts], *, standing: list[Parts]) -> str:
+        """What stands has passed before: only its names and hosts can clash, and its clusters would take most of Envoy's time."""
+        hosts, clusters = _merge(new)
+        outlines = [{**part.host, "routes": []} for part in standing if part.host]
+        return envoy_check.validate(self._program, hosts=hosts + outlines, clusters=clusters)
+
+    def _swap(self, target: dict[Kind, Document], there: dict[Kind, Document], taken: dict[Kind, str]) -> int:
+        """Returns the number of files written."""
+        steps = [(Kind.CLUSTERS, _both(there[Kind.CLUSTERS], target[Kind.CLUSTERS])), *((kind, target[kind]) for kind in (Kind.ROUTES, Kind.CLUSTERS))]
+        writes = 0
+        for kind, document in steps:
+            if there[kind].says_the_same_as(document) and there[kind].version == taken[kind]:
+                continue
+            self._write(kind, document, before=there[kind])
+            there, taken, writes = {**there, kind: document}, {**taken, kind: document.version}, writes + 1
+        return writes
+
+    def _write(self, kind: Kind, document: Document, *, before: Document) -> None:
+        path = self._path(kind)
+        document.save(path)
+        try:
+            self._admin.wait_for(kind, document.version)
+        except Unreachable as problem:
+            if problem.code == "update_rejected" and before.intact:
+                # An Envoy that starts with a bad file serves nothing at all.
+                before.save(path)
+            raise
+
+
+def _choices(desired: Sequence[Desired]) -> tuple[list[_Choice], dict[UUID, Refused]]:
+    choices: list[_Choice] = []
+    refused: dict[UUID, Refused] = {}
+    for one in desired:
+        publish_id, fallback = one.wanted.spec.publish_id, _parts(one.fallback) if one.fallback else None
+        wanted: Parts | None
+        try:
+            wanted = fallback if fallback and one.wanted is one.fallback else _parts(one.wanted)
+        except Refused as problem:
+            refused[publish_id], wanted = problem, fallback
+        choices += [_Choice(publish_id=publish_id, wanted=wanted, fallback=fallback)] if wanted else []
+    return choices, refused
+
+
+def _parts(held: Held) -> Parts:
+    host, clusters = envoy_config.virtual_host(held), envoy_config.clusters(held)
+    return Parts(publish=str(held.spec.publish_id), host=host, clusters=tuple(envoy_files.typed_cluster(cluster) for cluster in clusters))
+
+
+def _foreign(there: dict[Kind, Document], known: set[str]) -> list[Parts]:
+    hosts = {envoy_config.publish_of(host): host for host in envoy_files.virtual_hosts(there[Kind.ROUTES])}
+    clusters = [(envoy_config.publish_of(cluster), cluster) for cluster in there[Kind.CLUSTERS].resources]
+    return [
+        Parts(publish=publish, host=host, clusters=tuple(cluster for owner, cluster in clusters if owner == publish))
+        for publish, host in hosts.items()
+        if publish not in known
+    ]
+
+
+def _merge(parts: list[Parts]) -> tuple[list[Resource], list[Resource]]:
+    """Virtual hosts and clusters, sorted so that the same set always makes the same version."""
+    ordered = sorted(parts, key=lambda part: part.publish)
+    clusters = {str(cluster["name"]): cluster for part in ordered for cluster in part.clusters}
+    return [part.host for part in ordered if part.host], [clusters[name] for name in sorted(clusters)]
+
+
+def _target(parts: list[Parts]) -> dict[Kind, Document]:
+    hosts, clusters = _merge(parts)
+    return {Kind.ROUTES: Document.of([envoy_files.route_configuration(hosts)]), Kind.CLUSTERS: Document.of(clusters)}
+
+
+def _both(old: Document, new: Document) -> Document:
+    """The clusters that old and new routes need; the new document itself when it holds the old ones."""
+    known = {str(cluster.get("name")): cluster for cluster in (*old.resources, *new.resources)}
+    if len(known) == len(new.resources):
+        return new
+    return Document.of([known[name] for name in sorted(known)])
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (compared, not bound)

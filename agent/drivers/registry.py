@@ -1,0 +1,9 @@
+"""Which drivers there are: the one list that a new driver is added to."""
+
+from agent.drivers.base import Setup
+from agent.drivers.envoy_setup import EnvoySetup
+from agent.drivers.memory import MemorySetup
+
+_ALL: tuple[Setup, ...] = (EnvoySetup(), MemorySetup())
+
+SETUPS: dict[str, Setup] = {setup.name: setup for setup in _ALL}

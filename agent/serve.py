@@ -1,0 +1,99 @@
+"""One run of an enrolled agent: puts the parts together, starts them, and stops them within a second."""
+
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import structlog
+
+from agent import batch, heartbeat
+from agent.config import Identity
+from agent.control_plane import ControlPlane
+from agent.drivers.base import Driver
+from agent.postman import Postman
+from agent.server import App, Server, bind
+from agent.state import Store
+from agent.upstreams import Pinner
+from agent.work import Worker
+
+STOP_S = 0.5
+"""How long the current step of the worker may take to end; a kill would be safe too."""
+
+log = structlog.get_logger()
+
+
+class CannotServe(Exception):
+    """The agent cannot start; the text is for the operator."""
+
+
+def serve(state: Path, identity: Identity, driver: Driver) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotServe, FileDamaged."""
+    with _only_one(state):
+        _serve(state, identity, driver)
+
+
+def reserved_of(identity: Identity, driver: Driver) -> tuple[str, ...]:
+    """Every host:port that no upstream may be: the gateway's, our own, the control plane's."""
+    url = urlsplit(identity.settings.control_plane_url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return (*driver.reserved(), identity.settings.listen, f"{url.hostname}:{port}")
+
+
+def _serve(state: Path, identity: Identity, driver: Driver) -> None:
+    control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
+    postman = Postman(control_plane)
+    worker = Worker(batch.Kit(driver=driver, store=store, pinner=Pinner(), reserved=reserved), on_done=postman.nudge)
+    heart = heartbeat.Heart(
+        heartbeat.Kit(driver=driver, store=store, control_plane=control_plane, worker=worker, postman=postman, pinner=Pinner(), reserved=reserved)
+    )
+    stop = _stop_signal()
+    server = _bind(App(control_plane=control_plane, worker=worker, postman=postman), identity.settings.listen)
+    threading.Thread(target=server.run, name="server", daemon=True).start()
+    postman.start()
+    postman.follow(worker.start())
+    heart.start()
+    log.info("serving", agent=identity.settings.name, cluster=identity.settings.cluster, listen=identity.settings.listen, driver=driver.name)
+    stop.wait()
+    heart.stop()
+    postman.stop()
+    worker.stop(timeout_s=STOP_S)
+    log.info("stopped")
+
+
+def _bind(app: App, listen: str) -> Server:
+    try:
+        return bind(app, listen)
+    except OSError as problem:
+        raise CannotServe(f"The agent cannot listen on {listen}: {problem.strerror or problem}.") from problem
+
+
+def _stop_signal() -> threading.Event:
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it however the process ends."""
+    handle = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        os.close(handle)
+        raise CannotServe(f"Another agent runs on {state} already.") from problem
+    try:
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""The single writer: a queue and one thread that takes whatever waits as one batch. Nothing else touches the gateway or the publishes' state."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from agent import batch
+from agent.drivers.base import Addresses, Unreachable
+from agent.protocol.messages import Item, Outcome, Result
+from agent.protocol.spec import Spec
+
+Key = tuple[UUID, int, str]
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, kw_only=True)
+class Job:
+    """One spec on its way, shared by everyone who asked for exactly it."""
+
+    spec: Spec
+    networks: tuple[str, ...]
+    done: threading.Event = field(default_factory=threading.Event)
+    result: Result | None = None
+
+    @property
+    def key(self) -> Key:
+        """What makes two requests the same."""
+        return (self.spec.publish_id, self.spec.generation, self.spec.digest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One asker's claim on a job: its result carries the asker's own delivery and token."""
+
+    item: Item
+    job: Job
+
+    @property
+    def result(self) -> Result:
+        """The result, or WORKING when there is none yet."""
+        spec, known = self.item.spec, self.job.result
+        if known is None:
+            known = Result(publish_id=spec.publish_id, generation=spec.generation, digest=spec.digest, outcome=Outcome.WORKING)
+        return known.model_copy(update={"delivery": self.item.delivery, "token": self.item.token})
+
+
+class Worker:
+    """Start it with `start`; it goes on until `stop`."""
+
+    def __init__(self, kit: batch.Kit, *, on_done: Callable[[], None] = lambda: None) -> None:
+        self._kit = kit
+        self._on_done = on_done
+        self._wake = threading.Condition()
+        self._waiting: list[Job] = []
+        self._in_flight: dict[Key, Job] = {}
+        self._moved: dict[UUID, Addresses] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+
+    def start(self) -> list[Ticket]:
+        """Begin, with what an earlier run left unfinished; its tickets are returned."""
+        unfinished = [Item(spec=held.spec) for held in self._kit.store.pending()]
+        tickets = self.submit(unfinished, networks=self._kit.store.networks)
+        self._thread.start()
+        return tickets
+
+    def stop(self, *, timeout_s: float) -> None:
+        """Take no more work and wait for the current step, at most `timeout_s` seconds."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        self._thread.join(timeout_s)
+
+    def submit(self, items: Iterable[Item], *, networks: tuple[str, ...]) -> list[Ticket]:
+        """Queue specs. One that is on its way already is not queued again: both askers share it."""
+        with self._wake:
+            tickets = [Ticket(item=item, job=self._job(item.spec, networks)) for item in items]
+            self._wake.notify_all()
+        return tickets
+
+    def move(self, moved: Mapping[UUID, Addresses]) -> None:
+        """Queue new upstream addresses for good specs."""
+        with self._wake:
+            self._moved.update(moved)
+            self._wake.notify_all()
+
+    def _job(self, spec: Spec, networks: tuple[str, ...]) -> Job:
+        job = Job(spec=spec, networks=networks)
+        if known := self._in_flight.get(job.key):
+            return known
+        self._in_flight[job.key] = job
+        self._waiting.append(job)
+        return job
+
+    def _run(self) -> None:
+        while not self._stopping:
+            with self._wake:
+                self._wake.wait_for(lambda: self._waiting or self._moved or self._stopping)
+                jobs, self._waiting = self._waiting, []
+                moved, self._moved = self._moved, {}
+            if moved:
+                self._repin(moved)
+            if jobs:
+                self._work(jobs)
+
+    def _work(self, jobs: list[Job]) -> None:
+        started = time.monotonic()
+        try:
+            # The last command's networks are the newest word of the control plane on them.
+            batch.run(self._kit, [job.spec for job in jobs], networks=jobs[-1].networks, finish=self._finish)
+        except Exception:  # a bug or a full disk must not end the only writer; the askers hear of it and try again
+            log.exception("batch_failed", publishes=[str(job.spec.publish_id) for job in jobs])
+            for job in jobs:
+                self._finish(_internal_error(job.spec))
+        log.info("batch", size=len(jobs), ms=round((time.monotonic() - started) * 1000))
+
+    def _finish(self, result: Result) -> None:
+        with self._wake:
+            job = self._in_flight.pop((result.publish_id, result.generation, result.digest), None)
+        if job is None:
+            return
+        job.result = result
+        job.done.set()
+        self._on_done()
+        log.info(
+            "result",
+            publish=str(result.publish_id),
+            generation=result.generation,
+            outcome=result.outcome.value,
+            step=result.step,
+            code=result.code,
+            message=result.message,
+            apply_ms=result.evidence.apply_ms,
+            verify_ms=result.evidence.verify_ms,
+        )
+
+    def _repin(self, moved: Mapping[UUID, Addresses]) -> None:
+        try:
+            batch.repin(self._kit, moved)
+            log.info("upstreams_moved", publishes=[str(publish) for publish in moved])
+        except Unreachable as problem:
+            log.warning("upstreams_not_moved", reason=str(problem))
+        except Exception:  # as in _work
+            log.exception("repin_failed")
+
+
+def wait_for(tickets: Iterable[Ticket], *, timeout_s: float) -> bool:
+    """Wait until all are done, at most `timeout_s` seconds; True when they are."""
+    deadline = time.monotonic() + timeout_s
+    return all(ticket.job.done.wait(max(0.0, deadline - time.monotonic())) for ticket in tickets)
+
+
+def _internal_error(spec: Spec) -> Result:
+    return Result(
+        publish_id=spec.publish_id,
+        generation=spec.generation,
+        digest=spec.digest,
+        outcome=Outcome.UNREACHABLE,
+        step="agent",
+        code="agent_error",
+        message="The agent hit an error of its own; its log says more.",
+    )

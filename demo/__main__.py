@@ -1,0 +1,91 @@
+"""`python -m demo` runs the whole system in the foreground; `python -m demo --reset` empties its folder. DEMO_DIR and PORT are its settings."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.folder import Folder, is_free
+from demo.process import ROOT, DemoRefused
+from demo.reaper import ENDINGS
+from demo.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the person chose."""
+
+    folder: Path
+    port: int
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Options":
+        """From the environment, an empty value being none. Raises DemoRefused."""
+        text = environ.get("PORT") or "8000"
+        if not text.isdecimal() or not 0 < int(text) < 65_536:
+            raise DemoRefused(f"PORT={text} is not a port number.")
+        return cls(folder=Path(environ.get("DEMO_DIR") or ROOT / "var").resolve(), port=int(text))
+
+
+def main() -> int:
+    """Run the demo, or empty its folder; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description="The whole system on this machine, for trying out.")
+    parser.add_argument("--reset", action="store_true", help="empty the demo's folder instead")
+    reset = parser.parse_args().reset
+    interruptible()
+    try:
+        options = Options.of(os.environ)
+        _reset(options) if reset else _run(options)
+    except KeyboardInterrupt:
+        _say("Stopped.")
+    except DemoRefused as refusal:
+        return _refuse(str(refusal))
+    except OSError as problem:
+        return _refuse(f"The demo's folder cannot be used: {problem}")
+    return 0
+
+
+def interruptible() -> None:
+    """Let SIGTERM and a closed terminal end the program as Ctrl-C does, even where SIGINT was ignored when it was started."""
+    for ending in ENDINGS:
+        signal.signal(ending, signal.default_int_handler)
+
+
+def _run(options: Options) -> None:
+    folder = Folder(options.folder)
+    _refuse_taken(options.port)
+    _say(f"The demo starts in {folder.root} ...")
+    System(folder, port=options.port, say=_say).run()
+
+
+def _reset(options: Options) -> None:
+    Folder(options.folder).empty()
+    _say(f"Emptied {options.folder}.")
+
+
+def _refuse_taken(port: int) -> None:
+    try:
+        free = is_free(port)
+    except PermissionError as problem:
+        raise DemoRefused(f"Port {port} needs more rights than you have. Choose another one: PORT={port + 8000} make demo") from problem
+    if not free:
+        raise DemoRefused(f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo")
+
+
+def _refuse(text: str) -> int:
+    sys.stderr.write(f"{text}\n")
+    return 1
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The parts of the demo besides its servers: the control plane, the sample upstreams, and each agent with its gateway."""
+
+import http.client
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from demo.embedded import envoy_binary, is_listening
+from demo.folder import write_private
+from demo.process import Part
+
+Env = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One agent of one cluster with its gateway: its state folder and its three ports."""
+
+    id: str
+    name: str
+    cluster: str
+    state: Path
+    listen: int
+    proxy: int
+    admin: int
+
+    @property
+    def agent(self) -> str:
+        """The name of the agent's part."""
+        return f"agent-{self.name}"
+
+    @property
+    def envoy(self) -> str:
+        """The name of the gateway's part."""
+        return f"envoy-{self.name}"
+
+    def is_enrolled_at(self, url: str) -> bool:
+        """True when the state folder was made for this very agent, these ports and this control plane."""
+        return self._note.exists() and json.loads(self._note.read_text()) == self._terms(url)
+
+    def note_enrolled_at(self, url: str) -> None:
+        """Note what the state folder was made for."""
+        write_private(self._note, text=json.dumps(self._terms(url)))
+
+    def forget(self) -> None:
+        """Remove a state folder that was made for something else, or only half."""
+        self._note.unlink(missing_ok=True)
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.state.parent.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def _note(self) -> Path:
+        return self.state.with_name(f"{self.name}.json")
+
+    def _terms(self, url: str) -> dict[str, str | int]:
+        return {"agent": self.id, "url": url, "listen": self.listen, "proxy": self.proxy, "admin": self.admin}
+
+
+def web(env: Env, *, port: int) -> Part:
+    """Pages and API."""
+    options = ("--interface", "wsgi", "--workers", "1", "--blocking-threads", "4", "--host", "127.0.0.1", "--port", str(port), "--no-access-log")
+    argv = _python("granian", *options, "config.wsgi:application")
+    return Part(name="web", argv=argv, env=env, is_ready=partial(status_is, port, "/livez", 200))
+
+
+def worker(env: Env) -> Part:
+    """The tasks: pushes to agents, and the sweep."""
+    options = ("--pool", "threads", "--concurrency", "8", "-Q", "deliver,sweep,celery", "-n", "demo@localhost", "--without-gossip", "--without-mingle")
+    return Part(name="worker", argv=_python("celery", "-A", "config", "worker", *options), env=env)
+
+
+def beat(env: Env) -> Part:
+    """The clock of the sweep. It keeps no schedule file."""
+    return Part(name="beat", argv=_python("celery", "-A", "config", "beat", "-S", "celery.beat:Scheduler", "--pidfile="), env=env)
+
+
+def upstreams(env: Env, *, ports: Mapping[str, int]) -> Part:
+    """The sample services, by name."""
+    argv = _python("demo.upstreams", *(f"{name}={port}" for name, port in ports.items()))
+    return Part(name="upstreams", argv=argv, env=env, is_ready=partial(is_listening, *ports.values()))
+
+
+def enrolment(site: Site, *, code: str, env: Env) -> Part:
+    """A program that makes a site's state folder, with its gateway's bootstrap in it."""
+    endpoints = {"--listen": site.listen, "--proxy": site.proxy, "--admin": site.admin}
+    options = [word for option, port in endpoints.items() for word in (option, f"127.0.0.1:{port}")]
+    argv = _python(
+        "agent", "enroll", "--code", code, "--state", str(site.state), "--driver", "envoy", "--advertise", f"http://127.0.0.1:{site.listen}", *options
+    )
+    return Part(name=f"enroll-{site.name}", argv=argv, env=env)
+
+
+def envoy(site: Site, *, env: Env) -> Part:
+    """A site's gateway. It is not its agent's child: either may die alone."""
+    bootstrap = site.state / "envoy" / "bootstrap.json"
+    argv = (str(envoy_binary()), "-c", str(bootstrap), "--use-dynamic-base-id", "--log-level", "warning")
+    return Part(name=site.envoy, argv=argv, env=env, is_ready=partial(status_is, site.admin, "/ready", 200))
+
+
+def agent(site: Site, *, env: Env) -> Part:
+    """A site's agent."""
+    return Part(name=site.agent, argv=_python("agent", "run", "--state", str(site.state)), env=env, is_ready=partial(is_listening, site.listen))
+
+
+def status_is(port: int, path: str, status: int, /) -> bool:
+    """True when a GET on a loopback port answers with this status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == status
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *arguments)

@@ -1,0 +1,100 @@
+"""A real Envoy for tests: started from the package's binary with the bootstrap that the agent writes."""
+
+import http.client
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.drivers.base import Applied, Desired, Held, Observed
+from agent.drivers.envoy import EnvoyDriver
+from agent.drivers.envoy_check import find_program
+from agent.drivers.envoy_setup import EnvoySetup
+from agent.protocol.spec import Spec
+from tests.agent.doubles import free_port, until
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def header(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name]
+
+
+@dataclass
+class Gateway:
+    """One Envoy in a state folder."""
+
+    state: Path
+    proxy: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    admin: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {"proxy": self.proxy, "admin": self.admin, "proxy_url": f"http://{self.proxy}"}
+
+    @property
+    def driver(self) -> EnvoyDriver:
+        return EnvoySetup().create(self.state, self.options)
+
+    def prepare(self) -> None:
+        EnvoySetup().prepare(self.state, self.options, node="test")
+
+    def start(self) -> None:
+        bootstrap = self.state / "envoy" / "bootstrap.json"
+        command = [str(find_program()), "-c", str(bootstrap), "--use-dynamic-base-id", "-l", "off", "--concurrency", "2"]
+        self.process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: self.driver.describe().ok, what="Envoy is up")
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def ask(self, host: str, path: str = "/", *, method: str = "GET", body: bytes | None = None) -> Answer:
+        return ask(self.proxy, host, path, method=method, body=body)
+
+
+def ask(proxy: str, host: str, path: str = "/", *, method: str = "GET", body: bytes | None = None) -> Answer:
+    """One request through a proxy, by a fresh connection."""
+    name, _, port = proxy.rpartition(":")
+    connection = http.client.HTTPConnection(name, int(port), timeout=5)
+    try:
+        connection.request(method, path, body=body, headers={"Host": host})
+        response = connection.getresponse()
+        return Answer(status=response.status, headers=response.getheaders(), body=response.read())
+    finally:
+        connection.close()
+
+
+def hold(spec: Spec, *, probe_host: str | None = None) -> Held:
+    """A spec with every upstream pinned to 127.0.0.1."""
+    addresses = {f"{service.upstream.host}:{service.upstream.port}": ("127.0.0.1",) for service in spec.services}
+    return Held(spec=spec, addresses=addresses, probe_host=spec.host if probe_host is None else probe_host)
+
+
+class Memory:
+    """What a driver was given so far: the worker's memory, without the disk."""
+
+    def __init__(self, driver: EnvoyDriver) -> None:
+        self.driver = driver
+        self.good: dict[Any, Held] = {}
+
+    def apply(self, *specs: Spec) -> Applied:
+        """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""
+        wanted = {**self.good, **{spec.publish_id: hold(spec) for spec in specs}}
+        applied = self.driver.apply([Desired(wanted=held, fallback=self.good.get(publish)) for publish, held in wanted.items()])
+        self.good.update({publish: held for publish, held in wanted.items() if publish not in applied.refused})
+        return applied
+
+    def observe(self) -> Observed:
+        return self.driver.observe()

@@ -1,0 +1,161 @@
+"""Which upstreams are let in: every way to spell an address that must stay shut, and the few that are open."""
+
+import ipaddress
+import socket
+
+import pytest
+
+from agent.drivers.base import Refused, Unreachable
+from agent.protocol import fence
+from agent.protocol.fence import Address, Fence, FenceRefused
+from agent.protocol.spec import Spec
+from agent.upstreams import Guard, Pinner, is_own_address
+from tests.agent.doubles import live, make_service
+
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
+def code_of(host: str, networks: tuple[str, ...], *, port: int = 8080, reserved: tuple[str, ...] = ()) -> str:
+    try:
+        fence.check(host, port, Fence.of(networks, reserved))
+    except FenceRefused as problem:
+        return problem.code
+    return "open"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.2",
+        "127.1",
+        "127.255.255.254",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "017700000001",
+        "localhost",
+        "api.localhost",
+        "LOCALHOST",
+        "::1",
+        "0:0:0:0:0:0:0:1",
+        "::ffff:127.0.0.1",
+        "::ffff:7f00:1",
+        "0.0.0.0",  # noqa: S104
+        "0",
+        "0.1.2.3",
+        "::",
+        "::ffff:0.0.0.0",
+        "169.254.169.254",
+        "0xa9fea9fe",
+        "2852039166",
+        "::ffff:169.254.169.254",
+        "fe80::1",
+        "fe80::1%1",
+        "224.0.0.1",
+        "ff02::1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "64:ff9b::7f00:1",
+        "::127.0.0.1",
+    ],
+)
+def test_allowing_every_network_opens_no_special_address(host: str) -> None:
+    assert code_of(host, EVERYWHERE) == "special_address"
+
+
+@pytest.mark.parametrize(
+    ("host", "networks", "expected"),
+    [
+        ("10.1.2.3", EVERYWHERE, "open"),
+        ("10.1.2.3", ("10.0.0.0/8",), "open"),
+        ("::ffff:10.1.2.3", ("10.0.0.0/8",), "open"),
+        ("10.1.2.3", ("10.2.0.0/16",), "not_allowed"),
+        ("10.1.2.3", (), "not_allowed"),
+        ("10.1.2.3", ("::/0",), "not_allowed"),
+        ("fd00::1", ("fd00::/8",), "open"),
+        ("fd00::1", ("0.0.0.0/0",), "not_allowed"),
+        ("127.0.0.1", ("127.0.0.0/8",), "open"),
+        ("127.0.0.1", ("127.0.0.1/32",), "open"),
+        ("127.0.0.2", ("127.0.0.1/32",), "special_address"),
+        ("::ffff:127.0.0.1", ("127.0.0.0/8",), "open"),
+        ("127.0.0.1", ("126.0.0.0/7",), "special_address"),
+        ("127.0.0.1", ("169.254.0.0/16",), "special_address"),
+        ("169.254.169.254", ("127.0.0.0/8",), "special_address"),
+        ("169.254.169.254", ("169.254.0.0/16",), "open"),
+        ("::1", ("::1/128",), "open"),
+        ("::1", ("127.0.0.0/8",), "special_address"),
+        ("localhost", ("127.0.0.0/8",), "open"),
+        ("no-such-host.invalid", EVERYWHERE, "unresolvable"),
+        ("", ("10.0.0.0/8",), "unresolvable"),
+        ("a..b", EVERYWHERE, "unresolvable"),
+    ],
+)
+def test_a_special_range_opens_only_by_a_network_inside_it(host: str, networks: tuple[str, ...], expected: str) -> None:
+    assert code_of(host, networks) == expected
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "2130706433", "0x7f.1", "0177.1"])
+def test_a_reserved_port_is_shut_however_it_is_spelled(host: str) -> None:
+    assert code_of(host, ("127.0.0.0/8",), port=9901, reserved=("127.0.0.1:9901",)) == "reserved"
+    assert code_of(host, ("127.0.0.0/8",), port=9902, reserved=("127.0.0.1:9901",)) == "open"
+
+
+def test_one_address_outside_shuts_the_whole_host() -> None:
+    both = [ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("169.254.169.254")]
+    with pytest.raises(FenceRefused) as caught:
+        fence.check("both.example", 80, Fence.of(EVERYWHERE), resolver=lambda _host, _port: both)
+    assert caught.value.code == "special_address"
+
+
+@pytest.mark.parametrize("reserved", ["0.0.0.0:9901", "127.0.0.1:9901", "[::]:9901", "localhost:9901"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "127.9.9.9", "::1"])
+def test_the_agent_shuts_its_own_ports_on_every_address_of_the_machine(host: str, reserved: str) -> None:
+    guard = Guard.of(("127.0.0.0/8", "::1/128"), (reserved,))
+    with pytest.raises(FenceRefused) as caught:
+        guard.check(host, 9901)
+    assert caught.value.code == "reserved"
+    assert guard.check("127.0.0.3", 9902) == ("127.0.0.3",)
+
+
+def test_another_machine_may_use_the_same_port_number() -> None:
+    guard = Guard.of(("192.0.2.0/24",), ("0.0.0.0:8080",))
+    assert not is_own_address(ipaddress.ip_address("192.0.2.77"))
+    assert guard.check("192.0.2.77", 8080) == ("192.0.2.77",)
+
+
+def spec_to(host: str) -> Spec:
+    return live(services=(make_service(80, host=host),))
+
+
+def test_specs_are_pinned_in_their_order_each_with_its_own_reason() -> None:
+    def resolver(host: str, port: int) -> list[Address]:
+        if host == "later.example":
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        if host == "never.example":
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return [ipaddress.ip_address(host)]
+
+    pinner = Pinner(resolver=resolver)
+    guard = Guard.of(("10.0.0.0/8",), ())
+    good, later, never, outside = pinner.pin([spec_to(h) for h in ("10.0.0.1", "later.example", "never.example", "11.0.0.1")], guard)
+    assert good == {"10.0.0.1:80": ("10.0.0.1",)}
+    assert isinstance(later, Unreachable)
+    assert later.code == "resolver_unavailable"
+    assert isinstance(never, Refused)
+    assert (never.code, never.entity, never.field) == ("unresolvable", "upstream never.example:80", "host")
+    assert isinstance(outside, Refused)
+    assert outside.code == "not_allowed"
+
+
+def test_each_host_is_looked_up_once_per_batch() -> None:
+    asked: list[str] = []
+
+    def resolver(host: str, port: int) -> list[Address]:
+        asked.append(host)
+        return [ipaddress.ip_address("10.0.0.1")]
+
+    pinned = Pinner(resolver=resolver).pin([spec_to("a.example"), spec_to("a.example")], Guard.of(("10.0.0.0/8",), ()))
+    assert pinned == [{"a.example:80": ("10.0.0.1",)}] * 2
+    assert asked == ["a.example"]

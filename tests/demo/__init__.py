@@ -1,0 +1,1 @@
+"""The one-command environment: real processes, with stand-ins for the slow parts."""

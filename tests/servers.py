@@ -1,0 +1,56 @@
+"""A pytest plugin (`-p tests.servers`): PostgreSQL and Valkey for one run, and the environment that the settings read.
+
+A plugin and not a conftest, because pytest-django reads the settings before any conftest is loaded.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from agent.protocol.signing import new_key, private_jwk
+from demo.embedded import NOT_DURABLE, Postgres, Valkey
+from demo.folder import free_port, write_private
+from demo.process import DemoRefused
+from demo.supervisor import Supervisor
+
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "SECRET_KEY": "for-tests-only-" + "0123456789abcdef" * 3,
+    "PUBLIC_URL": "http://testserver",
+    "ALLOWED_HOSTS": "*",
+    "AGENT_NETWORKS": "127.0.0.0/8",
+    "INSECURE_COOKIES": "1",
+    "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before the settings are read. Servers that the environment names already are used, and none is started."""
+    home = tempfile.TemporaryDirectory(prefix="imp-tests-")
+    early_config.add_cleanup(home.cleanup)
+    signing_key = Path(home.name) / "signing-key.json"
+    write_private(signing_key, text=json.dumps(private_jwk(new_key())))
+    for name, value in {**ENVIRONMENT, "SIGNING_KEY_FILE": str(signing_key)}.items():
+        os.environ.setdefault(name, value)
+    if not {"DATABASE_URL", "REDIS_URL"} <= set(os.environ):
+        _start_servers(Path(home.name), early_config)
+
+
+def _start_servers(home: Path, config: pytest.Config) -> None:
+    env = dict(os.environ)
+    first, second = free_port(), free_port()
+    postgres = Postgres(home=home / "postgres", port=first, password="tests", env=env, settings=NOT_DURABLE)
+    broker = Valkey(home=home / "broker", port=second, password="tests", env=env)
+    supervisor = Supervisor(home / "log", say=print)
+    config.add_cleanup(supervisor.stop)
+    try:
+        supervisor.launch(postgres.part(supervisor), broker.part())
+        supervisor.settle()
+    except DemoRefused as refusal:
+        raise pytest.UsageError(str(refusal)) from refusal
+    os.environ.setdefault("DATABASE_URL", postgres.url)
+    os.environ.setdefault("REDIS_URL", broker.url)
