@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 import structlog
@@ -84,7 +83,8 @@ def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | N
 
 def wake_after_commit(agent_ids: Iterable[UUID]) -> None:
     """Wake workers for these agents once the transaction is committed; a dead broker never turns that into an error."""
-    transaction.on_commit(partial(wake, tuple(agent_ids)), robust=True)
+    woken = tuple(agent_ids)
+    transaction.on_commit(lambda: wake(woken), robust=True)  # a function: Django cannot name a partial that fails
 
 
 def claim(agent_id: UUID) -> Claim | None:

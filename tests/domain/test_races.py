@@ -158,3 +158,12 @@ def test_results_and_reports_of_one_publish_do_not_deadlock(world: World) -> Non
     calls += [lambda: settlement.settle_by_id(Operation.objects.get().pk)] * 4
     at_once(*calls)
     assert ProductPublish.objects.get().status == Status.PUBLISHED
+
+
+def test_a_wake_up_that_breaks_never_breaks_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_agents: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(outbox, "wake", broken)
+    operation = services.request_publish(world.actor, world.draft().pk)
+    assert Operation.objects.get().pk == operation.pk

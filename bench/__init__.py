@@ -1,0 +1,1 @@
+"""Times, measured against a running system; never part of the tests."""

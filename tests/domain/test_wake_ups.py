@@ -1,0 +1,82 @@
+"""Wake-ups are hints: what they carry, and what a dead broker costs."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from celery import Celery, current_app
+
+import config
+from publishes import delivery, outbox, services, tasks
+from tests.world import World
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What is put on the broker."""
+    messages: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_options: messages.append((name, args)))
+    return messages
+
+
+@pytest.fixture
+def dead_broker() -> Iterator[None]:
+    """A Celery app of this test's own, with nobody listening where its broker should be."""
+    usual = config.app
+    dead = Celery("dead", set_as_current=False)
+    dead.conf.update({name: usual.conf[name] for name in ("broker_transport_options", "task_publish_retry_policy")})
+    dead.conf.update(broker_url="redis://127.0.0.1:1/0")
+    dead.set_current()
+    yield
+    usual.set_current()
+
+
+def test_after_the_commit_each_connected_agent_with_a_url_is_woken_by_id_alone(world: World, sent: list[Any], django_capture_on_commit_callbacks: Any) -> None:
+    world.add_agent("away", connected=False)
+    world.add_agent("pulls", url="")
+    with django_capture_on_commit_callbacks(execute=True):
+        services.request_publish(world.actor, world.draft().pk)
+        assert sent == []
+    assert sorted(sent) == sorted(("publishes.deliver", [str(voice.agent.pk)]) for voice in world.agents[:2])
+
+
+def test_the_sweep_wakes_connected_agents_that_have_something_due(world: World, sent: list[Any]) -> None:
+    delivery.sweep()
+    assert sent == []
+    services.request_publish(world.actor, world.draft().pk)
+    world.agents[0].claim()
+    delivery.sweep()
+    assert sent == [("publishes.deliver", [str(world.agents[1].agent.pk)])]
+
+
+def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: None) -> None:
+    wake_ups = outbox._WakeUps()
+    started = time.monotonic()
+    wake_ups.send([uuid4() for _ in range(50)])
+    assert time.monotonic() - started < 1.2
+    assert wake_ups.muted_until > time.monotonic() + 4
+
+    started = time.monotonic()
+    wake_ups.send([uuid4() for _ in range(50)])
+    assert time.monotonic() - started < 0.05
+
+
+def test_with_a_dead_broker_the_request_is_queued_all_the_same(
+    world: World, dead_broker: None, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_wake_ups", outbox._WakeUps())
+    with django_capture_on_commit_callbacks(execute=True):
+        operation = services.request_publish(world.actor, world.draft().pk)
+    assert operation.phase == "QUEUED"
+    assert operation.deliveries.count() == 2
+
+
+def test_a_task_parses_its_argument_and_calls_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[UUID] = []
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+    monkeypatch.setattr(delivery, "deliver", called.append)
+    agent_id = uuid4()
+    tasks.deliver(str(agent_id))
+    assert called == [agent_id]

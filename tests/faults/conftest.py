@@ -1,0 +1,31 @@
+"""One running system for all tests of faults: each test leaves it as it found it."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from tests.faults.stack import Publish, Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole system."""
+    with running_stack(tmp_path_factory.mktemp("stack") / "demo") as running:
+        yield running
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx2.Client]:
+    """The provider's script."""
+    with stack.api() as client:
+        yield client
+
+
+@pytest.fixture
+def publish(stack: Stack, api: httpx2.Client) -> Iterator[Publish]:
+    """A draft on kr-dev, taken off the gateway afterwards."""
+    made = stack.draft(api)
+    yield made
+    if api.get(made.path).status_code == 200:
+        made.clean_up()
