@@ -38,14 +38,12 @@ def main() -> int:
     reset = parser.parse_args().reset
     interruptible()
     try:
-        options = Options.of(os.environ)
-        _reset(options) if reset else _run(options)
+        _use(Options.of(os.environ), reset=reset)
     except KeyboardInterrupt:
         _say("Stopped.")
     except DemoRefused as refusal:
-        return _refuse(str(refusal))
-    except OSError as problem:
-        return _refuse(f"The demo's folder cannot be used: {problem}")
+        sys.stderr.write(f"{refusal}\n")
+        return 1
     return 0
 
 
@@ -55,16 +53,22 @@ def interruptible() -> None:
         signal.signal(ending, signal.default_int_handler)
 
 
-def _run(options: Options) -> None:
-    folder = Folder(options.folder)
-    _refuse_taken(options.port)
+def _use(options: Options, *, reset: bool) -> None:
+    try:
+        folder = Folder(options.folder)
+        if reset:
+            folder.empty()
+            _say(f"Emptied {folder.root}.")
+        else:
+            _run(folder, port=options.port)
+    except OSError as problem:
+        raise DemoRefused(f"The demo cannot use {options.folder}: {problem}") from problem
+
+
+def _run(folder: Folder, *, port: int) -> None:
+    _refuse_taken(port)
     _say(f"The demo starts in {folder.root} ...")
-    System(folder, port=options.port, say=_say).run()
-
-
-def _reset(options: Options) -> None:
-    Folder(options.folder).empty()
-    _say(f"Emptied {options.folder}.")
+    System(folder, port=port, say=_say).run()
 
 
 def _refuse_taken(port: int) -> None:
@@ -74,11 +78,6 @@ def _refuse_taken(port: int) -> None:
         raise DemoRefused(f"Port {port} needs more rights than you have. Choose another one: PORT={port + 8000} make demo") from problem
     if not free:
         raise DemoRefused(f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo")
-
-
-def _refuse(text: str) -> int:
-    sys.stderr.write(f"{text}\n")
-    return 1
 
 
 def _say(line: str) -> None:

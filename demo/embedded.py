@@ -51,6 +51,8 @@ AS_NOBODY = RunAs(
     owner=NOBODY,
 )
 
+WAYS_FOR_ROOT = (AS_NOBODY_IN_NAMESPACE, AS_NOBODY)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
@@ -143,7 +145,7 @@ def _accepts_queries(url: str) -> bool:
 def _way_to_run(home: Path) -> RunAs:
     if os.geteuid() != 0:
         return RunAs(prefix=(), owner=os.geteuid())
-    for way in (AS_NOBODY_IN_NAMESPACE, AS_NOBODY):
+    for way in WAYS_FOR_ROOT:
         _hand_over(home, owner=way.owner)
         if _can_run(way, home):
             return way

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from demo.process import Part, Running, older, spawn
 from demo.reaper import Reaper, end, signal_group
@@ -73,9 +72,9 @@ class Supervisor:
             time.sleep(TICK_S)
         self._stages.remove(jobs)
 
-    def watch(self, *, changed: Callable[[], None]) -> NoReturn:
-        """Start again what dies, until a signal ends it. `changed` is called whenever such a part is ready again."""
-        while True:
+    def watch(self, *, goes_on: Callable[[], bool], changed: Callable[[], None]) -> None:
+        """Start again what dies while the demo goes on. `changed` is called whenever such a part is ready again."""
+        while goes_on():
             back = [running for running in self._all() if self._tend(running)]
             if back:
                 self._tell(changed)

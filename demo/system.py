@@ -1,9 +1,9 @@
 """The whole system in its order: servers, schema and seeds, control plane, agents with their gateways, and the report at the end."""
 
+import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
 
 from demo import parts
 from demo.control_plane import ControlPlane
@@ -26,12 +26,14 @@ class System:
         self._plan.report.unlink(missing_ok=True)
         self._supervisor = Supervisor(self._plan.logs, say=say, lock=folder.lock)
 
-    def run(self) -> NoReturn:
+    def run(self) -> None:
         """Start everything and keep it running until a signal comes. Nothing is left running, however it ends."""
+        had_terminal = os.isatty(0)
         try:
             report = self._start()
             self._say(report.banner())
-            self._supervisor.watch(changed=partial(self._write, report))
+            # make keeps a closed terminal's SIGHUP to itself and waits for us, so look.
+            self._supervisor.watch(goes_on=lambda: os.isatty(0) == had_terminal, changed=partial(self._write, report))
         finally:
             ignore_endings()
             self._supervisor.stop()

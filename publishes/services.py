@@ -12,7 +12,7 @@ from clusters.models import Cluster
 from core.problems import Invalid, NotFound
 from gateways.models import Gateway
 from products.models import Product
-from publishes import errors, lifecycle, outbox, settlement, spec, upstreams
+from publishes import errors, lifecycle, outbox, selectors, settlement, spec, upstreams
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Status
 from publishes.models import Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
@@ -63,7 +63,9 @@ def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings) -> Pro
 
 def request_publish(actor: Actor, publish_id: UUID, *, note: str = "") -> Operation:
     """Queue a publish; the agents' answers, not this call, change the status."""
-    upstreams.check(actor, publish_id)  # resolves names, so no transaction may be open yet
+    asked_for = selectors.publish_of(actor, publish_id)
+    actor.require_write()
+    upstreams.check(asked_for)  # resolves names, so no transaction may be open yet
     with transaction.atomic():
         publish = lock_publish(actor, publish_id)
         refuse_if_open(publish)

@@ -1,16 +1,13 @@
 """The upstream fence as the control plane sees it, checked before anything is sent; the agent checks again."""
 
-from uuid import UUID
-
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import fence
 from clusters.models import AgentLiveness
 from core.problems import Text
-from publishes import errors, selectors, spec
+from publishes import errors, spec
 from publishes.models import ProductPublish
-from tenants.actors import Actor
 
 _REASONS: dict[str, Text] = {
     "unresolvable": _("its host has no address."),
@@ -20,12 +17,11 @@ _REASONS: dict[str, Text] = {
 }
 
 
-def check(actor: Actor, publish_id: UUID) -> None:
-    """Raises UpstreamRefused for the first service whose upstream is outside the cluster's fence, or NotFound.
+def check(publish: ProductPublish) -> None:
+    """Raises UpstreamRefused for the first service whose upstream is outside the cluster's fence.
 
     Resolves host names, so it must be called without an open transaction.
     """
-    publish = selectors.publish_of(actor, publish_id)
     around = fence_of(publish)
     for service in spec.select(publish.product).services:
         try:

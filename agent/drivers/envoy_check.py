@@ -80,8 +80,9 @@ def _sift(taken: list[T], candidates: list[T], refusal: Callable[[list[T]], str]
 
 
 def _words(output: str) -> str:
-    """What Envoy says, without the line's prefix and the path of our temporary file."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    text = next((line for line in lines if "error initializing configuration" in line), lines[-1] if lines else "no reason given")
-    text = re.sub(r"^(\[[^\]]*\]\s*)+", "", text)
-    return re.sub(r"^error initializing configuration '[^']*':\s*", "", text)[:1000]
+    """Envoy's reason alone: without the line's prefix, our temporary path, and the dump of the configuration that some reasons quote."""
+    if constraint := re.search(r"Proto constraint validation failed \((.*)\)", output):
+        return constraint[1].rpartition("caused by ")[2][:1000]
+    lines = [line for line in output.splitlines() if line.strip()]
+    text = next((line for line in lines if "error initializing configuration" in line), lines[-1] if lines else "Envoy gave no reason.")
+    return re.sub(r"^.*error initializing configuration '[^']*':\s*", "", text)[:1000]

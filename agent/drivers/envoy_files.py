@@ -79,11 +79,19 @@ def prepare(folder: Folder, *, node: str, proxy: str, admin: str) -> None:
     """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic."""
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_durably(folder.bootstrap, json.dumps(_bootstrap(folder, node, admin), indent=1) + "\n")
-    Document.of([listener(proxy, routes={"rds": {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}})]).save(folder.listeners)
+    refresh_listener(folder, proxy)
     if not folder.clusters.exists():
         Document.of([]).save(folder.clusters)
     if not folder.routes.exists():
         Document.of([route_configuration([])]).save(folder.routes)
+
+
+def refresh_listener(folder: Folder, proxy: str) -> None:
+    """Bring the listener to what this version of the agent wants; Envoy takes it over when it differs."""
+    source = {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}
+    wanted = Document.of([listener(proxy, routes={"rds": source})])
+    if not wanted.says_the_same_as(Document.read(folder.listeners)):
+        wanted.save(folder.listeners)
 
 
 def virtual_hosts(routes: Document) -> list[Resource]:
@@ -119,6 +127,7 @@ def listener(proxy: str, *, routes: Resource) -> Resource:
         "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD",
         "strip_trailing_host_dot": True,
         "request_headers_timeout": "10s",
+        "http_protocol_options": {"accept_http_10": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.http.router.v3.Router"}}],
     }

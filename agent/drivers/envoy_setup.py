@@ -38,7 +38,9 @@ class EnvoySetup:
             proxy, admin, proxy_url = options["proxy"], options["admin"], options["proxy_url"]
         except KeyError as problem:
             raise SetupFailed(f"The settings lack Envoy's option {problem}: enrol again with --force.") from problem
-        return EnvoyDriver(folder=Folder(root=_root(state)), proxy=proxy, admin=admin, proxy_url=proxy_url, program=_find_program())
+        folder, program = Folder(root=_root(state)), _find_program()
+        envoy_files.refresh_listener(folder, proxy)
+        return EnvoyDriver(folder=folder, proxy=proxy, admin=admin, proxy_url=proxy_url, program=program)
 
 
 def _root(state: Path) -> Path:

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.doubles import ControlPlaneDouble, Upstreams
-from tests.agent.gateway import Gateway
+from tests.agent.bench import Bench
+from tests.agent.doubles import ControlPlaneDouble, Upstreams, quieten
+from tests.agent.gateway import Gateway, Memory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    quieten()
 
 
 @pytest.fixture
@@ -35,6 +41,11 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
 
 
 @pytest.fixture
+def memory(gateway: Gateway) -> Memory:
+    return Memory(gateway.driver)
+
+
+@pytest.fixture
 def children() -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes put in here are killed at the end, whatever happens."""
     started: list[subprocess.Popen[bytes]] = []
@@ -42,3 +53,10 @@ def children() -> Iterator[list[subprocess.Popen[bytes]]]:
     for process in started:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.worker.stop(timeout_s=1)

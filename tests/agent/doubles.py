@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import socket
 import threading
 import time
@@ -11,10 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid4
 
+import structlog
+
 from agent.protocol import messages, signing
 from agent.protocol.spec import Route, Service, Spec, State, Upstream
 
 LOOPBACK = ("127.0.0.0/8",)
+
+
+def quieten() -> None:
+    """Log nothing: the agent's own threads would go on doing so after the end of a test."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def free_port() -> int:
@@ -62,6 +70,9 @@ class Upstreams(ThreadingHTTPServer):
         self.name, self.seen = name, []  # type: ignore[var-annotated]
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def handle_error(self, *_: Any) -> None:
+        """Envoy drops idle connections of clusters that are gone; that is no news."""
 
     def close(self) -> None:
         self.shutdown()

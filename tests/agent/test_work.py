@@ -1,62 +1,20 @@
-"""The single writer with a gateway in memory: order, fences, sharing, batches, and every point where it can be killed."""
+"""The single writer with a gateway in memory: order, fences, sharing, batches."""
 
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from agent.batch import Kit
 from agent.drivers.base import Refused
-from agent.drivers.memory import MemoryDriver, MemoryGateway
-from agent.protocol.messages import Item, Outcome, Result
-from agent.protocol.spec import Auth, AuthMode, Spec, State
+from agent.drivers.memory import MemoryDriver
+from agent.protocol.messages import Item, Outcome
+from agent.protocol.spec import Auth, AuthMode, State
 from agent.state import Store
 from agent.upstreams import Pinner
-from agent.work import Ticket, Worker, wait_for
+from agent.work import Ticket, Worker
+from tests.agent.bench import Bench, results_of
 from tests.agent.doubles import LOOPBACK, absent, live, make_service, until, withdrawn
-
-
-class Bench:
-    """A worker over a state folder and a gateway, that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.gateway = MemoryGateway()
-        self.reserved: tuple[str, ...] = ("127.0.0.1:9901",)
-        self.open()
-
-    def open(self) -> None:
-        """As after a start of the process: nothing is known but the disk."""
-        self.store = Store(self.folder)
-        self.driver = MemoryDriver(self.gateway)
-        self.worker = Worker(Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=self.reserved))
-
-    def start(self) -> list[Ticket]:
-        return self.worker.start()
-
-    def submit(self, *specs: Spec) -> list[Ticket]:
-        return self.worker.submit([Item(spec=spec, delivery=uuid4(), token=uuid4()) for spec in specs], networks=LOOPBACK)
-
-    def bring(self, *specs: Spec) -> list[Result]:
-        return results_of(self.submit(*specs))
-
-    def carried(self, spec: Spec) -> int | None:
-        held = self.gateway.carried.get(spec.publish_id)
-        return held.spec.generation if held else None
-
-
-def results_of(tickets: list[Ticket]) -> list[Result]:
-    assert wait_for(tickets, timeout_s=5)
-    return [ticket.result for ticket in tickets]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.worker.stop(timeout_s=1)
 
 
 def test_a_spec_is_applied_proved_and_remembered(bench: Bench) -> None:
@@ -278,58 +236,15 @@ def test_two_agents_on_one_gateway_leave_each_others_publishes_alone(bench: Benc
     assert (bench.carried(mine), bench.carried(theirs)) == (2, 1)
 
 
-class Killed(BaseException):
-    """Stands for kill -9: no handler of the agent may see it."""
-
-
-def kill_at(bench: Bench, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object, **__: object) -> None:
-        raise Killed
-
-    def at(reached: str) -> None:
-        if reached == point:
-            raise Killed
-
-    if point.startswith("store."):
-        monkeypatch.setattr(bench.store, point.removeprefix("store."), die)
-    else:
-        bench.gateway.before = at
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-@pytest.mark.parametrize("point", ["observe", "store.accept", "apply", "swap", "verify", "store.settle"])
-@pytest.mark.parametrize("prior", ["nothing", "live", "withdrawn"])
-def test_killed_anywhere_the_same_command_or_the_disk_completes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch, point: str, prior: str) -> None:
-    bench.start()
-    spec = live(generation=1)
-    bystander = live()
-    bench.bring(bystander, *([spec] if prior == "live" else [withdrawn(spec, generation=1)] if prior == "withdrawn" else []))
-    wanted = live(spec.publish_id, generation=2)
-    kill_at(bench, point, monkeypatch)
-    tickets = bench.submit(wanted)
-    until(lambda: not bench.worker._thread.is_alive(), what="the worker is dead")
-    assert not tickets[0].job.done.is_set()
-    # The publish shows its old state or its new one, never something between; the other one is untouched.
-    assert bench.carried(wanted) in ({None, 2} if prior == "nothing" else {1, 2})
-    assert bench.carried(bystander) == 1
-
-    bench.gateway.before = lambda _point: None
-    monkeypatch.undo()
-    bench.open()
-    recovered = bench.start()
-    assert len(recovered) == (0 if point in {"observe", "store.accept"} else 1)
-    assert {result.outcome for result in results_of(recovered)} <= {Outcome.VERIFIED}
-    if not recovered:
-        assert bench.bring(wanted)[0].outcome == Outcome.VERIFIED
-    assert bench.carried(wanted) == 2
-    assert bench.store.pending() == []
-    assert sum(spec.publish_id in change for change in bench.gateway.changes) == (1 if prior == "nothing" else 2)
-
-
 def test_a_bug_in_a_driver_ends_its_batch_not_the_worker(bench: Bench) -> None:
     bench.start()
-    hooks: dict[str, Callable[[], None]] = {"swap": lambda: [][0]}
-    bench.gateway.before = lambda point: hooks.pop(point, lambda: None)()
+    bugs = ["swap"]
+
+    def fail_once(point: str) -> None:
+        if point in bugs:
+            raise LookupError(bugs.pop())
+
+    bench.gateway.before = fail_once
     (result,) = bench.bring(live())
     assert (result.outcome, result.code) == (Outcome.UNREACHABLE, "agent_error")
     assert bench.bring(live())[0].outcome == Outcome.VERIFIED

@@ -47,7 +47,7 @@ def main(root: Path) -> None:
         supervisor.settle()
         note()
         say("ready")
-        supervisor.watch(changed=note)
+        supervisor.watch(goes_on=lambda: True, changed=note)
     except KeyboardInterrupt:
         say("stopped")
     finally:
