@@ -1,7 +1,7 @@
 # imp-gateway. Everything here needs Python 3.11 or newer, with pip or with uv on the PATH, and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test browser check clean
+.PHONY: help setup demo demo-reset test check clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -25,13 +25,13 @@ demo: setup ## the whole system on this machine until Ctrl-C; PORT=8000, DEMO_DI
 demo-reset: setup ## forget the demo's data
 	@exec $(VENV)/python -m demo --reset
 
-test: setup browser ## all tests; ARGS="tests/demo -x" for some
+test: setup ## all tests; ARGS="tests/demo -x" for some
 	@exec $(VENV)/python -m pytest $(ARGS)
 
 check: setup ## style, types, layers, migrations, deployment settings
 	@$(VENV)/ruff check --quiet
 	@$(VENV)/ruff format --check --quiet
-	@$(VENV)/mypy --no-error-summary
+	@$(CHECK_ENV) $(VENV)/mypy --no-error-summary
 	@$(VENV)/lint-imports
 	@$(CHECK_ENV) $(VENV)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	@$(CHECK_ENV) $(VENV)/python manage.py check --deploy --fail-level WARNING
@@ -54,8 +54,3 @@ clean: ## remove all that can be made again; the demo's data stays
 
 %.mo: %.po | .venv/synced
 	@$(VENV)/pybabel --quiet compile --input-file $< --output-file $@
-
-# The tests drive the Chromium of the system; where there is none, Playwright brings its own.
-browser: | .venv/synced
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-		$(VENV)/playwright install $(if $(filter 0,$(shell id -u)),--with-deps) chromium

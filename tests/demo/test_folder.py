@@ -1,0 +1,101 @@
+"""What the demo keeps from run to run, and what it says when it cannot start."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.folder import PORTS, Folder, Ports, write_private
+from demo.process import ROOT
+
+
+def run_demo(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "demo", *arguments]
+    return subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_ports_stay_the_same_from_run_to_run(tmp_path: Path) -> None:
+    names = ("postgres", "broker", "dev-1-listen")
+    first, second = (Ports(tmp_path / "ports.json", web=8000) for _ in range(2))
+    chosen = [first[name] for name in names]
+    assert len(set(chosen)) == 3
+    assert all(port in PORTS for port in chosen)
+    assert [Ports(tmp_path / "ports.json", web=8000)[name] for name in names] == chosen
+    assert second["web"] == 8000
+
+
+def test_a_port_that_somebody_took_meanwhile_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json", web=8000)
+    postgres, broker = ports["postgres"], ports["broker"]
+    with socket.create_server(("127.0.0.1", postgres)):
+        later = Ports(tmp_path / "ports.json", web=8000)
+        assert later["postgres"] != postgres
+        assert later["broker"] == broker
+
+
+def test_the_web_port_is_never_given_to_another_part(tmp_path: Path) -> None:
+    postgres = Ports(tmp_path / "ports.json", web=8000)["postgres"]
+    assert Ports(tmp_path / "ports.json", web=postgres)["postgres"] != postgres
+
+
+def test_secrets_are_made_once_and_are_ours_alone(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "demo")
+    secret = folder.secret("secret-key")
+    assert len(secret) >= 50
+    assert folder.secret("secret-key") == secret
+    assert (tmp_path / "demo" / "secrets" / "secret-key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "demo").stat().st_mode & 0o777 == 0o700
+    os.close(folder.lock)
+
+
+def test_a_private_file_is_replaced_whole_and_private_even_over_an_open_one(tmp_path: Path) -> None:
+    path = tmp_path / "demo.json"
+    path.touch(mode=0o644)
+    write_private(path, text="{}")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["demo.json"]
+
+
+def test_reset_removes_the_demos_data_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("postgres/data/x", "agents/dev-1/key.json", "ports.json", "mine.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    done = run_demo("--reset", DEMO_DIR=str(tmp_path))
+    assert (done.stdout, done.returncode) == (f"Emptied {tmp_path}.\n", 0)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["lock", "mine.txt"]
+
+
+def test_reset_is_refused_while_a_demo_runs_there(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "ports.json").write_text(json.dumps({"postgres": 20_000}))
+    done = run_demo("--reset", DEMO_DIR=str(tmp_path))
+    os.close(folder.lock)
+    assert done.returncode == 1
+    assert done.stderr == f"Another demo (pid {os.getpid()}) runs in {tmp_path}. Stop it, or set DEMO_DIR to another folder.\n"
+    assert (tmp_path / "ports.json").exists()
+
+
+def test_a_taken_port_is_named_with_the_way_out_and_nothing_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_demo(DEMO_DIR=str(tmp_path), PORT=str(port))
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert done.stderr == f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
+    done = run_demo(DEMO_DIR=str(tmp_path), PORT=port)
+    assert (done.stdout, done.stderr, done.returncode) == ("", f"PORT={port} is not a port number.\n", 1)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run_demo(DEMO_DIR=str(tmp_path / "file" / "demo"))
+    assert done.returncode == 1
+    assert done.stderr == f"The demo cannot use {tmp_path}/file/demo: [Errno 20] Not a directory: '{tmp_path}/file/demo'\n"
