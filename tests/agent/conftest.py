@@ -9,6 +9,7 @@ import pytest
 from tests.agent.bench import Bench
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, quieten
 from tests.agent.gateway import Gateway, Memory
+from tests.agent.running import Running
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -60,3 +61,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     bench.worker.stop(timeout_s=1)
+
+
+@pytest.fixture
+def agent(tmp_path: Path, control_plane: ControlPlaneDouble) -> Iterator[Running]:
+    running = Running(tmp_path, control_plane)
+    yield running
+    running.stop()

@@ -1,0 +1,63 @@
+"""An agent in this process, for tests: all its parts but the command line, over a gateway in memory."""
+
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+
+from agent import heartbeat
+from agent.batch import Kit
+from agent.config import Identity, Settings
+from agent.control_plane import ControlPlane
+from agent.drivers.memory import MemoryDriver, MemoryGateway
+from agent.postman import Postman
+from agent.protocol import messages, signing
+from agent.server import App, bind
+from agent.state import Store
+from agent.upstreams import Pinner
+from agent.work import Worker
+from tests.agent.doubles import ControlPlaneDouble, Enrolled, free_port
+
+
+class Running:
+    """An agent in this process: everything but the command line, over a gateway in memory."""
+
+    def __init__(self, folder: Path, double: ControlPlaneDouble) -> None:
+        self.double, self.gateway, self.store = double, MemoryGateway(), Store(folder)
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.me = Enrolled(agent_id=uuid4(), key=signing.new_key(), url=self.url, driver="memory")
+        double.agents[str(self.me.agent_id)] = self.me
+        listen = self.url.removeprefix("http://")
+        settings = Settings(
+            agent_id=str(self.me.agent_id), name="one", cluster="c", control_plane_url=double.url, listen=listen, advertise=self.url, driver="memory"
+        )
+        self.control_plane = ControlPlane(Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)))
+        self.postman, driver = Postman(self.control_plane), MemoryDriver(self.gateway, proxy_url="http://proxy.example")
+        self.worker = Worker(Kit(driver=driver, store=self.store, pinner=Pinner(), reserved=(listen,)), on_done=self.postman.nudge)
+        self.heart = heartbeat.Heart(
+            heartbeat.Kit(
+                driver=driver,
+                store=self.store,
+                control_plane=self.control_plane,
+                worker=self.worker,
+                postman=self.postman,
+                pinner=Pinner(),
+                reserved=(listen,),
+            )
+        )
+        server = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
+        threading.Thread(target=server.run, daemon=True).start()
+        self.postman.start()
+        self.worker.start()
+
+    def stop(self) -> None:
+        self.heart.stop()
+        self.postman.stop()
+        self.worker.stop(timeout_s=1)
+
+    def post(self, content: str | bytes, path: str = messages.PATH_COMMANDS) -> httpx2.Response:
+        return httpx2.post(self.url + path, content=content, trust_env=False, timeout=10)
+
+    def seal(self, *specs: object, **more: object) -> signing.Sealed:
+        return self.double.seal(str(self.me.agent_id), *specs, **more)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""The whole program beside a real Envoy: commands, heartbeats, kills and restarts, as callers of the gateway meet them."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from agent.drivers.envoy_check import find_program
+from agent.protocol.messages import Outcome
+from tests.agent.doubles import ControlPlaneDouble, Upstreams, absent, live, make_service, until, withdrawn
+from tests.agent.program import Children, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path, control_plane: ControlPlaneDouble, children: Children) -> Iterator[Site]:
+    site = Site(tmp_path / "state", control_plane, children)
+    yield site
+    site.gateway.stop()
+
+
+def test_published_withdrawn_and_removed_by_command(site: Site, upstream: Upstreams) -> None:
+    site.start()
+    spec = live(port=upstream.port)
+    (result,) = site.push(spec)
+    assert (result.outcome, result.evidence.probes, result.evidence.bursts) == (Outcome.VERIFIED, 48, 2)
+    assert result.evidence.apply_ms > 0
+    assert result.evidence.verify_ms > 0
+    assert upstream.seen == []
+    assert site.gateway.ask(spec.host).status == 200
+    assert site.push(withdrawn(spec, generation=2))[0].outcome == Outcome.VERIFIED
+    assert site.gateway.ask(spec.host).status == 410
+    assert site.push(absent(spec, generation=3))[0].outcome == Outcome.VERIFIED
+    assert site.gateway.ask(spec.host).status == 404
+    assert site.push(spec)[0].outcome == Outcome.STALE
+    assert site.gateway.ask(spec.host).status == 404
+
+
+def test_the_gateway_s_own_ports_are_no_upstreams(site: Site) -> None:
+    site.start()
+    ports = [int(endpoint.rpartition(":")[2]) for endpoint in (site.gateway.admin, site.gateway.proxy, site.me.url, site.double.url)]
+    specs = [live(services=(make_service(port, host=host),)) for port in ports for host in ("127.0.0.1", "localhost", "127.0.0.2", "::ffff:127.0.0.1")]
+    results = site.push(*specs)
+    assert [(result.outcome, result.code) for result in results] == [(Outcome.REFUSED, "reserved")] * 16
+    assert {site.gateway.ask(spec.host).status for spec in specs} == {404}
+
+
+def test_an_agent_that_was_away_catches_up_by_itself(site: Site, upstream: Upstreams) -> None:
+    specs = [live(port=upstream.port) for _ in range(3)]
+    site.double.expected = {spec.publish_id: spec for spec in specs}
+    site.start()
+    until(lambda: site.verified() == {(spec.publish_id, 1) for spec in specs}, what="all three are verified")
+    assert [site.gateway.ask(spec.host).status for spec in specs] == [200] * 3
+
+
+def test_it_stops_within_a_second_and_its_gateway_goes_on(site: Site, upstream: Upstreams) -> None:
+    process = site.start()
+    spec = live(port=upstream.port)
+    site.push(spec)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        started = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(timeout=5) == 0
+        assert time.monotonic() - started < 1
+        assert site.gateway.ask(spec.host).status == 200
+        process = site.start()
+    assert site.push(spec)[0].evidence.changes == 0
+
+
+def deadly_envoy(folder: Path) -> Path:
+    """An envoy program that passes the check and then kills the agent that asked."""
+    program = folder / "deadly-envoy"
+    program.write_text(f'#!/bin/sh\n"{find_program()}" "$@"\nkill -9 $PPID\n')
+    program.chmod(0o755)
+    return program
+
+
+def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(site: Site, upstream: Upstreams, tmp_path: Path) -> None:
+    site.start()
+    standing, spec = live(port=upstream.port), live(port=upstream.port)
+    site.push(standing, spec)
+    site.process.kill()
+    site.process.wait()
+    process = site.start(ENVOY_BIN=str(deadly_envoy(tmp_path)))
+    wanted = withdrawn(spec, generation=2)
+    with pytest.raises(httpx2.HTTPError):
+        site.push(wanted)
+    assert process.wait(timeout=5) == -signal.SIGKILL
+    assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (200, 200)
+    site.double.results.clear()
+    site.start()
+    (result,) = until(lambda: site.double.results, what="the recovered result was handed in")
+    assert (result.publish_id, result.generation, result.outcome) == (spec.publish_id, 2, Outcome.VERIFIED)
+    assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (410, 200)
+    assert {path.name for path in (site.folder / "envoy").iterdir()} == {"bootstrap.json", "lds.json", "cds.json", "rds.json"}
+
+
+def test_an_envoy_that_comes_back_is_served_and_proved_again(site: Site, upstream: Upstreams) -> None:
+    site.start()
+    spec = live(port=upstream.port)
+    site.double.expected[spec.publish_id] = spec
+    site.push(spec)
+    site.gateway.stop()
+    until(lambda: not site.double.heartbeats[-1].gateway_ok, what="the heartbeat says so")
+    assert "does not answer" in site.double.heartbeats[-1].gateway_error
+    until(lambda: site.verified() == set(), what="nothing is called verified")
+    site.gateway.start()
+    until(lambda: site.double.heartbeats[-1].gateway_ok and site.verified() == {(spec.publish_id, 1)}, what="verified again")
+    assert site.gateway.ask(spec.host).status == 200
+
+
+def test_a_file_that_another_hand_changed_heals_by_heartbeat(site: Site, upstream: Upstreams) -> None:
+    site.start()
+    spec = live(port=upstream.port)
+    site.double.expected[spec.publish_id] = spec
+    site.push(spec)
+    path = site.folder / "envoy" / "rds.json"
+    broken = path.with_name("broken")
+    broken.write_text(json.dumps({"version_info": "mine", "resources": []}))
+    broken.rename(path)
+    until(lambda: site.double.results and site.double.results[-1].outcome == Outcome.VERIFIED, what="healed")
+    assert site.gateway.ask(spec.host).status == 200
+
+
+def test_nothing_secret_is_logged(site: Site, upstream: Upstreams) -> None:
+    site.start()
+    spec = live(uuid4(), port=upstream.port)
+    site.push(spec)
+    log = (site.folder / "agent.log").read_text()
+    assert str(spec.publish_id) in log
+    assert json.loads((site.folder / "key.json").read_text())["d"] not in log
+    assert "upstream" not in log
+    assert all(isinstance(json.loads(line), dict) for line in log.splitlines())
