@@ -159,7 +159,7 @@ def _cluster(held: Held, service: Service) -> Resource:
         "connect_timeout": _seconds(upstream.connect_timeout_ms),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }
-    return cluster | ({"transport_socket": _tls(upstream.host)} if upstream.scheme == "https" else {})
+    return cluster | ({"transport_socket": _tls(service)} if upstream.scheme == "https" else {})
 
 
 def _cluster_name(held: Held, service: Service) -> str:
@@ -169,16 +169,20 @@ def _cluster_name(held: Held, service: Service) -> str:
     return f"imp:{held.spec.publish_id}:{service.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _tls(host: str) -> Resource:
-    context: Resource = {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}
+def _tls(service: Service) -> Resource:
+    host = service.upstream.host
+    authorities = next((path for path in CA_FILES if Path(path).exists()), None)
+    if authorities is None:
+        words = f"No certificate authorities are installed beside this gateway, so {host} cannot be told from an impostor; install ca-certificates."
+        raise Refused(words, code="no_certificate_authorities", entity=f"service {service.id}", field="scheme")
     is_address = bool(re.fullmatch(r"[0-9.]+|.*:.*", host))
-    if not is_address:
-        context["sni"] = host
-    if authorities := next((path for path in CA_FILES if Path(path).exists()), ""):
-        name = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": host}}
-        validation = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": [name]}
-        context["common_tls_context"] = {"validation_context": validation}
-    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+    name = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": host}}
+    validation = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": [name]}
+    context: Resource = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {"validation_context": validation},
+    }
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context | ({} if is_address else {"sni": host})}
 
 
 def _authority(upstream: Upstream) -> str:

@@ -107,6 +107,14 @@ def test_a_changed_upstream_or_address_is_a_new_cluster() -> None:
     assert all(name.startswith(f"imp:{ID}:{service.id}:") for name in names)
 
 
+def test_without_certificate_authorities_an_https_upstream_is_refused_not_trusted_blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envoy_config, "CA_FILES", ("/no/such/file",))
+    service = make_service(443, scheme="https", host="up.example")
+    with pytest.raises(Refused) as refusal:
+        envoy_config.clusters(hold(live(ID, services=(service,))))
+    assert (refusal.value.code, refusal.value.entity, refusal.value.field) == ("no_certificate_authorities", f"service {service.id}", "scheme")
+
+
 def test_https_upstreams_are_checked_by_name() -> None:
     service = make_service(443, scheme="https", host="up.example")
     (cluster,) = envoy_config.clusters(Held(spec=live(services=(service,)), addresses={"up.example:443": ("10.0.0.1",)}))
