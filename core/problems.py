@@ -84,20 +84,37 @@ def json_response(problem: Problem) -> JsonResponse:
 
 
 class ProblemMiddleware:
-    """Turns a refusal that left a view into an answer: a problem body under /api/ and /agent/, a page elsewhere."""
+    """Turns a refusal that left a view into an answer: a problem body under /api/ and /agent/, a page elsewhere.
+
+    Under those two, whatever else went wrong (an unknown URL, a method that is not there) is said as a problem too.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code < 400 or not _is_for_programs(request) or response.headers["Content-Type"].startswith(MEDIA_TYPE):
+            return response
+        return _said_as_problem(response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Problem):
             return None
-        if request.path.startswith(("/api/", "/agent/")):
-            return json_response(exception)
-        return page(request, exception)
+        return json_response(exception) if _is_for_programs(request) else page(request, exception)
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/agent/"))
+
+
+def _said_as_problem(response: HttpResponse) -> HttpResponse:
+    problem = {404: NotFound(), 405: Invalid(_("This URL does not know this method."), code="method_not_allowed")}.get(response.status_code, Problem())
+    problem.status = response.status_code
+    said = json_response(problem)
+    if "Allow" in response.headers:
+        said.headers["Allow"] = response.headers["Allow"]
+    return said
 
 
 def page(request: HttpRequest, problem: Problem) -> HttpResponse:

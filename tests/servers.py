@@ -34,7 +34,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(home.cleanup)
     signing_key = Path(home.name) / "signing-key.json"
     write_private(signing_key, text=json.dumps(private_jwk(new_key())))
-    for name, value in {**ENVIRONMENT, "SIGNING_KEY_FILE": str(signing_key)}.items():
+    for name, value in {**ENVIRONMENT, "SIGNING_KEY_FILE": str(signing_key), "STATIC_ROOT": home.name}.items():
         os.environ.setdefault(name, value)
     if not {"DATABASE_URL", "REDIS_URL"} <= set(os.environ):
         _start_servers(Path(home.name), early_config)

@@ -270,3 +270,20 @@ def test_queries_per_endpoint_do_not_grow_with_rows(api: Client, world: World, r
     for name, path in paths.items():
         with django_assert_num_queries(1 + QUERIES[name]):  # one more for the token
             assert api.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/v1/provider/nothing", 404, "not_found"),
+        ("GET", "/api/v2/", 404, "not_found"),
+        ("GET", f"{P}/products/not-an-id/publishes", 404, "not_found"),
+        ("PATCH", f"{P}/product-publishes/{UUID(int=0)}", 405, "method_not_allowed"),
+        ("GET", "/agent/v1/heartbeat", 405, "method_not_allowed"),
+        ("POST", "/agent/v1/nothing", 404, "not_found"),
+    ],
+)
+def test_whatever_goes_wrong_under_api_and_agent_is_said_as_a_problem(api: Client, method: str, path: str, status: int, code: str) -> None:
+    response = api.generic(method, path)
+    assert (response.status_code, response.headers["Content-Type"], response.json()["code"]) == (status, PROBLEM, code)
+    assert ("Allow" in response.headers) == (status == 405)
