@@ -14,10 +14,12 @@ P = ParamSpec("P")
 
 
 def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for signed-in people; the view gets the actor after the request."""
+    """A page for signed-in people; the view gets the actor after the request, and the page's frame finds it on the request."""
 
     @wraps(view)
     def with_actor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        return view(request, actor_by_session(request), *args, **kwargs)
+        actor = actor_by_session(request)
+        request.actor = actor  # type: ignore[attr-defined]
+        return view(request, actor, *args, **kwargs)
 
     return login_required(with_actor)
