@@ -24,3 +24,8 @@ urlpatterns = [
     path(PATH_ENROL.removeprefix("/"), enroll, name="agent-enroll"),
     path("", include("publishes.agent_urls")),
 ]
+
+handler400 = "core.problems.bad_request"
+handler403 = "core.problems.permission_denied"
+handler404 = "core.problems.not_found"
+handler500 = "core.problems.server_error"

@@ -16,6 +16,11 @@ def theme_of(request: HttpRequest | None) -> str:
     return chosen if chosen in THEMES else ""
 
 
+def is_htmx(request: HttpRequest) -> bool:
+    """Whether a script of the page asks, and not a person by a link or form."""
+    return request.headers.get("HX-Request") == "true"
+
+
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Keep the choice and go back; app.js does the same without a request."""

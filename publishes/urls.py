@@ -10,6 +10,7 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>", views.detail, name="detail"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/settings", views.edit, name="edit"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/live", views.live, name="live"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/agents", views.agents, name="agents"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/history", views.history, name="history"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/execute", views.execute, name="execute"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/withdraw", views.withdraw, name="withdraw"),

@@ -7,6 +7,8 @@ from typing import Concatenate, ParamSpec
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 
+from core.frame import is_htmx
+from core.problems import Unauthenticated
 from tenants.actors import Actor
 from tenants.services import actor_by_session
 
@@ -22,4 +24,12 @@ def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse])
         request.actor = actor  # type: ignore[attr-defined]
         return view(request, actor, *args, **kwargs)
 
-    return login_required(with_actor)
+    for_people = login_required(with_actor)
+
+    @wraps(view)
+    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if is_htmx(request) and not request.user.is_authenticated:
+            raise Unauthenticated  # a redirect would put the sign-in page into the fragment's place
+        return for_people(request, *args, **kwargs)
+
+    return door

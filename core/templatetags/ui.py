@@ -87,7 +87,7 @@ def section(content: str, *, id: str, title: str, count: int | None = None, extr
 
 
 @register.simple_block_tag
-def dialog(content: str, *, id: str, title: str, open: bool = False) -> SafeString:  # noqa: A002, FBT001, FBT002 - a template's keyword
+def dialog(content: str, *, id: str, title: str, open: bool = False) -> SafeString:  # noqa: A002 - a template's keyword
     """A modal dialog. Anything with data-dialog="<id>" opens it; without script that link leads to a page with the same form."""
     return _wrapped("dialog", content, id=id, title=title, open=open)
 
@@ -114,13 +114,6 @@ def field(bound: BoundField, *, hint: str = "", optional: bool = False) -> dict[
 def pager(page: Any, name: str = "page") -> dict[str, Any]:
     """Links to the pages before and after; `name` is the URL's parameter."""
     return {"page": page, "name": name}
-
-
-@register.filter
-def attribute_of(bound: BoundField, attributes: str) -> SafeString:
-    """The field's widget with one more attribute: {{ field|attribute_of:"autocomplete=username" }}."""
-    name, _equals, value = attributes.partition("=")
-    return bound.as_widget(attrs={name: value or True})
 
 
 def _wrapped(component: str, content: str, **context: object) -> SafeString:
