@@ -1,15 +1,16 @@
 """The upstream fence as the control plane sees it, checked before anything is sent; the agent checks again."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import fence
-from clusters.models import AgentLiveness
+from clusters.models import AgentLiveness, Cluster
 from core.problems import Text
+from products.models import ApiService
 from publishes import errors, selectors, spec
-from publishes.models import ProductPublish
 from tenants.actors import Actor
 
 _REASONS: dict[str, Text] = {
@@ -26,15 +27,23 @@ def check(actor: Actor, publish_id: UUID) -> None:
     Resolves host names, so it must be called without an open transaction.
     """
     publish = selectors.publish_of(actor, publish_id)
-    around = fence_of(publish)
+    around = fence_of(publish.cluster)()
     for service in spec.select(publish.product).services:
-        try:
-            fence.check(service.upstream_host, service.upstream_port, around)
-        except fence.FenceRefused as refusal:
-            raise errors.UpstreamRefused(errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[refusal.code]}) from refusal
+        if refusal := refusal_of(service, around):
+            raise refusal
 
 
-def fence_of(publish: ProductPublish) -> fence.Fence:
-    """The cluster's networks, less our own endpoints and those that its agents reported."""
-    reported = AgentLiveness.objects.filter(agent__cluster_id=publish.cluster_id).values_list("reserved", flat=True)
-    return fence.Fence.of(publish.cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *(endpoint for row in reported for endpoint in row)])
+def fence_of(cluster: Cluster) -> Callable[[], fence.Fence]:
+    """The cluster's networks, less our own endpoints and those that its agents reported. One query now; names are resolved when it is called."""
+    reported = AgentLiveness.objects.filter(agent__cluster=cluster).values_list("reserved", flat=True)
+    reserved = [*settings.RESERVED_ENDPOINTS, *(endpoint for row in reported for endpoint in row)]
+    return lambda: fence.Fence.of(cluster.upstream_networks, reserved)
+
+
+def refusal_of(service: ApiService, around: fence.Fence) -> errors.UpstreamRefused | None:
+    """Why the service's upstream may not be reached; None when it may. Resolves its host name."""
+    try:
+        fence.check(service.upstream_host, service.upstream_port, around)
+    except fence.FenceRefused as refusal:
+        return errors.UpstreamRefused(errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[refusal.code]})
+    return None

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from publishes import views
+from publishes import views, wizard
 
 app_name = "publishes"
 urlpatterns = [
-    path("<uuid:product_id>/publish", views.create, name="create"),
+    path("<uuid:product_id>/publish", wizard.create, name="create"),
+    path("<uuid:product_id>/publish/settings/hostname", wizard.hostname, name="create-hostname"),
+    path("<uuid:product_id>/publish/confirm/checks", wizard.checks, name="create-checks"),
+    path("<uuid:product_id>/publish/<str:step>", wizard.create, name="create-step"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>", views.detail, name="detail"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/settings", views.edit, name="edit"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/live", views.live, name="live"),

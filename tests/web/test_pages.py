@@ -12,6 +12,7 @@ from publishes import services
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
+from tests.web.run import Run
 from tests.world import World, nobody_knows
 
 
@@ -62,17 +63,9 @@ def test_ten_wrong_passwords_lock_the_name_and_address_out(world: World) -> None
 
 
 def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
-    made = browser.post(
-        reverse("publishes:create", args=[world.product.pk]),
-        {
-            "cluster": world.cluster.pk,
-            "gateway": world.gateway.pk,
-            "environment": "dev",
-            "auth_mode": "none",
-            "visibility": "public",
-            "approval_required": "on",
-        },
-    )
+    run = Run(world, browser)
+    run.choose()
+    made = run.confirm()
     publish = ProductPublish.objects.get()
     assert made.headers["Location"] == url("detail", publish)
     assert "Publish now" in browser.get(url("detail", publish)).content.decode()
