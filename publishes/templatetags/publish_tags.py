@@ -10,7 +10,7 @@ from django.utils.translation import get_language
 
 from agent.protocol.spec import Upstream
 from core.templatetags.ui import badge
-from products.models import Product
+from products.models import METHODS, Product
 from publishes import selectors, words
 from publishes.board import AgentRow
 from publishes.choices import EventKind, Kind, Phase, Status
@@ -94,6 +94,12 @@ def event_icon(kind: str) -> str:
 def event_tone(kind: str) -> str:
     """The tone of a line of history."""
     return _EVENTS[EventKind(kind)][1]
+
+
+@register.filter
+def methods(names: Sequence[str]) -> list[str]:
+    """HTTP methods in the order people are used to."""
+    return sorted(names, key=METHODS.index)
 
 
 @register.filter
