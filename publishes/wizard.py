@@ -102,20 +102,13 @@ class PublishWizard(RunWizard):
 
     def already_finished(self) -> HttpResponse | None:
         posted = _as_id(self.request.POST.get("confirm-run_key", ""))
-        if posted is None or posted == self.storage.run_key:
-            return None
-        made = _made_before(self.actor, self.product, posted)
-        return redirect("publishes:detail", self.product.pk, made.pk) if made else None
+        return self._made(posted) if posted != self.storage.run_key else None
 
     def finish(self) -> HttpResponse:
         """Make the draft, unless the hostname that was shown is gone in the meantime."""
         settings = self._settings_form(is_kept=False)
-        if not settings.is_valid():
-            return redirect(self.get_step_url("settings"))
-        if settings.cleaned_data["hostname_base"] != self.draft.hostname_base:
-            self.keep("settings", settings)
-            messages.info(self.request, _("The suggested hostname was taken in the meantime. Please look at the new one."))
-            return redirect(self.get_step_url("confirm"))
+        if not settings.is_valid() or settings.cleaned_data["hostname_base"] != self.draft.hostname_base:
+            return self._made(self.storage.run_key) or self._hostname_is_gone(settings)
         chosen = settings.settings(gateway=self.gateway)
         publish = services.create_publish(self.actor, self.product, settings=chosen, run_key=self.storage.run_key)
         self.storage.reset()
@@ -149,6 +142,18 @@ class PublishWizard(RunWizard):
         chosen = form.settings(gateway=self.gateway)
         values = {name: getattr(chosen, name) for name in services.SETTINGS}
         return ProductPublish(tenant_id=self.actor.tenant_id, product=self.product, cluster=chosen.cluster, gateway=chosen.gateway, **values)
+
+    def _made(self, run_key: UUID | None) -> HttpResponse | None:
+        """The draft that another click has made with this key."""
+        made = ProductPublish.objects.visible_to(self.actor).filter(product=self.product, run_key=run_key).first() if run_key else None
+        return redirect("publishes:detail", self.product.pk, made.pk) if made else None
+
+    def _hostname_is_gone(self, settings: SettingsForm) -> HttpResponse:
+        if not settings.is_valid():
+            return redirect(self.get_step_url("settings"))
+        self.keep("settings", settings)
+        messages.info(self.request, _("The suggested hostname was taken in the meantime. Please look at the new one."))
+        return redirect(self.get_step_url("confirm"))
 
     def _settings_form(self, *, is_kept: bool) -> SettingsForm:
         kept = self.storage.get_step_data("settings")
@@ -207,10 +212,6 @@ def _publishable(actor: Actor, product_id: UUID) -> Product:
     if not product.is_linked:
         raise errors.NoService
     return product
-
-
-def _made_before(actor: Actor, product: Product, key: UUID) -> ProductPublish | None:
-    return ProductPublish.objects.visible_to(actor).filter(product=product, run_key=key).first()
 
 
 def _as_id(text: str) -> UUID | None:
