@@ -91,6 +91,14 @@ class StalePage(Problem):
     detail = _("This page was open for too long, or the browser keeps no cookies. Load the page again, then try once more.")
 
 
+class LockedOut(Problem):
+    """Too many wrong passwords for this name from this address."""
+
+    status = 429
+    code = "locked_out"
+    detail = _("Too many wrong passwords. Wait 15 minutes, then try again.")
+
+
 class Unavailable(Problem):
     """The database is away."""
 
@@ -182,6 +190,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     return for_script(problem) if is_htmx(request) else bare_page(request, problem)
 
 
+def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponse:
+    """What django-axes shows instead of signing somebody in."""
+    return bare_page(request, LockedOut())
+
+
 def _title(status: int) -> str:
     titles = {
         400: gettext("The request was not understood"),
@@ -190,6 +203,7 @@ def _title(status: int) -> str:
         404: gettext("Page not found"),
         409: gettext("Not possible now"),
         422: gettext("Not right yet"),
+        429: gettext("Too many attempts"),
         503: gettext("Not available for a moment"),
     }
     return titles.get(status, gettext("Something went wrong"))

@@ -68,22 +68,24 @@ def agents_of(publish: ProductPublish, *, asked: Operation | None, newest: Opera
         now=FilteredRelation("deliveries", condition=Q(deliveries__operation=newest.pk if newest else _NOTHING)),
         no=FilteredRelation("deliveries", condition=Q(deliveries__operation=asked.pk if asked else _NOTHING, deliveries__phase=Phase.FAILED)),
     )
-    columns = {
-        "last_seen_at": "liveness__last_seen_at",
-        "gateway_ok": "liveness__gateway_ok",
-        "gateway_error": "liveness__gateway_error",
-        "proxy_url": "liveness__proxy_url",
-        "running": "seen__generation",
-        "running_state": "seen__state",
-        "running_verified": "seen__verified",
-        "phase": "now__phase",
-        "attempt": "now__attempt",
-        "step": "now__step",
-        "message": "now__message",
-        "changed_at": "now__updated_at",
-        "evidence": "now__evidence",
-        "refusal": "no__message",
-        "entity": "no__entity",
-        "field": "no__field",
-    }
-    return tuple(AgentRow(**row) for row in rows.order_by("name").values("name", "is_connected", **{name: F(path) for name, path in columns.items()}))
+    columns = rows.order_by("name").values(
+        "name",
+        "is_connected",
+        last_seen_at=F("liveness__last_seen_at"),
+        gateway_ok=F("liveness__gateway_ok"),
+        gateway_error=F("liveness__gateway_error"),
+        proxy_url=F("liveness__proxy_url"),
+        running=F("seen__generation"),
+        running_state=F("seen__state"),
+        running_verified=F("seen__verified"),
+        phase=F("now__phase"),
+        attempt=F("now__attempt"),
+        step=F("now__step"),
+        message=F("now__message"),
+        changed_at=F("now__updated_at"),
+        evidence=F("now__evidence"),
+        refusal=F("no__message"),
+        entity=F("no__entity"),
+        field=F("no__field"),
+    )
+    return tuple(AgentRow(**row) for row in columns)

@@ -82,10 +82,14 @@ def publish_of(actor: Actor, publish_id: UUID) -> ProductPublish:
 
 
 def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:
-    """The publishes of one product, newest first; `doing` is what a person asked for that is still going on, `last_phase` how the last such thing ended."""
+    """The publishes of one product, newest first."""
+    return ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*_PLACE)
+
+
+def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
+    """Adds `doing`, the kind of what a person asked for and that is still going on, and `last_phase`, how the last such thing ended."""
     asked = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by("-generation")
-    rows = ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*_PLACE)
-    return rows.annotate(doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]), last_phase=Subquery(asked.values("phase")[:1]))
+    return publishes.annotate(doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]), last_phase=Subquery(asked.values("phase")[:1]))
 
 
 def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, list[Environment]]:
@@ -138,10 +142,15 @@ class History:
     older: int | None = None
 
 
-def timeline_of(publish: ProductPublish, *, number: int = 1) -> History:
+def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
+    """The history of a publish, newest first."""
+    return publish.events.all()
+
+
+def history_of(publish: ProductPublish, *, number: int = 1) -> History:
     """A page of the history; 25 lines each. One query."""
     start = (number - 1) * EVENTS_PER_PAGE
-    rows = list(publish.events.all()[start : start + EVENTS_PER_PAGE + 1])
+    rows = list(timeline_of(publish)[start : start + EVENTS_PER_PAGE + 1])
     return History(events=tuple(rows[:EVENTS_PER_PAGE]), number=number, older=number + 1 if len(rows) > EVENTS_PER_PAGE else None)
 
 

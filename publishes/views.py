@@ -69,7 +69,7 @@ def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUI
 def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The history fragment."""
     publish = _publish(actor, product_id, publish_id)
-    context = {"product": publish.product, "publish": publish, "history": selectors.timeline_of(publish, number=_page_number(request, "page"))}
+    context = {"product": publish.product, "publish": publish, "history": selectors.history_of(publish, number=_page_number(request, "page"))}
     return render(request, "publishes/_history.html", context)
 
 
@@ -183,7 +183,7 @@ def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         "left_out": selection.left_out,
         "has_moved_on": deployed is not None and carried != spec.services_of(selection),
         "listeners": now.publish.gateway.listeners.all(),
-        "history": selectors.timeline_of(now.publish, number=_page_number(request, "history")),
+        "history": selectors.history_of(now.publish, number=_page_number(request, "history")),
         "curl": curl.command(now, carried) if now.publish.status == Status.PUBLISHED else "",
         "problem": problem,
     }

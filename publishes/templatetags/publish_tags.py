@@ -44,7 +44,7 @@ register.filter("translated", words.translated)
 @register.inclusion_tag("publishes/_board.html")
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
-    columns = selectors.by_environment(selectors.publishes_of(actor, product))
+    columns = selectors.by_environment(selectors.with_progress(selectors.publishes_of(actor, product)))
     return {
         "actor": actor,
         "product": product,
@@ -70,7 +70,7 @@ def status_badge(publish: ProductPublish, extra: str = "") -> SafeString:
 
 @register.simple_tag
 def doing_badge(publish: ProductPublish) -> SafeString:
-    """배포 중 or 실패 beside the status on the board of a product, for rows of `publishes_of`."""
+    """배포 중 or 실패 beside the status on the board of a product, for rows of `with_progress`."""
     kind, phase = getattr(publish, "doing", None), getattr(publish, "last_phase", None)
     if kind:
         return badge(words.verb_going_on(Kind(kind)), "blue", "busy")

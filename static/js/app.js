@@ -79,10 +79,10 @@
   };
 
   // Times grow older by themselves.
-  const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "auto" });
+  const [exactly, loosely] = ["always", "auto"].map((numeric) => new Intl.RelativeTimeFormat(root.lang, { numeric }));
   const inWords = (seconds) => {
-    for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) if (seconds >= size) return relative.format(-Math.floor(seconds / size), unit);
-    return relative.format(-seconds, "second");
+    for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) if (seconds >= size) return exactly.format(-Math.floor(seconds / size), unit);
+    return (seconds ? exactly : loosely).format(-seconds, "second"); // "now", but never "yesterday"
   };
   const freshen = (scope) => $$("time[data-ago]", scope).forEach((time) => {
     const seconds = Math.max(0, Math.round((Date.now() - Date.parse(time.dateTime)) / 1000));

@@ -83,7 +83,7 @@ def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
 
     browser.post(url("withdraw", publish), {"reason": "for a reason"})
     world.everybody_confirms()
-    assert "“for a reason”" in browser.get(url("detail", publish)).content.decode()
+    assert "for a reason</blockquote>" in browser.get(url("detail", publish)).content.decode()
     browser.post(url("delete", publish))
     world.everybody_confirms()
     assert browser.get(url("detail", publish)).status_code == 404
