@@ -41,6 +41,7 @@ class Guard:
     home: str
     found: list[str] = field(default_factory=list)
     may_refuse: bool = False
+    may_fail: bool = False
 
     def watch(self, context: BrowserContext) -> None:
         """Listen from now on."""
@@ -50,6 +51,8 @@ class Guard:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type not in {"error", "warning"} or (self.may_refuse and message.text.startswith(EXPECTED_4XX)):
+            return
+        if self.may_fail and message.text.startswith("Failed to load resource: net::"):
             return
         self.found.append(f"{message.type}: {message.text}")
 

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from clusters.models import AgentLiveness
-from tenants.models import User
 from tests.e2e.browser import Guard, open_page, started
 from tests.world import World, make_world
 
@@ -42,11 +41,12 @@ def stage(transactional_db: None) -> World:
     return world
 
 
-def session_of(user: User) -> str:
-    """A signed-in session's key, without the sign-in page."""
-    client = Client()
-    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
-    return str(client.cookies["sessionid"].value)
+@pytest.fixture
+def client(stage: World) -> Client:
+    """A signed-in session without the sign-in page; the browser takes it over, and tests may walk ahead with it."""
+    client = Client(headers={"Accept-Language": "en"})
+    client.force_login(stage.user, "django.contrib.auth.backends.ModelBackend")
+    return client
 
 
 @pytest.fixture
@@ -59,11 +59,12 @@ def guard(live_server: LiveServer) -> Iterator[Guard]:
 
 @pytest.fixture
 def open_as(browser: Browser, live_server: LiveServer, guard: Guard) -> Iterator[Open]:
-    """Open a page, signed in as somebody: `open_as(user, size="phone")`."""
+    """Open a page with a session, or as nobody: `open_as(client, size="phone")`."""
     pages: list[Page] = []
 
-    def opened(user: User | None = None, **how: Any) -> Page:
-        page = open_page(browser, home=live_server.url, session=session_of(user) if user else "", **how)
+    def opened(client: Client | None = None, **how: Any) -> Page:
+        session = str(client.cookies["sessionid"].value) if client else ""
+        page = open_page(browser, home=live_server.url, session=session, **how)
         guard.watch(page.context)
         pages.append(page)
         return page

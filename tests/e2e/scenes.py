@@ -4,24 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
 from agent.protocol.messages import Outcome
-from clusters.models import AgentLiveness
+from clusters.models import AgentLiveness, Cluster
 from products.models import Product
 from publishes import services
 from publishes.models import ProductPublish
+from tests.web.run import Run
 from tests.world import World, add_service, nobody_knows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """`prepare` returns the path; `act` is done in the browser once the page is there."""
+    """`prepare` returns the path, and may walk with the session first; `act` is done in the browser once the page is there."""
 
     name: str
-    prepare: Callable[[World], str]
+    prepare: Callable[[World, Client], str]
     act: Callable[[Page], object] = lambda page: None
     is_public: bool = False
     status: int = 200
@@ -31,7 +33,7 @@ def detail(publish: ProductPublish) -> str:
     return reverse("publishes:detail", args=[publish.product_id, publish.pk])
 
 
-def _products(world: World) -> str:
+def _products(world: World, client: Client) -> str:
     world.published()
     world.product.description = "Billing, invoices and refunds."
     world.product.save()
@@ -40,7 +42,7 @@ def _products(world: World) -> str:
     return reverse("products:list")
 
 
-def _product(world: World) -> str:
+def _product(world: World, client: Client) -> str:
     world.published()
     world.withdrawn(hostname_base="old.dev.localhost")
     failed = world.draft(environment="stage", hostname_base="payment-api.stage.kr-seoul.localhost")
@@ -53,22 +55,22 @@ def _product(world: World) -> str:
     return reverse("products:detail", args=[world.product.pk])
 
 
-def _product_empty(world: World) -> str:
+def _product_empty(world: World, client: Client) -> str:
     return reverse("products:detail", args=[world.product.pk])
 
 
-def _product_draft(world: World) -> str:
+def _product_draft(world: World, client: Client) -> str:
     world.product.status = Product.Status.DRAFT
     world.product.save()
     return reverse("products:detail", args=[world.product.pk])
 
 
-def _draft(world: World) -> str:
+def _draft(world: World, client: Client) -> str:
     add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
     return detail(world.draft())
 
 
-def _deploying(world: World) -> str:
+def _deploying(world: World, client: Client) -> str:
     publish = world.draft()
     services.request_publish(world.actor, publish.pk, note="Production release v2.0")
     world.agents[0].confirm_all()
@@ -76,21 +78,21 @@ def _deploying(world: World) -> str:
     return detail(publish)
 
 
-def _published(world: World) -> str:
+def _published(world: World, client: Client) -> str:
     publish = world.draft(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
     services.request_publish(world.actor, publish.pk, note="Production release v2.0")
     world.everybody_confirms()
     return detail(publish)
 
 
-def _silent(world: World) -> str:
-    path = _published(world)
-    AgentLiveness.objects.filter(agent=world.agents[2].agent).update(last_seen_at=timezone.now() - timedelta(seconds=41))
+def _silent(world: World, client: Client) -> str:
+    path = _published(world, client)
+    AgentLiveness.objects.filter(agent=world.agents[-1].agent).update(last_seen_at=timezone.now() - timedelta(seconds=41))
     world.add_agent("seoul-9", connected=False)
     return path
 
 
-def _failed(world: World) -> str:
+def _failed(world: World, client: Client) -> str:
     publish = world.draft()
     services.request_publish(world.actor, publish.pk)
     (waiting,) = world.agents[0].claim()
@@ -99,15 +101,26 @@ def _failed(world: World) -> str:
     return detail(publish)
 
 
-def _withdrawn(world: World) -> str:
+def _withdrawn(world: World, client: Client) -> str:
     publish = world.published()
     services.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
     world.everybody_confirms()
     return detail(publish)
 
 
-def _below(name: str, prepare: Callable[[World], str]) -> Callable[[World], str]:
-    return lambda world: f"{prepare(world)}/{name}"
+def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[World, Client], str]:
+    return lambda world, client: f"{prepare(world, client)}/{name}"
+
+
+def _wizard(step: str) -> Callable[[World, Client], str]:
+    def prepare(world: World, client: Client) -> str:
+        Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True)
+        add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
+        run = Run(world, client)
+        run.choose(upto=step)
+        return run.url(step)
+
+    return prepare
 
 
 def _open(name: str) -> Callable[[Page], object]:
@@ -115,11 +128,15 @@ def _open(name: str) -> Callable[[Page], object]:
 
 
 SCENES = (
-    Scene(name="sign-in", prepare=lambda world: "/sign-in", is_public=True),
+    Scene(name="sign-in", prepare=lambda world, client: "/sign-in", is_public=True),
     Scene(name="products", prepare=_products),
     Scene(name="product", prepare=_product),
     Scene(name="product-empty", prepare=_product_empty),
     Scene(name="product-draft", prepare=_product_draft),
+    Scene(name="wizard-cluster", prepare=_wizard("cluster")),
+    Scene(name="wizard-gateway", prepare=_wizard("gateway")),
+    Scene(name="wizard-settings", prepare=_wizard("settings")),
+    Scene(name="wizard-confirm", prepare=_wizard("confirm"), act=lambda page: page.wait_for_selector("#checks")),
     Scene(name="publish-draft", prepare=_draft),
     Scene(name="publish-deploying", prepare=_deploying),
     Scene(name="publish-published", prepare=_published),
@@ -131,5 +148,5 @@ SCENES = (
     Scene(name="dialog-withdraw", prepare=_published, act=_open("withdraw")),
     Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
     Scene(name="settings", prepare=_below("settings", _draft)),
-    Scene(name="not-found", prepare=lambda world: reverse("products:detail", args=[nobody_knows()]), status=404),
+    Scene(name="not-found", prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]), status=404),
 )

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from playwright.sync_api import Page
 
-from tests.e2e.browser import SIZES
+from tests.e2e.browser import SIZES, Guard
 from tests.e2e.conftest import Open
 from tests.e2e.scenes import SCENES, Scene
 from tests.world import World
@@ -14,14 +15,14 @@ FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-def test_take_screenshots(stage: World, open_as: Open, guard: object, scene: Scene) -> None:
+def test_take_screenshots(stage: World, client: Client, open_as: Open, guard: Guard, scene: Scene) -> None:
     FOLDER.mkdir(exist_ok=True)
-    path = scene.prepare(stage)
-    guard.may_refuse = scene.status != 200  # type: ignore[attr-defined]
+    path = scene.prepare(stage, client)
+    guard.may_refuse = scene.status != 200
     for language in ("ko", "en"):
         for theme in ("light", "dark"):
             for size in SIZES:
-                page: Page = open_as(None if scene.is_public else stage.user, size=size, language=language, theme=theme)
+                page: Page = open_as(None if scene.is_public else client, size=size, language=language, theme=theme)
                 page.goto(path)
                 scene.act(page)
                 page.screenshot(path=FOLDER / f"{scene.name}-{language}-{theme}-{SIZES[size][0]}.png", full_page="dialog" not in scene.name)
