@@ -55,7 +55,7 @@ def clusters() -> list[ClusterCard]:
         "connected": Count("agents", filter=connected("agents__")),
         "last_seen_at": Max("agents__liveness__last_seen_at"),
     }
-    rows = Cluster.objects.annotate(**numbers)
+    rows = Cluster.objects.annotate(**numbers).order_by("name")
     cards = [_cluster_card(row, **{name: getattr(row, name) for name in numbers}) for row in rows]
     return sorted(cards, key=lambda card: bool(card.refusal))
 

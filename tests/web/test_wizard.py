@@ -164,10 +164,12 @@ def test_a80_a_cluster_that_cannot_be_used_is_shown_with_the_reason_and_refused(
     assert run.get("gateway").headers["Location"] == run.url("cluster")
 
 
-def test_usable_clusters_stand_first(run: Run, world: World) -> None:
-    cluster("aaa-away", connected=0)
+def test_usable_clusters_stand_first_each_part_by_name(run: Run, world: World) -> None:
+    for name, connected in (("zzz", 1), ("bbb-away", 0), ("aaa-away", 0), ("mmm", 1)):
+        cluster(name, connected=connected)
     page = text_of(run.get("cluster"))
-    assert page.index(world.cluster.name) < page.index("aaa-away")
+    places = [page.index(f" {name} ") for name in (world.cluster.name, "mmm", "zzz", "aaa-away", "bbb-away")]
+    assert places == sorted(places)
 
 
 def test_a40_nothing_or_nonsense_chosen_is_refused(run: Run) -> None:
@@ -343,9 +345,9 @@ def test_confirm_shows_every_choice_with_a_way_back_and_what_goes_where(run: Run
         assert f'href="{run.url(step)}"' in page
     for shown in (world.cluster.name, world.gateway.name, "Production", "None", "Public", "Needed"):
         assert shown in text
-    assert "payment-api.prod.kr-seoul.localhost/billing → 127.0.0.1:8081 GET POST PUT DELETE" in text
+    assert "payment-api.prod.kr-seoul.localhost/billing/* → 127.0.0.1:8081 GET POST PUT DELETE" in text
     assert "What will be published (3)" in text
-    assert "What will not go with it" not in text
+    assert "What does not go along" not in text
     assert "nothing is deployed yet" in text
 
 
@@ -354,7 +356,7 @@ def test_confirm_says_what_will_not_go_and_why(run: Run, world: World) -> None:
     add_service(world.product, "Pathless", None, [])
     run.choose()
     text = text_of(run.get("confirm"))
-    assert "What will not go with it Asleep The service is inactive. Pathless The service has no active route." in text
+    assert "What does not go along Asleep — The service is inactive. Pathless — The service has no active route." in text
     assert "/asleep" not in text
 
 

@@ -135,6 +135,23 @@ def test_within_gives_what_is_done_in_time_and_leaves_the_rest() -> None:
     let_go.set()
 
 
+def test_within_works_in_the_language_of_whoever_waits() -> None:
+    with translation.override("ko"):
+        assert within(1, {"language": translation.get_language}) == {"language": "ko"}
+    assert within(1, {"language": translation.get_language}) == {"language": "en"}
+
+
+def test_hanging_names_never_take_more_than_so_many_threads() -> None:
+    let_go, before = threading.Event(), threading.active_count()
+    for _number in range(12):
+        assert within(0.01, {number: lambda: let_go.wait(30) for number in range(8)}) == {}
+    assert threading.active_count() - before == 64
+    let_go.set()
+    while threading.active_count() > before:
+        time.sleep(0.01)
+    assert within(1, {"again": lambda: 1}) == {"again": 1}
+
+
 def test_the_fragment_and_the_page_without_script_say_the_same(run: Run, world: World) -> None:
     world.published(hostname_base="held.localhost")
     run.choose()
