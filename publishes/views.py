@@ -135,7 +135,10 @@ def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: s
 
 
 def _gone(request: HttpRequest, product_id: UUID) -> HttpResponse:
-    messages.success(request, _("The publish was deleted"))
+    told = messages.get_messages(request)
+    if all(message.message != _("The publish was deleted") for message in told):  # a second poll may be here before the page has changed
+        messages.success(request, _("The publish was deleted"))
+    told.used = False
     url = reverse("products:detail", args=[product_id])
     return HttpResponseClientRedirect(url) if is_htmx(request) else redirect(url)
 

@@ -39,7 +39,14 @@
   });
 
   // Busy buttons: at once, and never twice. Disabled only after the form's data was taken, or the button's own value would be lost.
-  const rest = (form) => { delete form.dataset.busy; $$("[data-busy]", form).forEach((button) => { button.removeAttribute("data-busy"); button.disabled = false; }); };
+  const rest = (form) => {
+    delete form.dataset.busy;
+    $$("[data-busy]", form).forEach((button) => {
+      button.removeAttribute("data-busy");
+      button.disabled = false;
+      if (document.activeElement === document.body) button.focus();
+    });
+  };
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.dataset.busy) { event.preventDefault(); event.stopImmediatePropagation(); return; }
@@ -57,7 +64,9 @@
     const form = event.detail.elt;
     if (!form.matches?.("form")) return;
     rest(form);
-    if (event.detail.failed && event.detail.xhr.status !== 409 && event.detail.xhr.status !== 422) say($("#texts").dataset[event.detail.xhr.status ? "failed" : "offline"], "bad");
+    const { xhr } = event.detail;
+    if (!xhr.status) say($("#texts").dataset.offline, "bad");
+    else if (xhr.status >= 400 && ![409, 422].includes(xhr.status) && !xhr.getResponseHeader("HX-Trigger")) say($("#texts").dataset.failed, "bad");
   });
 
   const copy = async (button) => {
@@ -91,13 +100,15 @@
   });
   setInterval(() => { if (!document.hidden) freshen(document); }, 5000);
 
-  // Swaps: an open dialog is never taken away by a poll, focus is never lost, and what changed is said.
+  // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and what changed is said.
+  const inUse = (target) => $("dialog[open], form[data-busy]", target);
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.verb === "get" && inUse(event.detail.target)) event.preventDefault(); });
   let before = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
     const isPoll = event.detail.requestConfig.verb === "get";
-    if (isPoll && $("dialog[open]", target)) { event.detail.shouldSwap = false; return; }
-    before = { open: target.dataset.open, focused: target.contains(document.activeElement), id: target.id };
+    if (isPoll && inUse(target)) { event.detail.shouldSwap = false; return; }
+    before = { open: target.dataset.open, focused: target.contains(document.activeElement) || $("form[data-busy]", target), id: target.id };
   });
   document.addEventListener("htmx:afterSettle", () => {
     const now = before && document.getElementById(before.id);

@@ -52,7 +52,7 @@ class Guard:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type not in {"error", "warning"} or (self.may_refuse and message.text.startswith(EXPECTED_4XX)):
             return
-        if self.may_fail and message.text.startswith("Failed to load resource: net::"):
+        if self.may_fail and message.text.startswith(("Failed to load resource: net::", "htmx:")):
             return
         self.found.append(f"{message.type}: {message.text}")
 

@@ -20,10 +20,12 @@ def test_take_screenshots(stage: World, client: Client, open_as: Open, guard: Gu
     path = scene.prepare(stage, client)
     guard.may_refuse = scene.status != 200
     for language in ("ko", "en"):
+        page: Page = open_as(None if scene.is_public else client, language=language)
+        page.goto(path)
+        scene.act(page)
         for theme in ("light", "dark"):
-            for size in SIZES:
-                page: Page = open_as(None if scene.is_public else client, size=size, language=language, theme=theme)
-                page.goto(path)
-                scene.act(page)
-                page.screenshot(path=FOLDER / f"{scene.name}-{language}-{theme}-{SIZES[size][0]}.png", full_page="dialog" not in scene.name)
-                page.context.close()
+            page.emulate_media(color_scheme=theme)
+            for width, height in SIZES.values():
+                page.set_viewport_size({"width": width, "height": height})
+                page.screenshot(path=FOLDER / f"{scene.name}-{language}-{theme}-{width}.png", full_page="dialog" not in scene.name)
+        page.context.close()

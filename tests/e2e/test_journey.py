@@ -100,7 +100,8 @@ def tab_to(page: Page, selector: str) -> None:
     pytest.fail(f"Tab does not lead to {selector}.")
 
 
-def test_without_script_each_dialog_is_a_page(stage: World, client: Client, open_as: Open) -> None:
+def test_without_script_each_dialog_is_a_page(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+    guard.may_refuse = True
     publish = stage.draft()
     page = open_as(client, script=False)
     page.goto(detail(publish))
@@ -125,7 +126,7 @@ def test_a_button_is_busy_at_once_and_never_starts_twice(stage: World, client: C
     page = open_as(client)
     page.goto(detail(publish))
     held: list[object] = []
-    page.route("**/execute", held.append)
+    page.route("**/execute", lambda route: held.append(route))
     page.get_by_role("button", name="Publish now").click()
     button = page.locator("#execute button.primary")
     button.dblclick()
@@ -174,7 +175,7 @@ def test_a_failure_shows_the_agents_words_and_try_again_works(stage: World, clie
     expect(page.locator("#agents")).to_contain_text("Duplicate domain.")
     stage.everybody_confirms()
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator("#live")).to_contain_text("Publishing")
+    expect(page.locator("#live .badge.busy")).to_have_text("Publishing")
     stage.everybody_confirms()
     expect(page.locator("#live")).to_contain_text("PUBLISHED")
 
