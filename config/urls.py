@@ -8,6 +8,7 @@ from agent.protocol.messages import PATH_ENROL
 from clusters.agent_door import enroll
 from config.api import api
 from config.health import livez, readyz
+from core.frame import set_theme
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("theme", set_theme, name="set-theme"),
     path("", include("tenants.urls")),
     path("provider/products/", include("products.urls")),
     path("provider/products/", include("publishes.urls")),
@@ -22,3 +24,8 @@ urlpatterns = [
     path(PATH_ENROL.removeprefix("/"), enroll, name="agent-enroll"),
     path("", include("publishes.agent_urls")),
 ]
+
+handler400 = "core.problems.bad_request"
+handler403 = "core.problems.permission_denied"
+handler404 = "core.problems.not_found"
+handler500 = "core.problems.server_error"

@@ -1,13 +1,21 @@
 """Refusals: what a service raises when it says no, and how the doors say it (RFC 9457 for programs, a page for people)."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from core.frame import is_htmx, theme_of
+
+log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 Text = str | Promise
@@ -67,6 +75,46 @@ class Invalid(Problem):
     detail = _("Some fields are not right.")
 
 
+class BadRequest(Problem):
+    """Something about the request itself is wrong."""
+
+    status = 400
+    code = "bad_request"
+    detail = _("Something about the request is wrong. Go back, load the page again, and try once more.")
+
+
+class MethodNotAllowed(Problem):
+    """The URL is there, but not for this method."""
+
+    status = 405
+    code = "method_not_allowed"
+    detail = _("This URL does not know this method.")
+
+
+class StalePage(Problem):
+    """The form's secret is not the browser's: the page is old, or cookies are off."""
+
+    status = 403
+    code = "stale_page"
+    detail = _("This page was open for too long, or the browser keeps no cookies. Load the page again, then try once more.")
+
+
+class LockedOut(Problem):
+    """Too many wrong passwords for this name from this address."""
+
+    status = 429
+    code = "locked_out"
+    detail = _("Too many wrong passwords. Wait 15 minutes, then try again.")
+
+
+class Unavailable(Problem):
+    """The database is away."""
+
+    status = 503
+    code = "unavailable"
+    detail = _("The service cannot be reached for a moment. What is live stays live. Try again in a few seconds.")
+
+
 def as_dict(problem: Problem) -> dict[str, Any]:
     """The RFC 9457 body."""
     body: dict[str, Any] = {"type": "about:blank", "title": problem.code, "status": problem.status, "code": problem.code, "detail": str(problem.detail)}
@@ -99,9 +147,14 @@ class ProblemMiddleware:
         return _said_as_problem(response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, (OperationalError, InterfaceError)):
+            log.error("database_unavailable", exc_info=exception)
+            exception = Unavailable()
         if not isinstance(exception, Problem):
             return None
-        return json_response(exception) if _is_for_programs(request) else page(request, exception)
+        if _is_for_programs(request):
+            return json_response(exception)
+        return for_script(exception) if is_htmx(request) else page(request, exception)
 
 
 def _is_for_programs(request: HttpRequest) -> bool:
@@ -109,7 +162,8 @@ def _is_for_programs(request: HttpRequest) -> bool:
 
 
 def _said_as_problem(response: HttpResponse) -> HttpResponse:
-    problem = {404: NotFound(), 405: Invalid(_("This URL does not know this method."), code="method_not_allowed")}.get(response.status_code, Problem())
+    known = {404: NotFound, 405: MethodNotAllowed, 403: Forbidden}
+    problem = known.get(response.status_code, BadRequest if response.status_code < 500 else Problem)()
     problem.status = response.status_code
     said = json_response(problem)
     if "Allow" in response.headers:
@@ -118,16 +172,66 @@ def _said_as_problem(response: HttpResponse) -> HttpResponse:
 
 
 def page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem for a person."""
+    """The problem for a person. When the database may be away, the page must not need it."""
+    if problem.status >= 500:
+        return bare_page(request, problem)
     return render(request, "problem.html", {"problem": problem, "title": _title(problem.status)}, status=problem.status)
+
+
+def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """The problem on a page without a frame: no session, no user, no database."""
+    context = {"problem": problem, "title": _title(problem.status), "chosen_theme": theme_of(request), "path": request.path}
+    return HttpResponse(render_to_string("bare_problem.html", context), status=problem.status)
+
+
+def for_script(problem: Problem) -> HttpResponse:
+    """The problem for htmx: what is gone is loaded anew as a page, anything else is said in a toast."""
+    if problem.status in {401, 404}:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    told = json.dumps({"toast": {"text": str(problem.detail), "tone": "bad"}})
+    return HttpResponse(status=problem.status, headers={"HX-Trigger": told})
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Django's handler400."""
+    return bare_page(request, BadRequest())
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """Django's handler403."""
+    return page(request, Forbidden())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """Django's handler404."""
+    return page(request, NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return bare_page(request, Problem())
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
+    """Django's CSRF_FAILURE_VIEW."""
+    problem = StalePage()
+    return for_script(problem) if is_htmx(request) else bare_page(request, problem)
+
+
+def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponse:
+    """What django-axes shows instead of signing somebody in."""
+    return bare_page(request, LockedOut())
 
 
 def _title(status: int) -> str:
     titles = {
+        400: gettext("The request was not understood"),
         401: gettext("Sign in"),
         403: gettext("No permission"),
         404: gettext("Page not found"),
         409: gettext("Not possible now"),
         422: gettext("Not right yet"),
+        429: gettext("Too many attempts"),
+        503: gettext("Not available for a moment"),
     }
     return titles.get(status, gettext("Something went wrong"))

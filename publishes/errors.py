@@ -32,6 +32,13 @@ class NothingToDeploy(Conflict):
     detail = _("No active API service with an active route is linked to the product. Link or activate one first.")
 
 
+class NoService(Conflict):
+    """A product without services has nothing to publish."""
+
+    code = "no_service"
+    detail = _("No API service is linked to the product. Link one first; then it can be published.")
+
+
 class NoAgent(Conflict):
     """The cluster has nobody who could serve."""
 

@@ -1,6 +1,9 @@
 """The settings of a publish, checked once for pages and API alike."""
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.core.validators import RegexValidator
@@ -10,9 +13,10 @@ from clusters.models import Cluster
 from core.problems import Invalid
 from gateways.models import Gateway
 from products.models import Product
-from publishes import services
+from publishes import places, services
 from publishes.choices import AuthMode, Environment, Visibility
 from publishes.models import ProductPublish
+from publishes.places import ClusterCard, GatewayCard
 from tenants.actors import Actor
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -21,31 +25,61 @@ HOSTNAME = RegexValidator(
 )
 
 
-class PublishForm(forms.Form):
-    """Where and how a product is published. An empty hostname is filled in."""
+class SettingsRules(forms.Form):
+    """How a product is published, and what is right of it; where is the subclass's affair. An empty hostname is filled in."""
 
-    cluster = forms.ModelChoiceField(Cluster.objects.all(), label=_("Cluster"))
-    gateway = forms.ModelChoiceField(Gateway.objects.none(), label=_("Gateway"))
-    environment = forms.ChoiceField(choices=Environment, label=_("Environment"))
-    auth_mode = forms.ChoiceField(choices=AuthMode, label=_("Authentication"))
-    auth_config = forms.JSONField(required=False, widget=forms.HiddenInput)
-    visibility = forms.ChoiceField(choices=Visibility, label=_("Visibility"))
+    environment = forms.ChoiceField(choices=Environment, label=_("Environment"), widget=forms.RadioSelect)
+    auth_mode = forms.ChoiceField(choices=AuthMode, label=_("Authentication mode"), widget=forms.RadioSelect)
+    visibility = forms.ChoiceField(choices=Visibility, label=_("Visibility"), widget=forms.RadioSelect)
     approval_required = forms.BooleanField(required=False, label=_("Subscriptions need an administrator's approval"))
     hostname_base = forms.CharField(required=False, max_length=253, validators=[HOSTNAME], label=_("Hostname"), help_text=_("Empty: we choose one."))
 
-    def __init__(self, actor: Actor, product: Product, data: Any = None, *, publish: ProductPublish | None = None) -> None:
-        super().__init__(data, initial=initial_of(publish))
-        self.product, self.publish = product, publish
-        gateways = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
-        choice = self.fields["gateway"]
-        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands six lines above
-        choice.queryset = gateways
+    product: Product
+    publish: ProductPublish | None = None
 
     def clean_auth_mode(self) -> str:
         mode = str(self.cleaned_data["auth_mode"])
         if mode != AuthMode.NONE:
             raise forms.ValidationError(_("Only the authentication mode none can be published in this version."))
         return mode
+
+    def suggestion(self, cluster: Cluster, environment: str) -> str:
+        """The hostname that we would choose. One query."""
+        return services.suggest_hostname(product=self.product, cluster=cluster, environment=environment, publish=self.publish)
+
+    def checked_hostname(self, cluster: Cluster, environment: str) -> str:
+        """What was given, or our choice. One query."""
+        host = str(self.cleaned_data["hostname_base"])
+        if not host:
+            return self.suggestion(cluster, environment)
+        if not services.is_allowed_host(host, cluster=cluster):
+            self.add_error("hostname_base", _("In this cluster a hostname must end in one of: %s.") % ", ".join(cluster.host_suffixes))
+        elif services.is_held(host, cluster=cluster, publish=self.publish):
+            free = services.free_hostname(host, cluster=cluster, publish=self.publish)
+            self.add_error("hostname_base", _("Another publish has this hostname in this cluster. %(free)s is free.") % {"free": free})
+        return host
+
+    def refuse_unless_valid(self) -> None:
+        """Raises Invalid with a reason per field."""
+        if not self.is_valid():
+            raise Invalid(fields={name: [str(text) for text in texts] for name, texts in self.errors.items()})
+
+
+class PublishForm(SettingsRules):
+    """Where and how a product is published, all at once: the API's form."""
+
+    cluster = forms.ModelChoiceField(Cluster.objects.all(), label=_("Cluster"))
+    gateway = forms.ModelChoiceField(Gateway.objects.none(), label=_("Gateway"))
+    auth_config = forms.JSONField(required=False, widget=forms.HiddenInput)
+    field_order = ("cluster", "gateway")
+
+    def __init__(self, actor: Actor, product: Product, data: Any = None, *, publish: ProductPublish | None = None) -> None:
+        super().__init__(data, initial=initial_of(publish))
+        self.product, self.publish = product, publish
+        gateways = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
+        choice = self.fields["gateway"]
+        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands above
+        choice.queryset = gateways
 
     def clean_auth_config(self) -> dict[str, Any]:
         config = self.cleaned_data["auth_config"] or {}
@@ -59,24 +93,111 @@ class PublishForm(forms.Form):
         if cluster and gateway and not gateway.places.filter(cluster=cluster).exists():
             self.add_error("gateway", _("This gateway does not stand in the chosen cluster."))
         if cluster and cluster.maintenance and not self.publish:
-            self.add_error("cluster", _("This cluster is in maintenance; choose another one."))
+            self.add_error("cluster", places.IN_MAINTENANCE)
         if cluster and "hostname_base" in cleaned:
-            cleaned["hostname_base"] = self._hostname(cluster, cleaned)
+            cleaned["hostname_base"] = self.checked_hostname(cluster, cleaned.get("environment", Environment.DEV))
         return cleaned
 
     def settings(self) -> services.Settings:
         """The checked settings. Raises Invalid with a reason per field."""
-        if not self.is_valid():
-            raise Invalid(fields={name: [str(text) for text in texts] for name, texts in self.errors.items()})
+        self.refuse_unless_valid()
         return services.Settings(**self.cleaned_data)
 
-    def _hostname(self, cluster: Cluster, cleaned: dict[str, Any]) -> str:
-        host = str(cleaned["hostname_base"])
-        if not host:
-            return services.suggest_hostname(product=self.product, cluster=cluster, environment=cleaned.get("environment", Environment.DEV))
-        if not services.is_allowed_host(host, cluster=cluster):
-            self.add_error("hostname_base", _("In this cluster a hostname must end in one of: %s.") % ", ".join(cluster.host_suffixes))
-        return host
+
+class ClusterForm(forms.Form):
+    """배포할 클러스터 선택: one of the cards, unless it says why not."""
+
+    cluster = forms.ChoiceField(label=_("Cluster"), widget=forms.RadioSelect, error_messages={"required": _("Choose a cluster.")})
+
+    def __init__(self, *args: Any, cards: Sequence[ClusterCard], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cards = cards
+        _offer(self, "cluster", {card.cluster.pk: card for card in cards})
+
+    @property
+    def has_usable(self) -> bool:
+        """Whether there is anything to choose."""
+        return any(not card.refusal for card in self.cards)
+
+    def clean_cluster(self) -> Cluster:
+        card = next(card for card in self.cards if str(card.cluster.pk) == self.cleaned_data["cluster"])
+        if card.refusal:
+            raise forms.ValidationError(str(card.refusal))
+        return card.cluster
+
+
+class GatewayForm(forms.Form):
+    """Gateway 선택: one of those that stand in the cluster."""
+
+    gateway = forms.ChoiceField(label=_("Gateway"), widget=forms.RadioSelect, error_messages={"required": _("Choose a gateway.")})
+
+    def __init__(self, *args: Any, cards: Sequence[GatewayCard], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cards = cards
+        _offer(self, "gateway", {card.gateway.pk: card for card in cards})
+
+    @property
+    def has_usable(self) -> bool:
+        """Whether there is anything to choose."""
+        return any(not card.refusal for card in self.cards)
+
+    def clean_gateway(self) -> Gateway:
+        card = next(card for card in self.cards if str(card.gateway.pk) == self.cleaned_data["gateway"])
+        if card.refusal:
+            raise forms.ValidationError(str(card.refusal))
+        return card.gateway
+
+
+class SettingsForm(SettingsRules):
+    """배포 설정: how, for a place that is chosen already; the wizard's third step and 설정 변경.
+
+    `hostname_suggested` is what the page had filled in: a hostname equal to it was not edited, so it follows environment and cluster.
+    `is_kept` is for what was checked when it was entered: whether the hostname is still free is not asked again.
+    """
+
+    issuer = forms.CharField(required=False, max_length=500, label=_("Issuer URL"))
+    audience = forms.CharField(required=False, max_length=200, label=_("Audience"))
+    scopes = forms.CharField(required=False, max_length=500, label=_("Scopes"))
+    hostname_suggested = forms.CharField(required=False, max_length=253, widget=forms.HiddenInput)
+    hostname_cluster = forms.CharField(required=False, max_length=36, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, product: Product, cluster: Cluster, publish: ProductPublish | None = None, is_kept: bool = False, **kwargs: Any) -> None:
+        kwargs["initial"] = initial_of(publish) | (kwargs.get("initial") or {})
+        super().__init__(*args, **kwargs)
+        self.product, self.cluster, self.publish, self.is_kept = product, cluster, publish, is_kept
+        if not self.is_bound:
+            self._fill_in()
+        elif not is_kept:
+            self._follow()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.is_kept and cleaned.get("hostname_cluster") != str(self.cluster.pk):
+            self.add_error("hostname_base", _("The cluster was changed. Please look at the hostname again."))
+        elif not self.is_kept and cleaned.get("hostname_base") != cleaned["hostname_suggested"] and "hostname_base" in cleaned:
+            self.checked_hostname(self.cluster, Environment.DEV)
+        return cleaned
+
+    def settings(self, *, gateway: Gateway) -> services.Settings:
+        """The checked settings for that gateway of the cluster. Raises Invalid with a reason per field."""
+        self.refuse_unless_valid()
+        values = {name: self.cleaned_data[name] for name in services.SETTINGS if name != "auth_config"}
+        return services.Settings(cluster=self.cluster, gateway=gateway, auth_config={}, **values)
+
+    def _fill_in(self) -> None:
+        suggested = self.suggestion(self.cluster, str(self.initial["environment"]))
+        self.initial.setdefault("hostname_base", suggested)
+        self.initial["hostname_suggested"] = suggested
+
+    def _follow(self) -> None:
+        """Our own suggestion, not edited, becomes the one for the environment and cluster of now."""
+        host, suggested, environment, place = (self.add_prefix(n) for n in ("hostname_base", "hostname_suggested", "environment", "hostname_cluster"))
+        data: Any = copy(self.data)
+        self.data = data
+        data[place] = str(self.cluster.pk)
+        if data.get(host, "").strip() in {"", data.get(suggested, "")}:
+            named = data.get(environment)
+            data[host] = data[suggested] = self.suggestion(self.cluster, named if named in Environment.values else Environment.DEV)
 
 
 def initial_of(publish: ProductPublish | None) -> dict[str, Any]:
@@ -84,3 +205,9 @@ def initial_of(publish: ProductPublish | None) -> dict[str, Any]:
     if publish is None:
         return {"environment": Environment.DEV, "auth_mode": AuthMode.NONE, "visibility": Visibility.PUBLIC, "approval_required": True}
     return {"cluster": publish.cluster_id, "gateway": publish.gateway_id} | {name: getattr(publish, name) for name in services.SETTINGS}
+
+
+def _offer(form: forms.Form, name: str, cards: Mapping[UUID, Any]) -> None:
+    field = form.fields[name]
+    assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells mypy what both callers declare
+    field.choices = [(str(pk), card) for pk, card in cards.items()]

@@ -46,6 +46,7 @@ class ProductPublish(Record):
     desired_digest = models.CharField(_("desired digest"), max_length=64, blank=True)
     claimed_host = models.CharField(_("claimed host"), max_length=253, null=True, blank=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    run_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
     objects = PublishQuerySet.as_manager()
 

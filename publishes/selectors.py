@@ -1,6 +1,7 @@
 """Reads: what pages, the API and agents are told about publishes."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,15 +9,18 @@ from django.db import connection
 from django.db.models import Max, OuterRef, Prefetch, Subquery
 from django.db.models.query import QuerySet
 
-from clusters.models import Agent, connected
+from agent.protocol.spec import Spec
+from clusters.models import Agent
 from core.problems import NotFound
 from products.models import Product
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Environment, Phase, Status
+from publishes.board import AgentRow, agents_of
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Environment, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
-_COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
+COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
 _PLACE = ("product", "cluster", "gateway")
+EVENTS_PER_PAGE = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +28,18 @@ class Live:
     """What is going on with a publish now.
 
     `operation` is the last one that a person asked for; `following` is what the system did after it (going back), if anything.
-    `deliveries` are those of the newest of the two, each with `is_connected`; `failures` are the refused ones of `operation`.
+    `agents` are those of its cluster, each with how far it is with the newest of the two.
     """
 
     publish: ProductPublish
     operation: Operation | None = None
     following: Operation | None = None
-    deliveries: tuple[Delivery, ...] = ()
-    failures: tuple[Delivery, ...] = ()
+    agents: tuple[AgentRow, ...] = ()
 
     @property
     def confirmed(self) -> int:
-        """How many agents confirmed."""
-        return sum(delivery.phase == Phase.SUCCEEDED for delivery in self.deliveries)
+        """How many agents confirmed the newest operation."""
+        return sum(row.phase == Phase.SUCCEEDED for row in self.agents)
 
     @property
     def is_open(self) -> bool:
@@ -57,8 +60,9 @@ class Live:
     def version(self) -> str:
         """A short hash over all that is shown; changes whenever that does."""
         operations = [(o.pk, o.phase) for o in (self.operation, self.following) if o is not None]
-        agents = [(d.pk, d.phase, d.attempt, d.step, d.message, getattr(d, "is_connected", None)) for d in (*self.deliveries, *self.failures)]
-        return hashlib.sha256(repr((self.publish.status, self.publish.deleted_at, operations, agents)).encode()).hexdigest()[:12]
+        agents = [row.shown for row in self.agents]
+        settings = (self.publish.status, self.publish.deleted_at, self.publish.hostname_base)
+        return hashlib.sha256(repr((settings, operations, agents)).encode()).hexdigest()[:12]
 
 
 def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
@@ -82,24 +86,40 @@ def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:
     return ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*_PLACE)
 
 
+def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
+    """Adds `doing`, the kind of what a person asked for and that is still going on, and `last_phase`, how the last such thing ended."""
+    asked = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by("-generation")
+    return publishes.annotate(doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]), last_phase=Subquery(asked.values("phase")[:1]))
+
+
+def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, list[Environment]]:
+    """Where each of the products is PUBLISHED, in the brief's order. One query."""
+    rows = ProductPublish.objects.visible_to(actor).filter(product__in=products, status=Status.PUBLISHED)
+    found: dict[UUID, set[str]] = {}
+    for product_id, environment in rows.values_list("product_id", "environment").distinct():
+        found.setdefault(product_id, set()).add(environment)
+    return {product_id: [env for env in Environment if env in there] for product_id, there in found.items()}
+
+
 def live_of(actor: Actor, publish_id: UUID) -> Live:
     """What is going on with a publish. Two queries (three before its first operation). Raises NotFound."""
     actor.require_read()
     newest_asked = Operation.objects.filter(publish=OuterRef("publish"), kind__in=PEOPLES_KINDS).order_by("-generation").values("generation")[:1]
     rows = Operation.objects.filter(publish_id=publish_id, publish__tenant_id=actor.tenant_id, publish__deleted_at=None)
     rows = rows.filter(generation__gte=Subquery(newest_asked)).order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
-    operations = list(rows)
+    operations = list(rows.defer("spec"))
     if not operations:
-        return Live(publish=publish_of(actor, publish_id))
+        publish = publish_of(actor, publish_id)
+        return Live(publish=publish, agents=agents_of(publish, asked=None, newest=None))
     asked, newest = operations[0], operations[-1]
-    deliveries = _deliveries_of(asked, newest)
-    return Live(
-        publish=asked.publish,
-        operation=asked,
-        following=newest if newest is not asked else None,
-        deliveries=tuple(d for d in deliveries if d.operation_id == newest.pk),
-        failures=tuple(d for d in deliveries if d.operation_id == asked.pk and d.phase == Phase.FAILED),
-    )
+    agents = agents_of(asked.publish, asked=asked, newest=newest)
+    return Live(publish=asked.publish, operation=asked, following=newest if newest is not asked else None, agents=agents)
+
+
+def deployed_spec_of(publish: ProductPublish) -> Spec | None:
+    """What the last successful publish carried: the services as they were then. One query."""
+    done = publish.operations.filter(kind=Kind.PUBLISH, phase=Phase.SUCCEEDED).values_list("spec", flat=True).first()
+    return None if done is None else Spec.model_validate(done)
 
 
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:
@@ -113,9 +133,25 @@ def operation_of(actor: Actor, operation_id: UUID) -> Operation:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """One page of a publish's history, newest first. `older` is the number of the page after it, if there is one."""
+
+    events: tuple[PublishEvent, ...]
+    number: int = 1
+    older: int | None = None
+
+
 def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
     """The history of a publish, newest first."""
     return publish.events.all()
+
+
+def history_of(publish: ProductPublish, *, number: int = 1) -> History:
+    """A page of the history; 25 lines each. One query."""
+    start = (number - 1) * EVENTS_PER_PAGE
+    rows = list(timeline_of(publish)[start : start + EVENTS_PER_PAGE + 1])
+    return History(events=tuple(rows[:EVENTS_PER_PAGE]), number=number, older=number + 1 if len(rows) > EVENTS_PER_PAGE else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +164,7 @@ class Column:
     @property
     def title(self) -> str:
         """DEV, STAGING or PROD, as the brief heads its columns."""
-        return _COLUMN_TITLES[self.environment]
+        return COLUMN_TITLES[self.environment]
 
     @property
     def is_deployed(self) -> bool:
@@ -169,8 +205,3 @@ def current_operations(publishes: QuerySet[ProductPublish]) -> QuerySet[Operatio
     """The operation of each publish's current generation."""
     newest = Operation.objects.filter(publish=OuterRef("publish")).values("publish").annotate(last=Max("generation")).values("last")
     return Operation.objects.filter(publish__in=publishes, generation=Subquery(newest)).select_related("publish")
-
-
-def _deliveries_of(*operations: Operation) -> list[Delivery]:
-    rows = Delivery.objects.filter(operation__in={operation.pk for operation in operations})
-    return list(rows.select_related("agent__liveness").annotate(is_connected=connected("agent__")))

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +15,7 @@ from gateways.models import Gateway
 from products.models import Product
 from publishes import errors, lifecycle, outbox, selectors, settlement, spec, upstreams
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Status
-from publishes.models import Operation, ProductPublish, PublishEvent
+from publishes.models import Operation, ProductPublish, PublishEvent, PublishQuerySet
 from tenants.actors import Actor
 
 SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_required", "hostname_base")
@@ -35,13 +36,14 @@ class Settings:
 
 
 @transaction.atomic
-def create_publish(actor: Actor, product: Product, *, settings: Settings) -> ProductPublish:
-    """Make a draft; nothing is deployed by it."""
+def create_publish(actor: Actor, product: Product, *, settings: Settings, run_key: UUID | None = None) -> ProductPublish:
+    """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
     actor.require_write()
     require_active(product)
-    values = {name: getattr(settings, name) for name in SETTINGS}
-    publish = ProductPublish.objects.create(tenant_id=actor.tenant_id, product=product, cluster=settings.cluster, gateway=settings.gateway, **values)
-    _note(publish, EventKind.CREATED, actor=actor)
+    values = {name: getattr(settings, name) for name in ("cluster", "gateway", *SETTINGS)}
+    publish, is_new = ProductPublish.objects.get_or_create(tenant_id=actor.tenant_id, product=product, run_key=run_key or uuid4(), defaults=values)
+    if is_new:
+        _note(publish, EventKind.CREATED, actor=actor)
     return publish
 
 
@@ -116,15 +118,30 @@ def retry(actor: Actor, publish_id: UUID) -> Operation | None:
     return request_delete(actor, publish_id)
 
 
-def suggest_hostname(*, product: Product, cluster: Cluster, environment: str) -> str:
-    """`{product}.{environment}.{region}.{suffix}`, with -2, -3, … behind the product when it is taken in the cluster."""
+def suggest_hostname(*, product: Product, cluster: Cluster, environment: str, publish: ProductPublish | None = None) -> str:
+    """`{product}.{environment}.{region}.{suffix}`, numbered when another publish than the given one has it. One query."""
     suffix = cluster.host_suffixes[0] if cluster.host_suffixes else "localhost"
-    start, rest = (slugify(product.name) or "api")[:50], f".{environment}.{cluster.region}.{suffix}"
-    taken = set(ProductPublish.objects.filter(cluster=cluster, deleted_at=None, hostname_base__endswith=rest).values_list("hostname_base", flat=True))
+    name = slugify(product.name).replace("_", "-")[:50].strip("-") or "api"
+    return free_hostname(f"{name}.{environment}.{cluster.region}.{suffix}", cluster=cluster, publish=publish)
+
+
+def free_hostname(host: str, *, cluster: Cluster, publish: ProductPublish | None = None) -> str:
+    """The host itself, or with -2, -3, … behind its first label while another publish of the cluster names or holds it. One query."""
+    first, _dot, rest = host.partition(".")
+    first = first[:59]
+    named = Q(deleted_at=None, hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
+    held = Q(claimed_host__startswith=first, claimed_host__endswith=f".{rest}")
+    rows = _others(cluster, publish).filter(named | held).values_list("hostname_base", "claimed_host")
+    taken = {name for row in rows for name in row}
     number = 1
-    while (host := f"{start}{f'-{number}' if number > 1 else ''}{rest}") in taken:
+    while (free := f"{first}{f'-{number}' if number > 1 else ''}.{rest}") in taken:
         number += 1
-    return host
+    return free
+
+
+def is_held(host: str, *, cluster: Cluster, publish: ProductPublish | None = None) -> bool:
+    """Whether another publish than the given one holds the host in the cluster: it could never be published there. One query."""
+    return _others(cluster, publish).filter(claimed_host=host).exists()
 
 
 def lock_publish(actor: Actor, publish_id: UUID) -> ProductPublish:
@@ -166,6 +183,11 @@ def checked_reason(reason: str) -> str:
 def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
     """Whether the host lies below one of the suffixes that operators allow for the cluster."""
     return any(host.endswith(f".{suffix}") for suffix in cluster.host_suffixes)
+
+
+def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:
+    rows = ProductPublish.objects.filter(cluster=cluster)
+    return rows.exclude(pk=publish.pk) if publish else rows
 
 
 def _require_place(publish: ProductPublish) -> None:

@@ -49,19 +49,24 @@ def routes_of(service: ApiService) -> list[Route]:
     return routes
 
 
+def services_of(selection: Selection) -> tuple[wire.Service, ...]:
+    """The chosen services as they would travel."""
+    return tuple(_service(service) for service in selection.services)
+
+
 def live(publish: ProductPublish) -> wire.Spec:
     """The product as it is now, for the publish's next generation. Raises NothingToDeploy or PathsOverlap."""
-    chosen = select(publish.product).services
-    if not chosen:
+    selection = select(publish.product)
+    if not selection.services:
         raise NothingToDeploy
-    _check_overlaps(chosen)
+    _check_overlaps(selection.services)
     return wire.Spec(
         publish_id=publish.pk,
         generation=publish.generation + 1,
         state=wire.State.LIVE,
         host=publish.hostname_base,
         auth=wire.Auth(mode=wire.AuthMode(publish.auth_mode)),
-        services=tuple(_service(service) for service in chosen),
+        services=services_of(selection),
     )
 
 

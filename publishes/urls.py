@@ -2,14 +2,18 @@
 
 from django.urls import path
 
-from publishes import views
+from publishes import views, wizard
 
 app_name = "publishes"
 urlpatterns = [
-    path("<uuid:product_id>/publish", views.create, name="create"),
+    path("<uuid:product_id>/publish", wizard.create, name="create"),
+    path("<uuid:product_id>/publish/settings/hostname", wizard.hostname, name="create-hostname"),
+    path("<uuid:product_id>/publish/confirm/checks", wizard.checks, name="create-checks"),
+    path("<uuid:product_id>/publish/<str:step>", wizard.create, name="create-step"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>", views.detail, name="detail"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/settings", views.edit, name="edit"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/live", views.live, name="live"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/agents", views.agents, name="agents"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/history", views.history, name="history"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/execute", views.execute, name="execute"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/withdraw", views.withdraw, name="withdraw"),

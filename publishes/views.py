@@ -10,35 +10,22 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
-from core.problems import NotFound, Problem
-from products.models import Product
-from products.selectors import product_of
-from publishes import lifecycle, selectors, services, spec
+from core.frame import is_htmx
+from core.problems import Forbidden, NotFound, Problem
+from publishes import curl, lifecycle, selectors, services, spec
 from publishes.choices import Status
-from publishes.forms import PublishForm
+from publishes.forms import SettingsForm
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
 POLL_MS = ((2, 100), (10, 250))
 POLL_SLOW_MS = 1000
-
-
-@actor_page
-def create(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """Make a draft: where and how."""
-    product = product_of(actor, product_id)
-    actor.require_write()
-    services.require_active(product)
-    form = PublishForm(actor, product, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        publish = services.create_publish(actor, product, settings=form.settings())
-        messages.success(request, _("The publish was created."))
-        return redirect("publishes:detail", product.pk, publish.pk)
-    return _form_page(request, product, form)
+REST_MS = 10_000
+LAST_PAGE = 10_000
 
 
 @actor_page
@@ -47,12 +34,13 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
     publish = _publish(actor, product_id, publish_id)
     actor.require_write()
     lifecycle.check_editable(publish)
-    form = PublishForm(actor, publish.product, request.POST or None, publish=publish)
+    form = SettingsForm(request.POST or None, product=publish.product, cluster=publish.cluster, publish=publish)
     if request.method == "POST" and form.is_valid():
-        services.update_publish(actor, publish_id, settings=form.settings())
-        messages.success(request, _("The settings were changed."))
+        services.update_publish(actor, publish_id, settings=form.settings(gateway=publish.gateway))
+        messages.success(request, _("The settings were changed"))
         return redirect("publishes:detail", product_id, publish_id)
-    return _form_page(request, publish.product, form)
+    context = {"product": publish.product, "publish": publish, "form": form}
+    return render(request, "publishes/wizard/edit.html", context, status=422 if form.errors else 200)
 
 
 @require_GET
@@ -65,17 +53,15 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUI
 @require_GET
 @actor_page
 def live(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """The status fragment, polled while something is open: 204 when nothing changed since `?seen=`."""
-    try:
-        now = selectors.live_of(actor, publish_id)
-    except NotFound:
-        selectors.tombstone_of(actor, publish_id)
-        messages.success(request, _("The publish was deleted."))
-        return HttpResponseClientRedirect(reverse("products:detail", args=[product_id]))
-    context = _live_context(actor, now)
-    if request.GET.get("seen") == context["version"]:
-        return HttpResponse(status=204)
-    return trigger_client_event(render(request, "publishes/_live.html", context), "history-changed")
+    """The status fragment, polled while something is open: 204 when nothing changed since `?seen=`. Two queries."""
+    return _fragment(request, actor, product_id, publish_id, template="publishes/_live.html")
+
+
+@require_GET
+@actor_page
+def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The agent board, polled at rest; when more than the clock changed it wakes the status fragment."""
+    return _fragment(request, actor, product_id, publish_id, template="publishes/_agents.html")
 
 
 @require_GET
@@ -83,55 +69,97 @@ def live(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
 def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The history fragment."""
     publish = _publish(actor, product_id, publish_id)
-    return render(request, "publishes/_history.html", {"publish": publish, "events": selectors.timeline_of(publish)})
+    context = {"product": publish.product, "publish": publish, "history": selectors.history_of(publish, number=_page_number(request, "page"))}
+    return render(request, "publishes/_history.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @actor_page
 def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """배포 실행."""
-    return _do(request, actor, (product_id, publish_id), lambda: services.request_publish(actor, publish_id, note=request.POST.get("note", "")))
+    """배포 실행, 재배포."""
+    note = request.POST.get("note", "")
+    return _ask_or_do(request, actor, (product_id, publish_id), "execute", lambda: services.request_publish(actor, publish_id, note=note))
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @actor_page
 def withdraw(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """철회."""
-    return _do(request, actor, (product_id, publish_id), lambda: services.request_withdraw(actor, publish_id, reason=request.POST.get("reason", "")))
+    reason = request.POST.get("reason", "")
+    return _ask_or_do(request, actor, (product_id, publish_id), "withdraw", lambda: services.request_withdraw(actor, publish_id, reason=reason))
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """삭제."""
-    return _do(request, actor, (product_id, publish_id), lambda: services.request_delete(actor, publish_id))
+    return _ask_or_do(request, actor, (product_id, publish_id), "delete", lambda: services.request_delete(actor, publish_id))
 
 
 @require_POST
 @actor_page
 def retry(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """다시 시도."""
-    return _do(request, actor, (product_id, publish_id), lambda: services.retry(actor, publish_id))
+    return _do(request, actor, (product_id, publish_id), "", lambda: services.retry(actor, publish_id))
 
 
-def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], service: Callable[[], Operation | None]) -> HttpResponse:
-    product_id, publish_id = ids
+def _ask_or_do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
+    """GET shows the dialog's form as a page, for those without script; POST does it."""
+    if request.method == "POST":
+        return _do(request, actor, ids, verb, service)
+    context = _live_context(actor, _live(actor, *ids))
+    actor.require_write()
+    return render(request, "publishes/confirm.html", context | {"verb": verb}) if context["verbs"][verb] else redirect("publishes:detail", *ids)
+
+
+def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
+    """Call the service, and answer a script with the status fragment, everybody else with a page."""
     try:
         service()
-    except NotFound:
+    except (NotFound, Forbidden):
         raise
     except Problem as problem:
-        return _detail(request, actor, product_id, publish_id, problem=problem)
-    return redirect("publishes:detail", product_id, publish_id) if _is_there(publish_id) else _gone(request, product_id)
+        return _refused(request, actor, ids, verb, problem)
+    if not ProductPublish.objects.filter(pk=ids[1], deleted_at=None).exists():
+        return _gone(request, ids[0])
+    return _live_fragment(request, _live_context(actor, _live(actor, *ids))) if is_htmx(request) else redirect("publishes:detail", *ids)
 
 
-def _is_there(publish_id: UUID) -> bool:
-    return ProductPublish.objects.filter(pk=publish_id, deleted_at=None).exists()
+def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, problem: Problem) -> HttpResponse:
+    context = _live_context(actor, _live(actor, *ids)) | {"problem": problem, "verb": verb, "typed": request.POST}
+    if is_htmx(request):
+        return _live_fragment(request, context, status=problem.status)
+    if problem.fields and verb:
+        return render(request, "publishes/confirm.html", context, status=problem.status)
+    return _detail(request, actor, *ids, problem=problem)
 
 
 def _gone(request: HttpRequest, product_id: UUID) -> HttpResponse:
-    messages.success(request, _("The publish was deleted."))
-    return redirect("products:detail", product_id)
+    told = messages.get_messages(request)
+    if all(message.message != _("The publish was deleted") for message in told):  # a second poll may be here before the page has changed
+        messages.success(request, _("The publish was deleted"))
+    told.used = False
+    url = reverse("products:detail", args=[product_id])
+    return HttpResponseClientRedirect(url) if is_htmx(request) else redirect(url)
+
+
+def _fragment(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, template: str) -> HttpResponse:
+    try:
+        context = _live_context(actor, _live(actor, product_id, publish_id))
+    except NotFound:
+        selectors.tombstone_of(actor, publish_id)
+        return _gone(request, product_id)
+    is_seen = request.GET.get("seen") == context["version"]
+    if template == "publishes/_live.html":
+        return HttpResponse(status=204) if is_seen else _live_fragment(request, context)
+    response = render(request, template, context)
+    return response if is_seen else trigger_client_event(response, "live-changed")
+
+
+def _live_fragment(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Status and, out of band, the board; whoever shows the history is told to fetch it."""
+    response = render(request, "publishes/_live.html", context | {"with_board": True}, status=status)
+    return trigger_client_event(response, "history-changed", after="settle")
 
 
 def _publish(actor: Actor, product_id: UUID, publish_id: UUID) -> ProductPublish:
@@ -141,25 +169,49 @@ def _publish(actor: Actor, product_id: UUID, publish_id: UUID) -> ProductPublish
     return publish
 
 
-def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, problem: Problem | None = None) -> HttpResponse:
+def _live(actor: Actor, product_id: UUID, publish_id: UUID) -> selectors.Live:
     now = selectors.live_of(actor, publish_id)
     if now.publish.product_id != product_id:
         raise NotFound
-    context = _live_context(actor, now) | {"selection": spec.select(now.publish.product), "events": selectors.timeline_of(now.publish), "problem": problem}
+    return now
+
+
+def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, problem: Problem | None = None) -> HttpResponse:
+    now = _live(actor, product_id, publish_id)
+    selection = spec.select(now.publish.product)
+    deployed = selectors.deployed_spec_of(now.publish) if now.publish.status == Status.PUBLISHED else None
+    carried = deployed.services if deployed else spec.services_of(selection)
+    context = _live_context(actor, now) | {
+        "services": carried,
+        "left_out": selection.left_out,
+        "has_moved_on": deployed is not None and carried != spec.services_of(selection),
+        "listeners": now.publish.gateway.listeners.all(),
+        "history": selectors.history_of(now.publish, number=_page_number(request, "history")),
+        "curl": curl.command(now, carried) if now.publish.status == Status.PUBLISHED else "",
+        "problem": problem,
+    }
     return render(request, "publishes/detail.html", context, status=problem.status if problem else 200)
+
+
+def _page_number(request: HttpRequest, name: str) -> int:
+    number = request.GET.get(name, "")
+    return int(number) if number.isdecimal() and 0 < int(number) <= LAST_PAGE else 1
 
 
 def _live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
     poll_ms = _poll_ms(now)
+    may = actor.writes and not now.is_asked
+    can_publish = may and now.publish.status in {Status.DRAFT, Status.WITHDRAWN}
     return {
         "live": now,
         "publish": now.publish,
         "product": now.publish.product,
         "actor": actor,
         "poll_ms": poll_ms,
+        "rest_ms": REST_MS,
         "version": f"{now.version}-{poll_ms}",
-        "can_publish": actor.writes and not now.is_asked and now.publish.status in {Status.DRAFT, Status.WITHDRAWN},
-        "can_withdraw": actor.writes and not now.is_asked and now.publish.status == Status.PUBLISHED,
+        "verbs": {"execute": can_publish, "delete": can_publish, "withdraw": may and now.publish.status == Status.PUBLISHED},
+        "can_edit": may and now.publish.status == Status.DRAFT,
         "can_retry": actor.writes and now.has_failed,
     }
 
@@ -171,8 +223,3 @@ def _poll_ms(now: selectors.Live) -> int:
         return 0
     age_s = (timezone.now() - open_ones[0].created_at).total_seconds()
     return next((ms for limit_s, ms in POLL_MS if age_s < limit_s), POLL_SLOW_MS)
-
-
-def _form_page(request: HttpRequest, product: Product, form: PublishForm) -> HttpResponse:
-    context = {"product": product, "form": form, "selection": spec.select(product)}
-    return render(request, "publishes/form.html", context, status=422 if form.errors else 200)

@@ -25,12 +25,13 @@ READERS = WRITERS | {Role.VIEWER}
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who acts. `label` is what history shows; `user_id` is empty for an API token."""
+    """Who acts. `label` is what history shows; `user_id` is empty for an API token, `tenant_name` is there for pages."""
 
     tenant_id: UUID
     role: Role
     label: str
     user_id: UUID | None = None
+    tenant_name: str = ""
 
     @property
     def writes(self) -> bool:

@@ -44,12 +44,13 @@ def actor_by_session(request: HttpRequest) -> Actor:
     user = request.user
     if not user.is_authenticated:
         raise Unauthenticated
-    memberships = list(Membership.objects.filter(user_id=user.pk).order_by("tenant__name"))
+    memberships = list(Membership.objects.filter(user_id=user.pk).select_related("tenant").order_by("tenant__name"))
     if not memberships:
         raise Forbidden
     chosen = request.session.get(SESSION_TENANT)
     membership = next((m for m in memberships if str(m.tenant_id) == chosen), memberships[0])
-    return Actor(tenant_id=membership.tenant_id, role=Role(membership.role), label=user.get_username(), user_id=UUID(str(user.pk)))
+    name = membership.tenant.name
+    return Actor(tenant_id=membership.tenant_id, role=Role(membership.role), label=user.get_username(), user_id=UUID(str(user.pk)), tenant_name=name)
 
 
 def _note_use(token: ApiToken, *, now: datetime) -> None:

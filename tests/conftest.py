@@ -1,6 +1,9 @@
 """Fixtures that every kind of test may use."""
 
+from collections.abc import Iterator
+
 import pytest
+from django.utils import translation
 from pytest_django import Settings
 
 from tests.world import World, make_world
@@ -10,6 +13,13 @@ from tests.world import World, make_world
 def fast_passwords(settings: Settings) -> None:
     """Hashing a password properly takes a third of a second; no test is about that."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """What tests call directly answers in English, whether the Korean catalogue was compiled or not."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture

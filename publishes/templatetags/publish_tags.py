@@ -1,21 +1,50 @@
 """Template tags of publishes; pages of lower apps show publishes through these."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import template
-from django.utils.translation import gettext
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
-from products.models import Product
-from publishes import selectors
+from agent.protocol.spec import Upstream
+from core.templatetags.ui import badge
+from products.models import METHODS, Product
+from publishes import selectors, words
+from publishes.board import AgentRow
+from publishes.choices import EventKind, Kind, Phase, Status
+from publishes.models import ProductPublish
 from tenants.actors import Actor
 
 register = template.Library()
+
+_TONES = {Status.DRAFT: "grey", Status.PUBLISHED: "green", Status.WITHDRAWN: "amber"}
+_EVENTS = {
+    EventKind.CREATED: ("file-plus", "grey"),
+    EventKind.UPDATED: ("sliders-horizontal", "grey"),
+    EventKind.PUBLISH_REQUESTED: ("send", "blue"),
+    EventKind.WITHDRAW_REQUESTED: ("send", "blue"),
+    EventKind.DELETE_REQUESTED: ("send", "blue"),
+    EventKind.PUBLISHED: ("rocket", "green"),
+    EventKind.WITHDRAWN: ("ban", "amber"),
+    EventKind.DELETED: ("trash-2", "grey"),
+    EventKind.FAILED: ("triangle-alert", "red"),
+    EventKind.GOING_BACK: ("undo-2", "violet"),
+    EventKind.WENT_BACK: ("undo-2", "violet"),
+}
+
+register.filter("board_sentence", words.board_sentence)
+register.filter("progress", words.progress)
+register.filter("announcement", words.announcement)
+register.filter("outcome", words.outcome)
+register.filter("translated", words.translated)
 
 
 @register.inclusion_tag("publishes/_board.html")
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
-    columns = selectors.by_environment(selectors.publishes_of(actor, product))
+    columns = selectors.by_environment(selectors.with_progress(selectors.publishes_of(actor, product)))
     return {
         "actor": actor,
         "product": product,
@@ -25,7 +54,63 @@ def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     }
 
 
+@register.simple_tag
+def with_environments(actor: Actor, products: Sequence[Product]) -> list[tuple[Product, list[str]]]:
+    """The products, each with the heads of the environments where it is live. One query."""
+    live = selectors.live_environments(actor, products)
+    return [(product, [selectors.COLUMN_TITLES[env] for env in live.get(product.pk, [])]) for product in products]
+
+
+@register.simple_tag
+def status_badge(publish: ProductPublish, extra: str = "") -> SafeString:
+    """● PUBLISHED. The dot is hollow for what was never live."""
+    hollow = "hollow" if publish.status == Status.DRAFT else ""
+    return badge(publish.status, _TONES[Status(publish.status)], f"{hollow} {extra}")
+
+
+@register.simple_tag
+def doing_badge(publish: ProductPublish) -> SafeString:
+    """배포 중 or 실패 beside the status on the board of a product, for rows of `with_progress`."""
+    kind, phase = getattr(publish, "doing", None), getattr(publish, "last_phase", None)
+    if kind:
+        return badge(words.verb_going_on(Kind(kind)), "blue", "busy")
+    return badge(words.failed_word(), "red") if phase == Phase.FAILED else SafeString("")
+
+
+@register.simple_tag
+def step_badge(row: AgentRow) -> SafeString:
+    """How far an agent is."""
+    text, tone = words.step_of(row)
+    return badge(text, tone, "busy" if row.is_open and tone == "blue" else "")
+
+
+@register.simple_tag
+def event_icon(kind: str) -> str:
+    """The picture of a line of history."""
+    return _EVENTS[EventKind(kind)][0]
+
+
+@register.simple_tag
+def event_tone(kind: str) -> str:
+    """The tone of a line of history."""
+    return _EVENTS[EventKind(kind)][1]
+
+
 @register.filter
-def translated(text: str) -> str:
-    """A stored sentence of ours in the reader's language; the agents' own words stay as they are."""
-    return gettext(text) if text else ""
+def methods(names: Sequence[str]) -> list[str]:
+    """HTTP methods in the order people are used to."""
+    return sorted(names, key=METHODS.index)
+
+
+@register.filter
+def address(upstream: Upstream) -> str:
+    """`host:port` and path, as people write it."""
+    return f"{upstream.host}:{upstream.port}{upstream.path}"
+
+
+@register.simple_tag
+def agents_words(text: str) -> SafeString:
+    """A stored sentence: ours in the reader's language, an agent's own (English) words marked as such."""
+    ours = words.translated(text)
+    is_theirs = ours == text and text.isascii() and get_language() != "en"
+    return format_html('<span lang="en">{}</span>', text) if is_theirs else format_html("{}", ours)

@@ -12,6 +12,7 @@ from publishes import services
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
+from tests.web.run import Run
 from tests.world import World, nobody_knows
 
 
@@ -31,6 +32,9 @@ def member(tenant: Tenant, role: Role) -> User:
 def browser(world: World) -> Client:
     """The tenant's owner, reading English."""
     return signed_in(world.user)
+
+
+SCRIPT = {"HX-Request": "true"}
 
 
 def url(name: str, publish: ProductPublish) -> str:
@@ -59,17 +63,9 @@ def test_ten_wrong_passwords_lock_the_name_and_address_out(world: World) -> None
 
 
 def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
-    made = browser.post(
-        reverse("publishes:create", args=[world.product.pk]),
-        {
-            "cluster": world.cluster.pk,
-            "gateway": world.gateway.pk,
-            "environment": "dev",
-            "auth_mode": "none",
-            "visibility": "public",
-            "approval_required": "on",
-        },
-    )
+    run = Run(world, browser)
+    run.choose()
+    made = run.confirm()
     publish = ProductPublish.objects.get()
     assert made.headers["Location"] == url("detail", publish)
     assert "Publish now" in browser.get(url("detail", publish)).content.decode()
@@ -78,20 +74,20 @@ def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
     page = browser.get(url("detail", publish)).content.decode()
     assert "Publishing" in page
     assert "every 100ms" in page
-    assert 'id="execute"' not in page
+    assert 'data-dialog="execute"' not in page
     world.everybody_confirms()
     page = browser.get(url("detail", publish)).content.decode()
     assert "PUBLISHED" in page
-    assert 'hx-trigger="every' not in page
-    assert "2 of 2 agents confirmed v1" in page
+    assert 'every 100ms' not in page
+    assert "2 of 2 agents serve v1" in page
 
     browser.post(url("withdraw", publish), {"reason": "for a reason"})
     world.everybody_confirms()
-    assert "“for a reason”" in browser.get(url("detail", publish)).content.decode()
+    assert "for a reason</blockquote>" in browser.get(url("detail", publish)).content.decode()
     browser.post(url("delete", publish))
     world.everybody_confirms()
     assert browser.get(url("detail", publish)).status_code == 404
-    assert "Nothing is deployed yet." in browser.get(product_url(world)).content.decode()
+    assert "Nothing is deployed yet" in browser.get(product_url(world)).content.decode()
 
 
 def test_a_refusal_is_409_on_the_same_page_with_what_to_do(world: World, browser: Client) -> None:
@@ -122,7 +118,7 @@ def test_the_status_fragment_is_204_until_something_changes(world: World, browse
     services.request_publish(world.actor, publish.pk)
     first = browser.get(url("live", publish))
     assert first.status_code == 200
-    assert "history-changed" in first.headers["HX-Trigger"]
+    assert "history-changed" in first.headers["HX-Trigger-After-Settle"]
     seen = first.content.decode().split("?seen=")[1].split('"')[0]
     assert browser.get(url("live", publish), {"seen": seen}).status_code == 204
     world.agents[0].confirm_all()
@@ -135,7 +131,7 @@ def test_when_a_deletion_is_done_the_status_fragment_leads_to_the_product(world:
     publish = world.withdrawn()
     services.request_delete(world.actor, publish.pk)
     world.everybody_confirms()
-    assert browser.get(url("live", publish)).headers["HX-Redirect"] == product_url(world)
+    assert browser.get(url("live", publish), headers=SCRIPT).headers["HX-Redirect"] == product_url(world)
 
 
 @pytest.mark.parametrize("name", ["detail", "edit", "live", "history", "execute", "withdraw", "delete", "retry"])
@@ -167,7 +163,7 @@ def test_a_viewer_sees_no_button_and_posting_is_403(world: World) -> None:
     viewer = signed_in(member(world.tenant, Role.VIEWER))
     page = viewer.get(url("detail", publish)).content.decode()
     assert "WITHDRAWN" in page
-    assert "show-modal" not in page
+    assert "data-dialog" not in page
     before = Operation.objects.count()
     for name in ("execute", "withdraw", "delete", "retry"):
         assert viewer.post(url(name, publish)).status_code == 403
@@ -226,7 +222,14 @@ SESSION_AND_USER = 3  # the session, the user and the memberships
 def test_queries_per_page_do_not_grow_with_rows(world: World, browser: Client, rows: int, django_assert_num_queries: Any) -> None:
     for number in range(rows):
         publish = world.published(hostname_base=f"n{number}.localhost")
-    budgets = {product_url(world): 2, url("detail", publish): 5, url("live", publish): 2, reverse("publishes:create", args=[world.product.pk]): 5}
+    budgets = {
+        reverse("products:list"): 3,
+        product_url(world): 4,
+        url("detail", publish): 7,
+        url("live", publish): 2,
+        url("agents", publish): 2,
+        url("history", publish): 2,
+    }
     for path, budget in budgets.items():
         with django_assert_num_queries(SESSION_AND_USER + budget, info=path):
             assert browser.get(path).status_code == 200

@@ -1,0 +1,34 @@
+"""The frame around every page: light or dark, and who is looking. Kept in a cookie, so that the first paint is right."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+THEMES = frozenset({"light", "dark"})
+COOKIE = "theme"
+YEAR_S = 31_536_000
+
+
+def theme_of(request: HttpRequest | None) -> str:
+    """ "light" or "dark" as chosen; empty when the system decides."""
+    chosen = request.COOKIES.get(COOKIE, "") if request is not None else ""
+    return chosen if chosen in THEMES else ""
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Whether a script of the page asks, and not a person by a link or form."""
+    return request.headers.get("HX-Request") == "true"
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Keep the choice and go back; app.js does the same without a request."""
+    target = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        target = "/"
+    response = HttpResponseRedirect(target)
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        response.set_cookie(COOKIE, chosen, max_age=YEAR_S, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
+    return response

@@ -1,0 +1,121 @@
+"""The design's components as template tags; their templates are in templates/components/, their looks in static/css/components.css.
+
+Three of them wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
+{% fact label=… %}…{% endfact %}. Those without a tag are included: {% include "components/choice_card.html" with … only %}.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, ngettext
+from lucide.templatetags.lucide import lucide
+
+register = template.Library()
+
+_MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
+_SVG = re.compile(r"<svg[^>]*>")
+_SPACE = re.compile(r">\s+<")
+
+
+@register.simple_tag
+@cache
+def icon(name: str) -> SafeString:
+    """A lucide icon, inline; decoration only, so the words beside it have to say the same."""
+    drawn = lucide(name, size=None).strip()
+    return mark_safe(_SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn)))  # noqa: S308 - from the package
+
+
+@register.simple_tag
+def badge(text: str, tone: str = "grey", extra: str = "") -> SafeString:
+    """A status: a dot and a word. Tones: grey, green, amber, blue, red, violet. `extra` takes busy, hollow, large."""
+    return format_html('<span class="badge tone-{} {}">{}</span>', tone, extra, text)
+
+
+@register.simple_tag
+def ago(value: datetime | None) -> SafeString:
+    """How long ago, with the exact time as its title; app.js keeps it fresh."""
+    if value is None:
+        return SafeString("")
+    exact = date_format(timezone.localtime(value), "Y-m-d H:i:s")
+    return format_html('<time datetime="{}" title="{}" data-ago>{}</time>', value.isoformat(timespec="seconds"), exact, ago_text(value))
+
+
+@register.simple_tag
+def at(value: datetime | None) -> SafeString:
+    """The exact time, to the second, in the pages' time zone."""
+    if value is None:
+        return SafeString("")
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(timespec="seconds"), date_format(timezone.localtime(value), "Y-m-d H:i:s"))
+
+
+def ago_text(value: datetime) -> str:
+    """How long ago in words; the words are those of the browser's Intl.RelativeTimeFormat."""
+    seconds = max(0, round((timezone.now() - value).total_seconds()))
+    if seconds < 1:
+        return gettext("now")
+    if seconds < _MINUTE:
+        return ngettext("%(n)d second ago", "%(n)d seconds ago", seconds) % {"n": seconds}
+    if seconds < _HOUR:
+        return ngettext("%(n)d minute ago", "%(n)d minutes ago", seconds // _MINUTE) % {"n": seconds // _MINUTE}
+    if seconds < _DAY:
+        return ngettext("%(n)d hour ago", "%(n)d hours ago", seconds // _HOUR) % {"n": seconds // _HOUR}
+    if seconds < _WEEK:
+        return ngettext("%(n)d day ago", "%(n)d days ago", seconds // _DAY) % {"n": seconds // _DAY}
+    return date_format(timezone.localtime(value), "Y-m-d")
+
+
+@register.filter
+def seconds(milliseconds: int | None) -> str:
+    """Milliseconds as seconds with one digit: 0.8. Never 0.0: that would look like nothing was measured."""
+    return "" if milliseconds is None else f"{max(0.1, milliseconds / 1000):.1f}"
+
+
+@register.simple_block_tag
+def section(content: str, *, id: str, title: str, count: int | None = None, extra: str = "") -> SafeString:  # noqa: A002 - the attribute's name
+    """A card with a heading. The heading's id is `<id>-title`."""
+    return _wrapped("section", content, id=id, title=title, count=count, extra=extra)
+
+
+@register.simple_block_tag
+def dialog(content: str, *, id: str, title: str, open: bool = False) -> SafeString:  # noqa: A002 - a template's keyword
+    """A modal dialog. Anything with data-dialog="<id>" opens it; without script that link leads to a page with the same form."""
+    return _wrapped("dialog", content, id=id, title=title, open=open)
+
+
+@register.simple_block_tag
+def fact(content: str, *, label: str) -> SafeString:
+    """One cell of a definition grid: <dl class="facts">{% fact … %}…{% endfact %}</dl>."""
+    return _wrapped("fact", content, label=label)
+
+
+@register.inclusion_tag("components/stepper.html")
+def stepper(steps: Iterable[tuple[str, str]], current: int) -> dict[str, Any]:
+    """The steps of a wizard as (caption, URL or ""); `current` counts from 0. Steps before it are done, and links if they have a URL."""
+    return {"steps": [{"caption": caption, "url": url, "is_done": n < current, "is_current": n == current} for n, (caption, url) in enumerate(steps)]}
+
+
+@register.inclusion_tag("components/field.html")
+def field(bound: BoundField, *, hint: str = "", optional: bool = False) -> dict[str, Any]:
+    """Label, input, hint and errors of a form's field, tied together for screen readers by Django's own aria-describedby."""
+    return {"field": bound, "hint": hint or bound.help_text, "optional": optional}
+
+
+@register.inclusion_tag("components/pager.html")
+def pager(page: Any, name: str = "page") -> dict[str, Any]:
+    """Links to the pages before and after; `name` is the URL's parameter."""
+    return {"page": page, "name": name}
+
+
+def _wrapped(component: str, content: str, **context: object) -> SafeString:
+    # simple_block_tag hands over what was rendered, and so escaped, already.
+    return render_to_string(f"components/{component}.html", {"content": mark_safe(content), **context})  # noqa: S308

@@ -1,0 +1,94 @@
+"""Where a product can be published: clusters and their gateways, each with the reason when it cannot be chosen."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
+
+from clusters.models import Agent, AgentLiveness, Cluster, connected
+from core.problems import Text
+from gateways.models import Gateway, GatewayCluster, Listener
+from tenants.actors import Actor
+
+IN_MAINTENANCE = _("This cluster is in maintenance; choose another one.")
+NOBODY_ENROLLED = _("No agent is enrolled in this cluster. Ask an operator to enrol one.")
+NOBODY_CONNECTED = _("No agent of this cluster is connected now. Ask an operator, or choose another cluster.")
+NOBODY_SERVES = _("No agent of this cluster serves this class of gateway. Ask an operator to enrol one.")
+_ENROLLED = Q(agents__blocked_at=None) & ~Q(agents__driver="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterCard:
+    """A cluster to choose. `refusal` says why it cannot be chosen now; empty when it can."""
+
+    cluster: Cluster
+    enrolled: int = 0
+    connected: int = 0
+    last_seen_at: datetime | None = None
+    refusal: Text = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayCard:
+    """A gateway to choose. `versions` are those that the agents able to serve it report."""
+
+    gateway: Gateway
+    listeners: tuple[Listener, ...] = ()
+    versions: tuple[str, ...] = ()
+    refusal: Text = ""
+
+    @property
+    def described(self) -> str:
+        """`8080 (HTTP), 8443 (HTTPS) · Envoy 1.40.0`, as far as it is known."""
+        ports = ", ".join(str(listener) for listener in self.listeners)
+        kind = f"{self.gateway.get_gateway_class_display()} {', '.join(self.versions)}".strip()
+        return " · ".join(part for part in (ports, kind) if part)
+
+
+def clusters() -> list[ClusterCard]:
+    """All clusters, the usable ones first. One query."""
+    numbers = {
+        "enrolled": Count("agents", filter=_ENROLLED),
+        "connected": Count("agents", filter=connected("agents__")),
+        "last_seen_at": Max("agents__liveness__last_seen_at"),
+    }
+    rows = Cluster.objects.annotate(**numbers).order_by("name")
+    cards = [_cluster_card(row, **{name: getattr(row, name) for name in numbers}) for row in rows]
+    return sorted(cards, key=lambda card: bool(card.refusal))
+
+
+def gateways(actor: Actor, cluster: Cluster) -> list[GatewayCard]:
+    """The tenant's active gateways that stand in the cluster, those that can be served first. Two queries."""
+    able = Agent.objects.enrolled().filter(cluster=cluster, driver=OuterRef("gateway_class"))
+    told = AgentLiveness.objects.filter(agent__cluster=cluster, agent__driver=OuterRef("gateway_class"), agent__blocked_at=None).exclude(gateway_version="")
+    rows = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE, places__cluster=cluster).prefetch_related("listeners")
+    annotated = rows.annotate(is_served=Exists(able), versions=ArraySubquery(told.order_by("gateway_version").values("gateway_version").distinct()))
+    cards = [
+        GatewayCard(gateway=row, listeners=tuple(row.listeners.all()), versions=tuple(row.versions), refusal="" if row.is_served else NOBODY_SERVES)
+        for row in annotated
+    ]
+    return sorted(cards, key=lambda card: bool(card.refusal))
+
+
+def place_of(actor: Actor, *, cluster_id: UUID | None, gateway_id: UUID | None) -> tuple[Cluster | None, Gateway | None]:
+    """The cluster, and the gateway when it is one of the tenant's active ones in that cluster. One query when both are there, else two at most."""
+    if cluster_id and gateway_id:
+        stands = GatewayCluster.objects.filter(cluster_id=cluster_id, gateway_id=gateway_id, gateway__status=Gateway.Status.ACTIVE)
+        place = stands.filter(gateway__tenant_id=actor.tenant_id).select_related("cluster", "gateway").first()
+        if place is not None:
+            return place.cluster, place.gateway
+    return Cluster.objects.filter(pk=cluster_id).first() if cluster_id else None, None
+
+
+def _cluster_card(cluster: Cluster, *, enrolled: int, connected: int, last_seen_at: datetime | None) -> ClusterCard:
+    refusal: Text = ""
+    if cluster.maintenance:
+        refusal = IN_MAINTENANCE
+    elif not enrolled:
+        refusal = NOBODY_ENROLLED
+    elif not connected:
+        refusal = NOBODY_CONNECTED
+    return ClusterCard(cluster=cluster, enrolled=enrolled, connected=connected, last_seen_at=last_seen_at, refusal=refusal)

@@ -1,0 +1,101 @@
+"""What would happen if a planned publish were published now: each point as fine, a warning or a blocker, in words. Changes nothing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db.models import Q
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from clusters.models import Agent, counting
+from core.problems import Problem, Text
+from publishes import errors, places, spec, upstreams
+from publishes.models import ProductPublish
+
+DEADLINE_S = 1.5
+
+
+class Level(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BLOCKER = "blocker"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One point that was looked at, and what was found."""
+
+    title: Text
+    level: Level
+    text: Text
+
+
+def run(draft: ProductPublish) -> list[Check]:
+    """All checks of a publish that need not be stored yet. Six queries; answers within two seconds even when names do not resolve.
+
+    For oauth2 the issuer and its keys will be one more line of this list.
+    """
+    return [_services(draft), _agents(draft), _hostname(draft), *_upstreams(draft)]
+
+
+def _services(draft: ProductPublish) -> Check:
+    title = _("API services")
+    try:
+        live = spec.live(draft)
+    except (errors.NothingToDeploy, errors.PathsOverlap) as problem:
+        return _blocked(title, problem)
+    count = len(live.services)
+    return _fine(title, ngettext_lazy("%(n)d service goes with it.", "%(n)d services go with it.", count) % {"n": count})
+
+
+def _agents(draft: ProductPublish) -> Check:
+    title = _("Agents")
+    able = Agent.objects.enrolled().filter(cluster_id=draft.cluster_id, driver=draft.gateway.gateway_class)
+    rows = list(able.annotate(counts=counting()).values_list("name", "counts"))
+    away = [name for name, counts in rows if not counts]
+    if draft.cluster.maintenance:
+        return Check(title=title, level=Level.BLOCKER, text=errors.ClusterInMaintenance.detail)
+    if not rows:
+        return Check(title=title, level=Level.BLOCKER, text=places.NOBODY_SERVES)
+    if len(away) == len(rows):
+        return Check(title=title, level=Level.BLOCKER, text=_("No agent that serves this gateway is connected now: a publish would wait for one, then fail."))
+    numbers = {"n": len(rows) - len(away), "all": len(rows), "names": ", ".join(away)}
+    if away:
+        return Check(title=title, level=Level.WARNING, text=_("%(n)d of %(all)d are ready. %(names)s will catch up when back.") % numbers)
+    return _fine(title, _("%(n)d of %(all)d are ready.") % numbers)
+
+
+def _hostname(draft: ProductPublish) -> Check:
+    title = _("Hostname")
+    host = draft.hostname_base
+    same = ProductPublish.objects.filter(cluster_id=draft.cluster_id).filter(Q(claimed_host=host) | Q(hostname_base=host, deleted_at=None))
+    held = list(same.values_list("claimed_host", flat=True))
+    if host in held:
+        return _blocked(title, errors.HostTaken())
+    if held:
+        return Check(title=title, level=Level.WARNING, text=_("Another draft names it too: whoever publishes first gets it."))
+    return _fine(title, format_lazy(_("{host} is free."), host=host))
+
+
+def _upstreams(draft: ProductPublish) -> list[Check]:
+    """One line when all are fine, else one per service that is not. Looks up names, so it is the slow one."""
+    title = _("Upstreams")
+    services = spec.select(draft.product).services
+    found = upstreams.look_up(services, draft.cluster, deadline_s=DEADLINE_S)
+    refused = [_blocked(title, problem) for problem in found.values() if problem]
+    unknown = [service.name for service in services if service not in found]
+    if unknown:
+        refused.append(Check(title=title, level=Level.WARNING, text=_("Not looked up in time: %s. It is checked again when you publish.") % ", ".join(unknown)))
+    return refused or ([_fine(title, _("All are inside the networks allowed for this cluster."))] if services else [])
+
+
+def _fine(title: Text, text: str | Promise) -> Check:
+    return Check(title=title, level=Level.OK, text=text)
+
+
+def _blocked(title: Text, problem: Problem) -> Check:
+    return Check(title=title, level=Level.BLOCKER, text=problem.detail)

@@ -1,0 +1,132 @@
+"""What pages say about a publish and its agents, in one place, so that hero, board and live region never contradict each other."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from core.problems import Text
+from publishes.board import AgentRow
+from publishes.choices import Desired, Kind, Phase, Status
+from publishes.models import ProductPublish
+from publishes.selectors import Live
+
+NAMED_AT_MOST = 3
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_STEPS = {
+    "sent": gettext_lazy("Sent; the agent is at it"),
+    "fetched": gettext_lazy("Fetched by the agent"),
+    "fence": gettext_lazy("Checking the upstreams"),
+    "apply": gettext_lazy("Writing to the gateway"),
+    "verify": gettext_lazy("Proving that it serves"),
+}
+
+
+def board_sentence(live: Live) -> str:
+    """The one sentence above the agent board: how many serve what, and who does not and why."""
+    if not live.agents:
+        return _("No agent of this cluster serves this kind of Gateway.")
+    parts = [_how_many(live)]
+    troubled = [text for row in live.agents if (text := _trouble(row, live.publish))]
+    parts += troubled[:NAMED_AT_MOST]
+    if more := len(troubled) - NAMED_AT_MOST:
+        parts += [ngettext("%(n)d more", "%(n)d more", more) % {"n": more}] if more > 0 else []
+    return " · ".join(parts)
+
+
+def progress(live: Live) -> str:
+    """What is going on now, for the badge and the live region; empty at rest."""
+    if live.is_asked and live.operation is not None:
+        return verb_going_on(Kind(live.operation.kind))
+    return _("Going back to what stood before") if live.is_open else ""
+
+
+def verb_going_on(kind: Kind) -> str:
+    """배포 중, 철회 중, 삭제 중."""
+    return {Kind.PUBLISH: _("Publishing"), Kind.WITHDRAW: _("Withdrawing"), Kind.DELETE: _("Deleting")}[kind]
+
+
+def failed_word() -> str:
+    """실패."""
+    return _("Failed")
+
+
+def announcement(live: Live) -> str:
+    """What a screen reader hears when the status fragment changes."""
+    doing = progress(live)
+    return f"{doing} {live.confirmed}/{len(live.agents)}" if doing else f"{live.publish.status}. {outcome(live)}".strip()
+
+
+def outcome(live: Live) -> str:
+    """What became of the last thing asked for: the toast when it ends."""
+    operation = live.operation
+    if operation is None or operation.is_open:
+        return ""
+    if operation.phase == Phase.FAILED:
+        return {Kind.PUBLISH: _("Publishing failed"), Kind.WITHDRAW: _("Withdrawing failed"), Kind.DELETE: _("Deleting failed")}[Kind(operation.kind)]
+    return {Kind.PUBLISH: _("The publish is live"), Kind.WITHDRAW: _("The publish was withdrawn"), Kind.DELETE: _("The publish was deleted")}[
+        Kind(operation.kind)
+    ]
+
+
+def step_of(row: AgentRow) -> tuple[str, str]:
+    """How far an agent is: the words, and their tone."""
+    if row.phase is None:
+        return (_("Waiting for the first publish"), "grey") if row.running is None else (_("Catching up by itself"), "violet")
+    if row.phase == Phase.SUCCEEDED:
+        return _("Confirmed"), "green"
+    if row.phase == Phase.FAILED:
+        return _("Refused"), "red"
+    if row.phase == Phase.QUEUED:
+        return (_("Will be tried again"), "amber") if row.attempt else (_("Waiting to be sent"), "blue")
+    if row.phase == Phase.SENT:
+        return str(_STEPS.get(row.step or "", _STEPS["sent"])), "blue"
+    return _("Replaced by something newer"), "grey"
+
+
+def _how_many(live: Live) -> str:
+    publish, count = live.publish, {"all": len(live.agents), "generation": live.publish.generation}
+    if not publish.generation:
+        ready = sum(row.is_connected for row in live.agents)
+        return ngettext("%(n)d agent is connected and will take it", "%(n)d agents are connected and will take it", ready) % {"n": ready}
+    if live.is_open:
+        return _("%(done)d of %(all)d agents confirmed v%(generation)d") % {**count, "done": live.confirmed}
+    count["done"] = sum(row.runs(publish) for row in live.agents)
+    if publish.desired_state == Desired.LIVE:
+        return _("%(done)d of %(all)d agents serve v%(generation)d") % count
+    if publish.desired_state == Desired.WITHDRAWN:
+        return _("%(done)d of %(all)d agents answer 410 (v%(generation)d)") % count
+    return _("%(done)d of %(all)d agents have taken it off (v%(generation)d)") % count
+
+
+def _trouble(row: AgentRow, publish: ProductPublish) -> str:
+    if not row.is_connected:
+        return _("%(agent)s silent for %(time)s") % {"agent": row.name, "time": _lasting(row.last_seen_at)} if row.last_seen_at else _never(row)
+    if row.gateway_ok is False:
+        return _("%(agent)s: its gateway does not answer") % {"agent": row.name}
+    if row.has_refused:
+        return _("%(agent)s refused") % {"agent": row.name}
+    if publish.status == Status.PUBLISHED and not row.is_open and row.running is not None and not row.runs(publish):
+        return _("%(agent)s still runs v%(generation)d") % {"agent": row.name, "generation": row.running}
+    return ""
+
+
+def _never(row: AgentRow) -> str:
+    return _("%(agent)s was never connected") % {"agent": row.name}
+
+
+def _lasting(since: datetime) -> str:
+    seconds = max(1, round((timezone.now() - since).total_seconds()))
+    if seconds < _MINUTE:
+        return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
+    if seconds < _HOUR:
+        return ngettext("%(n)d minute", "%(n)d minutes", seconds // _MINUTE) % {"n": seconds // _MINUTE}
+    if seconds < _DAY:
+        return ngettext("%(n)d hour", "%(n)d hours", seconds // _HOUR) % {"n": seconds // _HOUR}
+    return ngettext("%(n)d day", "%(n)d days", seconds // _DAY) % {"n": seconds // _DAY}
+
+
+def translated(text: Text) -> str:
+    """A stored sentence of ours in the reader's language; the agents' own words stay as they are."""
+    return _(str(text)) if text else ""

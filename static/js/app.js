@@ -1,0 +1,127 @@
+// The little that HTML and htmx cannot do: dialogs, busy buttons, copying, theme, toasts, fresh times, focus after swaps.
+// Every page works without it, but for live updates.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+  root.classList.add("js");
+
+  // Toasts: rendered by the server, sent by HX-Trigger, or the outcome that a fragment tells. Bad news stays until it is dismissed.
+  const later = (toast) => { if (!toast.classList.contains("bad")) setTimeout(() => toast.remove(), 7000); };
+  const say = (text, tone = "") => {
+    const toast = $("#toast-template").content.firstElementChild.cloneNode(true);
+    $(".text", toast).textContent = text;
+    if (tone) toast.classList.add(tone);
+    $("#toasts").append(toast);
+    later(toast);
+  };
+  const announce = (text) => { const place = $("#announcements"); if (place && text && place.textContent !== text) place.textContent = text; };
+
+  // Dialogs: a link to a page with the same form becomes a button that opens the dialog.
+  const prepare = (scope) => {
+    $$("[data-dialog]", scope).forEach((link) => { link.setAttribute("role", "button"); link.setAttribute("aria-haspopup", "dialog"); });
+    $$("dialog[data-open]", scope).forEach((dialog) => { dialog.removeAttribute("data-open"); if (!dialog.open) dialog.showModal(); });
+    freshen(scope);
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === " " && event.target.matches?.("a[role=button]")) { event.preventDefault(); event.target.click(); }
+  });
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-dialog]");
+    const dialog = opener && document.getElementById(opener.dataset.dialog);
+    if (dialog && !event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); dialog.showModal(); return; }
+    const closer = event.target.closest("dialog [data-close]");
+    if (closer) { event.preventDefault(); closer.closest("dialog").close(); return; }
+    event.target.closest("[data-dismiss]")?.closest(".toast").remove();
+    const copier = event.target.closest("[data-copy]");
+    if (copier) copy(copier);
+  });
+
+  // Busy buttons: at once, and never twice. Disabled only after the form's data was taken, or the button's own value would be lost.
+  const rest = (form) => {
+    delete form.dataset.busy;
+    $$("[data-busy]", form).forEach((button) => {
+      button.removeAttribute("data-busy");
+      button.disabled = false;
+      if (document.activeElement === document.body) button.focus();
+    });
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.busy) { event.preventDefault(); event.stopImmediatePropagation(); return; }
+    if (form.hasAttribute("data-theme-switch")) { event.preventDefault(); switchTheme(); return; }
+    form.dataset.busy = "1";
+    const button = event.submitter ?? $("button:not([type=button])", form);
+    button?.setAttribute("data-busy", "");
+    queueMicrotask(() => setTimeout(() => {
+      if (event.defaultPrevented && !form.hasAttribute("hx-post")) rest(form);
+      else if (button && form.dataset.busy) button.disabled = true;
+    }));
+  }, true);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) $$("form[data-busy]").forEach(rest); });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = event.detail.elt;
+    if (!form.matches?.("form")) return;
+    rest(form);
+    const { xhr } = event.detail;
+    if (!xhr.status) say($("#texts").dataset.offline, "bad");
+    else if (xhr.status >= 400 && ![409, 422].includes(xhr.status) && !xhr.getResponseHeader("HX-Trigger")) say($("#texts").dataset.failed, "bad");
+  });
+
+  const copy = async (button) => {
+    const source = document.getElementById(button.dataset.copy);
+    try { await navigator.clipboard.writeText(source.textContent.trim()); }
+    catch {
+      getSelection().selectAllChildren(source);
+      document.execCommand("copy");
+    }
+    button.dataset.done = "";
+    announce(button.dataset.doneText);
+    setTimeout(() => delete button.dataset.done, 1500);
+  };
+
+  const switchTheme = () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.cookie = `theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax${location.protocol === "https:" ? ";secure" : ""}`;
+  };
+
+  // Times grow older by themselves.
+  const [exactly, loosely] = ["always", "auto"].map((numeric) => new Intl.RelativeTimeFormat(root.lang, { numeric }));
+  const inWords = (seconds) => {
+    for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) if (seconds >= size) return exactly.format(-Math.floor(seconds / size), unit);
+    return (seconds ? exactly : loosely).format(-seconds, "second"); // "now", but never "yesterday"
+  };
+  const freshen = (scope) => $$("time[data-ago]", scope).forEach((time) => {
+    const seconds = Math.max(0, Math.round((Date.now() - Date.parse(time.dateTime)) / 1000));
+    const text = inWords(seconds);
+    if (seconds < 604800 && time.textContent !== text) time.textContent = text;
+  });
+  setInterval(() => { if (!document.hidden) freshen(document); }, 5000);
+
+  // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and what changed is said.
+  const inUse = (target) => $("dialog[open], form[data-busy]", target);
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.verb === "get" && inUse(event.detail.target)) event.preventDefault(); });
+  let before = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const target = event.detail.target;
+    const isPoll = event.detail.requestConfig.verb === "get";
+    if (isPoll && inUse(target)) { event.detail.shouldSwap = false; return; }
+    before = { open: target.dataset.open, focused: target.contains(document.activeElement) || $("form[data-busy]", target), id: target.id };
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const now = before && document.getElementById(before.id);
+    if (now) {
+      prepare(now);
+      announce(now.dataset.announce);
+      if (before.open && !now.dataset.open && now.dataset.outcome) say(now.dataset.outcome, now.dataset.outcomeTone);
+      if (before.focused && document.activeElement === document.body) $("[data-focus]", now)?.focus({ preventScroll: true });
+    }
+    before = null;
+  });
+  document.addEventListener("toast", (event) => say(event.detail.text, event.detail.tone));
+
+  prepare(document);
+  $$(".toast").forEach(later);
+})();

@@ -1,0 +1,11 @@
+// A button that needs a choice is disabled until there is one. Without script the browser and the server say so.
+(() => {
+  "use strict";
+  for (const button of document.querySelectorAll("[data-needs-choice]")) {
+    const groups = new Set([...button.form.querySelectorAll("input[type=radio]")].map((radio) => radio.name));
+    const fresh = () => { button.disabled = groups.size === 0 || [...groups].some((name) => !button.form.querySelector(`input[name="${name}"]:checked:enabled`)); };
+    button.form.addEventListener("change", fresh);
+    addEventListener("pageshow", fresh);
+    fresh();
+  }
+})();

@@ -1,0 +1,80 @@
+"""A real browser for tests: finds the installed Chromium, opens pages, and keeps a list of everything a page must not do."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+Theme = Literal["light", "dark"]
+EXPECTED_4XX = "Failed to load resource: the server responded with a status of 4"
+
+
+def launch(playwright: Any) -> Browser:
+    """The system's Chromium, or the one Playwright brought."""
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    try:
+        return playwright.chromium.launch(executable_path=path, args=FLAGS)  # type: ignore[no-any-return]
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the tests cannot run
+        pytest.fail(f"No Chromium could be started ({path or 'none is installed'}): {problem}. `make browser` brings one.", pytrace=False)
+
+
+@contextmanager
+def started() -> Iterator[Browser]:
+    """A browser until the block ends."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Guard:
+    """What went wrong in a page: console errors, CSP violations (Chromium logs them), script errors, requests to elsewhere."""
+
+    home: str
+    found: list[str] = field(default_factory=list)
+    may_refuse: bool = False
+    may_fail: bool = False
+
+    def watch(self, context: BrowserContext) -> None:
+        """Listen from now on."""
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.found.append(f"script error: {error.error}"))
+        context.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type not in {"error", "warning"} or (self.may_refuse and message.text.startswith(EXPECTED_4XX)):
+            return
+        if self.may_fail and message.text.startswith(("Failed to load resource: net::", "htmx:")):
+            return
+        self.found.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.home, "data:")):
+            self.found.append(f"asked somebody else: {request.url}")
+
+
+def open_page(browser: Browser, *, home: str, size: str = "desktop", language: str = "en", theme: Theme = "light", session: str = "", script: bool = True) -> Page:
+    """A page in a context of its own. `session` is a session's key."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        base_url=home,
+        viewport={"width": width, "height": height},
+        color_scheme=theme,
+        locale=language,
+        java_script_enabled=script,
+        reduced_motion="reduce",
+        timezone_id="Asia/Seoul",
+        has_touch=size == "phone",
+    )
+    context.set_default_timeout(8_000)
+    if session:
+        context.add_cookies([{"name": "sessionid", "value": session, "url": home}])
+    return context.new_page()

@@ -1,0 +1,152 @@
+"""Every page as a scene: what has to stand in the database, where to go, and what to do there before it is looked at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from agent.protocol.messages import Outcome
+from clusters.models import AgentLiveness, Cluster
+from products.models import Product
+from publishes import services
+from publishes.models import ProductPublish
+from tests.web.run import Run
+from tests.world import World, add_service, nobody_knows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """`prepare` returns the path, and may walk with the session first; `act` is done in the browser once the page is there."""
+
+    name: str
+    prepare: Callable[[World, Client], str]
+    act: Callable[[Page], object] = lambda page: None
+    is_public: bool = False
+    status: int = 200
+
+
+def detail(publish: ProductPublish) -> str:
+    return reverse("publishes:detail", args=[publish.product_id, publish.pk])
+
+
+def _products(world: World, client: Client) -> str:
+    world.published()
+    world.product.description = "Billing, invoices and refunds."
+    world.product.save()
+    Product.objects.create(tenant=world.tenant, name="Weather API", version="1.1", status=Product.Status.ACTIVE)
+    Product.objects.create(tenant=world.tenant, name="Ledger API", version="0.3")
+    return reverse("products:list")
+
+
+def _product(world: World, client: Client) -> str:
+    world.published()
+    world.withdrawn(hostname_base="old.dev.localhost")
+    failed = world.draft(environment="stage", hostname_base="payment-api.stage.kr-seoul.localhost")
+    services.request_publish(world.actor, failed.pk)
+    world.everybody_confirms()
+    world.draft(environment="stage", hostname_base="payment-api-2.stage.kr-seoul.localhost")
+    doing = world.draft(environment="stage", hostname_base="payment-api-3.stage.kr-seoul.localhost")
+    services.request_publish(world.actor, doing.pk)
+    add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
+    return reverse("products:detail", args=[world.product.pk])
+
+
+def _product_empty(world: World, client: Client) -> str:
+    return reverse("products:detail", args=[world.product.pk])
+
+
+def _product_draft(world: World, client: Client) -> str:
+    world.product.status = Product.Status.DRAFT
+    world.product.save()
+    return reverse("products:detail", args=[world.product.pk])
+
+
+def _draft(world: World, client: Client) -> str:
+    add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
+    return detail(world.draft())
+
+
+def _deploying(world: World, client: Client) -> str:
+    publish = world.draft()
+    services.request_publish(world.actor, publish.pk, note="Production release v2.0")
+    world.agents[0].confirm_all()
+    world.agents[1].claim()
+    return detail(publish)
+
+
+def _published(world: World, client: Client) -> str:
+    publish = world.draft(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
+    services.request_publish(world.actor, publish.pk, note="Production release v2.0")
+    world.everybody_confirms()
+    return detail(publish)
+
+
+def _silent(world: World, client: Client) -> str:
+    path = _published(world, client)
+    AgentLiveness.objects.filter(agent=world.agents[-1].agent).update(last_seen_at=timezone.now() - timedelta(seconds=41))
+    world.add_agent("seoul-9", connected=False)
+    return path
+
+
+def _failed(world: World, client: Client) -> str:
+    publish = world.draft()
+    services.request_publish(world.actor, publish.pk)
+    (waiting,) = world.agents[0].claim()
+    words = {"code": "rejected", "entity": "route billing", "field": "path", "message": "Duplicate entry of domain payment-api.dev.kr-seoul.localhost."}
+    world.agents[0].answer(waiting, Outcome.REFUSED, step="apply", **words)
+    return detail(publish)
+
+
+def _withdrawn(world: World, client: Client) -> str:
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
+    world.everybody_confirms()
+    return detail(publish)
+
+
+def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[World, Client], str]:
+    return lambda world, client: f"{prepare(world, client)}/{name}"
+
+
+def _wizard(step: str) -> Callable[[World, Client], str]:
+    def prepare(world: World, client: Client) -> str:
+        Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True)
+        add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
+        run = Run(world, client)
+        run.choose(upto=step)
+        return run.url(step)
+
+    return prepare
+
+
+def _open(name: str) -> Callable[[Page], object]:
+    return lambda page: page.locator(f"#open-{name}").click()
+
+
+SCENES = (
+    Scene(name="sign-in", prepare=lambda world, client: "/sign-in", is_public=True),
+    Scene(name="products", prepare=_products),
+    Scene(name="product", prepare=_product),
+    Scene(name="product-empty", prepare=_product_empty),
+    Scene(name="product-draft", prepare=_product_draft),
+    Scene(name="wizard-cluster", prepare=_wizard("cluster")),
+    Scene(name="wizard-gateway", prepare=_wizard("gateway")),
+    Scene(name="wizard-settings", prepare=_wizard("settings")),
+    Scene(name="wizard-confirm", prepare=_wizard("confirm"), act=lambda page: page.wait_for_selector("#checks")),
+    Scene(name="publish-draft", prepare=_draft),
+    Scene(name="publish-deploying", prepare=_deploying),
+    Scene(name="publish-published", prepare=_published),
+    Scene(name="publish-silent", prepare=_silent),
+    Scene(name="publish-failed", prepare=_failed),
+    Scene(name="publish-withdrawn", prepare=_withdrawn),
+    Scene(name="dialog-execute", prepare=_draft, act=_open("execute")),
+    Scene(name="dialog-delete", prepare=_draft, act=_open("delete")),
+    Scene(name="dialog-withdraw", prepare=_published, act=_open("withdraw")),
+    Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
+    Scene(name="settings", prepare=_below("settings", _draft)),
+    Scene(name="not-found", prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]), status=404),
+)
