@@ -8,4 +8,6 @@
     addEventListener("pageshow", fresh);
     fresh();
   }
+  // Prechecks that could not be loaded: the link to the page that shows them takes the skeleton's place.
+  document.addEventListener("htmx:afterRequest", (event) => { if (!event.detail.successful) event.detail.elt.classList.add("failed"); });
 })();

@@ -121,3 +121,13 @@ def test_back_keeps_what_was_typed_and_a_refusal_says_what_to_do(stage: World, c
     page.get_by_role("button", name="Cancel").click()
     expect(page).to_have_url(re.compile(f"{stage.product.pk}$"))
     assert not ProductPublish.objects.exists()
+
+
+def test_prechecks_that_cannot_be_loaded_leave_a_link_to_them(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+    guard.may_fail = True
+    Run(stage, client).choose()
+    page = open_as(client)
+    page.route("**/confirm/checks", lambda route: route.abort())
+    page.goto(Run(stage, client).url("confirm"))
+    page.get_by_role("link", name="Check now").click()
+    expect(page.locator("#checks")).to_contain_text("3 of 3 are ready.")
