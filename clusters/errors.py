@@ -10,7 +10,7 @@ class EnrolmentRefused(Problem):
 
     status = 403
     code = "enrolment_refused"
-    detail = _("This enrolment code is unknown, used or expired. Ask an operator for a new one (manage.py enroll_agent).")
+    detail = _("This enrolment code is unknown, used or expired, or its agent is blocked. Ask an operator for a new one (manage.py enroll_agent).")
 
 
 class AgentRefused(Problem):

@@ -8,6 +8,8 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,7 +19,7 @@ from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
 from clusters import keys
 from clusters.errors import EnrolmentRefused
-from clusters.models import Agent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from clusters.models import NAME, Agent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from core.problems import Invalid
 
 CODE_LIFETIME = timedelta(hours=1)
@@ -35,17 +37,21 @@ def create_enrolment_code(cluster: Cluster, *, agent_name: str) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-@transaction.atomic
 def enrol(request: EnrolRequest) -> Agent:
-    """Use a code: the program becomes the code's agent with its new key. Raises EnrolmentRefused or Invalid."""
-    code = _consume_code(request.secret)
-    agent = code.agent
-    check_agent_url(request.url)
-    AgentKey.objects.filter(agent=agent, revoked_at=None).update(revoked_at=Now())
-    AgentKey.objects.create(agent=agent, public_jwk=_checked_public_key(request.public_key))
-    agent.driver, agent.url, agent.blocked_at = request.driver, request.url, None
-    agent.save(update_fields=["driver", "url", "blocked_at", "updated_at"])
-    return agent
+    """Use a code: the program becomes the code's agent with its new key, and the agent's other codes and keys end.
+
+    Raises EnrolmentRefused, or Invalid with the code still good.
+    """
+    check_agent_url(request.url)  # resolves a name, so no transaction may be open yet
+    key, driver = _checked_public_key(request.public_key), _checked_driver(request.driver)
+    with transaction.atomic():
+        agent = _consume_code(request.secret).agent
+        EnrolmentCode.objects.filter(agent=agent, consumed_at=None).update(consumed_at=Now())
+        AgentKey.objects.filter(agent=agent, revoked_at=None).update(revoked_at=Now())
+        AgentKey.objects.create(agent=agent, public_jwk=key)
+        agent.driver, agent.url = driver, request.url
+        agent.save(update_fields=["driver", "url", "updated_at"])
+        return agent
 
 
 def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
@@ -58,7 +64,7 @@ def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
         "gateway_mode": heartbeat.gateway_mode[:50],
         "agent_version": heartbeat.agent_version[:50],
         "proxy_url": heartbeat.proxy_url[:200],
-        "reserved": [text[:300] for text in heartbeat.reserved[:20]],
+        "reserved": [text for text in heartbeat.reserved[:20] if _is_endpoint(text)],
     }
     if not AgentLiveness.objects.filter(pk=agent.pk).update(**told):
         AgentLiveness.objects.update_or_create(pk=agent.pk, defaults=told)
@@ -84,11 +90,15 @@ def forget_used_requests() -> None:
 
 
 def _consume_code(secret: str) -> EnrolmentCode:
-    # One conditional UPDATE decides: of two programs with one code, one becomes the agent.
+    # One conditional UPDATE on the row alone decides: of two programs with one code, one becomes the agent. (A condition on another
+    # table would turn into a subquery, which PostgreSQL does not look at again after it has waited for the row.)
     usable = EnrolmentCode.objects.filter(secret_hash=_hash(secret), consumed_at=None, expires_at__gt=Now())
     if not usable.update(consumed_at=Now()):
         raise EnrolmentRefused
-    return EnrolmentCode.objects.select_related("agent__cluster").get(secret_hash=_hash(secret))
+    code = EnrolmentCode.objects.select_related("agent__cluster").get(secret_hash=_hash(secret))
+    if code.agent.blocked_at is not None:
+        raise EnrolmentRefused
+    return code
 
 
 def _checked_public_key(jwk: dict[str, str]) -> dict[str, str]:
@@ -96,6 +106,23 @@ def _checked_public_key(jwk: dict[str, str]) -> dict[str, str]:
         return public_jwk(import_key(jwk))
     except SignatureRefused as problem:
         raise Invalid(str(problem), code="agent_key") from problem
+
+
+def _checked_driver(driver: str) -> str:
+    try:
+        NAME(driver)
+        MaxLengthValidator(20)(driver)
+    except ValidationError as problem:
+        raise Invalid(f"{driver!r} is not the name of a driver: small letters, digits and hyphens, 20 at most.", code="agent_driver") from problem
+    return driver
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        host, port = fence.split_endpoint(text)
+    except ValueError:
+        return False
+    return bool(host) and 0 < port < 65536 and len(text) <= 300
 
 
 def _hash(secret: str) -> str:

@@ -1,7 +1,11 @@
 """From the outbox to the agents: what a worker does when it is woken, what an agent gets when it asks, and the sweep."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
@@ -12,15 +16,19 @@ from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from clusters.services import forget_used_requests
 from publishes import outbox, selectors, settlement
-from publishes.choices import OPEN_PHASES, Desired, Phase
-from publishes.models import Delivery, Operation
+from publishes.choices import OPEN_PHASES, Desired
+from publishes.models import Delivery, ProductPublish
+
+log = structlog.get_logger(__name__)
 
 SETTLE_AT_ONCE = 500
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
 
 
 def deliver(agent_id: UUID) -> None:
-    """Send everything that is due for one agent, until nothing is; returns at once when somebody else is at it."""
+    """Send everything that is due for one agent, until nothing is; returns at once when somebody else is at it, or it is blocked."""
+    if not Agent.objects.enrolled().filter(pk=agent_id).exists():
+        return
     while (claim := outbox.claim(agent_id)) is not None:
         try:
             _send(agent_id, claim)
@@ -32,8 +40,9 @@ def deliver(agent_id: UUID) -> None:
 def sweep() -> None:
     """The guarantee: wake workers for what is due, settle what time has decided, and forget what has expired."""
     outbox.wake(_agents_with_due_rows())
-    for operation_id in Operation.objects.filter(phase__in=OPEN_PHASES).order_by("deadline_at").values_list("pk", flat=True)[:SETTLE_AT_ONCE]:
-        settlement.settle_by_id(operation_id)
+    for operation_id in selectors.ripe_operations()[:SETTLE_AT_ONCE]:
+        with _going_on("settle", operation=str(operation_id)):
+            settlement.settle_by_id(operation_id)
     settlement.release_hosts()
     forget_used_requests()
 
@@ -43,26 +52,24 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
 
     Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and is not there.
     """
-    for one in carried:
-        settlement.record_observation(agent, one)
-    settled = {(one.publish_id, one.generation, one.digest) for one in carried if one.verified}
-    present = {one.publish_id for one in carried if one.state is not State.ABSENT}
-    awaited = Delivery.objects.filter(agent=agent, phase__in=OPEN_PHASES, operation__publish=OuterRef("pk"))
-    pushed = awaited.filter(phase=Phase.SENT, due_at__gt=Now())
-    rows = selectors.desired_of(agent).annotate(is_awaited=Exists(awaited), is_pushed=Exists(pushed))
-    return [
-        row.pk
-        for row in rows
-        if (row.pk, row.generation, row.desired_digest) not in settled
-        and not row.is_pushed
-        and (row.is_awaited or row.desired_state != Desired.ABSENT or row.pk in present)
-    ]
+    rows = {row.pk: row for row in selectors.desired_of(agent).annotate(**selectors.word_of(agent))}
+    known = [one for one in carried if one.publish_id in rows]
+    if unknown := [str(one.publish_id) for one in carried if one.publish_id not in rows]:
+        log.error("unknown_publishes_on_agent", agent=str(agent.pk), publishes=unknown)
+    settlement.observe(agent, known)
+    settled = {one.publish_id for one in known if one.verified and _is_wanted(one, rows[one.publish_id])}
+    for one in known:
+        if one.publish_id in settled and rows[one.publish_id].is_unconfirmed:
+            settlement.confirm(agent, one)
+    present = {one.publish_id for one in known if one.state is not State.ABSENT}
+    return [pk for pk, row in rows.items() if pk not in settled and not row.is_pushed and _should_fetch(row, is_present=pk in present)]
 
 
 def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
-    """Record results that came after their command was answered, or from a pull."""
+    """Record results; one that cannot be recorded does not keep the others from it."""
     for result in results:
-        settlement.record_result(agent, result)
+        with _going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
+            settlement.record_result(agent, result)
 
 
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
@@ -75,6 +82,23 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
         token = outbox.claim_for_pull(delivery) if delivery else None
         items.append(Item(spec=Spec.model_validate(operation.spec), delivery=delivery.pk if delivery else None, token=token))
     return items
+
+
+@contextmanager
+def _going_on(doing: str, **about: str) -> Iterator[None]:
+    """A bug in one row is logged as one, and the rows after it have their turn."""
+    try:
+        yield
+    except Exception:
+        log.exception("bug", doing=doing, **about)
+
+
+def _is_wanted(one: Carried, row: ProductPublish) -> bool:
+    return (one.generation, one.digest) == (row.generation, row.desired_digest)
+
+
+def _should_fetch(row: Any, *, is_present: bool) -> bool:
+    return row.is_awaited or row.desired_state != Desired.ABSENT or is_present
 
 
 def _agents_with_due_rows() -> list[UUID]:

@@ -73,11 +73,12 @@ def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | N
         deadline_at=timezone.now() + timedelta(seconds=settings.DEADLINE_S),
     )
     _want(publish, spec)
-    agents = Agent.objects.enrolled().filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
+    # Blocked agents too: their gateways may still serve, so their word (or their removal) is awaited; nothing is sent to them.
+    agents = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
     AgentLease.objects.bulk_create((AgentLease(agent=agent) for agent in agents), ignore_conflicts=True)
     PublishEvent.objects.create(publish=publish, operation=operation, kind=_REQUEST_EVENTS[kind], actor_label=label, actor_user_id=user_id, note=note)
-    wake_after_commit(agents.connected().exclude(url="").values_list("pk", flat=True))
+    wake_after_commit(agents.enrolled().connected().exclude(url="").values_list("pk", flat=True))
     return operation
 
 
@@ -111,9 +112,15 @@ WITH lease AS (
     )
     RETURNING agent_id
 ), due AS (
-    SELECT delivery.id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
+    SELECT delivery.id, delivery.operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
+    JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
+    JOIN {ProductPublish._meta.db_table} publish ON publish.id = operation.publish_id AND publish.generation = operation.generation
     WHERE delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
     ORDER BY delivery.created_at LIMIT %(batch)s FOR UPDATE OF delivery SKIP LOCKED
+), begun AS (
+    UPDATE {Operation._meta.db_table} SET phase = 'SENT', updated_at = statement_timestamp() WHERE id IN (
+        SELECT id FROM {Operation._meta.db_table} WHERE phase = 'QUEUED' AND id IN (SELECT operation_id FROM due) FOR UPDATE SKIP LOCKED
+    )
 )
 UPDATE {Delivery._meta.db_table} delivery
 SET phase = 'SENT', attempt = attempt + 1, token = gen_random_uuid(), due_at = statement_timestamp() + make_interval(secs => %(seconds)s), step = 'sent',

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Max, OuterRef, Prefetch, Subquery
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models.functions import Now
 from django.db.models.query import QuerySet
+from django.utils import timezone
 
 from agent.protocol.spec import Spec
-from clusters.models import Agent
+from clusters.models import Agent, counting
 from core.problems import NotFound
 from products.models import Product
 from publishes.board import AgentRow, agents_of
@@ -201,7 +203,25 @@ def desired_of(agent: Agent) -> QuerySet[ProductPublish]:
     return ProductPublish.objects.filter(cluster_id=agent.cluster_id, gateway__gateway_class=agent.driver, generation__gt=0)
 
 
+def word_of(agent: Agent) -> dict[str, Exists]:
+    """For `annotate` on publishes: whether this agent's word on the current generation is awaited, on its way, or was no yes so far."""
+    current = Delivery.objects.filter(agent=agent, operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation"))
+    awaited = current.filter(phase__in=OPEN_PHASES)
+    return {
+        "is_awaited": Exists(awaited),
+        "is_pushed": Exists(awaited.filter(phase=Phase.SENT, due_at__gt=Now())),
+        "is_unconfirmed": Exists(current.filter(phase__in=[*OPEN_PHASES, Phase.FAILED])),
+    }
+
+
+def ripe_operations() -> QuerySet[Operation, UUID]:
+    """Ids of open operations that may be decided without another word: past their deadline, or nobody counting is awaited any more."""
+    deliveries = Delivery.objects.filter(operation=OuterRef("pk"))
+    awaited = deliveries.filter(phase__in=OPEN_PHASES).annotate(is_counting=counting("agent__")).filter(is_counting=True)
+    has_ended = Q(deadline_at__lte=timezone.now()) | (~Exists(awaited) & (Exists(deliveries.exclude(phase__in=OPEN_PHASES)) | ~Exists(deliveries)))
+    return Operation.objects.filter(has_ended, phase__in=OPEN_PHASES).order_by("deadline_at").values_list("pk", flat=True)
+
+
 def current_operations(publishes: QuerySet[ProductPublish]) -> QuerySet[Operation]:
     """The operation of each publish's current generation."""
-    newest = Operation.objects.filter(publish=OuterRef("publish")).values("publish").annotate(last=Max("generation")).values("last")
-    return Operation.objects.filter(publish__in=publishes, generation=Subquery(newest)).select_related("publish")
+    return Operation.objects.filter(publish__in=publishes, generation=F("publish__generation")).select_related("publish")

@@ -14,7 +14,7 @@ from core.problems import Invalid, NotFound
 from gateways.models import Gateway
 from products.models import Product
 from publishes import errors, lifecycle, outbox, selectors, settlement, spec, upstreams
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Status
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish, PublishEvent, PublishQuerySet
 from tenants.actors import Actor
 
@@ -65,18 +65,17 @@ def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings) -> Pro
 
 def request_publish(actor: Actor, publish_id: UUID, *, note: str = "") -> Operation:
     """Queue a publish; the agents' answers, not this call, change the status."""
+    text = checked_note(note)
     asked_for = selectors.publish_of(actor, publish_id)
     actor.require_write()
+    _require_publishable(asked_for)
     upstreams.check(asked_for)  # resolves names, so no transaction may be open yet
     with transaction.atomic():
         publish = lock_publish(actor, publish_id)
-        refuse_if_open(publish)
-        lifecycle.check(publish, Status.PUBLISHED)
-        require_active(publish.product)
-        _require_place(publish)
+        _require_publishable(publish)
         _claim_host(publish)
-        operation = outbox.enqueue(publish, Kind.PUBLISH, spec.live(publish), actor=actor, note=checked_note(note))
-        if not operation.deliveries.exists():
+        operation = outbox.enqueue(publish, Kind.PUBLISH, spec.live(publish), actor=actor, note=text)
+        if not operation.deliveries.filter(agent__blocked_at=None).exists():
             raise errors.NoAgent
         return operation
 
@@ -107,10 +106,12 @@ def request_delete(actor: Actor, publish_id: UUID) -> Operation | None:
 
 
 def retry(actor: Actor, publish_id: UUID) -> Operation | None:
-    """Run the last failed verb again, as a new operation with a fresh snapshot."""
-    last = Operation.objects.filter(publish_id=publish_id, publish__tenant_id=actor.tenant_id, kind__in=PEOPLES_KINDS).first()
-    if last is None:
-        raise NotFound
+    """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail."""
+    publish = selectors.publish_of(actor, publish_id)
+    actor.require_write()
+    last = publish.operations.filter(kind__in=PEOPLES_KINDS).first()
+    if last is None or last.phase != Phase.FAILED:
+        raise errors.WrongState(_("Nothing has failed here, so there is nothing to try again."))
     if last.kind == Kind.PUBLISH:
         return request_publish(actor, publish_id, note=last.note)
     if last.kind == Kind.WITHDRAW:
@@ -147,7 +148,7 @@ def is_held(host: str, *, cluster: Cluster, publish: ProductPublish | None = Non
 def lock_publish(actor: Actor, publish_id: UUID) -> ProductPublish:
     """The publish, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
     rows = ProductPublish.objects.visible_to(actor).select_related("product", "cluster", "gateway")
-    publish = rows.select_for_update(of=["self"]).filter(pk=publish_id).first()
+    publish = rows.select_for_update(of=["self"], no_key=True).filter(pk=publish_id).first()
     if publish is None:
         raise NotFound
     actor.require_write()
@@ -168,16 +169,18 @@ def require_active(product: Product) -> None:
 
 def checked_note(note: str) -> str:
     """A note of at most 500 characters. Raises Invalid."""
-    if len(note) > 500:
+    text = _checked_text("note", note)
+    if len(text) > 500:
         raise Invalid(fields={"note": [_("Use 500 characters at most.")]})
-    return note.strip()
+    return text
 
 
 def checked_reason(reason: str) -> str:
     """A withdrawal's reason, 1 to 500 characters. Raises Invalid."""
-    if not 1 <= len(reason.strip()) <= 500:
+    text = _checked_text("reason", reason)
+    if not 1 <= len(text) <= 500:
         raise Invalid(fields={"reason": [_("Say why, in 1 to 500 characters.")]})
-    return reason.strip()
+    return text
 
 
 def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
@@ -188,6 +191,20 @@ def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
 def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:
     rows = ProductPublish.objects.filter(cluster=cluster)
     return rows.exclude(pk=publish.pk) if publish else rows
+
+
+def _checked_text(field: str, text: str) -> str:
+    # PostgreSQL holds neither NUL nor half of a surrogate pair.
+    if "\x00" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise Invalid(fields={field: [_("The text has characters that cannot be stored.")]})
+    return text.strip()
+
+
+def _require_publishable(publish: ProductPublish) -> None:
+    refuse_if_open(publish)
+    lifecycle.check(publish, Status.PUBLISHED)
+    require_active(publish.product)
+    _require_place(publish)
 
 
 def _require_place(publish: ProductPublish) -> None:

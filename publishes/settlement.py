@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
+from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -27,6 +28,7 @@ from publishes.models import Delivery, Observation, Operation, ProductPublish, P
 log = structlog.get_logger(__name__)
 
 BACK_OFF_MAX_S = 60.0
+_WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
 
@@ -35,15 +37,15 @@ TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline
 def record_result(agent: Agent, result: Result) -> None:
     """Take one authenticated answer of an agent.
 
-    "Verified" counts for exactly its generation and digest, whoever sent it when. Any other outcome counts only under the
-    token of the attempt that it answers. What is older than the current generation, or not this agent's, is ignored.
+    "Verified" counts for exactly its generation and digest, whoever sent it when, even after a refusal. Any other outcome counts
+    only under the token of the attempt that it answers. What is older than the current generation, or not this agent's, is ignored.
     """
-    delivery = _open_delivery(agent, result)
+    delivery = _current_delivery(agent, result)
     if delivery is None:
         return
     if result.outcome is Outcome.VERIFIED:
         _confirm(delivery, result)
-    elif result.token != delivery.token:
+    elif not delivery.is_open or result.token != delivery.token:
         return
     elif result.outcome is Outcome.WORKING:
         _keep_waiting(delivery, result)
@@ -54,18 +56,22 @@ def record_result(agent: Agent, result: Result) -> None:
     settle(delivery.operation)
 
 
-@transaction.atomic
-def record_observation(agent: Agent, carried: Carried) -> None:
-    """Take what an agent says it carries of a publish; exactly the wanted thing, verified, confirms a delivery."""
-    publish = ProductPublish.objects.select_for_update(of=["self"]).filter(pk=carried.publish_id, cluster_id=agent.cluster_id).first()
-    if publish is None:
-        log.error("unknown_publish_on_agent", agent=str(agent.pk), publish=str(carried.publish_id), generation=carried.generation)
-        return
-    seen = {"generation": carried.generation, "digest": carried.digest, "state": carried.state.value, "verified": carried.verified, "observed_at": Now()}
-    Observation.objects.update_or_create(agent=agent, publish=publish, defaults=seen)
-    if carried.verified and carried.generation == publish.generation:
-        verified = Result(publish_id=publish.pk, generation=carried.generation, digest=carried.digest, outcome=Outcome.VERIFIED)
-        record_result(agent, verified)
+def observe(agent: Agent, carried: Sequence[Carried]) -> None:
+    """Keep what an agent says it carries. Two queries, whatever it carries; only what changed is written."""
+    names = ("generation", "digest", "state", "verified")
+    stored = {row.publish_id: tuple(getattr(row, name) for name in names) for row in Observation.objects.filter(agent=agent)}
+    now = timezone.now()
+    changed = [
+        Observation(agent=agent, publish_id=one.publish_id, observed_at=now, **{name: getattr(one, name) for name in names})
+        for one in sorted(carried, key=lambda one: one.publish_id)  # one order for all, so that two reports cannot lock each other out
+        if stored.get(one.publish_id) != (one.generation, one.digest, one.state.value, one.verified)
+    ]
+    Observation.objects.bulk_create(changed, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*names, "observed_at"])
+
+
+def confirm(agent: Agent, carried: Carried) -> None:
+    """An agent reports that it carries exactly this, verified: as good as an answer."""
+    record_result(agent, Result(publish_id=carried.publish_id, generation=carried.generation, digest=carried.digest, outcome=Outcome.VERIFIED))
 
 
 @transaction.atomic
@@ -79,7 +85,7 @@ def record_silence(delivery_id: UUID, *, token: UUID, message: str) -> None:
 @transaction.atomic
 def settle_by_id(operation_id: UUID) -> None:
     """Decide an operation again, because time has passed or an agent came or went."""
-    publish = ProductPublish.objects.select_for_update(of=["self"]).filter(operations=operation_id).first()
+    publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(operations=operation_id).first()
     if publish is not None:
         settle(Operation.objects.select_for_update().get(pk=operation_id))
 
@@ -87,8 +93,8 @@ def settle_by_id(operation_id: UUID) -> None:
 def settle(operation: Operation) -> None:
     """Close the operation if the counting agents' deliveries decide it; in a transaction that holds the publish's lock.
 
-    Done: every counting agent confirmed, and at least one agent did (or there is no agent at all). Failed: a counting agent
-    refused, or the deadline has passed.
+    Done: every counting agent confirmed, and at least one agent did; taking off a cluster without any registered agent is done at
+    once. Failed: a counting agent refused, or the deadline has passed.
     """
     if not operation.is_open:
         return
@@ -98,12 +104,12 @@ def settle(operation: Operation) -> None:
     waiting = [d for d in deliveries if d.phase in OPEN_PHASES and d.is_counting]
     if refused:
         _fail(operation, error_code=refused.code, error=_words(refused))
-    elif not deliveries or (confirmed and not waiting):
+    elif (confirmed and not waiting) or (not deliveries and operation.kind != Kind.PUBLISH):
         _succeed(operation, confirmed)
     elif operation.deadline_at <= timezone.now():
-        last = next((d for d in deliveries if d.message), None)
         code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
-        _fail(operation, error_code=code, error=_words(last) if last else text)
+        guilty = next((d for d in waiting or deliveries if d.message), None)
+        _fail(operation, error_code=code, error=_words(guilty) if guilty else text)
 
 
 def release_hosts(**of: Any) -> None:
@@ -113,13 +119,13 @@ def release_hosts(**of: Any) -> None:
     gone.filter(~Exists(unconfirmed)).update(claimed_host=None, updated_at=timezone.now())
 
 
-def _open_delivery(agent: Agent, result: Result) -> Delivery | None:
-    publish = ProductPublish.objects.select_for_update(of=["self"]).filter(pk=result.publish_id, cluster_id=agent.cluster_id).first()
+def _current_delivery(agent: Agent, result: Result) -> Delivery | None:
+    publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(pk=result.publish_id, cluster_id=agent.cluster_id).first()
     if publish is None or publish.generation != result.generation or publish.desired_digest != result.digest:
         return None
     operation = Operation.objects.select_for_update().get(publish=publish, generation=result.generation)
     operation.publish = publish
-    delivery = operation.deliveries.filter(agent=agent, phase__in=OPEN_PHASES).first()
+    delivery = operation.deliveries.filter(agent=agent, phase__in=[*OPEN_PHASES, Phase.FAILED]).first()
     if delivery is not None:
         delivery.operation = operation
     return delivery
@@ -137,7 +143,12 @@ def _confirm(delivery: Delivery, result: Result) -> None:
 
 def _refuse(delivery: Delivery, result: Result) -> None:
     code = "generation_ahead" if result.outcome is Outcome.STALE else result.code or "refused"
-    _close(delivery, Phase.FAILED, step=result.step, code=code, message=result.message, entity=result.entity[:200], field=result.field[:200])
+    _close(delivery, Phase.FAILED, **_told(step=result.step, code=code, message=result.message, entity=result.entity, field=result.field))
+
+
+def _told(**words: str) -> dict[str, str]:
+    """An agent's words as the database can hold them."""
+    return {name: text.replace("\x00", "")[: _WORDS_MAX[name]] for name, text in words.items()}
 
 
 def _close(delivery: Delivery, phase: Phase, **told: Any) -> None:
@@ -149,14 +160,20 @@ def _close(delivery: Delivery, phase: Phase, **told: Any) -> None:
 def _keep_waiting(delivery: Delivery, result: Result) -> None:
     """The agent is at it: neither this delivery nor the agent is anybody else's for one more lease."""
     due_at = Now() + timedelta(seconds=settings.LEASE_S)
-    Delivery.objects.filter(pk=delivery.pk).update(due_at=due_at, step=result.step, updated_at=timezone.now())
+    _same_attempt(delivery).update(due_at=due_at, updated_at=timezone.now(), **_told(step=result.step))
     outbox.renew(delivery.agent_id)
 
 
 def _postpone(delivery: Delivery, *, step: str, code: str, message: str) -> None:
-    seconds = min(BACK_OFF_MAX_S, 2.0 ** max(0, delivery.attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+    seconds = min(BACK_OFF_MAX_S, 2.0 ** min(delivery.attempt - 1, 6)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
     due_at = Now() + timedelta(seconds=seconds)
-    Delivery.objects.filter(pk=delivery.pk).update(phase=Phase.QUEUED, due_at=due_at, step=step, code=code, message=message, updated_at=timezone.now())
+    words = _told(step=step, code=code, message=message)
+    _same_attempt(delivery).update(phase=Phase.QUEUED, due_at=due_at, updated_at=timezone.now(), **words)
+
+
+def _same_attempt(delivery: Delivery) -> QuerySet[Delivery]:
+    """The row, unless it was closed or tried again since it was read."""
+    return Delivery.objects.filter(pk=delivery.pk, token=delivery.token, phase__in=OPEN_PHASES)
 
 
 def _succeed(operation: Operation, confirmed: Sequence[Delivery]) -> None:

@@ -76,8 +76,11 @@ class Spec(Wire):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of everything but the generation: two generations that want the same carry the same digest."""
-        return hashlib.sha256(self.model_dump_json(exclude={"generation"}).encode()).hexdigest()
+        """SHA-256 (hex) of everything but the generation: two generations that want the same carry the same digest.
+
+        Defaults are left out, so that a new field changes nothing between old and new peers until it says something.
+        """
+        return hashlib.sha256(self.model_dump_json(exclude={"generation"}, exclude_defaults=True).encode()).hexdigest()
 
 
 def fingerprint(carried: list[tuple[UUID, int, str]]) -> str:

@@ -135,6 +135,22 @@ def test_an_agent_that_trickles_is_given_up_too(voice: Voice, fake: FakeAgent, s
     assert time.monotonic() - started < 1
 
 
+def test_an_agent_whose_headers_trickle_is_given_up_too(voice: Voice, fake: FakeAgent, settings: Settings) -> None:
+    def trickle(handler: BaseHTTPRequestHandler, _body: str) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(20):
+            handler.wfile.write(f"x-{number}: 1\r\n".encode())
+            handler.wfile.flush()
+            time.sleep(0.1)
+
+    settings.SEND_DEADLINE_S = 0.3
+    fake.answer = trickle
+    started = time.monotonic()
+    with pytest.raises(AgentSilentError, match="in time"):
+        client.send(voice.agent, COMMAND)
+    assert time.monotonic() - started < 1
+
+
 @pytest.mark.parametrize("url", ["http://169.254.169.254/", "http://10.0.0.1:80", "http://no-such-host.invalid"])
 def test_a_url_outside_what_operators_allow_is_never_asked(world: World, url: str) -> None:
     agent = world.agents[0].agent

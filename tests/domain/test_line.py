@@ -30,7 +30,7 @@ def test_a20_published_only_when_every_connected_agent_has_proved_it(world: Worl
     first.confirm_all()
     publish.refresh_from_db()
     operation.refresh_from_db()
-    assert (publish.status, operation.phase) == (Status.DRAFT, Phase.QUEUED)
+    assert (publish.status, operation.phase) == (Status.DRAFT, Phase.SENT)
 
     second.confirm_all()
     publish.refresh_from_db()
