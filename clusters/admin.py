@@ -1,8 +1,14 @@
 """Operators' view of clusters and agents. What agents say about themselves is read-only."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models.query import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Agent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from clusters.services import create_enrolment_code
 from core.admin import ReadOnlyAdmin
 
 
@@ -29,8 +35,24 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
     list_filter = ["cluster", "driver"]
     search_fields = ["name"]
     readonly_fields = ["driver", "url"]
+    actions = ["make_enrolment_code"]
 
-    @admin.display(description="last seen")
+    def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> list[str]:  # noqa: ARG002 - Django's signature
+        """An agent stays in its cluster: what it serves cannot move."""
+        return [*self.readonly_fields, *(["cluster", "name"] if obj else [])]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with an agent (keys, deliveries, its word) is written by the system and goes without asking for more rights."""
+        deleted, counts, _more_rights, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, set(), protected
+
+    @admin.action(description=_("Make a one-time enrolment code"))
+    def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        for agent in queryset.select_related("cluster"):
+            code = create_enrolment_code(agent.cluster, agent_name=agent.name)
+            self.message_user(request, f"{agent.name}: {code}")
+
+    @admin.display(description=_("last seen"))
     def last_seen(self, agent: Agent) -> object:
         return agent.liveness.last_seen_at if hasattr(agent, "liveness") else None
 

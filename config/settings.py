@@ -1,4 +1,4 @@
-"""Settings, all from the environment: a missing required value stops the start with its name. README lists them."""
+"""Settings, all from the environment: a missing required value stops the start with its name. docs/operations.md lists them."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -152,7 +152,9 @@ AXES_LOCKOUT_CALLABLE = "core.problems.locked_out"
 INSECURE_COOKIES = env.bool("INSECURE_COOKIES", default=False)  # plain http, for the demo and tests only
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not INSECURE_COOKIES
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+AXES_IPWARE_PROXY_COUNT = 1 if BEHIND_TLS_PROXY else None  # or everybody would share the proxy's address, and its lock-outs
 SECURE_HSTS_SECONDS = 0 if INSECURE_COOKIES else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True

@@ -1,6 +1,7 @@
 """Operators' view of gateways."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from gateways.models import Gateway, GatewayCluster, Listener
 
@@ -23,6 +24,10 @@ class GatewayAdmin(admin.ModelAdmin[Gateway]):
     list_filter = ["gateway_class", "status"]
     search_fields = ["name"]
     inlines = [ListenerInline, GatewayClusterInline]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Gateway | None = None) -> list[str]:  # noqa: ARG002 - Django's signature
+        """The class says which agents serve it, so it cannot change under what is live; make another gateway."""
+        return ["gateway_class", "tenant"] if obj else []
 
 
 @admin.register(Listener)

@@ -143,3 +143,7 @@ class ProductService(Record):
 
     def __str__(self) -> str:
         return f"{self.product} · {self.service}"
+
+    def clean(self) -> None:
+        if {self.product.tenant_id, self.service.tenant_id} != {self.tenant_id}:
+            raise ValidationError(_("Product and service must be of the same tenant."), code="tenant")

@@ -18,6 +18,8 @@ from tenants.actors import Actor
 from tenants.api import actor_of
 
 router = Router(tags=["publishes"])
+_FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
+"""What the form calls a field, and what the request calls it."""
 
 
 @router.get("/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product")
@@ -25,8 +27,7 @@ def list_publishes(request: HttpRequest, product_id: UUID) -> list[PublishOut]:
     """Newest first."""
     actor = actor_of(request)
     product = product_of(actor, product_id)
-    carried = spec.select(product)
-    return [PublishOut.of(publish, carried) for publish in selectors.publishes_of(actor, product)]
+    return _shown(product, list(selectors.publishes_of(actor, product)))
 
 
 @router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
@@ -37,14 +38,14 @@ def create_publish(request: HttpRequest, product_id: UUID, body: PublishIn) -> S
     actor.require_write()
     services.require_active(product)
     publish = services.create_publish(actor, product, settings=_settings(actor, product, body))
-    return Status(201, PublishOut.of(publish, spec.select(product)))
+    return Status(201, _shown(product, [publish])[0])
 
 
 @router.get("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="One publish")
 def get_publish(request: HttpRequest, publish_id: UUID) -> PublishOut:
     """Its settings and status."""
     publish = selectors.publish_of(actor_of(request), publish_id)
-    return PublishOut.of(publish, spec.select(publish.product))
+    return _shown(publish.product, [publish])[0]
 
 
 @router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
@@ -56,7 +57,7 @@ def update_publish(request: HttpRequest, publish_id: UUID, body: PublishIn) -> P
     lifecycle.check_editable(publish)
     settings = _settings(actor, publish.product, body, publish=publish)
     changed = services.update_publish(actor, publish_id, settings=settings)
-    return PublishOut.of(changed, spec.select(changed.product))
+    return _shown(changed.product, [changed])[0]
 
 
 @router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
@@ -92,15 +93,34 @@ def get_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
     return OperationOut.of(selectors.operation_of(actor_of(request), operation_id))
 
 
+def _shown(product: Product, publishes: list[ProductPublish]) -> list[PublishOut]:
+    """What is live carries what was deployed; all else, what a publish would deploy now. Three queries."""
+    deployed = selectors.deployed_specs_of(publishes)
+    planned = spec.select(product).services
+    shown = []
+    for publish in publishes:
+        there = deployed.get(publish.pk)
+        services_there = [(s.id, [r.id for r in s.routes]) for s in there.services] if there else [(s.pk, [r.pk for r in spec.routes_of(s)]) for s in planned]
+        routes = [route for _service, routes in services_there for route in routes]
+        shown.append(PublishOut.of(publish, services=[service for service, _routes in services_there], routes=routes))
+    return shown
+
+
 def _settings(actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None) -> services.Settings:
     given = body.model_dump(exclude_none=True)
     _check_services(product, given.pop("api_services", None))
     renamed = {name.removesuffix("_id"): value for name, value in given.items()}
-    return PublishForm(actor, product, initial_of(publish) | renamed, publish=publish).settings()
+    try:
+        return PublishForm(actor, product, initial_of(publish) | renamed, publish=publish).settings()
+    except Invalid as problem:
+        raise Invalid(fields={_FIELDS.get(name, name): texts for name, texts in problem.fields.items()}) from problem
 
 
 def _check_services(product: Product, given: list[UUID] | None) -> None:
-    if given is not None and set(given) != set(product.services.values_list("pk", flat=True)):
+    if given is None:
+        return
+    linked, planned = set(product.services.values_list("pk", flat=True)), {service.pk for service in spec.select(product).services}
+    if set(given) not in (linked, planned):
         raise Invalid(fields={"api_services": [_("All services of the product are deployed; leave this out, or name exactly those.")]})
 
 

@@ -1,4 +1,4 @@
-"""App registration; tells the lower apps how to ask whether a thing is in use."""
+"""App registration."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _

@@ -52,7 +52,7 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
 
     Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and is not there.
     """
-    rows = {row.pk: row for row in selectors.desired_of(agent).annotate(**selectors.word_of(agent))}
+    rows: dict[UUID, Any] = {row.pk: row for row in selectors.desired_of(agent).annotate(**selectors.word_of(agent))}
     known = [one for one in carried if one.publish_id in rows]
     if unknown := [str(one.publish_id) for one in carried if one.publish_id not in rows]:
         log.error("unknown_publishes_on_agent", agent=str(agent.pk), publishes=unknown)

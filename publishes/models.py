@@ -67,6 +67,9 @@ class ProductPublish(Record):
                 name="publish_desired_since_first",
             ),
         ]
+        indexes = [
+            models.Index(fields=["cluster"], condition=models.Q(desired_state=Desired.ABSENT, claimed_host__isnull=False), name="publish_host_to_release")
+        ]
         verbose_name = _("publish")
         verbose_name_plural = _("publishes")
 

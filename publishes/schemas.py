@@ -7,7 +7,6 @@ from uuid import UUID
 from ninja import Schema
 
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
-from publishes.spec import Selection, routes_of
 
 
 class PublishIn(Schema, extra="forbid"):
@@ -62,8 +61,8 @@ class PublishOut(Schema):
     updated_at: datetime
 
     @classmethod
-    def of(cls, publish: ProductPublish, carried: Selection) -> Self:
-        """`carried` is what the product would deploy now: the services and routes are not chosen per publish."""
+    def of(cls, publish: ProductPublish, *, services: list[UUID], routes: list[UUID]) -> Self:
+        """From the row, with the services and routes it carries (they are not chosen per publish)."""
         return cls(
             id=publish.pk,
             product_id=publish.product_id,
@@ -72,8 +71,8 @@ class PublishOut(Schema):
             cluster_id=publish.cluster_id,
             environment=publish.environment,
             hostname_base=publish.hostname_base,
-            api_services=[service.pk for service in carried.services],
-            route_ids=[route.pk for service in carried.services for route in routes_of(service)],
+            api_services=services,
+            route_ids=routes,
             auth_mode=publish.auth_mode,
             auth_config=publish.auth_config,
             visibility=publish.visibility,

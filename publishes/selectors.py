@@ -119,9 +119,15 @@ def live_of(actor: Actor, publish_id: UUID) -> Live:
 
 
 def deployed_spec_of(publish: ProductPublish) -> Spec | None:
-    """What the last successful publish carried: the services as they were then. One query."""
-    done = publish.operations.filter(kind=Kind.PUBLISH, phase=Phase.SUCCEEDED).values_list("spec", flat=True).first()
-    return None if done is None else Spec.model_validate(done)
+    """What the gateways were last given while the publish is PUBLISHED; None otherwise. One query."""
+    return deployed_specs_of([publish]).get(publish.pk)
+
+
+def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
+    """What the gateways were last given, of those that are PUBLISHED. One query, none when nothing is."""
+    live = [publish.pk for publish in publishes if publish.status == Status.PUBLISHED]
+    done = Operation.objects.filter(publish__in=live, phase=Phase.SUCCEEDED, kind__in=[Kind.PUBLISH, Kind.SYNC]).order_by("generation")
+    return {publish_id: Spec.model_validate(spec) for publish_id, spec in done.values_list("publish_id", "spec")} if live else {}
 
 
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:

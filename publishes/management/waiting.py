@@ -36,7 +36,8 @@ def finish(command: BaseCommand, request: Callable[[Actor], Operation], *, actor
     try:
         operation = request(actor)
     except Problem as problem:
-        raise CommandError(str(problem.detail), returncode=EXIT_USAGE) from problem
+        words = [str(problem.detail), *(f"{name}: {text}" for name, texts in problem.fields.items() for text in texts)]
+        raise CommandError(" ".join(words), returncode=EXIT_USAGE) from problem
     command.stdout.write(str(operation.pk))
     if timeout is not None:
         _wait(command, operation, timeout=timeout)

@@ -79,6 +79,11 @@ def test_only_the_agent_client_opens_a_socket_for_the_control_plane() -> None:
     assert {place for place in found if place.startswith(control_plane)} == {"clusters/client.py"}
 
 
+def test_of_the_agent_the_control_plane_knows_the_protocol_alone() -> None:
+    found = places(r"(?m)^(from|import) agent(?!\.protocol)\b")
+    assert {place for place in found if not place.startswith(("agent/", "demo/"))} == set()
+
+
 def test_no_function_is_longer_than_40_lines() -> None:
     assert [f"{place}:{node.name}" for place, node in functions() if (node.end_lineno or 0) - node.lineno + 1 > 40] == []
 

@@ -17,7 +17,7 @@ from publishes import delivery, errors, services, settlement, upstreams
 from publishes.choices import Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish
 from tests.enrolment import enrol_request
-from tests.world import World
+from tests.world import World, nobody_knows
 
 
 def block(world: World, index: int) -> Agent:
@@ -165,7 +165,7 @@ def test_a_neutral_new_field_of_a_spec_does_not_change_digests() -> None:
     class Newer(Spec):
         colour: str = "none"
 
-    old = Spec(publish_id="00000000-0000-0000-0000-000000000001", generation=1, state=State.LIVE, host="a.localhost")  # type: ignore[arg-type]
+    old = Spec(publish_id=nobody_knows(), generation=1, state=State.LIVE, host="a.localhost")
     assert Newer.model_validate(old.model_dump()).digest == old.digest
     assert Newer.model_validate(old.model_dump() | {"colour": "red"}).digest != old.digest
 

@@ -254,3 +254,16 @@ def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_n
 def test_health_answers_without_anybody(db: None) -> None:
     assert Client().get("/livez").json() == {"status": "ok"}
     assert Client().get("/readyz").json() == {"status": "ok", "database": "ok"}
+
+
+def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_nor_gateway_class(world: World) -> None:
+    operator = signed_in(User.objects.create_superuser("operator"))
+    world.published()
+    agent = world.agents[0].agent
+    made = operator.post("/admin/clusters/agent/", {"action": "make_enrolment_code", "index": 0, "_selected_action": [str(agent.pk)]}, follow=True)
+    assert "busan-1: ey" in made.content.decode()
+    change = operator.get(f"/admin/clusters/agent/{agent.pk}/change/").content.decode()
+    assert 'name="cluster"' not in change
+    assert 'name="gateway_class"' not in operator.get(f"/admin/gateways/gateway/{world.gateway.pk}/change/").content.decode()
+    assert operator.post(f"/admin/clusters/agent/{agent.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not type(agent).objects.filter(pk=agent.pk).exists()
