@@ -50,7 +50,7 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
     def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset.select_related("cluster"):
             code = create_enrolment_code(agent.cluster, agent_name=agent.name)
-            self.message_user(request, f"{agent.name}: {code}")
+            self.message_user(request, _("One-time code for %(agent)s: %(code)s") % {"agent": agent.name, "code": code})
 
     @admin.display(description=_("last seen"))
     def last_seen(self, agent: Agent) -> object:
