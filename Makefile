@@ -1,7 +1,7 @@
 # imp-gateway. Everything here needs Python 3.11 or newer, with pip or with uv on the PATH, and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test browser check clean
+.PHONY: help setup demo demo-reset test screenshots messages browser check clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -27,6 +27,12 @@ demo-reset: setup ## forget the demo's data
 
 test: setup browser ## all tests; ARGS="tests/demo -x" for some
 	@exec $(VENV)/python -m pytest $(ARGS)
+
+screenshots: setup browser ## every page, ko and en, light and dark, wide and narrow, into screenshots/
+	@exec $(VENV)/python -m pytest -q tests/e2e/screenshots.py
+
+messages: setup ## find new texts for locale/ (needs gettext's xgettext); translate them by hand
+	@$(CHECK_ENV) $(VENV)/python -W ignore manage.py makemessages --locale ko --no-wrap --add-location file --no-obsolete --ignore .venv --ignore tests --ignore var --ignore typings --ignore demo
 
 check: setup ## style, types, layers, migrations, deployment settings
 	@$(VENV)/ruff check --quiet

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.messages.storage.base import BaseStorage
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -78,7 +79,7 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """배포 실행, 재배포."""
     note = request.POST.get("note", "")
-    return _ask_or_do(request, actor, (product_id, publish_id), "execute", lambda: services.request_publish(actor, publish_id, note=note))
+    return _ask_or_do(request, actor, (product_id, publish_id), verb="execute", service=lambda: services.request_publish(actor, publish_id, note=note))
 
 
 @require_http_methods(["GET", "POST"])
@@ -86,46 +87,46 @@ def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def withdraw(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """철회."""
     reason = request.POST.get("reason", "")
-    return _ask_or_do(request, actor, (product_id, publish_id), "withdraw", lambda: services.request_withdraw(actor, publish_id, reason=reason))
+    return _ask_or_do(request, actor, (product_id, publish_id), verb="withdraw", service=lambda: services.request_withdraw(actor, publish_id, reason=reason))
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """삭제."""
-    return _ask_or_do(request, actor, (product_id, publish_id), "delete", lambda: services.request_delete(actor, publish_id))
+    return _ask_or_do(request, actor, (product_id, publish_id), verb="delete", service=lambda: services.request_delete(actor, publish_id))
 
 
 @require_POST
 @actor_page
 def retry(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """다시 시도."""
-    return _do(request, actor, (product_id, publish_id), "", lambda: services.retry(actor, publish_id))
+    return _do(request, actor, (product_id, publish_id), verb="", service=lambda: services.retry(actor, publish_id))
 
 
-def _ask_or_do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
+def _ask_or_do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
     """GET shows the dialog's form as a page, for those without script; POST does it."""
     if request.method == "POST":
-        return _do(request, actor, ids, verb, service)
+        return _do(request, actor, ids, verb=verb, service=service)
     context = _live_context(actor, _live(actor, *ids))
     actor.require_write()
     return render(request, "publishes/confirm.html", context | {"verb": verb}) if context["verbs"][verb] else redirect("publishes:detail", *ids)
 
 
-def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
+def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
     """Call the service, and answer a script with the status fragment, everybody else with a page."""
     try:
         service()
     except (NotFound, Forbidden):
         raise
     except Problem as problem:
-        return _refused(request, actor, ids, verb, problem)
+        return _refused(request, actor, ids, verb=verb, problem=problem)
     if not ProductPublish.objects.filter(pk=ids[1], deleted_at=None).exists():
         return _gone(request, ids[0])
     return _live_fragment(request, _live_context(actor, _live(actor, *ids))) if is_htmx(request) else redirect("publishes:detail", *ids)
 
 
-def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, problem: Problem) -> HttpResponse:
+def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, problem: Problem) -> HttpResponse:
     context = _live_context(actor, _live(actor, *ids)) | {"problem": problem, "verb": verb, "typed": request.POST}
     if is_htmx(request):
         return _live_fragment(request, context, status=problem.status)
@@ -135,12 +136,18 @@ def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: s
 
 
 def _gone(request: HttpRequest, product_id: UUID) -> HttpResponse:
-    told = messages.get_messages(request)
-    if all(message.message != _("The publish was deleted") for message in told):  # a second poll may be here before the page has changed
-        messages.success(request, _("The publish was deleted"))
-    told.used = False
+    _say_once(request, _("The publish was deleted"))
     url = reverse("products:detail", args=[product_id])
     return HttpResponseClientRedirect(url) if is_htmx(request) else redirect(url)
+
+
+def _say_once(request: HttpRequest, text: str) -> None:
+    """A toast for the next page, unless it waits already: a second poll may be here before the page has changed."""
+    waiting = messages.get_messages(request)
+    if all(message.message != text for message in waiting):
+        messages.success(request, text)
+    if isinstance(waiting, BaseStorage):
+        waiting.used = False
 
 
 def _fragment(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, template: str) -> HttpResponse:

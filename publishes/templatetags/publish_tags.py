@@ -78,9 +78,9 @@ def doing_badge(publish: ProductPublish) -> SafeString:
 
 
 @register.simple_tag
-def step_badge(row: AgentRow) -> SafeString:
+def step_badge(row: AgentRow, publish: ProductPublish) -> SafeString:
     """How far an agent is."""
-    text, tone = words.step_of(row)
+    text, tone = words.step_of(row, publish)
     return badge(text, tone, "busy" if row.is_open and tone == "blue" else "")
 
 

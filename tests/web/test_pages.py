@@ -78,7 +78,7 @@ def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
     world.everybody_confirms()
     page = browser.get(url("detail", publish)).content.decode()
     assert "PUBLISHED" in page
-    assert 'every 100ms' not in page
+    assert "every 100ms" not in page
     assert "2 of 2 agents serve v1" in page
 
     browser.post(url("withdraw", publish), {"reason": "for a reason"})
