@@ -14,8 +14,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
+from agent.protocol.spec import Spec
 from core.frame import is_htmx
 from core.problems import Forbidden, NotFound, Problem
+from products.selectors import product_of
 from publishes import curl, lifecycle, selectors, services, spec
 from publishes.choices import Status
 from publishes.forms import SettingsForm
@@ -72,6 +74,28 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     publish = _publish(actor, product_id, publish_id)
     context = {"product": publish.product, "publish": publish, "history": selectors.history_of(publish, number=_page_number(request, "page"))}
     return render(request, "publishes/_history.html", context)
+
+
+@require_GET
+@actor_page
+def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The ready-made command, fetched anew when the history changed. Three queries."""
+    now = _live(actor, product_id, publish_id)
+    context = {"publish": now.publish, "product": now.publish.product, "curl": _command(now, _deployed(now))}
+    return render(request, "publishes/_command.html", context)
+
+
+@require_GET
+@actor_page
+def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
+    product = product_of(actor, product_id)
+    now = selectors.board_of(actor, product)
+    if request.GET.get("seen") == now.version:
+        return HttpResponse(status=204)
+    if not is_htmx(request):
+        return redirect("products:detail", product_id)
+    return render(request, "publishes/_board.html", {"actor": actor, "product": product, "board": now})
 
 
 @require_http_methods(["GET", "POST"])
@@ -186,7 +210,7 @@ def _live(actor: Actor, product_id: UUID, publish_id: UUID) -> selectors.Live:
 def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, problem: Problem | None = None) -> HttpResponse:
     now = _live(actor, product_id, publish_id)
     selection = spec.select(now.publish.product)
-    deployed = selectors.deployed_spec_of(now.publish) if now.publish.status == Status.PUBLISHED else None
+    deployed = _deployed(now)
     carried = deployed.services if deployed else spec.services_of(selection)
     context = _live_context(actor, now) | {
         "services": carried,
@@ -194,10 +218,18 @@ def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         "has_moved_on": deployed is not None and carried != spec.services_of(selection),
         "listeners": now.publish.gateway.listeners.all(),
         "history": selectors.history_of(now.publish, number=_page_number(request, "history")),
-        "curl": curl.command(now, carried) if now.publish.status == Status.PUBLISHED else "",
+        "curl": _command(now, deployed),
         "problem": problem,
     }
     return render(request, "publishes/detail.html", context, status=problem.status if problem else 200)
+
+
+def _deployed(now: selectors.Live) -> Spec | None:
+    return selectors.deployed_spec_of(now.publish) if now.publish.status == Status.PUBLISHED else None
+
+
+def _command(now: selectors.Live, deployed: Spec | None) -> str:
+    return curl.command(now, deployed.services) if deployed else ""
 
 
 def _page_number(request: HttpRequest, name: str) -> int:

@@ -44,14 +44,7 @@ register.filter("translated", words.translated)
 @register.inclusion_tag("publishes/_board.html")
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
-    columns = selectors.by_environment(selectors.with_progress(selectors.publishes_of(actor, product)))
-    return {
-        "actor": actor,
-        "product": product,
-        "columns": columns,
-        "deployed": sum(column.is_deployed for column in columns),
-        "is_empty": not any(column.publishes for column in columns),
-    }
+    return {"actor": actor, "product": product, "board": selectors.board_of(actor, product)}
 
 
 @register.simple_tag

@@ -48,6 +48,7 @@ def test_from_the_product_to_live_withdrawn_and_gone(stage: World, client: Clien
     expect(page.locator(".toast").last).to_contain_text("The publish is live")
     expect(page.locator("#agents")).to_contain_text("3 of 3 agents serve v1")
     expect(page.locator("#history")).to_contain_text("Production release v2.0")
+    expect(page.locator("#curl")).to_contain_text("curl http://payment-api.dev.kr-seoul.localhost:18080/billing")
 
     page.get_by_role("button", name="Withdraw").click()
     page.get_by_label("Reason for withdrawing").fill("Wrong price list")

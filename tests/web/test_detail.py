@@ -102,15 +102,15 @@ def test_a69_a73_the_history_tells_who_when_why_and_with_what_evidence(world: Wo
     assert "busan-1 v1 · 요청 48회 정상 응답 · 적용 50ms · 확인 20ms" in page
 
 
-def test_a_long_history_comes_in_pages_of_25(world: World, browser: Client) -> None:
+def test_a_long_history_comes_in_pages_of_20(world: World, browser: Client) -> None:
     publish = world.draft()
     PublishEvent.objects.bulk_create(PublishEvent(publish=publish, kind="updated", note=f"change {n}") for n in range(60))
-    first, last = browser.get(url("history", publish)).content.decode(), browser.get(url("history", publish), {"page": 3}).content.decode()
-    assert first.count("<li class=") == 25
+    first, last = browser.get(url("history", publish)).content.decode(), browser.get(url("history", publish), {"page": 4}).content.decode()
+    assert first.count("<li class=") == 20
     assert "change 59" in first
-    assert last.count("<li class=") == 11
+    assert last.count("<li class=") == 1
     assert 'id="older"' not in last
-    assert "change 10" in browser.get(url("detail", publish), {"history": 2}).content.decode()
+    assert "change 30" in browser.get(url("detail", publish), {"history": 2}).content.decode()
     assert browser.get(url("history", publish), {"page": "many"}).status_code == 200
 
 
@@ -261,3 +261,25 @@ def test_a_script_that_may_not_is_told_in_a_toast(world: World) -> None:
     answer = viewer.post(url("execute", world.draft()), headers=SCRIPT)
     assert answer.status_code == 403
     assert "Your role does not allow this." in answer.headers["HX-Trigger"]
+
+
+def test_the_products_board_refreshes_itself_faster_while_something_goes_on(world: World, browser: Client) -> None:
+    publish, board = world.draft(), f"/provider/products/{world.product.pk}/publishes"
+    calm = browser.get(board, headers=SCRIPT).content.decode()
+    assert "every 10s" in calm
+    seen = calm.split("?seen=")[1].split('"')[0]
+    assert browser.get(board, {"seen": seen}, headers=SCRIPT).status_code == 204
+    services.request_publish(world.actor, publish.pk)
+    busy = browser.get(board, {"seen": seen}, headers={**SCRIPT, "Accept-Language": "ko"}).content.decode()
+    assert "every 1s" in busy
+    assert "배포 중" in busy
+    assert browser.get(board).headers["Location"] == f"/provider/products/{world.product.pk}"
+
+
+def test_the_command_comes_when_the_publish_is_live(world: World, browser: Client) -> None:
+    AgentLiveness.objects.update(proxy_url="http://10.0.0.5:8080")
+    publish = world.draft()
+    assert "curl" not in text_of(browser.get(url("command", publish)))
+    services.request_publish(world.actor, publish.pk)
+    world.everybody_confirms()
+    assert "curl http://payment-api.dev.kr-seoul.localhost:8080/billing" in text_of(browser.get(url("command", publish)))

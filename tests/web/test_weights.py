@@ -39,11 +39,12 @@ def test_a_board_of_25_publishes_is_at_most_25_kb(world: World) -> None:
     assert len(page.content) <= 25_000
 
 
-def test_a_publish_with_25_lines_of_history_is_at_most_25_kb(world: World) -> None:
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_publish_with_a_long_history_is_at_most_25_kb(world: World, language: str) -> None:
     publish = world.published()
     PublishEvent.objects.bulk_create(PublishEvent(publish=publish, kind="updated", actor_label="acme-owner") for _ in range(30))
     add_service(world.product, "Another", "/another", ["GET"])
-    assert len(signed_in(world.user).get(url("detail", publish)).content) <= 25_000
+    assert len(signed_in(world.user).get(url("detail", publish), headers={"Accept-Language": language}).content) <= 25_000
 
 
 def test_the_status_fragment_is_small(world: World) -> None:
