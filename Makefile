@@ -1,7 +1,7 @@
 # imp-gateway. Everything here needs Python 3.11 or newer, with pip or with uv on the PATH, and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check clean
+.PHONY: help setup demo demo-reset test screenshots messages browser check clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -25,8 +25,14 @@ demo: setup ## the whole system on this machine until Ctrl-C; PORT=8000, DEMO_DI
 demo-reset: setup ## forget the demo's data
 	@exec $(VENV)/python -m demo --reset
 
-test: setup ## all tests; ARGS="tests/demo -x" for some
+test: setup browser ## all tests; ARGS="tests/demo -x" for some
 	@exec $(VENV)/python -m pytest $(ARGS)
+
+screenshots: setup browser ## every page, ko and en, light and dark, wide and narrow, into screenshots/
+	@exec $(VENV)/python -m pytest -q tests/e2e/screenshots.py
+
+messages: setup ## find new texts for locale/ (needs gettext's xgettext); translate them by hand
+	@$(CHECK_ENV) $(VENV)/python -W ignore manage.py makemessages --locale ko --no-wrap --add-location file --no-obsolete --ignore .venv --ignore tests --ignore var --ignore typings --ignore demo
 
 check: setup ## style, types, layers, migrations, deployment settings
 	@$(VENV)/ruff check --quiet
@@ -54,3 +60,10 @@ clean: ## remove all that can be made again; the demo's data stays
 
 %.mo: %.po | .venv/synced
 	@$(VENV)/pybabel --quiet compile --input-file $< --output-file $@
+
+# The tests drive the Chromium of the system. Where there is none, root on Debian installs it; anybody else gets Playwright's own.
+browser: | .venv/synced
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium ..."; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; \
+	else $(VENV)/playwright install chromium; fi

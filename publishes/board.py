@@ -21,7 +21,7 @@ class AgentRow:
     """
 
     name: str
-    is_connected: bool
+    is_connected: bool | None
     last_seen_at: datetime | None
     gateway_ok: bool | None
     gateway_error: str | None
@@ -62,13 +62,13 @@ class AgentRow:
 def agents_of(publish: ProductPublish, *, asked: Operation | None, newest: Operation | None) -> tuple[AgentRow, ...]:
     """The agents that can serve the publish's gateway, by name. One query."""
     rows = Agent.objects.enrolled().filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
-    rows = rows.annotate(
+    told = rows.annotate(
         is_connected=connected(),
         seen=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
         now=FilteredRelation("deliveries", condition=Q(deliveries__operation=newest.pk if newest else _NOTHING)),
         no=FilteredRelation("deliveries", condition=Q(deliveries__operation=asked.pk if asked else _NOTHING, deliveries__phase=Phase.FAILED)),
     )
-    columns = rows.order_by("name").values(
+    columns = told.order_by("name").values(
         "name",
         "is_connected",
         last_seen_at=F("liveness__last_seen_at"),

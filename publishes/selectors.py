@@ -22,7 +22,7 @@ from tenants.actors import Actor
 
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
 _PLACE = ("product", "cluster", "gateway")
-EVENTS_PER_PAGE = 25
+EVENTS_PER_PAGE = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
 
 
 def history_of(publish: ProductPublish, *, number: int = 1) -> History:
-    """A page of the history; 25 lines each. One query."""
+    """A page of the history; 20 lines each. One query."""
     start = (number - 1) * EVENTS_PER_PAGE
     rows = list(timeline_of(publish)[start : start + EVENTS_PER_PAGE + 1])
     return History(events=tuple(rows[:EVENTS_PER_PAGE]), number=number, older=number + 1 if len(rows) > EVENTS_PER_PAGE else None)
@@ -180,10 +180,38 @@ class Column:
         return any(publish.status == Status.PUBLISHED for publish in self.publishes)
 
 
-def by_environment(publishes: QuerySet[ProductPublish]) -> list[Column]:
-    """All three environments in the brief's order, each with its publishes. One query."""
-    rows = list(publishes)
-    return [Column(environment=env, publishes=tuple(row for row in rows if row.environment == env)) for env in Environment]
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """배포 현황: all three environments in the brief's order, each with its publishes."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def deployed(self) -> int:
+        """In how many environments something is PUBLISHED."""
+        return sum(column.is_deployed for column in self.columns)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no publish at all."""
+        return not any(column.publishes for column in self.columns)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything that a person asked for is still going on."""
+        return any(getattr(publish, "doing", None) for column in self.columns for publish in column.publishes)
+
+    @property
+    def version(self) -> str:
+        """A short hash over all that is shown."""
+        rows = [(p.pk, p.status, p.hostname_base, getattr(p, "doing", None), getattr(p, "last_phase", None)) for c in self.columns for p in c.publishes]
+        return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
+
+
+def board_of(actor: Actor, product: Product) -> Board:
+    """The product's publishes by environment. One query."""
+    rows = list(with_progress(publishes_of(actor, product)))
+    return Board(columns=tuple(Column(environment=env, publishes=tuple(row for row in rows if row.environment == env)) for env in Environment))
 
 
 def wants_report(agent: Agent, fingerprint: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.messages.storage.base import BaseStorage
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -13,8 +14,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
+from agent.protocol.spec import Spec
 from core.frame import is_htmx
 from core.problems import Forbidden, NotFound, Problem
+from products.selectors import product_of
 from publishes import curl, lifecycle, selectors, services, spec
 from publishes.choices import Status
 from publishes.forms import SettingsForm
@@ -73,12 +76,34 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     return render(request, "publishes/_history.html", context)
 
 
+@require_GET
+@actor_page
+def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The ready-made command, fetched anew when the history changed. Three queries."""
+    now = _live(actor, product_id, publish_id)
+    context = {"publish": now.publish, "product": now.publish.product, "curl": _command(now, _deployed(now))}
+    return render(request, "publishes/_command.html", context)
+
+
+@require_GET
+@actor_page
+def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
+    product = product_of(actor, product_id)
+    now = selectors.board_of(actor, product)
+    if request.GET.get("seen") == now.version:
+        return HttpResponse(status=204)
+    if not is_htmx(request):
+        return redirect("products:detail", product_id)
+    return render(request, "publishes/_board.html", {"actor": actor, "product": product, "board": now})
+
+
 @require_http_methods(["GET", "POST"])
 @actor_page
 def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """배포 실행, 재배포."""
     note = request.POST.get("note", "")
-    return _ask_or_do(request, actor, (product_id, publish_id), "execute", lambda: services.request_publish(actor, publish_id, note=note))
+    return _ask_or_do(request, actor, (product_id, publish_id), verb="execute", service=lambda: services.request_publish(actor, publish_id, note=note))
 
 
 @require_http_methods(["GET", "POST"])
@@ -86,46 +111,46 @@ def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def withdraw(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """철회."""
     reason = request.POST.get("reason", "")
-    return _ask_or_do(request, actor, (product_id, publish_id), "withdraw", lambda: services.request_withdraw(actor, publish_id, reason=reason))
+    return _ask_or_do(request, actor, (product_id, publish_id), verb="withdraw", service=lambda: services.request_withdraw(actor, publish_id, reason=reason))
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """삭제."""
-    return _ask_or_do(request, actor, (product_id, publish_id), "delete", lambda: services.request_delete(actor, publish_id))
+    return _ask_or_do(request, actor, (product_id, publish_id), verb="delete", service=lambda: services.request_delete(actor, publish_id))
 
 
 @require_POST
 @actor_page
 def retry(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """다시 시도."""
-    return _do(request, actor, (product_id, publish_id), "", lambda: services.retry(actor, publish_id))
+    return _do(request, actor, (product_id, publish_id), verb="", service=lambda: services.retry(actor, publish_id))
 
 
-def _ask_or_do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
+def _ask_or_do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
     """GET shows the dialog's form as a page, for those without script; POST does it."""
     if request.method == "POST":
-        return _do(request, actor, ids, verb, service)
+        return _do(request, actor, ids, verb=verb, service=service)
     context = _live_context(actor, _live(actor, *ids))
     actor.require_write()
     return render(request, "publishes/confirm.html", context | {"verb": verb}) if context["verbs"][verb] else redirect("publishes:detail", *ids)
 
 
-def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
+def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
     """Call the service, and answer a script with the status fragment, everybody else with a page."""
     try:
         service()
     except (NotFound, Forbidden):
         raise
     except Problem as problem:
-        return _refused(request, actor, ids, verb, problem)
+        return _refused(request, actor, ids, verb=verb, problem=problem)
     if not ProductPublish.objects.filter(pk=ids[1], deleted_at=None).exists():
         return _gone(request, ids[0])
     return _live_fragment(request, _live_context(actor, _live(actor, *ids))) if is_htmx(request) else redirect("publishes:detail", *ids)
 
 
-def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: str, problem: Problem) -> HttpResponse:
+def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, problem: Problem) -> HttpResponse:
     context = _live_context(actor, _live(actor, *ids)) | {"problem": problem, "verb": verb, "typed": request.POST}
     if is_htmx(request):
         return _live_fragment(request, context, status=problem.status)
@@ -135,12 +160,18 @@ def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], verb: s
 
 
 def _gone(request: HttpRequest, product_id: UUID) -> HttpResponse:
-    told = messages.get_messages(request)
-    if all(message.message != _("The publish was deleted") for message in told):  # a second poll may be here before the page has changed
-        messages.success(request, _("The publish was deleted"))
-    told.used = False
+    _say_once(request, _("The publish was deleted"))
     url = reverse("products:detail", args=[product_id])
     return HttpResponseClientRedirect(url) if is_htmx(request) else redirect(url)
+
+
+def _say_once(request: HttpRequest, text: str) -> None:
+    """A toast for the next page, unless it waits already: a second poll may be here before the page has changed."""
+    waiting = messages.get_messages(request)
+    if all(message.message != text for message in waiting):
+        messages.success(request, text)
+    if isinstance(waiting, BaseStorage):
+        waiting.used = False
 
 
 def _fragment(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, template: str) -> HttpResponse:
@@ -179,7 +210,7 @@ def _live(actor: Actor, product_id: UUID, publish_id: UUID) -> selectors.Live:
 def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, problem: Problem | None = None) -> HttpResponse:
     now = _live(actor, product_id, publish_id)
     selection = spec.select(now.publish.product)
-    deployed = selectors.deployed_spec_of(now.publish) if now.publish.status == Status.PUBLISHED else None
+    deployed = _deployed(now)
     carried = deployed.services if deployed else spec.services_of(selection)
     context = _live_context(actor, now) | {
         "services": carried,
@@ -187,10 +218,18 @@ def _detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         "has_moved_on": deployed is not None and carried != spec.services_of(selection),
         "listeners": now.publish.gateway.listeners.all(),
         "history": selectors.history_of(now.publish, number=_page_number(request, "history")),
-        "curl": curl.command(now, carried) if now.publish.status == Status.PUBLISHED else "",
+        "curl": _command(now, deployed),
         "problem": problem,
     }
     return render(request, "publishes/detail.html", context, status=problem.status if problem else 200)
+
+
+def _deployed(now: selectors.Live) -> Spec | None:
+    return selectors.deployed_spec_of(now.publish) if now.publish.status == Status.PUBLISHED else None
+
+
+def _command(now: selectors.Live, deployed: Spec | None) -> str:
+    return curl.command(now, deployed.services) if deployed else ""
 
 
 def _page_number(request: HttpRequest, name: str) -> int:

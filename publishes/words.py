@@ -70,29 +70,27 @@ def outcome(live: Live) -> str:
     ]
 
 
-def step_of(row: AgentRow) -> tuple[str, str]:
+def step_of(row: AgentRow, publish: ProductPublish) -> tuple[str, str]:
     """How far an agent is: the words, and their tone."""
-    if row.phase is None:
-        return (_("Waiting for the first publish"), "grey") if row.running is None else (_("Catching up by itself"), "violet")
-    if row.phase == Phase.SUCCEEDED:
-        return _("Confirmed"), "green"
-    if row.phase == Phase.FAILED:
-        return _("Refused"), "red"
+    if row.phase is None and not publish.generation:
+        return _("Waiting for the first publish"), "grey"
+    if row.phase is None:  # it was enrolled after the newest operation, so its heartbeats bring it up
+        return (_("Confirmed"), "green") if row.runs(publish) else (_("Catches up by itself"), "violet")
     if row.phase == Phase.QUEUED:
         return (_("Will be tried again"), "amber") if row.attempt else (_("Waiting to be sent"), "blue")
     if row.phase == Phase.SENT:
         return str(_STEPS.get(row.step or "", _STEPS["sent"])), "blue"
-    return _("Replaced by something newer"), "grey"
+    return {Phase.SUCCEEDED: (_("Confirmed"), "green"), Phase.FAILED: (_("Refused"), "red")}.get(Phase(row.phase), (_("Replaced by something newer"), "grey"))
 
 
 def _how_many(live: Live) -> str:
     publish, count = live.publish, {"all": len(live.agents), "generation": live.publish.generation}
     if not publish.generation:
-        ready = sum(row.is_connected for row in live.agents)
+        ready = sum(bool(row.is_connected) for row in live.agents)
         return ngettext("%(n)d agent is connected and will take it", "%(n)d agents are connected and will take it", ready) % {"n": ready}
     if live.is_open:
         return _("%(done)d of %(all)d agents confirmed v%(generation)d") % {**count, "done": live.confirmed}
-    count["done"] = sum(row.runs(publish) for row in live.agents)
+    count["done"] = sum(bool(row.is_connected) and row.runs(publish) for row in live.agents)
     if publish.desired_state == Desired.LIVE:
         return _("%(done)d of %(all)d agents serve v%(generation)d") % count
     if publish.desired_state == Desired.WITHDRAWN:

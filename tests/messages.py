@@ -11,7 +11,7 @@ from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("clusters", "config", "core", "gateways", "products", "publishes", "tenants")
-KEYWORDS: dict[str, None | tuple[int, ...]] = {
+KEYWORDS: dict[str, tuple[int, ...] | None] = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
 }
@@ -29,7 +29,7 @@ def in_code() -> set[str]:
 def in_catalogue(language: str) -> dict[str, tuple[str, bool]]:
     """What stands in the .po file: translation, and whether it is marked fuzzy. The header is left out."""
     with (ROOT / "locale" / language / "LC_MESSAGES" / "django.po").open("rb") as file:
-        return {(m.id[0] if isinstance(m.id, tuple) else m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id}
+        return {_first(m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id}
 
 
 def _texts(code: bytes) -> Iterator[str]:
@@ -42,5 +42,6 @@ def _of_template(path: Path) -> Iterator[str]:
     return _texts(calls.encode())
 
 
-def _first(text: str | tuple[str, ...]) -> str:
-    return text[0] if isinstance(text, tuple) else text
+def _first(text: object) -> str:
+    """A text, or the first of its plural forms."""
+    return str(text[0] if isinstance(text, list | tuple) else text or "")

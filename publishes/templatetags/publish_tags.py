@@ -44,14 +44,7 @@ register.filter("translated", words.translated)
 @register.inclusion_tag("publishes/_board.html")
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
-    columns = selectors.by_environment(selectors.with_progress(selectors.publishes_of(actor, product)))
-    return {
-        "actor": actor,
-        "product": product,
-        "columns": columns,
-        "deployed": sum(column.is_deployed for column in columns),
-        "is_empty": not any(column.publishes for column in columns),
-    }
+    return {"actor": actor, "product": product, "board": selectors.board_of(actor, product)}
 
 
 @register.simple_tag
@@ -78,9 +71,9 @@ def doing_badge(publish: ProductPublish) -> SafeString:
 
 
 @register.simple_tag
-def step_badge(row: AgentRow) -> SafeString:
+def step_badge(row: AgentRow, publish: ProductPublish) -> SafeString:
     """How far an agent is."""
-    text, tone = words.step_of(row)
+    text, tone = words.step_of(row, publish)
     return badge(text, tone, "busy" if row.is_open and tone == "blue" else "")
 
 

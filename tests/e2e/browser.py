@@ -61,7 +61,9 @@ class Guard:
             self.found.append(f"asked somebody else: {request.url}")
 
 
-def open_page(browser: Browser, *, home: str, size: str = "desktop", language: str = "en", theme: Theme = "light", session: str = "", script: bool = True) -> Page:
+def open_page(
+    browser: Browser, *, home: str, size: str = "desktop", language: str = "en", theme: Theme = "light", session: str = "", script: bool = True
+) -> Page:
     """A page in a context of its own. `session` is a session's key."""
     width, height = SIZES[size]
     context = browser.new_context(

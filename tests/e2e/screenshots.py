@@ -6,11 +6,12 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Page
 
-from tests.e2e.browser import SIZES, Guard
+from tests.e2e.browser import SIZES, Guard, Theme
 from tests.e2e.conftest import Open
 from tests.e2e.scenes import SCENES, Scene
 from tests.world import World
 
+THEMES: tuple[Theme, ...] = ("light", "dark")
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
 
 
@@ -23,7 +24,7 @@ def test_take_screenshots(stage: World, client: Client, open_as: Open, guard: Gu
         page: Page = open_as(None if scene.is_public else client, language=language)
         page.goto(path)
         scene.act(page)
-        for theme in ("light", "dark"):
+        for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             for width, height in SIZES.values():
                 page.set_viewport_size({"width": width, "height": height})

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 
-from tests.e2e.browser import SIZES, Guard
+from tests.e2e.browser import SIZES, Guard, Theme
 from tests.e2e.conftest import Open
 from tests.e2e.scenes import SCENES, Scene
 from tests.world import World
@@ -17,7 +17,8 @@ def test_axe_finds_nothing(stage: World, client: Client, open_as: Open, guard: G
     page = open_as(None if scene.is_public else client, language="ko")
     page.goto(path)
     scene.act(page)
-    for theme, size in (("light", "desktop"), ("dark", "phone")):
+    looks: tuple[tuple[Theme, str], ...] = (("light", "desktop"), ("dark", "phone"))
+    for theme, size in looks:
         width, height = SIZES[size]
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": height})

@@ -48,6 +48,7 @@ def test_from_the_product_to_live_withdrawn_and_gone(stage: World, client: Clien
     expect(page.locator(".toast").last).to_contain_text("The publish is live")
     expect(page.locator("#agents")).to_contain_text("3 of 3 agents serve v1")
     expect(page.locator("#history")).to_contain_text("Production release v2.0")
+    expect(page.locator("#curl")).to_contain_text("curl http://payment-api.dev.kr-seoul.localhost:18080/billing")
 
     page.get_by_role("button", name="Withdraw").click()
     page.get_by_label("Reason for withdrawing").fill("Wrong price list")
@@ -126,7 +127,7 @@ def test_a_button_is_busy_at_once_and_never_starts_twice(stage: World, client: C
     page = open_as(client)
     page.goto(detail(publish))
     held: list[object] = []
-    page.route("**/execute", lambda route: held.append(route))
+    page.route("**/execute", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
     page.get_by_role("button", name="Publish now").click()
     button = page.locator("#execute button.primary")
     button.dblclick()

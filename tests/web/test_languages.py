@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -31,7 +32,12 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = dict(attrs)
-        if self._skipping or tag in {"code", "script", "style", "textarea"} or ("lang" in told and tag != "html") or "host" in (told.get("class") or "").split():
+        if (
+            self._skipping
+            or tag in {"code", "script", "style", "textarea"}
+            or ("lang" in told and tag != "html")
+            or "host" in (told.get("class") or "").split()
+        ):
             if tag not in {"input", "link", "meta", "br", "path", "circle", "rect", "line"}:
                 self._skipping.append(tag)
             return
@@ -53,8 +59,15 @@ def texts_of(client: Client, path: str, language: str) -> list[str]:
 
 
 def of_the_tenant(world: World) -> set[str]:
-    names = [world.product.name, world.cluster.name, world.gateway.name, world.tenant.name, world.user.username, world.cluster.description, world.cluster.region, "kr-far", "kr-busan"]
-    names += [service.name for service in world.product.services.all()] + [voice.agent.name for voice in world.agents]
+    things: tuple[Any, ...] = (
+        world.product,
+        world.cluster,
+        world.gateway,
+        world.tenant,
+        *world.product.services.all(),
+        *(voice.agent for voice in world.agents),
+    )
+    names = [thing.name for thing in things] + [world.user.username, world.cluster.description, world.cluster.region, "kr-far", "kr-busan"]
     names += ["Billing, invoices and refunds.", "Production release v2.0", "결제 오류로 잠시 내립니다", "Weather API", "Ledger API", "Legacy Service"]
     return {name for name in names if name}
 

@@ -78,7 +78,7 @@ def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
     world.everybody_confirms()
     page = browser.get(url("detail", publish)).content.decode()
     assert "PUBLISHED" in page
-    assert 'every 100ms' not in page
+    assert "every 100ms" not in page
     assert "2 of 2 agents serve v1" in page
 
     browser.post(url("withdraw", publish), {"reason": "for a reason"})
@@ -134,7 +134,7 @@ def test_when_a_deletion_is_done_the_status_fragment_leads_to_the_product(world:
     assert browser.get(url("live", publish), headers=SCRIPT).headers["HX-Redirect"] == product_url(world)
 
 
-@pytest.mark.parametrize("name", ["detail", "edit", "live", "history", "execute", "withdraw", "delete", "retry"])
+@pytest.mark.parametrize("name", ["detail", "edit", "live", "agents", "history", "command", "execute", "withdraw", "delete", "retry"])
 def test_a24_another_tenants_pages_are_not_there(world: World, other: World, name: str) -> None:
     publish = world.draft()
     stranger = signed_in(other.user)
@@ -149,6 +149,7 @@ def test_a24_another_tenants_product_is_not_there(world: World, other: World) ->
     stranger = signed_in(other.user)
     assert stranger.get(product_url(world)).status_code == 404
     assert stranger.get(reverse("publishes:create", args=[world.product.pk])).status_code == 404
+    assert stranger.get(reverse("publishes:board", args=[world.product.pk])).status_code == 404
     assert "Payment API" in stranger.get(reverse("products:list")).content.decode()  # its own one of that name
     assert str(world.product.pk) not in stranger.get(reverse("products:list")).content.decode()
 
@@ -229,10 +230,12 @@ def test_queries_per_page_do_not_grow_with_rows(world: World, browser: Client, r
         url("live", publish): 2,
         url("agents", publish): 2,
         url("history", publish): 2,
+        url("command", publish): 3,
+        reverse("publishes:board", args=[world.product.pk]): 2,
     }
     for path, budget in budgets.items():
         with django_assert_num_queries(SESSION_AND_USER + budget, info=path):
-            assert browser.get(path).status_code == 200
+            assert browser.get(path, headers=SCRIPT).status_code == 200
 
 
 def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_not_changed(world: World) -> None:
