@@ -16,8 +16,12 @@ class AgentInline(admin.TabularInline[Agent, Cluster]):
     model = Agent
     extra = 0
     fields = ["name", "driver", "url", "blocked_at"]
-    readonly_fields = ["driver", "url"]
+    readonly_fields = ["name", "driver", "url"]
     show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Cluster | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Agents are made where they get their code."""
+        return False
 
 
 @admin.register(Cluster)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 import httpx2
@@ -17,6 +17,7 @@ from agent.protocol.signing import CONTROL_PLANE, Purpose, Sealed, SignatureRefu
 from clusters import keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
+from core.deadlines import within
 
 MAX_ANSWER_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 1.0
@@ -54,9 +55,20 @@ def _target(url: str) -> _Target:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     # The checked address is the one that is connected to, so that a name cannot change its mind in between.
-    address = fence.check(host, port, fence.Fence.of(settings.AGENT_NETWORKS))[0]
+    address = within(CONNECT_TIMEOUT_S, {"address": partial(_checked_address, host, port)}).get("address")
+    if address is None:
+        raise AgentSilentError("The agent's host name could not be looked up in time.")
+    if isinstance(address, fence.FenceRefused):
+        raise address
     literal = f"[{address}]" if address.version == 6 else str(address)
     return _Target(url=f"{parts.scheme}://{literal}:{port}{parts.path.rstrip('/')}{PATH_COMMANDS}", netloc=parts.netloc, host=host)
+
+
+def _checked_address(host: str, port: int) -> fence.Address | fence.FenceRefused:
+    try:
+        return fence.check(host, port, fence.Fence.of(settings.AGENT_NETWORKS))[0]
+    except fence.FenceRefused as refusal:
+        return refusal
 
 
 @cache

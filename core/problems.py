@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -142,9 +143,10 @@ class ProblemMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code < 400 or not _is_for_programs(request) or response.headers["Content-Type"].startswith(MEDIA_TYPE):
-            return response
-        return _said_as_problem(response)
+        if _is_for_programs(request):
+            is_said = response.status_code < 400 or response.headers["Content-Type"].startswith(MEDIA_TYPE)
+            return response if is_said else _said_as_problem(response)
+        return page(request, MethodNotAllowed()) if response.status_code == 405 else response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, (OperationalError, InterfaceError)):
@@ -180,8 +182,16 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem on a page without a frame: no session, no user, no database."""
-    context = {"problem": problem, "title": _title(problem.status), "chosen_theme": theme_of(request), "path": request.path}
+    context = {"problem": problem, "title": _title(problem.status), "chosen_theme": theme_of(request), "path": _way_back(request)}
     return HttpResponse(render_to_string("bare_problem.html", context), status=problem.status)
+
+
+def _way_back(request: HttpRequest) -> str:
+    """The same page again; after a form, the page that it stood on. Empty when that is not known."""
+    if request.method == "GET":
+        return request.path
+    came_from = request.headers.get("Referer", "")
+    return came_from if url_has_allowed_host_and_scheme(came_from, allowed_hosts={request.get_host()}, require_https=request.is_secure()) else ""
 
 
 def for_script(problem: Problem) -> HttpResponse:
@@ -229,6 +239,7 @@ def _title(status: int) -> str:
         401: gettext("Sign in"),
         403: gettext("No permission"),
         404: gettext("Page not found"),
+        405: gettext("The request was not understood"),
         409: gettext("Not possible now"),
         422: gettext("Not right yet"),
         429: gettext("Too many attempts"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import BooleanField, ExpressionWrapper, F, FilteredRelation, Q
 
 from clusters.models import Agent, connected
 from publishes.choices import OPEN_PHASES, Phase
@@ -21,6 +21,7 @@ class AgentRow:
     """
 
     name: str
+    is_blocked: bool
     is_connected: bool | None
     last_seen_at: datetime | None
     gateway_ok: bool | None
@@ -56,36 +57,54 @@ class AgentRow:
     @property
     def shown(self) -> tuple[object, ...]:
         """All that people see of it but the clock: a connected agent is heard of every few seconds, and that is no news."""
-        return (self.name, self.is_connected, self.gateway_ok, self.running, self.phase, self.attempt, self.step, self.message, self.refusal, self.entity)
+        return (
+            self.name,
+            self.is_blocked,
+            self.is_connected,
+            self.gateway_ok,
+            self.running,
+            self.phase,
+            self.attempt,
+            self.step,
+            self.message,
+            self.refusal,
+            self.entity,
+        )
 
 
 def agents_of(publish: ProductPublish, *, asked: Operation | None, newest: Operation | None) -> tuple[AgentRow, ...]:
-    """The agents that can serve the publish's gateway, by name. One query."""
-    rows = Agent.objects.enrolled().filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
+    """The agents that can serve the publish's gateway, by name; a blocked one while its word is awaited. One query."""
+    rows = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     told = rows.annotate(
+        is_blocked=ExpressionWrapper(Q(blocked_at__isnull=False), output_field=BooleanField()),
         is_connected=connected(),
         seen=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
         now=FilteredRelation("deliveries", condition=Q(deliveries__operation=newest.pk if newest else _NOTHING)),
         no=FilteredRelation("deliveries", condition=Q(deliveries__operation=asked.pk if asked else _NOTHING, deliveries__phase=Phase.FAILED)),
     )
-    columns = told.order_by("name").values(
-        "name",
-        "is_connected",
-        last_seen_at=F("liveness__last_seen_at"),
-        gateway_ok=F("liveness__gateway_ok"),
-        gateway_error=F("liveness__gateway_error"),
-        proxy_url=F("liveness__proxy_url"),
-        running=F("seen__generation"),
-        running_state=F("seen__state"),
-        running_verified=F("seen__verified"),
-        phase=F("now__phase"),
-        attempt=F("now__attempt"),
-        step=F("now__step"),
-        message=F("now__message"),
-        changed_at=F("now__updated_at"),
-        evidence=F("now__evidence"),
-        refusal=F("no__message"),
-        entity=F("no__entity"),
-        field=F("no__field"),
+    columns = (
+        told.filter(Q(blocked_at=None) | Q(now__isnull=False))
+        .order_by("name")
+        .values(
+            "name",
+            "is_blocked",
+            "is_connected",
+            last_seen_at=F("liveness__last_seen_at"),
+            gateway_ok=F("liveness__gateway_ok"),
+            gateway_error=F("liveness__gateway_error"),
+            proxy_url=F("liveness__proxy_url"),
+            running=F("seen__generation"),
+            running_state=F("seen__state"),
+            running_verified=F("seen__verified"),
+            phase=F("now__phase"),
+            attempt=F("now__attempt"),
+            step=F("now__step"),
+            message=F("now__message"),
+            changed_at=F("now__updated_at"),
+            evidence=F("now__evidence"),
+            refusal=F("no__message"),
+            entity=F("no__entity"),
+            field=F("no__field"),
+        )
     )
     return tuple(AgentRow(**row) for row in columns)

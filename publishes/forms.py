@@ -149,7 +149,7 @@ class GatewayForm(forms.Form):
 
 
 class SettingsForm(SettingsRules):
-    """배포 설정: how, for a place that is chosen already; the wizard's third step and 설정 변경.
+    """배포 설정: how, for a place that is chosen already; the wizard's third step and 설정 변경 (where the hostname follows nothing).
 
     `hostname_suggested` is what the page had filled in: a hostname equal to it was not edited, so it follows environment and cluster.
     `is_kept` is for what was checked when it was entered: whether the hostname is still free is not asked again.
@@ -167,15 +167,15 @@ class SettingsForm(SettingsRules):
         self.product, self.cluster, self.publish, self.is_kept = product, cluster, publish, is_kept
         if not self.is_bound:
             self._fill_in()
-        elif not is_kept:
+        elif not is_kept and publish is None:
             self._follow()
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if self.is_kept and cleaned.get("hostname_cluster") != str(self.cluster.pk):
             self.add_error("hostname_base", _("The cluster was changed. Please look at the hostname again."))
-        elif not self.is_kept and cleaned.get("hostname_base") != cleaned["hostname_suggested"] and "hostname_base" in cleaned:
-            self.checked_hostname(self.cluster, Environment.DEV)
+        elif "hostname_base" in cleaned and not self.is_kept and (self.publish or cleaned["hostname_base"] != cleaned.get("hostname_suggested")):
+            cleaned["hostname_base"] = self.checked_hostname(self.cluster, cleaned.get("environment", Environment.DEV))
         return cleaned
 
     def settings(self, *, gateway: Gateway) -> services.Settings:

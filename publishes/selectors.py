@@ -17,7 +17,7 @@ from core.problems import NotFound
 from products.models import Product
 from publishes.board import AgentRow, agents_of
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Environment, Kind, Phase, Status
-from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.models import Delivery, Observation, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
@@ -215,7 +215,10 @@ def board_of(actor: Actor, product: Product) -> Board:
 
 
 def wants_report(agent: Agent, fingerprint: str) -> bool:
-    """Whether an agent should tell what it carries: it is not what it should be, or its word is still awaited. One query."""
+    """Whether an agent should tell what it carries: it is not what it should be, its word is awaited, or what it last told is out of date.
+
+    (A gateway that was away for a moment is no reason to say for good that it serves nothing.) One query.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_EXPECTED, {"agent": agent.pk, "cluster": agent.cluster_id, "driver": agent.driver, "open": [phase.value for phase in OPEN_PHASES]})
         expected, is_awaited = cursor.fetchone()
@@ -227,6 +230,10 @@ SELECT encode(sha256(convert_to(coalesce(string_agg(
     publish.id::text || ':' || publish.generation || ':' || publish.desired_digest, E'\\n' ORDER BY publish.id::text COLLATE "C"
 ), ''), 'UTF8')), 'hex'),
 EXISTS (SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp())
+OR coalesce(bool_or(NOT EXISTS (
+    SELECT FROM {Observation._meta.db_table} seen WHERE seen.agent_id = %(agent)s AND seen.publish_id = publish.id
+    AND seen.generation = publish.generation AND seen.digest = publish.desired_digest AND seen.verified
+)), false)
 FROM {ProductPublish._meta.db_table} publish JOIN gateways_gateway gateway ON gateway.id = publish.gateway_id
 WHERE publish.cluster_id = %(cluster)s AND gateway.gateway_class = %(driver)s AND publish.desired_state IN ('live', 'withdrawn')
 """  # noqa: S608 - table names from the models, values as parameters

@@ -63,7 +63,7 @@ def observe(agent: Agent, carried: Sequence[Carried]) -> None:
     now = timezone.now()
     changed = [
         Observation(agent=agent, publish_id=one.publish_id, observed_at=now, **{name: getattr(one, name) for name in names})
-        for one in sorted(carried, key=lambda one: one.publish_id)  # one order for all, so that two reports cannot lock each other out
+        for _publish_id, one in sorted({one.publish_id: one for one in carried}.items())  # one order for all: two reports cannot lock each other out
         if stored.get(one.publish_id) != (one.generation, one.digest, one.state.value, one.verified)
     ]
     Observation.objects.bulk_create(changed, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*names, "observed_at"])

@@ -139,6 +139,7 @@ def _ask_or_do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, ve
 
 def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, service: Callable[[], Operation | None]) -> HttpResponse:
     """Call the service, and answer a script with the status fragment, everybody else with a page."""
+    _publish(actor, *ids)
     try:
         service()
     except (NotFound, Forbidden):

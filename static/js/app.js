@@ -101,24 +101,25 @@
   setInterval(() => { if (!document.hidden) freshen(document); }, 5000);
 
   // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and what changed is said.
-  const inUse = (target) => $("dialog[open], form[data-busy]", target);
-  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.verb === "get" && inUse(event.detail.target)) event.preventDefault(); });
-  let before = null;
+  // What is being read (opened evidence) stays too. A part that refreshes itself is its own requester; a click on a link in it is not.
+  const inUse = (request, target) => request.verb === "get" && request.elt === target && $("dialog[open], form[data-busy], details[open]", target);
+  document.addEventListener("htmx:beforeRequest", (event) => { if (inUse(event.detail.requestConfig, event.detail.target)) event.preventDefault(); });
+  const before = new Map(); // of each part that is being swapped: several may be at once
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
-    const isPoll = event.detail.requestConfig.verb === "get";
-    if (isPoll && inUse(target)) { event.detail.shouldSwap = false; return; }
-    before = { open: target.dataset.open, focused: target.contains(document.activeElement) || $("form[data-busy]", target), id: target.id };
+    if (inUse(event.detail.requestConfig, target)) { event.detail.shouldSwap = false; return; }
+    before.set(target.id, { open: target.dataset.open, focused: target.contains(document.activeElement) || $("form[data-busy]", target), element: document.activeElement?.id });
   });
   document.addEventListener("htmx:afterSettle", () => {
-    const now = before && document.getElementById(before.id);
-    if (now) {
+    for (const [id, was] of before) {
+      const now = document.getElementById(id);
+      if (!now || !now.isConnected) continue;
+      before.delete(id);
       prepare(now);
       announce(now.dataset.announce);
-      if (before.open && !now.dataset.open && now.dataset.outcome) say(now.dataset.outcome, now.dataset.outcomeTone);
-      if (before.focused && document.activeElement === document.body) $("[data-focus]", now)?.focus({ preventScroll: true });
+      if (was.open && !now.dataset.open && now.dataset.outcome) say(now.dataset.outcome, now.dataset.outcomeTone);
+      if (was.focused && document.activeElement === document.body) ((was.element && document.getElementById(was.element)) || $("[data-focus]", now))?.focus({ preventScroll: true });
     }
-    before = null;
   });
   document.addEventListener("toast", (event) => say(event.detail.text, event.detail.tone));
 

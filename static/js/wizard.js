@@ -8,6 +8,11 @@
     addEventListener("pageshow", fresh);
     fresh();
   }
+  // A hostname that was typed while its suggestion was on the way stays.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const typed = event.detail.target.id === "hostname-field" && event.detail.target.querySelector("input[type=text]");
+    if (typed && typed.value !== event.detail.requestConfig.parameters[typed.name]) event.detail.shouldSwap = false;
+  });
   // Prechecks that could not be loaded: the link to the page that shows them takes the skeleton's place.
   document.addEventListener("htmx:afterRequest", (event) => { if (!event.detail.successful) event.detail.elt.classList.add("failed"); });
 })();

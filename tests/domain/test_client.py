@@ -169,3 +169,12 @@ def test_a_revoked_keys_answer_is_not_believed(voice: Voice, fake: FakeAgent) ->
     voice.agent.keys.update(revoked_at="2026-01-01T00:00:00Z")
     with pytest.raises(AgentSilentError, match="cannot be believed"):
         client.send(Agent.objects.get(pk=voice.agent.pk), COMMAND)
+
+
+def test_a_name_that_is_not_looked_up_in_time_is_silence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(client, "_checked_address", lambda *_args: time.sleep(1.5))
+    started = time.monotonic()
+    with pytest.raises(AgentSilentError, match="looked up in time"):
+        client.send(world.agents[0].agent, COMMAND)
+    assert time.monotonic() - started < 1

@@ -13,7 +13,7 @@ from clusters.errors import EnrolmentRefused
 from clusters.models import Agent, AgentLiveness
 from clusters.services import create_enrolment_code, enrol, record_heartbeat
 from core.problems import Invalid
-from publishes import delivery, errors, services, settlement, upstreams
+from publishes import delivery, errors, selectors, services, settlement, upstreams
 from publishes.choices import Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish
 from tests.enrolment import enrol_request
@@ -274,3 +274,21 @@ def test_a_host_that_a_tombstone_still_holds_is_not_suggested(world: World) -> N
     delivery.sweep()
     assert ProductPublish.objects.get().deleted_at is not None
     assert services.suggest_hostname(product=world.product, cluster=world.cluster, environment="dev") == "payment-api-2.dev.kr-seoul.localhost"
+
+
+def test_after_a_hiccup_of_its_gateway_an_agent_is_asked_again_until_what_it_told_is_true(world: World) -> None:
+    publish = world.published()
+    agent = world.agents[0].agent
+    expected = fingerprint([(publish.pk, 1, publish.desired_digest)])
+    assert selectors.wants_report(agent, expected) is False
+    silent = Carried(publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False)
+    delivery.take_report(agent, (silent,))
+    assert selectors.wants_report(agent, expected) is True
+    delivery.take_report(agent, (silent.model_copy(update={"verified": True}),))
+    assert selectors.wants_report(agent, expected) is False
+
+
+def test_one_publish_twice_in_a_report_is_taken_once(world: World) -> None:
+    publish = world.published()
+    twice = Carried(publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False)
+    assert delivery.take_report(world.agents[0].agent, (twice, twice)) == [publish.pk]

@@ -270,3 +270,52 @@ def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_
     assert 'name="gateway_class"' not in operator.get(f"/admin/gateways/gateway/{world.gateway.pk}/change/").content.decode()
     assert operator.post(f"/admin/clusters/agent/{agent.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not type(agent).objects.filter(pk=agent.pk).exists()
+
+
+@pytest.mark.parametrize("name", ["execute", "withdraw", "delete", "retry"])
+def test_nothing_is_done_to_a_publish_under_another_products_url(world: World, browser: Client, other: World, name: str) -> None:
+    publish = world.draft()
+    assert browser.post(reverse(f"publishes:{name}", args=[nobody_knows(), publish.pk]), {"reason": "x"}).status_code == 404
+    assert ProductPublish.objects.filter(pk=publish.pk).exists()
+    assert not Operation.objects.exists()
+
+
+def test_history_quotes_people_as_they_wrote(world: World) -> None:
+    publish = world.draft()
+    services.request_publish(world.actor, publish.pk, note="OK")
+    korean = signed_in(world.user)
+    page = korean.get(url("detail", publish), headers={"Accept-Language": "ko"}).content.decode()
+    assert "<blockquote>OK</blockquote>" in page
+
+
+def test_changing_settings_stores_the_hostname_that_was_shown(world: World, browser: Client) -> None:
+    publish = world.draft()
+    sent = {
+        "environment": "prod",
+        "auth_mode": "none",
+        "visibility": "public",
+        "hostname_base": publish.hostname_base,
+        "hostname_suggested": publish.hostname_base,
+    }
+    assert browser.post(url("edit", publish), sent).status_code == 302
+    publish.refresh_from_db()
+    assert (publish.environment, publish.hostname_base) == ("prod", "payment-api.dev.kr-seoul.localhost")
+    outside = sent | {"hostname_base": "evil.example.com", "hostname_suggested": "evil.example.com"}
+    assert browser.post(url("edit", publish), outside).status_code == 422
+    assert browser.post(url("edit", publish), sent | {"hostname_suggested": "a" * 300}).status_code == 422
+
+
+def test_a_url_that_only_takes_forms_says_so_on_a_page(world: World, browser: Client) -> None:
+    response = browser.get(url("retry", world.draft()))
+    assert response.status_code == 405
+    assert "This URL does not know this method." in response.content.decode()
+
+
+def test_a_blocked_agent_whose_word_is_awaited_stands_on_the_board(world: World, browser: Client) -> None:
+    publish = world.published()
+    for voice in world.agents:
+        type(voice.agent).objects.filter(pk=voice.agent.pk).update(blocked_at="2026-01-01T00:00:00Z")
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    page = browser.get(url("detail", publish)).content.decode()
+    assert page.count(">blocked<") == 2
+    assert 'max="2"' in page

