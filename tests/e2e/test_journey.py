@@ -227,3 +227,18 @@ def test_a_sign_in_that_ended_leads_to_the_sign_in_page(stage: World, client: Cl
     page.get_by_role("button", name="Publish now").click()
     page.get_by_role("dialog").get_by_role("button", name="Publish now").click()
     expect(page).to_have_url(re.compile(r"/sign-in\?next="))
+
+
+def test_what_is_being_read_or_focused_survives_parts_that_refresh_themselves(stage: World, client: Client, open_as: Open) -> None:
+    page = open_as(client)
+    page.goto(detail(stage.published()))
+    copy = page.locator("#copy-curl")
+    copy.focus()
+    with page.expect_response("**/command*"), page.expect_response("**/history*"):
+        page.evaluate("document.body.dispatchEvent(new Event('history-changed'))")
+    expect(copy).to_be_focused()
+
+    page.get_by_text("Evidence of 3 agents").click()
+    page.evaluate("document.body.dispatchEvent(new Event('history-changed'))")
+    page.wait_for_timeout(400)
+    expect(page.locator("#history details")).to_have_attribute("open", "")

@@ -4,7 +4,7 @@ import re
 
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from products.models import Product, ProductService
 from publishes.models import ProductPublish
@@ -131,3 +131,18 @@ def test_prechecks_that_cannot_be_loaded_leave_a_link_to_them(stage: World, clie
     page.goto(Run(stage, client).url("confirm"))
     page.get_by_role("link", name="Check now").click()
     expect(page.locator("#checks")).to_contain_text("3 of 3 are ready.")
+
+
+def test_a_hostname_that_is_typed_while_its_suggestion_is_on_the_way_stays(stage: World, client: Client, open_as: Open) -> None:
+    page = open_as(client)
+    choose(page, stage, stage.product)
+    waiting: list[Route] = []
+    page.route("**/settings/hostname*", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
+    page.get_by_role("radio", name=re.compile("Production")).check()
+    page.wait_for_timeout(400)  # the request leaves 100 ms after the change
+    (held,) = waiting
+    page.get_by_label("Hostname").fill("mine.localhost")
+    with page.expect_response("**/settings/hostname*"):
+        held.continue_()
+    page.wait_for_timeout(200)
+    expect(page.get_by_label("Hostname")).to_have_value("mine.localhost")
