@@ -138,8 +138,9 @@ def test_a_hostname_that_is_typed_while_its_suggestion_is_on_the_way_stays(stage
     choose(page, stage, stage.product)
     waiting: list[Route] = []
     page.route("**/settings/hostname*", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
-    page.get_by_role("radio", name=re.compile("Production")).check()
-    page.wait_for_timeout(400)  # the request leaves 100 ms after the change
+    with page.expect_request("**/settings/hostname*"):
+        page.get_by_role("radio", name=re.compile("Production")).check()
+    page.wait_for_timeout(100)
     (held,) = waiting
     page.get_by_label("Hostname").fill("mine.localhost")
     with page.expect_response("**/settings/hostname*"):
