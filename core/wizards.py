@@ -47,15 +47,21 @@ class RunStorage(BaseStorage):
         values: list[str] = self.data[self.step_data_key].get(step, {}).get(name, [])
         return values[-1] if values else ""
 
-    def keep(self, step: str, fields: dict[str, list[str]]) -> bool:
+    @property
+    def wrong(self) -> frozenset[str]:
+        """Steps that are kept as they were typed, though they were refused."""
+        return frozenset(self.extra_data.get("wrong", []))
+
+    def keep(self, step: str, fields: dict[str, list[str]], *, is_right: bool = True) -> bool:
         """Keep a step's fields (none: forget the step). Says whether that changed anything; a change makes a new run key."""
         kept = self.data[self.step_data_key]
-        if kept.get(step, {}) == fields:
+        wrong = self.wrong - {step} | (frozenset() if is_right else {step})
+        if kept.get(step, {}) == fields and wrong == self.wrong:
             return False
         kept.pop(step, None)
         if fields:
             kept[step] = fields
-        self._save()
+        self._save(wrong)
         return True
 
     def reset(self) -> None:
@@ -63,13 +69,13 @@ class RunStorage(BaseStorage):
         self.init_data()
         self.request.session.pop(self.prefix, None)
 
-    def _save(self) -> None:
+    def _save(self, wrong: frozenset[str]) -> None:
         session = self.request.session
         session.pop(self.prefix, None)
         runs = [name for name in session.keys() if name.startswith("wizard_")]  # noqa: SIM118 - a session is no dict
         for name in runs[: max(0, len(runs) + 1 - RUNS_KEPT)]:
             del session[name]
-        self.extra_data = {"run_key": str(uuid4())}
+        self.extra_data = {"run_key": str(uuid4()), "wrong": sorted(wrong)}
         session[self.prefix] = {self.step_data_key: self.data[self.step_data_key], self.extra_data_key: self.extra_data}
 
 
@@ -138,7 +144,7 @@ class RunWizard(NamedUrlSessionWizardView):
         typed: Any = form.data
         names = [form.add_prefix(name) for name in form.fields]
         given = {name: values for name in names if any(values := typed.getlist(name))}
-        if step != self.steps.last and self.storage.keep(step, given):
+        if step != self.steps.last and self.storage.keep(step, given, is_right=form.is_valid()):
             self.kept_changed(step)
 
     def incomplete(self) -> str | None:
@@ -160,18 +166,18 @@ class RunWizard(NamedUrlSessionWizardView):
         if back_to in tuple(self._earlier()):
             self.keep(current, form)
             return redirect(self.get_step_url(back_to))
+        self.keep(current, form)
         if not form.is_valid():
             return self.render(form)
         if current == self.steps.last:
             return self.finish()
-        self.keep(current, form)
         following = self.steps.next
         assert following is not None  # noqa: S101 - the last step was answered above
         return redirect(self.get_step_url(following))
 
     def _is_complete(self, step: str) -> bool:
         kept = self.storage.get_step_data(step)
-        return kept is not None and self.get_form(step, data=kept).is_valid()
+        return kept is not None and step not in self.storage.wrong and self.get_form(step, data=kept).is_valid()
 
     def _earlier(self) -> Iterator[str]:
         for step in self.steps.all:

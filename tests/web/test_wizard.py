@@ -449,3 +449,14 @@ def test_only_a_draft_has_such_a_page(world: World) -> None:
 
 def test_a_signed_out_browser_is_led_to_sign_in(world: World) -> None:
     assert Run(world, Client()).get("cluster").headers["Location"].startswith("/sign-in?next=")
+
+
+def test_what_was_refused_survives_a_reload_and_keeps_later_steps_shut(run: Run, world: World) -> None:
+    run.post("cluster", cluster=world.cluster.pk)
+    run.post("gateway", gateway=world.gateway.pk)
+    refused = run.post("settings", environment="prod", auth_mode="none", visibility="private", hostname_base="mine.elsewhere.com")
+    assert refused.status_code == 422
+    again = run.get("settings").content.decode()
+    assert 'value="mine.elsewhere.com"' in again
+    assert "In this cluster a hostname must end in one of" in again
+    assert run.get("confirm").headers["Location"] == run.url("settings")
