@@ -25,7 +25,7 @@ def within(deadline_s: float, jobs: Mapping[K, Callable[[], V]]) -> dict[K, V]:
         if not _slots.acquire(blocking=False):
             break
         # Daemons: a hanging name server must not keep the process from ending.
-        Thread(target=_work, args=(waiting, done, language), daemon=True).start()
+        Thread(target=_work, args=(waiting, done, language), name="within", daemon=True).start()
     until, results = monotonic() + deadline_s, dict[K, V]()
     while len(results) < len(jobs):
         try:

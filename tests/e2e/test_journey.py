@@ -59,7 +59,7 @@ def test_from_the_product_to_live_withdrawn_and_gone(stage: World, client: Clien
 
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    page.wait_for_url(f"**{product_path(stage)}")
+    expect(page).to_have_url(re.compile(f"{product_path(stage)}$"))
     expect(page.locator(".toast")).to_contain_text("The publish was deleted")
     expect(page.locator("#publishes")).to_contain_text("Nothing is deployed yet")
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -141,14 +141,25 @@ def test_within_works_in_the_language_of_whoever_waits() -> None:
     assert within(1, {"language": translation.get_language}) == {"language": "en"}
 
 
+def at_work() -> int:
+    return sum(thread.name == "within" for thread in threading.enumerate())
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
 def test_hanging_names_never_take_more_than_so_many_threads() -> None:
-    let_go, before = threading.Event(), threading.active_count()
+    until(lambda: at_work() == 0)  # what other tests left hanging
+    let_go = threading.Event()
     for _number in range(12):
         assert within(0.01, {number: lambda: let_go.wait(30) for number in range(8)}) == {}
-    assert threading.active_count() - before == 64
+    assert at_work() == 64
     let_go.set()
-    while threading.active_count() > before:
-        time.sleep(0.01)
+    until(lambda: at_work() == 0)
     assert within(1, {"again": lambda: 1}) == {"again": 1}
 
 
