@@ -71,7 +71,10 @@ def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUI
 @actor_page
 def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The history fragment."""
-    publish = _publish(actor, product_id, publish_id)
+    try:
+        publish = _publish(actor, product_id, publish_id)
+    except NotFound:
+        return _lead_away(request, actor, product_id, publish_id)
     context = {"product": publish.product, "publish": publish, "history": selectors.history_of(publish, number=_page_number(request, "page"))}
     return render(request, "publishes/_history.html", context)
 
@@ -80,7 +83,10 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 @actor_page
 def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The ready-made command, fetched anew when the history changed. Three queries."""
-    now = _live(actor, product_id, publish_id)
+    try:
+        now = _live(actor, product_id, publish_id)
+    except NotFound:
+        return _lead_away(request, actor, product_id, publish_id)
     context = {"publish": now.publish, "product": now.publish.product, "curl": _command(now, _deployed(now))}
     return render(request, "publishes/_command.html", context)
 
@@ -160,6 +166,12 @@ def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb
     return _detail(request, actor, *ids, problem=problem)
 
 
+def _lead_away(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, /) -> HttpResponse:
+    """A part of a page whose publish was deleted in the meantime leads to the product. Raises NotFound when it never was."""
+    selectors.tombstone_of(actor, publish_id)
+    return _gone(request, product_id)
+
+
 def _gone(request: HttpRequest, product_id: UUID) -> HttpResponse:
     _say_once(request, _("The publish was deleted"))
     url = reverse("products:detail", args=[product_id])
@@ -179,8 +191,7 @@ def _fragment(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: 
     try:
         context = _live_context(actor, _live(actor, product_id, publish_id))
     except NotFound:
-        selectors.tombstone_of(actor, publish_id)
-        return _gone(request, product_id)
+        return _lead_away(request, actor, product_id, publish_id)
     is_seen = request.GET.get("seen") == context["version"]
     if template == "publishes/_live.html":
         return HttpResponse(status=204) if is_seen else _live_fragment(request, context)

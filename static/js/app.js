@@ -103,7 +103,14 @@
   // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and what changed is said.
   // What is being read (opened evidence) stays too. A part that refreshes itself is its own requester; a click on a link in it is not.
   const inUse = (request, target) => request.verb === "get" && request.elt === target && $("dialog[open], form[data-busy], details[open]", target);
-  document.addEventListener("htmx:beforeRequest", (event) => { if (inUse(event.detail.requestConfig, event.detail.target)) event.preventDefault(); });
+  // Once an answer leads to another page no poll may lead there again: the first page would be cut off, and its toast with it.
+  let leaving = false;
+  addEventListener("pageshow", () => { leaving = false; });
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (leaving) event.preventDefault();
+    leaving ||= ["HX-Redirect", "HX-Refresh"].some((name) => event.detail.xhr.getResponseHeader(name));
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => { if (leaving || inUse(event.detail.requestConfig, event.detail.target)) event.preventDefault(); });
   const before = new Map(); // of each part that is being swapped: several may be at once
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
