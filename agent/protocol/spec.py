@@ -2,9 +2,10 @@
 
 import hashlib
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
@@ -58,10 +59,31 @@ class Service(Wire):
     routes: tuple[Route, ...]
 
 
+class ApiKey(Wire):
+    """One key that api-key mode lets in, and the consumer whom the upstream is told of.
+
+    `fingerprint` stands for the key in everything that is stored; `secret` is joined when the spec is sent, and is no part of the digest.
+    """
+
+    id: UUID
+    consumer: str
+    fingerprint: str
+    secret: str = Field(default="", repr=False)
+
+
 class Auth(Wire):
-    """What a caller has to show before a service answers."""
+    """What a caller has to show before a service answers; only the fields of its mode are set.
+
+    api-key: one of `keys` in the header `key_header`. oauth2: a token of `issuer` for `audience` with all `scopes`, signed by one of `jwks` (public JWKs).
+    """
 
     mode: AuthMode = AuthMode.NONE
+    key_header: str = ""
+    keys: tuple[ApiKey, ...] = ()
+    issuer: str = ""
+    audience: str = ""
+    scopes: tuple[str, ...] = ()
+    jwks: tuple[dict[str, Any], ...] = ()
 
 
 class Spec(Wire):
@@ -76,11 +98,14 @@ class Spec(Wire):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of everything but the generation: two generations that want the same carry the same digest.
+        """SHA-256 (hex) of everything but the generation and the secrets: two generations that want the same carry the same digest.
 
         Defaults are left out, so that a new field changes nothing between old and new peers until it says something.
         """
-        return hashlib.sha256(self.model_dump_json(exclude={"generation"}, exclude_defaults=True).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude=_UNDIGESTED, exclude_defaults=True).encode()).hexdigest()
+
+
+_UNDIGESTED: dict[str, Any] = {"generation": True, "auth": {"keys": {"__all__": {"secret"}}}}
 
 
 def fingerprint(carried: list[tuple[UUID, int, str]]) -> str:

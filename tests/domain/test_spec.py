@@ -1,5 +1,6 @@
 """What of a product goes to a gateway, what does not and why, and what a digest stands for."""
 
+from agent.protocol import spec as wire
 from agent.protocol.spec import State
 from products.models import ApiService, Route
 from publishes import spec
@@ -50,3 +51,14 @@ def test_a_withdrawn_spec_keeps_the_host_that_is_claimed_and_an_absent_one_has_n
     publish.hostname_base = "edited.localhost"
     assert (spec.withdrawn(publish).host, spec.withdrawn(publish).services) == ("payment-api.dev.kr-seoul.localhost", ())
     assert (spec.absent(publish).host, spec.absent(publish).services) == ("", ())
+
+
+def test_a_key_counts_in_the_digest_by_its_fingerprint_alone_and_hides_from_logs(world: World) -> None:
+    publish = world.draft()
+    key = wire.ApiKey(id=publish.pk, consumer="ci", fingerprint="f1", secret="s3cret")
+    stored, sent, other = (
+        spec.live(publish).model_copy(update={"auth": wire.Auth(mode=wire.AuthMode.API_KEY, key_header="apikey", keys=(each,))})
+        for each in (key.model_copy(update={"secret": ""}), key, key.model_copy(update={"fingerprint": "f2"}))
+    )
+    assert stored.digest == sent.digest != other.digest
+    assert "s3cret" not in repr(sent)
