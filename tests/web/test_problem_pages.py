@@ -8,6 +8,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from core import problems
+from tenants.models import ScopedQuerySet
 from tests.web.test_pages import signed_in
 from tests.world import World
 
@@ -28,7 +29,7 @@ def test_a_bug_is_500_without_the_database(django_db_blocker: Any) -> None:
 
 
 def test_a_bug_in_a_view_shows_that_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("products.selectors.products_of", lambda actor: 1 / 0)
+    monkeypatch.setattr(ScopedQuerySet, "visible_to", lambda _rows, _actor: 1 / 0)
     client = signed_in(world.user)
     client.raise_request_exception = False
     page = client.get(reverse("products:list"), headers={"Accept-Language": "ko"})
@@ -38,10 +39,10 @@ def test_a_bug_in_a_view_shows_that_page(world: World, monkeypatch: pytest.Monke
 
 
 def test_a_database_that_is_away_is_503_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(actor: object) -> None:
+    def away(_rows: object, _actor: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr("products.selectors.products_of", away)
+    monkeypatch.setattr(ScopedQuerySet, "visible_to", away)
     client = signed_in(world.user)
     page = client.get(reverse("products:list"))
     assert page.status_code == 503
