@@ -162,11 +162,10 @@ class RunWizard(NamedUrlSessionWizardView):
 
     def _take(self, posted: QueryDict) -> HttpResponse:
         form, current = self.get_form(data=posted), self.steps.current
+        self.keep(current, form)
         back_to = posted.get(GO_TO, "")
         if back_to in tuple(self._earlier()):
-            self.keep(current, form)
             return redirect(self.get_step_url(back_to))
-        self.keep(current, form)
         if not form.is_valid():
             return self.render(form)
         if current == self.steps.last:

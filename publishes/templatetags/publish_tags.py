@@ -38,7 +38,6 @@ register.filter("board_sentence", words.board_sentence)
 register.filter("progress", words.progress)
 register.filter("announcement", words.announcement)
 register.filter("outcome", words.outcome)
-register.filter("translated", words.translated)
 
 
 @register.inclusion_tag("publishes/_board.html")
