@@ -1,7 +1,7 @@
 # imp-gateway. Everything here needs Python 3.11 or newer, with pip or with uv on the PATH, and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test screenshots messages browser check clean
+.PHONY: help setup demo demo-reset test test-long screenshots messages browser check clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -27,6 +27,9 @@ demo-reset: setup ## forget the demo's data
 
 test: setup browser ## all tests; ARGS="tests/demo -x" for some
 	@exec $(VENV)/python -m pytest $(ARGS)
+
+test-long: setup browser ## all tests and the long ones too: every fault, soak, fuzz; ARGS as above
+	@exec $(VENV)/python -m pytest -m "" $(ARGS)
 
 screenshots: setup browser ## every page, ko and en, light and dark, wide and narrow, into screenshots/
 	@exec $(VENV)/python -m pytest -q tests/e2e/screenshots.py
