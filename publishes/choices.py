@@ -80,5 +80,6 @@ class EventKind(models.TextChoices):
     WITHDRAWN = "withdrawn", _("Withdrawn")
     DELETED = "deleted", _("Deleted")
     FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
     GOING_BACK = "going_back", _("Going back to what stood before")
     WENT_BACK = "went_back", _("Back to what stood before")

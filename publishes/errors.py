@@ -18,6 +18,13 @@ class AlreadyInProgress(Conflict):
     detail = _("Another operation is still going on for this publish. Wait until it has finished, then try again.")
 
 
+class NotCancellable(Conflict):
+    """Only a publish goes back; what is being taken off stays wanted."""
+
+    code = "not_cancellable"
+    detail = _("Only a publish can be cancelled. Taking something off goes on until every agent has confirmed; publish it again afterwards.")
+
+
 class ProductNotActive(Conflict):
     """Only active products are published."""
 

@@ -54,6 +54,16 @@ class Live:
         return self.operation is not None and self.operation.is_open
 
     @property
+    def is_cancellable(self) -> bool:
+        """Whether a person may stop what is going on: only a publish goes back."""
+        return self.is_asked and self.operation is not None and self.operation.kind == Kind.PUBLISH
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the last thing asked for was stopped by a person, and nothing was asked for since."""
+        return self.operation is not None and self.operation.phase == Phase.CANCELLED
+
+    @property
     def has_failed(self) -> bool:
         """Whether the last thing asked for failed, and nothing was done since."""
         return self.operation is not None and self.operation.phase == Phase.FAILED

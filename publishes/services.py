@@ -105,6 +105,23 @@ def request_delete(actor: Actor, publish_id: UUID) -> Operation | None:
     return operation
 
 
+@transaction.atomic
+def cancel(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) -> Operation:
+    """Stop the publish that is going on; what stood before is put back on every agent by a higher generation.
+
+    With `operation_id` only that very operation is stopped. Raises WrongState when it has ended, NotCancellable for withdrawals and deletions.
+    """
+    publish = lock_publish(actor, publish_id)
+    asked = publish.operations.select_for_update().filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).first()
+    if asked is None or operation_id not in (None, asked.pk):
+        raise errors.WrongState(_("It has ended already, so there is nothing to cancel."))
+    if asked.kind != Kind.PUBLISH:
+        raise errors.NotCancellable
+    asked.publish = publish
+    settlement.cancel(asked, actor=actor)
+    return asked
+
+
 def retry(actor: Actor, publish_id: UUID) -> Operation | None:
     """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail."""
     publish = selectors.publish_of(actor, publish_id)

@@ -24,6 +24,7 @@ from clusters.models import Agent, counting
 from publishes import lifecycle, outbox, spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
 from publishes.models import Delivery, Observation, Operation, ProductPublish, PublishEvent
+from tenants.actors import Actor
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,20 @@ def record_result(agent: Agent, result: Result) -> None:
     else:
         _refuse(delivery, result)
     settle(delivery.operation)
+
+
+def cancel(operation: Operation, *, actor: Actor) -> None:
+    """Stop an open publish, and put back what stood before; in a transaction that holds the publish's lock."""
+    outbox.close(operation, Phase.CANCELLED)
+    PublishEvent.objects.create(
+        publish_id=operation.publish_id,
+        operation=operation,
+        kind=EventKind.CANCELLED,
+        actor_label=actor.label,
+        actor_user_id=actor.user_id,
+        evidence={"kind": operation.kind, "took_ms": operation.took_ms},
+    )
+    _go_back(operation, actor=actor)
 
 
 def observe(agent: Agent, carried: Sequence[Carried]) -> None:
@@ -201,11 +216,11 @@ def _fail(operation: Operation, *, error_code: str, error: str) -> None:
         _go_back(operation)
 
 
-def _go_back(operation: Operation) -> None:
-    """A publish that failed is undone everywhere, answered or not, by a higher generation that carries what stood before."""
+def _go_back(operation: Operation, *, actor: Actor | None = None) -> None:
+    """A publish that failed or was cancelled is undone everywhere, answered or not, by a higher generation that carries what stood before."""
     publish = operation.publish
     before = spec.withdrawn(publish) if publish.status == Status.WITHDRAWN else spec.absent(publish)
-    following = outbox.enqueue(publish, Kind.REVERT, before, because=operation)
+    following = outbox.enqueue(publish, Kind.REVERT, before, actor=actor, because=operation)
     settle(following)
 
 

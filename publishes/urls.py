@@ -20,5 +20,6 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>/execute", views.execute, name="execute"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/withdraw", views.withdraw, name="withdraw"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/delete", views.delete, name="delete"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/cancel", views.cancel, name="cancel"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/retry", views.retry, name="retry"),
 ]

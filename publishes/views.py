@@ -16,7 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from agent.protocol.spec import Spec
 from core.frame import is_htmx
-from core.problems import Forbidden, NotFound, Problem
+from core.problems import BadRequest, Forbidden, NotFound, Problem
 from products.selectors import product_of
 from publishes import curl, lifecycle, selectors, services, spec
 from publishes.choices import Status
@@ -125,6 +125,14 @@ def withdraw(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: U
 def delete(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """삭제."""
     return _ask_or_do(request, actor, (product_id, publish_id), verb="delete", service=lambda: services.request_delete(actor, publish_id))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def cancel(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """배포 취소. The form names the operation that was seen, so that nobody stops another one by a late click."""
+    ids = (product_id, publish_id)
+    return _ask_or_do(request, actor, ids, verb="cancel", service=lambda: services.cancel(actor, publish_id, operation_id=_seen_operation(request)))
 
 
 @require_POST
@@ -261,10 +269,22 @@ def _live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
         "poll_ms": poll_ms,
         "rest_ms": REST_MS,
         "version": f"{now.version}-{poll_ms}",
-        "verbs": {"execute": can_publish, "delete": can_publish, "withdraw": may and now.publish.status == Status.PUBLISHED},
+        "verbs": {
+            "execute": can_publish,
+            "delete": can_publish,
+            "withdraw": may and now.publish.status == Status.PUBLISHED,
+            "cancel": actor.writes and now.is_cancellable,
+        },
         "can_edit": may and now.publish.status == Status.DRAFT,
         "can_retry": actor.writes and now.has_failed,
     }
+
+
+def _seen_operation(request: HttpRequest) -> UUID:
+    try:
+        return UUID(request.POST.get("operation", ""))
+    except ValueError as problem:
+        raise BadRequest from problem
 
 
 def _poll_ms(now: selectors.Live) -> int:

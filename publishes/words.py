@@ -63,6 +63,8 @@ def outcome(live: Live) -> str:
     operation = live.operation
     if operation is None or operation.is_open:
         return ""
+    if operation.phase == Phase.CANCELLED:
+        return _("Publishing was cancelled")
     if operation.phase == Phase.FAILED:
         return {Kind.PUBLISH: _("Publishing failed"), Kind.WITHDRAW: _("Withdrawing failed"), Kind.DELETE: _("Deleting failed")}[Kind(operation.kind)]
     return {Kind.PUBLISH: _("The publish is live"), Kind.WITHDRAW: _("The publish was withdrawn"), Kind.DELETE: _("The publish was deleted")}[

@@ -30,6 +30,7 @@ _EVENTS = {
     EventKind.WITHDRAWN: ("ban", "amber"),
     EventKind.DELETED: ("trash-2", "grey"),
     EventKind.FAILED: ("triangle-alert", "red"),
+    EventKind.CANCELLED: ("circle-slash", "grey"),
     EventKind.GOING_BACK: ("undo-2", "violet"),
     EventKind.WENT_BACK: ("undo-2", "violet"),
 }

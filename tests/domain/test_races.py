@@ -55,6 +55,20 @@ def test_two_clicks_at_once_make_one_operation(world: World, _round: int) -> Non
 
 
 @pytest.mark.parametrize("_round", range(5))
+def test_cancelling_while_the_last_agent_confirms_ends_in_one_of_the_two_and_never_in_both(world: World, _round: int) -> None:
+    publish = world.draft()
+    operation = services.request_publish(world.actor, publish.pk)
+    world.agents[0].confirm_all()
+    (waiting,) = world.agents[1].claim()
+    at_once(lambda: services.cancel(world.actor, publish.pk), lambda: world.agents[1].answer(waiting))
+    operation.refresh_from_db()
+    publish.refresh_from_db()
+    ends = {Phase.SUCCEEDED: (Status.PUBLISHED, 1, "live"), Phase.CANCELLED: (Status.DRAFT, 2, "absent")}
+    assert (publish.status, publish.generation, publish.desired_state) == ends[Phase(operation.phase)]
+    assert PublishEvent.objects.filter(publish=publish, to_status=Status.PUBLISHED).count() == (operation.phase == Phase.SUCCEEDED)
+
+
+@pytest.mark.parametrize("_round", range(5))
 def test_f15_publish_again_and_delete_at_once_one_wins(world: World, _round: int) -> None:
     publish = world.withdrawn()
     before = Operation.objects.count()

@@ -78,6 +78,12 @@ def _deploying(world: World, client: Client) -> str:
     return detail(publish)
 
 
+def _cancelled(world: World, client: Client) -> str:
+    path = _deploying(world, client)
+    services.cancel(world.actor, ProductPublish.objects.get().pk)
+    return path
+
+
 def _published(world: World, client: Client) -> str:
     publish = world.draft(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
     services.request_publish(world.actor, publish.pk, note="Production release v2.0")
@@ -146,6 +152,8 @@ SCENES = (
     Scene(name="dialog-execute", prepare=_draft, act=_open("execute")),
     Scene(name="dialog-delete", prepare=_draft, act=_open("delete")),
     Scene(name="dialog-withdraw", prepare=_published, act=_open("withdraw")),
+    Scene(name="dialog-cancel", prepare=_deploying, act=_open("cancel")),
+    Scene(name="publish-cancelled", prepare=_cancelled),
     Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
     Scene(name="settings", prepare=_below("settings", _draft)),
     Scene(name="not-found", prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]), status=404),

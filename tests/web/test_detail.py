@@ -1,5 +1,6 @@
 """The page of one publish: its words, its buttons, its fragments, and what a script gets instead of a page (A52-A58, A60-A73)."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -52,12 +53,41 @@ def test_a55_the_buttons_of_each_status(world: World, browser: Client, status: s
     assert [text for text in not_there if text in page] == []
 
 
-def test_while_something_is_open_no_verb_is_offered(world: World, browser: Client) -> None:
+def test_while_a_publish_is_open_the_only_verb_is_to_cancel_it(world: World, browser: Client) -> None:
     publish = world.draft()
     services.request_publish(world.actor, publish.pk)
     page = browser.get(url("detail", publish)).content.decode()
-    assert "data-dialog" not in page
+    assert re.findall(r'data-dialog="(\w+)"', page) == ["cancel"]
     assert "배포 중" in korean(browser, url("detail", publish))
+
+
+def test_cancelling_by_the_dialog_and_without_script(world: World, browser: Client) -> None:
+    publish = world.draft()
+    operation = services.request_publish(world.actor, publish.pk)
+    asks = browser.get(url("cancel", publish)).content.decode()
+    assert f'name="operation" value="{operation.pk}"' in asks
+    assert browser.post(url("cancel", publish), {"operation": "x"}).status_code == 400
+    fragment = browser.post(url("cancel", publish), {"operation": operation.pk}, headers={**SCRIPT, "Accept-Language": "ko"})
+    assert fragment.status_code == 200
+    assert 'data-outcome="배포가 취소되었습니다"' in fragment.content.decode()
+    assert "모든 에이전트를 이전 상태로 되돌리고 있습니다." in text_of(fragment)
+    late = browser.post(url("cancel", publish), {"operation": operation.pk}, headers=SCRIPT)
+    assert late.status_code == 409
+    assert "It has ended already" in text_of(late)
+    world.everybody_confirms()
+    page = korean(browser, url("detail", publish))
+    assert "배포가 취소되었습니다" in page
+    assert "되돌리고" not in page
+    assert 'id="open-execute"' in browser.get(url("detail", publish)).content.decode()
+
+
+def test_a_withdrawal_or_a_viewer_is_offered_no_cancelling(world: World, browser: Client) -> None:
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    assert "data-dialog" not in browser.get(url("detail", publish)).content.decode()
+    open_one = world.draft(hostname_base="o.localhost")
+    services.request_publish(world.actor, open_one.pk)
+    assert "data-dialog" not in signed_in(member(world.tenant, Role.VIEWER)).get(url("detail", open_one)).content.decode()
 
 
 def test_the_sentence_above_the_board_says_who_serves_and_who_is_silent(world: World, browser: Client) -> None:

@@ -134,11 +134,11 @@ def test_when_a_deletion_is_done_the_status_fragment_leads_to_the_product(world:
     assert browser.get(url("live", publish), headers=SCRIPT).headers["HX-Redirect"] == product_url(world)
 
 
-@pytest.mark.parametrize("name", ["detail", "edit", "live", "agents", "history", "command", "execute", "withdraw", "delete", "retry"])
+@pytest.mark.parametrize("name", ["detail", "edit", "live", "agents", "history", "command", "execute", "withdraw", "delete", "retry", "cancel"])
 def test_a24_another_tenants_pages_are_not_there(world: World, other: World, name: str) -> None:
     publish = world.draft()
     stranger = signed_in(other.user)
-    ask = stranger.post if name in {"execute", "withdraw", "delete", "retry"} else stranger.get
+    ask = stranger.post if name in {"execute", "withdraw", "delete", "retry", "cancel"} else stranger.get
     assert ask(url(name, publish)).status_code == 404
     unknown = reverse(f"publishes:{name}", args=[world.product.pk, nobody_knows()])
     assert ask(unknown).status_code == 404
@@ -272,7 +272,7 @@ def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_
     assert not type(agent).objects.filter(pk=agent.pk).exists()
 
 
-@pytest.mark.parametrize("name", ["execute", "withdraw", "delete", "retry"])
+@pytest.mark.parametrize("name", ["execute", "withdraw", "delete", "retry", "cancel"])
 def test_nothing_is_done_to_a_publish_under_another_products_url(world: World, browser: Client, other: World, name: str) -> None:
     publish = world.draft()
     assert browser.post(reverse(f"publishes:{name}", args=[nobody_knows(), publish.pk]), {"reason": "x"}).status_code == 404
