@@ -68,6 +68,15 @@ class Phase(models.TextChoices):
 OPEN_PHASES = (Phase.QUEUED, Phase.SENT)
 
 
+class Condition(models.TextChoices):
+    """What a list says about a publish beside its status. Derived, never stored; a publish may be in several at once."""
+
+    IN_PROGRESS = "in_progress", _("In progress")
+    FAILED = "failed", _("Failed")
+    DRIFT = "drift", _("Drift")
+    WAITING = "waiting", _("Waits for an agent")
+
+
 class EventKind(models.TextChoices):
     """One line of a publish's history. Only the transitions carry from_status and to_status."""
 

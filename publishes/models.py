@@ -68,7 +68,8 @@ class ProductPublish(Record):
             ),
         ]
         indexes = [
-            models.Index(fields=["cluster"], condition=models.Q(desired_state=Desired.ABSENT, claimed_host__isnull=False), name="publish_host_to_release")
+            models.Index(fields=["tenant", "-created_at"], condition=models.Q(deleted_at=None), name="publish_list"),
+            models.Index(fields=["cluster"], condition=models.Q(desired_state=Desired.ABSENT, claimed_host__isnull=False), name="publish_host_to_release"),
         ]
         verbose_name = _("publish")
         verbose_name_plural = _("publishes")
@@ -102,7 +103,10 @@ class Operation(Record):
             models.UniqueConstraint(fields=["publish"], condition=models.Q(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES), name="operation_one_of_people_open"),
             models.CheckConstraint(condition=models.Q(phase__in=OPEN_PHASES) | models.Q(finished_at__isnull=False), name="operation_closed_has_end"),
         ]
-        indexes = [models.Index(fields=["deadline_at"], condition=models.Q(phase__in=OPEN_PHASES), name="operation_open")]
+        indexes = [
+            models.Index(fields=["deadline_at"], condition=models.Q(phase__in=OPEN_PHASES), name="operation_open"),
+            models.Index(fields=["publish"], condition=models.Q(phase=Phase.FAILED, kind__in=PEOPLES_KINDS), name="operation_failed"),
+        ]
         verbose_name = _("operation")
         verbose_name_plural = _("operations")
 
