@@ -68,6 +68,14 @@ class Conflict(Problem):
     detail = _("This cannot be done now.")
 
 
+class ChangedMeanwhile(Conflict):
+    """Somebody else changed it after it was read. For programs that sent If-Match this is 412, for people a page with both."""
+
+    status = 412
+    code = "changed_meanwhile"
+    detail = _("Somebody else changed this in the meantime. Load it again, look at it, and make your change anew.")
+
+
 class Invalid(Problem):
     """One or more fields are not right; `fields` says which and why."""
 

@@ -1,8 +1,11 @@
 """The base of stored records: a UUID and two times."""
 
 import uuid
+from datetime import datetime
 
 from django.db import models
+
+from core.problems import ChangedMeanwhile
 
 
 class Record(models.Model):
@@ -14,3 +17,9 @@ class Record(models.Model):
 
     class Meta:
         abstract = True
+
+
+def refuse_if_changed(record: Record, *, seen: datetime | None) -> None:
+    """Raises ChangedMeanwhile when a locked record is not the one that was seen (None: whatever it is)."""
+    if seen is not None and seen != record.updated_at:
+        raise ChangedMeanwhile

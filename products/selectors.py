@@ -25,3 +25,16 @@ def product_of(actor: Actor, product_id: UUID) -> Product:
 def services_of(product: Product) -> QuerySet[ApiService]:
     """The linked services by name, with all their routes. Two queries."""
     return product.services.order_by("name").prefetch_related("routes")
+
+
+def api_services_of(actor: Actor) -> QuerySet[ApiService]:
+    """The tenant's API services by name."""
+    return ApiService.objects.visible_to(actor)
+
+
+def service_of(actor: Actor, service_id: UUID) -> ApiService:
+    """An API service of the actor's tenant. Raises NotFound."""
+    found = ApiService.objects.visible_to(actor).filter(pk=service_id).first()
+    if found is None:
+        raise NotFound
+    return found

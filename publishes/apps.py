@@ -3,9 +3,14 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from core import usage
+
 
 class PublishesConfig(AppConfig):
     """Publishes."""
 
     name = "publishes"
     verbose_name = _("Publishes")
+
+    def ready(self) -> None:
+        usage.answered_by("publishes.uses.uses_of")

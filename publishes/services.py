@@ -13,6 +13,7 @@ from clusters.models import Cluster
 from core.problems import Invalid, NotFound
 from gateways.models import Gateway
 from products.models import Product
+from products.services import lock_product
 from publishes import errors, lifecycle, outbox, selectors, settlement, spec, upstreams
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish, PublishEvent, PublishQuerySet
@@ -72,6 +73,7 @@ def request_publish(actor: Actor, publish_id: UUID, *, note: str = "") -> Operat
     upstreams.check(asked_for)  # resolves names, so no transaction may be open yet
     with transaction.atomic():
         publish = lock_publish(actor, publish_id)
+        publish.product = lock_product(actor, publish.product_id)  # nobody deactivates it, or changes its services, before this is queued
         _require_publishable(publish)
         _claim_host(publish)
         operation = outbox.enqueue(publish, Kind.PUBLISH, spec.live(publish), actor=actor, note=text)

@@ -11,6 +11,8 @@ from agent.protocol.messages import Outcome
 from clusters.errors import EnrolmentRefused
 from clusters.services import create_enrolment_code, enrol
 from core.problems import Problem
+from products import services as products
+from products.models import Product
 from publishes import errors, outbox, services, settlement
 from publishes.choices import Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
@@ -86,6 +88,16 @@ def test_two_publishes_that_want_one_host_at_once_one_gets_it(world: World, _rou
     assert sum(isinstance(result, Operation) for result in results) == 1
     assert sum(isinstance(result, errors.HostTaken) for result in results) == 1
     assert ProductPublish.objects.filter(claimed_host__isnull=False).count() == 1
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_a74_publishing_and_deactivating_the_product_at_once_one_wins(world: World, _round: int) -> None:
+    publish = world.draft()
+    results = at_once(lambda: services.request_publish(world.actor, publish.pk), lambda: products.deactivate(world.actor, world.product.pk))
+    (loser,) = [result for result in results if isinstance(result, Problem)]
+    assert loser.code in {"product_not_active", "still_deployed"}
+    is_active = Product.objects.get(pk=world.product.pk).status == Product.Status.ACTIVE
+    assert Operation.objects.exists() is is_active
 
 
 @pytest.mark.parametrize("_round", range(5))

@@ -1,0 +1,66 @@
+"""What the forms of every app share: a refusal for programs, texts that can be stored, and one answer per row."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.forms import BaseForm, BaseFormSet, Form
+from django.utils.translation import gettext_lazy as _
+
+from core.problems import Invalid, Text
+
+Fields = dict[str, list[Text]]
+F = TypeVar("F", bound=Form)
+
+
+class Rows(BaseFormSet[F]):
+    """Rows of a form; a blank one on a page is nothing, one of a program is a mistake."""
+
+    def filled(self) -> list[F]:
+        """The rows in which something stands."""
+        return [row for row in self.forms if row.has_changed() or not row.empty_permitted]
+
+
+def rows_data(prefix: str, rows: Sequence[Mapping[str, Any]], *, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A program's rows as a page would have posted them. All count as filled in."""
+    data: dict[str, Any] = {f"{prefix}-TOTAL_FORMS": len(rows), f"{prefix}-INITIAL_FORMS": len(rows)}
+    return data | {f"{prefix}-{number}-{name}": value for number, row in enumerate(rows) for name, value in {**defaults, **row}.items()}
+
+
+def validate_plain_text(text: str) -> None:
+    """One line that can be stored and shown: no control characters, no half of a surrogate pair."""
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise ValidationError(_("The text has characters that cannot be stored."), code="characters")
+
+
+def validate_text(text: str) -> None:
+    """The same for several lines."""
+    validate_plain_text(text.translate({9: " ", 10: " ", 13: " "}))
+
+
+def refuse_unless_valid(form: BaseForm, *rows: BaseFormSet[Any], renamed: Mapping[str, str] | None = None) -> None:
+    """Raises Invalid with the reasons per field; those of rows are `prefix.0.field`. `renamed`: what the request calls a form's field."""
+    problems = _fields_of(form) | {name: texts for formset in rows for name, texts in _fields_of_rows(formset)}
+    if problems:
+        raise Invalid(fields={(renamed or {}).get(name, name): texts for name, texts in problems.items()})
+
+
+def kept_values(unbound: BaseForm) -> dict[str, Any]:
+    """What an unbound form shows: the values that a program keeps when it leaves a field out."""
+    return {name: unbound.get_initial_for_field(field, name) for name, field in unbound.fields.items()}
+
+
+def _fields_of(form: BaseForm) -> Fields:
+    return {"body" if name == "__all__" else name: [str(text) for text in texts] for name, texts in form.errors.items()}
+
+
+def _fields_of_rows(formset: BaseFormSet[Any]) -> Iterator[tuple[str, list[Text]]]:
+    formset.full_clean()
+    whole: list[Text] = [str(text) for text in formset.non_form_errors()]
+    if whole:
+        yield str(formset.prefix), whole
+    for number, errors in enumerate(form.errors for form in formset.forms):
+        for name in errors:
+            place = f"{formset.prefix}.{number}" if name == "__all__" else f"{formset.prefix}.{number}.{name}"
+            yield place, [str(text) for text in errors[name]]

@@ -1,0 +1,22 @@
+"""Reads of gateways."""
+
+from uuid import UUID
+
+from django.db.models.query import QuerySet
+
+from core.problems import NotFound
+from gateways.models import Gateway
+from tenants.actors import Actor
+
+
+def gateways_of(actor: Actor) -> QuerySet[Gateway]:
+    """The tenant's gateways by name."""
+    return Gateway.objects.visible_to(actor)
+
+
+def gateway_of(actor: Actor, gateway_id: UUID) -> Gateway:
+    """A gateway of the actor's tenant. Raises NotFound."""
+    found = Gateway.objects.visible_to(actor).filter(pk=gateway_id).first()
+    if found is None:
+        raise NotFound
+    return found

@@ -1,0 +1,126 @@
+"""What people can do with gateways: a gateway, its listeners and the clusters where it stands change as one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
+
+from clusters.models import Cluster
+from core.problems import Invalid, NotFound
+from core.records import refuse_if_changed
+from core.usage import Hold, Use, named, uses_of
+from gateways.errors import GatewayInUse
+from gateways.models import Gateway, GatewayCluster, Listener
+from tenants.actors import Actor
+
+NAME_TAKEN = _("Another gateway has this name. Choose another one.")
+CLASS_IS_FIXED = _("The class stays while publishes use this gateway: it says which agents serve them. Make another gateway instead.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerFields:
+    """A port, as a form has checked it. Without a name it is called after both."""
+
+    port: int
+    protocol: str
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """`https-443` unless it has a name of its own."""
+        return self.name or f"{self.protocol.lower()}-{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayFields:
+    """A gateway with its listeners and clusters, as a form has checked it."""
+
+    name: str
+    gateway_class: str
+    status: str
+    listeners: tuple[ListenerFields, ...]
+    cluster_ids: frozenset[UUID]
+
+
+@transaction.atomic
+def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
+    """Make a gateway with its listeners, standing in its clusters. Raises Invalid when the name is taken."""
+    actor.require_write()
+    gateway = Gateway(tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status)
+    _save(gateway, is_new=True)
+    _put_listeners(gateway, fields.listeners)
+    _put_places(gateway, fields.cluster_ids)
+    return gateway
+
+
+@transaction.atomic
+def update_gateway(actor: Actor, gateway_id: UUID, *, fields: GatewayFields, seen: datetime | None = None) -> Gateway:
+    """Change a gateway. While publishes use it, its class and the clusters they are in stay: Invalid says which.
+
+    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    """
+    gateway = lock_gateway(actor, gateway_id)
+    refuse_if_changed(gateway, seen=seen)
+    uses = uses_of(gateway)
+    if uses and fields.gateway_class != gateway.gateway_class:
+        raise Invalid(fields={"gateway_class": [CLASS_IS_FIXED]})
+    refuse_taking_away(uses, staying=fields.cluster_ids)
+    gateway.name, gateway.gateway_class, gateway.status = fields.name, fields.gateway_class, fields.status
+    _save(gateway)
+    _put_listeners(gateway, fields.listeners)
+    _put_places(gateway, fields.cluster_ids)
+    return gateway
+
+
+@transaction.atomic
+def delete_gateway(actor: Actor, gateway_id: UUID) -> None:
+    """Delete a gateway that no publish uses, nor ever did (A77)."""
+    gateway = lock_gateway(actor, gateway_id)
+    uses = uses_of(gateway)
+    if present := [use for use in uses if use.hold != Hold.HISTORY]:
+        raise GatewayInUse(_("Publishes use this gateway: %(uses)s. Withdraw and delete those first.") % {"uses": named(present)})
+    if uses:
+        raise GatewayInUse(_("Publishes used this gateway, and their history is kept. Make it inactive instead: then nobody can choose it."))
+    gateway.delete()
+
+
+def refuse_taking_away(uses: list[Use], *, staying: frozenset[UUID]) -> None:
+    """Raises Invalid when a publish is, or was, in a cluster that is to go."""
+    if gone := [use for use in uses if use.cluster_id not in staying]:
+        raise Invalid(fields={"clusters": [_("Publishes of this gateway are, or were, in a cluster that you take away: %(uses)s.") % {"uses": named(gone)}]})
+
+
+def lock_gateway(actor: Actor, gateway_id: UUID) -> Gateway:
+    """The gateway, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    gateway = Gateway.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=gateway_id).first()
+    if gateway is None:
+        raise NotFound
+    actor.require_write()
+    return gateway
+
+
+def _save(gateway: Gateway, *, is_new: bool = False) -> None:
+    try:
+        with transaction.atomic():
+            gateway.save(force_insert=True) if is_new else gateway.save(update_fields=["name", "gateway_class", "status", "updated_at"])
+    except IntegrityError as problem:  # two people were equally fast; the form has looked before
+        raise Invalid(fields={"name": [NAME_TAKEN]}) from problem
+
+
+def _put_listeners(gateway: Gateway, wanted: tuple[ListenerFields, ...]) -> None:
+    if sorted((listener.called, listener.port, listener.protocol) for listener in wanted) == sorted(gateway.listeners.values_list("name", "port", "protocol")):
+        return
+    gateway.listeners.all().delete()
+    Listener.objects.bulk_create(Listener(gateway=gateway, name=one.called, port=one.port, protocol=one.protocol) for one in wanted)
+
+
+def _put_places(gateway: Gateway, wanted: frozenset[UUID]) -> None:
+    standing = set(gateway.places.values_list("cluster_id", flat=True))
+    if wanted == standing:
+        return
+    if wanted - set(Cluster.objects.filter(pk__in=wanted).values_list("pk", flat=True)):
+        raise Invalid(fields={"clusters": [_("One of these clusters is not there any more. Load the page again.")]})
+    gateway.places.filter(cluster_id__in=standing - wanted).delete()
+    GatewayCluster.objects.bulk_create(GatewayCluster(gateway=gateway, cluster_id=new) for new in wanted - standing)
