@@ -12,7 +12,6 @@ from agent.config import Identity
 from agent.protocol import messages, signing
 from agent.protocol.spec import Wire
 
-SIZE_LIMIT = 10 * 1024 * 1024
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
 
 T = TypeVar("T", bound=Wire)
@@ -118,8 +117,8 @@ def _limited(parts: Iterable[bytes]) -> bytes:
     text = bytearray()
     for part in parts:
         text += part
-        if len(text) > SIZE_LIMIT:
-            raise ControlPlaneFailed("The control plane's answer is over 10 MiB.", code="too_large")
+        if len(text) > signing.SIZE_LIMIT:
+            raise ControlPlaneFailed("The control plane's answer is over 32 MiB.", code="too_large")
     return bytes(text)
 
 

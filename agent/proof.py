@@ -1,4 +1,4 @@
-"""The proof of live: the only module that sends requests through the proxy, the way callers do; none of them reaches an upstream."""
+"""The proof of live: the only module that sends requests through the proxy, the way callers do; none of them reaches an upstream or carries a key."""
 
 import selectors
 import socket
@@ -10,7 +10,7 @@ from typing import cast
 
 from agent.drivers.base import Held, Unproved
 from agent.protocol.messages import Evidence
-from agent.protocol.spec import Spec, State
+from agent.protocol.spec import AuthMode, Spec, State
 
 CONNECTIONS = 24
 BURSTS = 2
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One request to send in each connection, and what is wrong with an answer ("" when it is right)."""
+    """One request to send in each of a burst's connections, and what is wrong with an answer ("" when it is right)."""
 
     host: str
     path: str
@@ -52,60 +52,72 @@ def marker_path(spec: Spec) -> str:
     return f"{marker_prefix(spec)}/{spec.generation}"
 
 
+def auth_marker_path(spec: Spec) -> str:
+    """The path that carries a generation behind the publish's auth: 401 without credentials, with them the same answer as the marker."""
+    return f"{marker_path(spec)}/auth"
+
+
 def marker_prefix(spec: Spec) -> str:
     """The path below which all markers of a publish are."""
     return f"/.well-known/imp/{spec.publish_id}"
 
 
-def question_of(held: Held) -> Question | None:
-    """What to ask for a spec, or None when nothing can tell (an absent spec whose host never was here)."""
+def questions_of(held: Held) -> tuple[Question, ...]:
+    """What to ask for a spec; nothing when nothing can tell (an absent spec whose host never was here)."""
     if not held.probe_host:
-        return None
+        return ()
+    spec, generation = held.spec, str(held.spec.generation)
     judges = {State.LIVE: _judge_live, State.WITHDRAWN: _judge_withdrawn, State.ABSENT: _judge_absent}
-    judge, generation = judges[held.spec.state], str(held.spec.generation)
-    return Question(host=held.probe_host, path=marker_path(held.spec), judge=lambda answer: judge(answer, generation))
+    judge = judges[spec.state]
+    marker = Question(host=held.probe_host, path=marker_path(spec), judge=lambda answer: judge(answer, generation))
+    if spec.state != State.LIVE or spec.auth.mode == AuthMode.NONE:
+        return (marker,)
+    return marker, Question(host=held.probe_host, path=auth_marker_path(spec), judge=_judge_closed)
 
 
 def prove(held: Held, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
-    """Ask until two bursts in a row were all right. Raises Unproved with the last wrong answer after `deadline_s` seconds."""
-    question = question_of(held)
-    if question is None:
+    """Ask all questions until two bursts in a row were all right. Raises Unproved with the last wrong answer after `deadline_s` seconds."""
+    questions = questions_of(held)
+    if not questions:
         return Evidence()
     started = time.monotonic()
     deadline, right_in_a_row, wrong = started + deadline_s, 0, "the proxy did not answer in time"
     while right_in_a_row < BURSTS:
         if time.monotonic() >= deadline:
-            raise Unproved(f"Callers of {question.host} do not meet this generation yet: {wrong}.")
+            raise Unproved(f"Callers of {held.probe_host} do not meet this generation yet: {wrong}.")
         try:
-            _burst(question, proxy, min(time.monotonic() + ASK_S, deadline))
+            _burst(questions, proxy, min(time.monotonic() + ASK_S, deadline))
             right_in_a_row += 1
         except (OSError, _WrongAnswer) as problem:
             # A timeout has no words; the last wrong answer says more.
             right_in_a_row, wrong = 0, str(problem) or wrong
             time.sleep(PAUSE_S)
-    return Evidence(probes=BURSTS * CONNECTIONS, bursts=BURSTS, verify_ms=round((time.monotonic() - started) * 1000))
+    return Evidence(probes=BURSTS * CONNECTIONS * len(questions), bursts=BURSTS, verify_ms=round((time.monotonic() - started) * 1000))
 
 
-def _burst(question: Question, proxy: tuple[str, int], deadline: float) -> None:
-    """Open all connections before the first request goes out, so that every worker of the gateway is asked at the same time.
+def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: float) -> None:
+    """Open all connections, 24 for each question, before the first request goes out, so that every worker of the gateway is asked at the same time.
 
     Bare sockets: asyncio's streams take four times the processor time, and a cluster's agents may all be proving a hundred publishes.
     """
-    request = f"GET {question.path} HTTP/1.1\r\nhost: {question.host}\r\nuser-agent: imp-proof\r\nconnection: close\r\n\r\n".encode()
     family, kind, protocol, _, address = socket.getaddrinfo(*proxy, type=socket.SOCK_STREAM)[0]
     with ExitStack() as stack:
-        connections = [stack.enter_context(socket.socket(family, kind, protocol)) for _ in range(CONNECTIONS)]
-        for connection in connections:
+        asked = {stack.enter_context(socket.socket(family, kind, protocol)): question for question in questions for _ in range(CONNECTIONS)}
+        for connection in asked:
             connection.settimeout(0)
             connection.connect_ex(address)
-        for connection in _as_ready(connections, selectors.EVENT_WRITE, deadline):
+        for connection in _as_ready(list(asked), selectors.EVENT_WRITE, deadline):
             if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise _WrongAnswer(f"the proxy at {proxy[0]}:{proxy[1]} takes no connections")
-        for connection in connections:
-            connection.sendall(request)
-        for answer in _answers(connections, deadline):
-            if wrong := question.judge(answer):
+        for connection, question in asked.items():
+            connection.sendall(_request(question))
+        for connection, answer in _answers(list(asked), deadline):
+            if wrong := asked[connection].judge(answer):
                 raise _WrongAnswer(wrong)
+
+
+def _request(question: Question) -> bytes:
+    return f"GET {question.path} HTTP/1.1\r\nhost: {question.host}\r\nuser-agent: imp-proof\r\nconnection: close\r\n\r\n".encode()
 
 
 def _as_ready(connections: list[socket.socket], event: int, deadline: float) -> Iterator[socket.socket]:
@@ -122,8 +134,8 @@ def _as_ready(connections: list[socket.socket], event: int, deadline: float) -> 
                 yield cast(socket.socket, key.fileobj)
 
 
-def _answers(connections: list[socket.socket], deadline: float) -> Iterator[Answer]:
-    """The answers as they come, in no order. Each is read only as long as it says: Envoy closes a connection a second late."""
+def _answers(connections: list[socket.socket], deadline: float) -> Iterator[tuple[socket.socket, Answer]]:
+    """The answers as they come, in no order, each with its connection. Each is read only as long as it says: Envoy closes a connection a second late."""
     texts = {connection: bytearray() for connection in connections}
     while texts:
         for connection in _as_ready(list(texts), selectors.EVENT_READ, deadline):
@@ -132,7 +144,7 @@ def _answers(connections: list[socket.socket], deadline: float) -> Iterator[Answ
             answer = _parse(bytes(texts[connection]), is_all=not part or len(texts[connection]) > ANSWER_LIMIT)
             if answer:
                 del texts[connection]
-                yield answer
+                yield connection, answer
 
 
 def _parse(text: bytes, *, is_all: bool) -> Answer | None:
@@ -159,6 +171,11 @@ def _judge_withdrawn(answer: Answer, generation: str) -> str:
 
 def _judge_absent(answer: Answer, _generation: str) -> str:
     return "" if answer.status and not answer.header(GENERATION_HEADER) else _describe(answer)
+
+
+def _judge_closed(answer: Answer) -> str:
+    # Another generation's routes know this path only as another's marker (404), so a 401 tells both: this generation, and closed.
+    return "" if answer.status == 401 else f"{_describe(answer)} where it asks for credentials"
 
 
 def _describe(answer: Answer) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 import waitress
 
-from agent.control_plane import SIZE_LIMIT, ControlPlane
+from agent.control_plane import ControlPlane
 from agent.postman import Postman
 from agent.protocol import VERSION, messages, signing
 from agent.protocol.fence import split_endpoint
@@ -118,14 +118,15 @@ _METHODS = {messages.PATH_COMMANDS: "POST", PATH_LIVEZ: "GET"}
 def bind(app: App, listen: str) -> Server:
     """Open the port. Raises OSError when it is taken."""
     host, port = split_endpoint(listen)
-    server: Server = waitress.create_server(app, host=host, port=port, threads=16, ident="imp-agent", max_request_body_size=SIZE_LIMIT, channel_timeout=30)
+    limits = {"max_request_body_size": signing.SIZE_LIMIT, "channel_timeout": 30}
+    server: Server = waitress.create_server(app, host=host, port=port, threads=16, ident="imp-agent", **limits)
     return server
 
 
 def _body(environ: "WSGIEnvironment") -> str:
-    text = environ["wsgi.input"].read(SIZE_LIMIT + 1)
-    if len(text) > SIZE_LIMIT:
-        raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The command is over 10 MiB.")
+    text = environ["wsgi.input"].read(signing.SIZE_LIMIT + 1)
+    if len(text) > signing.SIZE_LIMIT:
+        raise _Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The command is over 32 MiB.")
     try:
         return str(text.decode("ascii").strip())
     except UnicodeDecodeError as problem:

@@ -10,6 +10,9 @@ from uuid import UUID
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, Upstream, Wire
 
+CONSUMER_HEADER = "imp-consumer"
+"""The header by which every gateway tells an upstream whose key it was. What a caller sends under this name never arrives."""
+
 Addresses = dict[str, tuple[str, ...]]
 """`host:port` of each upstream → the addresses it resolved to inside the fence."""
 

@@ -1,12 +1,12 @@
 """The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from agent import proof
-from agent.drivers import envoy_check, envoy_config, envoy_files
+from agent.drivers import envoy_auth, envoy_check, envoy_config, envoy_files
 from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unreachable
 from agent.drivers.envoy_admin import Admin, Kind
 from agent.drivers.envoy_config import Resource
@@ -15,6 +15,8 @@ from agent.protocol.fence import split_endpoint
 from agent.protocol.messages import Evidence
 
 PROOF_S = 4.0
+WRITTEN = (Kind.TOKENS, Kind.CLUSTERS, Kind.ROUTES)
+"""What each change may write; routes name the other two, so they come after and go before them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class Parts:
     publish: str
     host: Resource | None
     clusters: tuple[Resource, ...]
+    providers: Mapping[str, Resource]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,8 @@ class EnvoyDriver:
         return (self._proxy, self._admin_endpoint)
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Write what differs: new clusters, then routes, then without the old clusters; each step waits for Envoy to take it."""
-        taken = self._admin.taken()
-        there = self._files()
+        """Write what differs: new issuers and clusters, then routes, then without the old ones; each step waits for Envoy to take it."""
+        taken, there = self._taken_with_listener(), self._files()
         choices, refused = _choices(desired)
         # What this agent does not know (its state was lost) is not its to remove.
         foreign = _foreign(there, {str(one.wanted.spec.publish_id) for one in desired})
@@ -87,11 +89,18 @@ class EnvoyDriver:
             return Description(ok=False, error=reason, version=version, mode="files")
         return Description(ok=True, version=version, mode="files")
 
+    def _taken_with_listener(self) -> dict[Kind, str]:
+        """The versions in force. Waits for our listener: on an older one, without its filters, what asks for credentials would be open."""
+        taken, listener = self._admin.taken(), Document.read(self._folder.listeners).version
+        if taken[Kind.LISTENER] != listener:
+            self._admin.wait_for(Kind.LISTENER, listener)
+        return taken
+
     def _files(self) -> dict[Kind, Document]:
-        return {kind: Document.read(self._path(kind)) for kind in Kind}
+        return {kind: Document.read(self._path(kind)) for kind in WRITTEN}
 
     def _path(self, kind: Kind) -> Path:
-        return self._folder.clusters if kind == Kind.CLUSTERS else self._folder.routes
+        return {Kind.TOKENS: self._folder.tokens, Kind.CLUSTERS: self._folder.clusters}.get(kind, self._folder.routes)
 
     def _refusals(self, foreign: list[Parts], choices: list[_Choice]) -> dict[UUID, Refused]:
         """Ask Envoy about what is new; when it objects, find the guilty ones on top of what stands."""
@@ -109,13 +118,14 @@ class EnvoyDriver:
 
     def _objection(self, new: list[Parts], *, standing: list[Parts]) -> str:
         """What stands has passed before: only its names and hosts can clash, and its clusters would take most of Envoy's time."""
-        hosts, clusters = _merge(new)
-        outlines = [{**part.host, "routes": []} for part in standing if part.host]
-        return envoy_check.validate(self._program, hosts=hosts + outlines, clusters=clusters)
+        hosts, clusters, providers = _merge(new)
+        outlines: list[Resource] = [{"name": part.host["name"], "domains": part.host["domains"]} for part in standing if part.host]
+        return envoy_check.validate(self._program, hosts=hosts + outlines, clusters=clusters, providers=providers)
 
     def _swap(self, target: dict[Kind, Document], there: dict[Kind, Document], taken: dict[Kind, str]) -> int:
         """Returns the number of files written."""
-        steps = [(Kind.CLUSTERS, _both(there[Kind.CLUSTERS], target[Kind.CLUSTERS])), *((kind, target[kind]) for kind in (Kind.ROUTES, Kind.CLUSTERS))]
+        first = [(Kind.TOKENS, _both_issuers(there[Kind.TOKENS], target[Kind.TOKENS])), (Kind.CLUSTERS, _both(there[Kind.CLUSTERS], target[Kind.CLUSTERS]))]
+        steps = first + [(kind, target[kind]) for kind in (Kind.ROUTES, Kind.CLUSTERS, Kind.TOKENS)]
         writes = 0
         for kind, document in steps:
             if there[kind].says_the_same_as(document) and there[kind].version == taken[kind]:
@@ -151,30 +161,41 @@ def _choices(desired: Sequence[Desired]) -> tuple[list[_Choice], dict[UUID, Refu
 
 
 def _parts(held: Held) -> Parts:
-    host, clusters = envoy_config.virtual_host(held), envoy_config.clusters(held)
-    return Parts(publish=str(held.spec.publish_id), host=host, clusters=tuple(envoy_files.typed_cluster(cluster) for cluster in clusters))
+    host, clusters = envoy_config.virtual_host(held), tuple(envoy_files.typed_cluster(cluster) for cluster in envoy_config.clusters(held))
+    return Parts(publish=str(held.spec.publish_id), host=host, clusters=clusters, providers=envoy_auth.providers(held.spec))
 
 
 def _foreign(there: dict[Kind, Document], known: set[str]) -> list[Parts]:
     hosts = {envoy_config.publish_of(host): host for host in envoy_files.virtual_hosts(there[Kind.ROUTES])}
     clusters = [(envoy_config.publish_of(cluster), cluster) for cluster in there[Kind.CLUSTERS].resources]
+    issuers = [(envoy_config.publish_in(name), name, provider) for name, provider in envoy_files.providers(there[Kind.TOKENS]).items()]
     return [
-        Parts(publish=publish, host=host, clusters=tuple(cluster for owner, cluster in clusters if owner == publish))
+        Parts(
+            publish=publish,
+            host=host,
+            clusters=tuple(cluster for owner, cluster in clusters if owner == publish),
+            providers={name: provider for owner, name, provider in issuers if owner == publish},
+        )
         for publish, host in hosts.items()
         if publish not in known
     ]
 
 
-def _merge(parts: list[Parts]) -> tuple[list[Resource], list[Resource]]:
-    """Virtual hosts and clusters, sorted so that the same set always makes the same version."""
+def _merge(parts: list[Parts]) -> tuple[list[Resource], list[Resource], dict[str, Resource]]:
+    """Virtual hosts, clusters and issuers, sorted so that the same set always makes the same version."""
     ordered = sorted(parts, key=lambda part: part.publish)
     clusters = {str(cluster["name"]): cluster for part in ordered for cluster in part.clusters}
-    return [part.host for part in ordered if part.host], [clusters[name] for name in sorted(clusters)]
+    providers = {name: provider for part in ordered for name, provider in part.providers.items()}
+    return [part.host for part in ordered if part.host], [clusters[name] for name in sorted(clusters)], providers
 
 
 def _target(parts: list[Parts]) -> dict[Kind, Document]:
-    hosts, clusters = _merge(parts)
-    return {Kind.ROUTES: Document.of([envoy_files.route_configuration(hosts)]), Kind.CLUSTERS: Document.of(clusters)}
+    hosts, clusters, providers = _merge(parts)
+    return {
+        Kind.ROUTES: Document.of([envoy_files.route_configuration(hosts)]),
+        Kind.CLUSTERS: Document.of(clusters),
+        Kind.TOKENS: Document.of([envoy_files.token_filter(providers)]),
+    }
 
 
 def _both(old: Document, new: Document) -> Document:
@@ -183,6 +204,12 @@ def _both(old: Document, new: Document) -> Document:
     if len(known) == len(new.resources):
         return new
     return Document.of([known[name] for name in sorted(known)])
+
+
+def _both_issuers(old: Document, new: Document) -> Document:
+    """As `_both`, for the issuers of the token filter."""
+    known = envoy_files.providers(old) | envoy_files.providers(new)
+    return new if len(known) == len(envoy_files.providers(new)) else Document.of([envoy_files.token_filter(known)])
 
 
 def _reachable(host: str) -> str:

@@ -7,6 +7,7 @@ import time
 from enum import StrEnum
 
 from agent.drivers.base import Unreachable
+from agent.drivers.envoy_auth import TOKEN
 from agent.drivers.envoy_files import ROUTES_NAME, STAT_PREFIX
 from agent.protocol.fence import split_endpoint
 
@@ -17,10 +18,12 @@ REFUSAL_LOOK_S = 0.2
 
 
 class Kind(StrEnum):
-    """The discovery services that we change; the values are the prefixes of their stats."""
+    """The discovery services that we use; the values are the prefixes of their stats."""
 
+    TOKENS = f"extension_config_discovery.http_filter.{TOKEN}"
     CLUSTERS = "cluster_manager.cds"
     ROUTES = f"http.{STAT_PREFIX}.rds.{ROUTES_NAME}"
+    LISTENER = "listener_manager.lds"
 
 
 class Admin:

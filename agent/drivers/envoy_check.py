@@ -6,11 +6,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from agent.drivers.base import Unreachable
+from agent.drivers.envoy_auth import token_filter, without_keys
 from agent.drivers.envoy_config import Resource
 from agent.drivers.envoy_files import listener, route_configuration, untyped
 
@@ -40,11 +41,12 @@ def find_program() -> Path:
     raise NoEnvoyProgram("No envoy program was found: set ENVOY_BIN to its path (it checks each configuration before it is served).")
 
 
-def validate(program: Path, *, hosts: list[Resource], clusters: list[Resource]) -> str:
+def validate(program: Path, *, hosts: list[Resource], clusters: list[Resource], providers: Mapping[str, Resource]) -> str:
     """Envoy's words against this configuration; "" when it would take it. Opens no port. Raises Unreachable when envoy cannot tell."""
-    # Validation reads the listener too, but never binds it: any address does.
+    routes: Resource = {"route_config": untyped(route_configuration(hosts))}
     static = {
-        "listeners": [untyped(listener("127.0.0.1:1", routes={"route_config": untyped(route_configuration(hosts))}))],
+        # Validation reads the listener too, but never binds it: any address does.
+        "listeners": [untyped(listener("127.0.0.1:1", routes=routes, tokens={"typed_config": token_filter(providers)}))],
         "clusters": [untyped(cluster) for cluster in clusters],
     }
     with tempfile.TemporaryDirectory(prefix="imp-envoy-") as folder:
@@ -55,7 +57,7 @@ def validate(program: Path, *, hosts: list[Resource], clusters: list[Resource]) 
             done = subprocess.run(command, capture_output=True, text=True, timeout=VALIDATE_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as problem:
             raise Unreachable(f"The envoy program could not check the configuration ({problem}).", code="validate_failed") from problem
-    return "" if done.returncode == 0 else _words(done.stderr or done.stdout)
+    return "" if done.returncode == 0 else _words(without_keys(done.stderr or done.stdout, hosts))
 
 
 def sift(candidates: list[T], *, refusal: Callable[[list[T]], str]) -> list[tuple[T, str]]:

@@ -7,33 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
-from agent.drivers.base import Held, Refused, Seen, refuse_auth_except, upstream_key
-from agent.proof import GENERATION_HEADER, marker_path, marker_prefix
+from agent.drivers import envoy_auth
+from agent.drivers.base import Held, Refused, Seen, upstream_key
+from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
+from agent.proof import GENERATION_HEADER, auth_marker_path, marker_path, marker_prefix
 from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
 
-Resource = dict[str, object]
-
-WITHDRAWN_BODY = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Gone",
-        "status": 410,
-        "code": "withdrawn",
-        "detail": "이 API는 제공이 중단되었습니다. / This API has been withdrawn.",
-    },
-    ensure_ascii=False,
-)
-NOT_FOUND_BODY = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Not Found",
-        "status": 404,
-        "code": "no_route",
-        "detail": "이 경로와 메서드로 제공되는 API가 없습니다. / No API is served at this path and method.",
-    },
-    ensure_ascii=False,
-)
-PROBLEM_TYPE = "application/problem+json; charset=utf-8"
+Resource = envoy_auth.Resource
 
 CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -43,13 +23,15 @@ METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
 def virtual_host(held: Held) -> Resource | None:
     """The virtual host of one publish, or None for an absent one. Its name carries publish, generation and digest. Raises Refused."""
     spec = held.spec
-    refuse_auth_except(spec, AuthMode.NONE)
     if spec.state == State.ABSENT:
         return None
     if not spec.host:
         raise Refused("The spec names no host.", code="invalid", entity="publish", field="host")
-    routes = [_everything_gone(spec)] if spec.state == State.WITHDRAWN else _live_routes(held)
-    return {"name": f"imp:{spec.publish_id}:{spec.generation}:{spec.digest}", "domains": [spec.host, f"{spec.host}:*"], "routes": routes}
+    host: Resource = {"name": f"imp:{spec.publish_id}:{spec.generation}:{spec.digest}", "domains": [spec.host, f"{spec.host}:*"]}
+    if spec.state == State.WITHDRAWN:
+        return host | {"routes": [_everything_gone(spec)]}
+    policy = envoy_auth.per_host(spec)
+    return host | {"routes": _live_routes(held)} | ({"typed_per_filter_config": policy} if policy else {})
 
 
 def clusters(held: Held) -> list[Resource]:
@@ -68,19 +50,34 @@ def seen_of(name: str) -> tuple[UUID, Seen] | None:
 
 def publish_of(resource: Resource) -> str:
     """The publish id in the name of one of our clusters or virtual hosts ("" for another's)."""
-    prefix, _, rest = str(resource.get("name", "")).partition(":")
+    return publish_in(str(resource.get("name", "")))
+
+
+def publish_in(name: str) -> str:
+    """The publish id in one of our names ("" in another's)."""
+    prefix, _, rest = name.partition(":")
     return rest.partition(":")[0] if prefix == "imp" else ""
 
 
 def _live_routes(held: Held) -> list[Resource]:
     spec = held.spec
-    marker = _direct({"path": marker_path(spec)}, 200, str(spec.generation), {GENERATION_HEADER: str(spec.generation)})
-    # Another generation's marker answers with this generation, so a worker of the gateway that lags behind is recognised.
-    other_marker = _problem({"path_separated_prefix": marker_prefix(spec)}, 404, NOT_FOUND_BODY, generation=spec.generation)
     ways = [(route, service) for service in spec.services for route in service.routes]
     ways.sort(key=lambda way: (-len(_plain_path(way[0])), not way[0].methods, str(way[0].id)))
     forwarding = [_forward(held, service, route) for route, service in ways]
-    return [marker, other_marker, *forwarding, _problem({"prefix": "/"}, 404, NOT_FOUND_BODY)]
+    return [*_markers(spec), *forwarding, _problem({"prefix": "/"}, 404, NOT_FOUND_BODY)]
+
+
+def _markers(spec: Spec) -> list[Resource]:
+    policy_off = envoy_auth.off(spec.auth)
+    open_to_all: Resource = {"typed_per_filter_config": policy_off} if policy_off else {}
+    marker, closed = (_marker(path, spec) for path in (marker_path(spec), auth_marker_path(spec)))
+    # Another generation's marker answers with this generation, so a worker of the gateway that lags behind is recognised.
+    other = _problem({"path_separated_prefix": marker_prefix(spec)}, 404, NOT_FOUND_BODY, generation=spec.generation)
+    return [marker | open_to_all, *([] if spec.auth.mode == AuthMode.NONE else [closed]), other | open_to_all]
+
+
+def _marker(path: str, spec: Spec) -> Resource:
+    return _direct({"path": path}, 200, str(spec.generation), {GENERATION_HEADER: str(spec.generation)})
 
 
 def _everything_gone(spec: Spec) -> Resource:

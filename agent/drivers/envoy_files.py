@@ -1,10 +1,12 @@
-"""Envoy's files in the state folder: bootstrap, listener, routes, clusters. The only module that knows their layout."""
+"""Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter. The only module that knows their layout."""
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.drivers import envoy_auth
 from agent.drivers.envoy_config import Resource, version_of
 from agent.files import FileDamaged, read_object, write_durably
 from agent.protocol.fence import split_endpoint
@@ -43,7 +45,7 @@ class Document:
         return self.intact and other.intact and self.version.partition(".")[0] == other.version.partition(".")[0]
 
     def save(self, path: Path) -> None:
-        """Replace the file; Envoy reads it at the rename. Kept from other users: later it carries keys."""
+        """Replace the file; Envoy reads it at the rename. Kept from other users: it carries keys."""
         text = json.dumps({"version_info": self.version, "resources": self.resources}, ensure_ascii=False)
         write_durably(path, text + "\n", mode=0o600)
 
@@ -74,6 +76,11 @@ class Folder:
         """The route discovery file."""
         return self.root / "rds.json"
 
+    @property
+    def tokens(self) -> Path:
+        """The discovery file of the filter that checks tokens."""
+        return self.root / "ecds.json"
+
 
 def prepare(folder: Folder, *, node: str, proxy: str, admin: str) -> None:
     """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic."""
@@ -88,8 +95,11 @@ def prepare(folder: Folder, *, node: str, proxy: str, admin: str) -> None:
 
 def refresh_listener(folder: Folder, proxy: str) -> None:
     """Bring the listener to what this version of the agent wants; Envoy takes it over when it differs."""
-    source = {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}
-    wanted = Document.of([listener(proxy, routes={"rds": source})])
+    if not folder.tokens.exists():
+        Document.of([token_filter({})]).save(folder.tokens)
+    routes: Resource = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}}
+    tokens: Resource = {"config_discovery": {"config_source": _source(folder.tokens), "type_urls": [envoy_auth.TOKEN_TYPE]}}
+    wanted = Document.of([listener(proxy, routes=routes, tokens=tokens)])
     if not wanted.says_the_same_as(Document.read(folder.listeners)):
         wanted.save(folder.listeners)
 
@@ -104,6 +114,17 @@ def route_configuration(hosts: list[Resource]) -> Resource:
     return {"@type": f"{_TYPE}.route.v3.RouteConfiguration", "name": ROUTES_NAME, "virtual_hosts": hosts}
 
 
+def token_filter(providers: Mapping[str, Resource]) -> Resource:
+    """The filter that checks tokens as a discovery resource."""
+    return {"@type": f"{_TYPE}.core.v3.TypedExtensionConfig", "name": envoy_auth.TOKEN, "typed_config": envoy_auth.token_filter(providers)}
+
+
+def providers(tokens: Document) -> dict[str, Resource]:
+    """The issuers in the token filter's file."""
+    configs = _objects([resource.get("typed_config") for resource in tokens.resources])
+    return {name: provider for config in configs if isinstance(listed := config.get("providers"), dict) for name, provider in listed.items()}
+
+
 def typed_cluster(cluster: Resource) -> Resource:
     """A cluster as a discovery resource."""
     return {"@type": f"{_TYPE}.cluster.v3.Cluster", **cluster}
@@ -114,8 +135,8 @@ def untyped(resource: Resource) -> Resource:
     return {key: value for key, value in resource.items() if key != "@type"}
 
 
-def listener(proxy: str, *, routes: Resource) -> Resource:
-    """The one HTTP listener. `routes` names where they come from (`rds`), or is them (`route_config`)."""
+def listener(proxy: str, *, routes: Resource, tokens: Resource) -> Resource:
+    """The one HTTP listener. `routes` names where they come from (`rds`), or is them (`route_config`); `tokens` as in `envoy_auth.filters`."""
     manager = {
         "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,
@@ -129,7 +150,8 @@ def listener(proxy: str, *, routes: Resource) -> Resource:
         "request_headers_timeout": "10s",
         "http_protocol_options": {"accept_http_10": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.http.router.v3.Router"}}],
+        "http_filters": envoy_auth.filters(tokens),
+        "local_reply_config": envoy_auth.local_replies(),
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     return {"@type": f"{_TYPE}.listener.v3.Listener", "name": "imp-http", "address": _address(proxy), "filter_chains": [chain]}

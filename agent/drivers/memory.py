@@ -22,6 +22,7 @@ class MemoryGateway:
     unproved: set[UUID] = field(default_factory=set)
     away: bool = False
     apply_s: float = 0.0
+    auth_modes: tuple[AuthMode, ...] = tuple(AuthMode)
     in_force: bool = True
     changes: list[set[UUID]] = field(default_factory=list)
     """The publishes of each change that really wrote something, oldest first."""
@@ -100,7 +101,7 @@ class MemoryDriver:
 
     def _refusal(self, held: Held) -> Refused | None:
         try:
-            refuse_auth_except(held.spec, AuthMode.NONE)
+            refuse_auth_except(held.spec, *self.gateway.auth_modes)
         except Refused as problem:
             return problem
         return self.gateway.refuse.get(held.spec.publish_id)

@@ -16,6 +16,7 @@ from enum import StrEnum
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
 
 Key = OKPKey
 
@@ -23,11 +24,22 @@ ALGORITHM = "Ed25519"
 CONTROL_PLANE = "control-plane"
 """The control plane's name as issuer and audience; agents go by their id."""
 
+SIZE_LIMIT = 32 * 1024 * 1024
+"""Bytes that a sealed message may have: far above one spec with 10,000 keys (some 4 MB). Senders cut what is larger into pieces."""
+
 SKEW_S = 60
 """Clock difference that is tolerated between the two sides, in seconds."""
 
 LIFETIME_S = 30
 """How long a seal or a proof is good for, in seconds (the skew comes on top)."""
+
+
+class _Registry(JWSRegistry):
+    # The library's own limit is 128 kB, which a batch of a few hundred specs is beyond.
+    max_payload_length = SIZE_LIMIT
+
+
+_REGISTRY = _Registry(algorithms=[ALGORITHM])
 
 
 class SignatureRefused(Exception):
@@ -149,13 +161,13 @@ def issuer_of(token: str) -> str:
 
 def _sign(key: Key, purpose: Purpose, claims: dict[str, object]) -> str:
     header = {"alg": ALGORITHM, "typ": purpose.value, "kid": key_id(key)}
-    return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+    return jwt.encode(header, claims, key, registry=_REGISTRY)
 
 
 def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | None) -> dict[str, object]:
     by_id = {key_id(key): key for key in keys}
     try:
-        decoded = jwt.decode(token, lambda message: _pick(by_id, message.headers().get("kid")), algorithms=[ALGORITHM])
+        decoded = jwt.decode(token, lambda message: _pick(by_id, message.headers().get("kid")), registry=_REGISTRY)
     except (JoseError, ValueError) as problem:
         raise SignatureRefused("The signature does not fit any known key.") from problem
     if decoded.header.get("typ") != purpose.value:

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
-    """Base of all that travels: immutable, and unknown fields of a newer peer are ignored."""
+    """Base of all that travels: immutable, unknown fields of a newer peer are ignored, and errors do not quote what may be a key."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class State(StrEnum):
@@ -74,7 +74,8 @@ class ApiKey(Wire):
 class Auth(Wire):
     """What a caller has to show before a service answers; only the fields of its mode are set.
 
-    api-key: one of `keys` in the header `key_header`. oauth2: a token of `issuer` for `audience` with all `scopes`, signed by one of `jwks` (public JWKs).
+    api-key: one of `keys` in the header `key_header`. oauth2: a token of `issuer` for `audience` with all `scopes` (in its claim `scope`, or `scp`, as a text
+    or a list), signed by one of `jwks` (public JWKs), as `Authorization: Bearer`.
     """
 
     mode: AuthMode = AuthMode.NONE

@@ -60,16 +60,16 @@ class Gateway:
             self.process.kill()
             self.process.wait()
 
-    def ask(self, host: str, path: str = "/", *, method: str = "GET", body: bytes | None = None) -> Answer:
-        return ask(self.proxy, host, path, method=method, body=body)
+    def ask(self, host: str, path: str = "/", **more: Any) -> Answer:
+        return ask(self.proxy, host, path, **more)
 
 
-def ask(proxy: str, host: str, path: str = "/", *, method: str = "GET", body: bytes | None = None) -> Answer:
+def ask(proxy: str, host: str, path: str = "/", *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
     """One request through a proxy, by a fresh connection."""
     name, _, port = proxy.rpartition(":")
     connection = http.client.HTTPConnection(name, int(port), timeout=5)
     try:
-        connection.request(method, path, body=body, headers={"Host": host})
+        connection.request(method, path, body=body, headers={"Host": host, **(headers or {})})
         response = connection.getresponse()
         return Answer(status=response.status, headers=response.getheaders(), body=response.read())
     finally:

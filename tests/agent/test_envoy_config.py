@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from agent.drivers import envoy_config, envoy_files
+from agent.drivers import envoy_auth, envoy_config, envoy_files
 from agent.drivers.base import Held, Refused
 from agent.drivers.envoy_check import sift
-from agent.protocol.spec import Auth, AuthMode, Route, Service, Spec
+from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec
 from tests.agent.doubles import absent, live, make_service, withdrawn
 from tests.agent.gateway import hold
 
@@ -31,6 +31,10 @@ def routes_of(spec: Spec) -> list[dict[str, Any]]:
 
 def of_service(*routes: Route, **upstream: Any) -> Spec:
     return live(ID, services=(make_service(8080, routes=routes, **upstream),))
+
+
+def with_keys(*keys: ApiKey) -> Spec:
+    return live(ID, auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=keys))
 
 
 def test_the_virtual_host_is_named_by_publish_generation_and_digest() -> None:
@@ -142,7 +146,15 @@ def test_withdrawn_is_one_route_and_absent_is_none() -> None:
 @pytest.mark.parametrize(
     ("spec", "code", "field"),
     [
-        (live(ID, auth=Auth(mode=AuthMode.OAUTH2)), "auth_mode_unsupported", "mode"),
+        (live(ID, auth=Auth(mode=AuthMode.API_KEY)), "invalid", "key_header"),
+        (live(ID, auth=Auth(mode=AuthMode.API_KEY, key_header="a b")), "invalid", "key_header"),
+        (with_keys(ApiKey(id=ID, consumer="one", fingerprint="f")), "invalid", "secret"),
+        (with_keys(ApiKey(id=ID, consumer="one", fingerprint="f", secret="a\nb")), "invalid", "secret"),
+        (with_keys(ApiKey(id=ID, consumer="o e", fingerprint="f", secret="a")), "invalid", "consumer"),
+        (with_keys(*[ApiKey(id=ID, consumer=name, fingerprint=name, secret="a") for name in "bc"]), "invalid", "keys"),
+        (live(ID, auth=Auth(mode=AuthMode.OAUTH2, audience="a", jwks=({},))), "invalid", "issuer"),
+        (live(ID, auth=Auth(mode=AuthMode.OAUTH2, issuer="i", jwks=({},))), "invalid", "audience"),
+        (live(ID, auth=Auth(mode=AuthMode.OAUTH2, issuer="i", audience="a")), "invalid", "jwks"),
         (live(ID).model_copy(update={"host": ""}), "invalid", "host"),
         (of_service(route("billing")), "invalid", "path"),
         (of_service(route("/a", "GET|POST")), "invalid", "methods"),
@@ -154,6 +166,7 @@ def test_what_envoy_cannot_serve_is_refused_with_the_guilty_field(spec: Spec, co
     with pytest.raises(Refused) as caught:
         envoy_config.virtual_host(hold(spec))
         envoy_config.clusters(hold(spec))
+        envoy_auth.providers(spec)
     assert (caught.value.code, caught.value.field) == (code, field)
 
 

@@ -25,7 +25,7 @@ def test_what_envoy_refuses_is_left_out_and_the_others_are_served(gateway: Gatew
     assert {publish: why.code for publish, why in applied.refused.items()} == {
         twin.publish_id: "gateway_refused",
         no_time.publish_id: "gateway_refused",
-        closed.publish_id: "auth_mode_unsupported",
+        closed.publish_id: "invalid",
     }
     assert "Only unique values for domains are permitted" in str(applied.refused[twin.publish_id])
     assert standing.host in str(applied.refused[twin.publish_id])
@@ -187,19 +187,20 @@ def test_no_request_fails_while_its_publish_is_applied_again_and_again(gateway: 
     threads = [threading.Thread(target=call) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for generation in range(2, 12):
+    generation = 1
+    while generation < 12 or len(statuses) <= 50:
+        generation += 1
         service = make_service(upstream.port, timeout_ms=1000 + generation)
         memory.apply(live(spec.publish_id, generation=generation, services=(service,)))
     stop.append(True)
     for thread in threads:
         thread.join()
-    assert len(statuses) > 50
     assert set(statuses) == {200}
 
 
 def test_validation_opens_no_port_and_leaves_no_file(gateway: Gateway, memory: Memory, tmp_path: Path) -> None:
     memory.apply(live())
-    assert {path.name for path in (gateway.state / "envoy").iterdir()} == {"bootstrap.json", "lds.json", "cds.json", "rds.json"}
+    assert {path.name for path in (gateway.state / "envoy").iterdir()} == {"bootstrap.json", "lds.json", "cds.json", "rds.json", "ecds.json"}
     assert {oct(path.stat().st_mode & 0o777) for path in (gateway.state / "envoy").iterdir()} == {"0o600"}
 
 

@@ -96,7 +96,7 @@ def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(si
     (result,) = until(lambda: site.double.results, what="the recovered result was handed in")
     assert (result.publish_id, result.generation, result.outcome) == (spec.publish_id, 2, Outcome.VERIFIED)
     assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (410, 200)
-    assert {path.name for path in (site.folder / "envoy").iterdir()} == {"bootstrap.json", "lds.json", "cds.json", "rds.json"}
+    assert {path.name for path in (site.folder / "envoy").iterdir()} == {"bootstrap.json", "lds.json", "cds.json", "rds.json", "ecds.json"}
 
 
 def test_an_envoy_that_comes_back_is_served_and_proved_again(site: Site, upstream: Upstreams) -> None:

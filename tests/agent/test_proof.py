@@ -4,12 +4,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from uuid import uuid4
 
 import pytest
 
 from agent import proof
 from agent.drivers.base import Unproved
-from agent.protocol.spec import Spec
+from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from tests.agent.doubles import absent, free_port, live, withdrawn
 from tests.agent.gateway import hold
 
@@ -91,6 +92,44 @@ def test_no_answer_is_waited_for_before_all_connections_are_open() -> None:
     worker.join(timeout=5)
     assert not worker.is_alive()
     listener.close()
+
+
+class Closed(Proxy):
+    """Answers as a publish with auth does, but for the markers named in `wrong`."""
+
+    def __init__(self, **wrong: int) -> None:
+        super().__init__(lambda number: self.judge(self.requests[number], wrong))
+
+    def judge(self, request: str, wrong: dict[str, int]) -> bytes:
+        is_auth = request.split()[1].endswith("/1/auth")
+        status = wrong.get("auth" if is_auth else "plain", 401 if is_auth else 200)
+        return answer_text(status, "1", imp_generation="1") if status == 200 else answer_text(status)
+
+
+@pytest.mark.parametrize("mode", [AuthMode.API_KEY, AuthMode.OAUTH2])
+def test_where_auth_is_on_each_burst_asks_both_markers_and_shows_no_key(proxies: list[Proxy], mode: AuthMode) -> None:
+    proxy = Closed()
+    proxies.append(proxy)
+    spec = live(auth=Auth(mode=mode, keys=(ApiKey(id=uuid4(), consumer="one", fingerprint="f", secret="key-one"),)))
+    assert proxy.prove(spec) == 96
+    paths = [request.split()[1] for request in proxy.requests]
+    marker = f"/.well-known/imp/{spec.publish_id}/1"
+    assert [sorted(paths[:48]), sorted(paths[48:])] == [[marker] * 24 + [f"{marker}/auth"] * 24] * 2
+    assert "key-one" not in "".join(proxy.requests)
+
+
+@pytest.mark.parametrize("wrong", [{"auth": 200}, {"auth": 404}, {"auth": 403}, {"auth": 500}, {"plain": 401}, {"plain": 404}])
+def test_what_does_not_ask_for_credentials_or_asks_everywhere_is_not_proved(proxies: list[Proxy], wrong: dict[str, int]) -> None:
+    proxy = Closed(**wrong)
+    proxies.append(proxy)
+    with pytest.raises(Unproved):
+        proxy.prove(live(auth=Auth(mode=AuthMode.API_KEY)), within_s=0.2)
+
+
+def test_withdrawn_and_absent_are_asked_one_question_whatever_the_auth_was(proxies: list[Proxy]) -> None:
+    proxy = Proxy(lambda _number: answer_text(410, imp_generation="2"))
+    proxies.append(proxy)
+    assert proxy.prove(withdrawn(live(auth=Auth(mode=AuthMode.API_KEY)), generation=2)) == 48
 
 
 @pytest.mark.parametrize("wrong_one", [0, 23, 24, 47])

@@ -93,10 +93,10 @@ def test_other_paths_and_methods_are_refused(agent: Running) -> None:
     assert (alive.status_code, alive.text) == (200, "ok\n")
 
 
-def test_a_body_over_ten_mebibytes_is_a_413(agent: Running) -> None:
+def test_a_body_over_the_limit_is_a_413(agent: Running) -> None:
     host, _, port = agent.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(f"POST /v1/commands HTTP/1.1\r\nhost: a\r\ncontent-length: {10 * 1024 * 1024 + 1}\r\n\r\n".encode())
+        connection.sendall(f"POST /v1/commands HTTP/1.1\r\nhost: a\r\ncontent-length: {signing.SIZE_LIMIT + 1}\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 

@@ -152,6 +152,7 @@ def test_a_refused_successor_leaves_the_good_generation_in_place(bench: Bench) -
 
 def test_an_auth_mode_that_the_driver_cannot_enforce_is_never_served_open(bench: Bench) -> None:
     bench.start()
+    bench.gateway.auth_modes = (AuthMode.NONE, AuthMode.OAUTH2)
     spec = live(auth=Auth(mode=AuthMode.API_KEY))
     (result,) = bench.bring(spec)
     assert (result.outcome, result.code, result.entity, result.field) == (Outcome.REFUSED, "auth_mode_unsupported", "auth", "mode")

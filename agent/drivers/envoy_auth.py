@@ -1,0 +1,150 @@
+"""Auth as Envoy resources: the listener's filters, and what a virtual host switches on of them. Pure functions; knows no route and no file."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+
+from agent.drivers.base import CONSUMER_HEADER, Refused
+from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY
+from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
+
+Resource = dict[str, object]
+
+API_KEY, TOKEN, SCOPES = "envoy.filters.http.api_key_auth", "envoy.filters.http.jwt_authn", "envoy.filters.http.rbac"
+_HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
+_PAYLOAD = "imp"
+_SCOPE_CLAIMS = ("scope", "scp")
+_FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, SCOPES)}
+
+CLOCK_SKEW_S = 5
+"""By how much an issuer's clock may differ from the gateway's."""
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_PRINTABLE = re.compile(r"[!-~]+")
+
+
+def filters(tokens: Resource) -> list[Resource]:
+    """The listener's filters in their order; those of a policy sleep until a virtual host wakes them.
+
+    `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
+    """
+    no_pretending = {"mutations": {"request_mutations": [{"remove": CONSUMER_HEADER}]}}
+    return [
+        {"name": "envoy.filters.http.header_mutation", "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending}},
+        {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
+        {"name": TOKEN, "disabled": True, **tokens},
+        {"name": SCOPES, "disabled": True, "typed_config": {"@type": f"{_HTTP}.rbac.v3.RBAC"}},
+        {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
+    ]
+
+
+def local_replies() -> Resource:
+    """Our words where a filter refuses a caller."""
+    return {"mappers": [_mapper(401, UNAUTHENTICATED_BODY), _mapper(403, FORBIDDEN_BODY)]}
+
+
+def token_filter(providers: Mapping[str, Resource]) -> Resource:
+    """The filter that checks tokens, with all issuers that virtual hosts name."""
+    requirements = {name: {"provider_name": name} for name in providers}
+    return {"@type": TOKEN_TYPE, "providers": dict(providers), "requirement_map": requirements}
+
+
+def providers(spec: Spec) -> dict[str, Resource]:
+    """The issuer of a live oauth2 spec by its name, which changes with its keys: nothing else has any. Raises Refused."""
+    auth = spec.auth
+    if spec.state != State.LIVE or auth.mode != AuthMode.OAUTH2:
+        return {}
+    for field in ("issuer", "audience", "jwks"):
+        if not getattr(auth, field):
+            raise Refused(f"The spec asks for tokens but names no {field}.", code="invalid", entity="auth", field=field)
+    provider: Resource = {
+        "issuer": auth.issuer,
+        "audiences": [auth.audience],
+        "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
+        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "forward": True,
+        "require_expiration": True,
+        "clock_skew_seconds": CLOCK_SKEW_S,
+        "payload_in_metadata": _PAYLOAD,
+        "normalize_payload_in_metadata": {"space_delimited_claims": list(_SCOPE_CLAIMS)},
+    }
+    return {_provider_name(spec): provider}
+
+
+def per_host(spec: Spec) -> Resource:
+    """What a live spec's virtual host switches on, by filter. Raises Refused when anything is missing: never serve it open instead."""
+    if spec.auth.mode == AuthMode.API_KEY:
+        return {API_KEY: _api_keys(spec.auth)}
+    if spec.auth.mode == AuthMode.OAUTH2:
+        requirement = {"@type": f"{_HTTP}.jwt_authn.v3.PerRouteConfig", "requirement_name": _provider_name(spec)}
+        return {TOKEN: requirement, SCOPES: _scopes(spec.auth)}
+    return {}
+
+
+def off(auth: Auth) -> Resource:
+    """What a route says to be reached without credentials although its virtual host asks for them."""
+    return {name: {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True, "config": {}} for name in _FILTERS[auth.mode]}
+
+
+def without_keys(words: str, hosts: list[Resource]) -> str:
+    """Envoy's words with every key of these hosts blotted out: it quotes the one it does not like."""
+    for key in (key for host in hosts for key in _keys_in(host)):
+        words = words.replace(key, "…")
+    return words
+
+
+def _api_keys(auth: Auth) -> Resource:
+    if not _HEADER.fullmatch(auth.key_header):
+        raise Refused(f"{auth.key_header!r} is not the name of a header.", code="invalid", entity="auth", field="key_header")
+    for key in auth.keys:
+        _check(key)
+    if len({key.secret for key in auth.keys}) < len(auth.keys):
+        raise Refused("Two keys are the same, and the gateway could not tell their consumers apart.", code="invalid", entity="auth", field="keys")
+    return {
+        "@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuthPerRoute",
+        "credentials": [{"key": key.secret, "client": key.consumer} for key in auth.keys],
+        "key_sources": [{"header": auth.key_header}],
+        "forwarding": {"header": CONSUMER_HEADER, "hide_credentials": True},
+    }
+
+
+def _check(key: ApiKey) -> None:
+    if not _PRINTABLE.fullmatch(key.secret):
+        raise Refused("A key came without its secret, or with one that fits into no header.", code="invalid", entity=f"key {key.id}", field="secret")
+    if not _PRINTABLE.fullmatch(key.consumer):
+        raise Refused(f"{key.consumer!r} fits into no header.", code="invalid", entity=f"key {key.id}", field="consumer")
+
+
+def _scopes(auth: Auth) -> Resource:
+    each: list[Resource] = [{"or_ids": {"ids": [_claim_holds(claim, scope) for claim in _SCOPE_CLAIMS]}} for scope in auth.scopes] or [{"any": True}]
+    policy = {"permissions": [{"any": True}], "principals": [{"and_ids": {"ids": each}}]}
+    return {"@type": f"{_HTTP}.rbac.v3.RBACPerRoute", "rbac": {"rules": {"action": "ALLOW", "policies": {"scopes": policy}}}}
+
+
+def _claim_holds(claim: str, scope: str) -> Resource:
+    value = {"list_match": {"one_of": {"string_match": {"exact": scope}}}}
+    path = [{"key": _PAYLOAD}, {"key": claim}]
+    return {"sourced_metadata": {"metadata_matcher": {"filter": TOKEN, "path": path, "value": value}, "metadata_source": "DYNAMIC"}}
+
+
+def _provider_name(spec: Spec) -> str:
+    content = json.dumps([spec.auth.issuer, spec.auth.audience, spec.auth.jwks], sort_keys=True)
+    return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _mapper(status: int, body: str) -> Resource:
+    comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": "imp.not-used"}}
+    return {
+        "filter": {"status_code_filter": {"comparison": comparison}},
+        "body": {"inline_string": body},
+        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}, "content_type": PROBLEM_TYPE},
+    }
+
+
+def _keys_in(host: Resource) -> list[str]:
+    config = host.get("typed_per_filter_config")
+    wanted = config.get(API_KEY) if isinstance(config, dict) else None
+    credentials = wanted.get("credentials") if isinstance(wanted, dict) else None
+    return [str(credential["key"]) for credential in credentials or []]

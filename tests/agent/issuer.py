@@ -1,0 +1,40 @@
+"""An issuer of tokens for tests: makes keys of both kinds, signs what it is told to, and says its public half as specs carry it."""
+
+import time
+from functools import cache
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+ISSUER = "https://issuer.example/realms/api"
+AUDIENCE = "payment-api"
+
+Key = RSAKey | ECKey
+
+
+@cache
+def rsa(name: str = "rsa-1") -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": name, "alg": "RS256", "use": "sig"}, private=True)
+
+
+@cache
+def ec(name: str = "ec-1") -> ECKey:
+    return ECKey.generate_key("P-256", {"kid": name, "alg": "ES256", "use": "sig"}, private=True)
+
+
+def public(*keys: Key) -> tuple[dict[str, Any], ...]:
+    return tuple(dict(key.as_dict(private=False)) for key in keys)
+
+
+def token(key: Key | None = None, *, lasts_s: int = 300, **claims: Any) -> str:
+    """A good token unless a claim says otherwise; a claim of None is left out."""
+    key, now = key or rsa(), int(time.time())
+    content = {"iss": ISSUER, "aud": AUDIENCE, "sub": "caller", "iat": now, "exp": now + lasts_s, "scope": "read write", **claims}
+    header = {"alg": key.as_dict(private=False)["alg"], "kid": key.kid}
+    return jwt.encode(header, {name: value for name, value in content.items() if value is not None}, key, algorithms=["RS256", "ES256"])
+
+
+def renamed(name: str) -> RSAKey:
+    """Another key under a known key's name."""
+    return RSAKey.generate_key(2048, {"kid": name, "alg": "RS256", "use": "sig"}, private=True)
