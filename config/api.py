@@ -1,25 +1,38 @@
 """The JSON API: assembles the apps' routers, and says every error as application/problem+json."""
 
+from functools import partial
 from typing import Any
 
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
-from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.docs import Swagger
 
-from core.problems import Forbidden, Invalid, NotFound, Problem, Unauthenticated, json_response
-from publishes.api import router as publishes
-from tenants.api import SessionAuth, TokenAuth
+from config.openapi import DescribedApi
+from config.words import field_errors
+from core.idempotency import once
+from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Unauthenticated, json_response
+from publishes.api import listing, operations, places, publishes
+from tenants.api import SessionAuth, TokenAuth, scope_of
+from tenants.token_api import router as tokens
 
-api = NinjaAPI(
+api = DescribedApi(
     title="imp-gateway",
     version="1",
     description="Publish API products to gateways, and know when they are really live.",
     auth=[TokenAuth(), SessionAuth()],
     urls_namespace="api",
-    docs_url=None,
+    docs=Swagger({"validatorUrl": None, "defaultModelsExpandDepth": 0, "docExpansion": "list"}),
+    docs_decorator=csp_replace({"style-src": [SELF, UNSAFE_INLINE]}),  # its scripts are files, its styles are not
 )
-api.add_router("/provider", publishes)
+api.add_decorator(partial(once, who=scope_of), mode="operation")  # inside of authentication and parsing
+api.add_router("/provider", publishes.router)
+api.add_router("/provider", listing.router)
+api.add_router("/provider", operations.router)
+api.add_router("/provider", tokens)
+api.add_router("/operator", places.router)
 
 
 @api.exception_handler(Problem)
@@ -40,16 +53,11 @@ def _unauthenticated(_request: HttpRequest, _error: AuthenticationError) -> Http
 @api.exception_handler(HttpError)
 def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == 403:
-        return json_response(Forbidden(_("The CSRF token is missing or wrong. Reload the page, or use an API token.")))
-    problem = Invalid(str(error), code="malformed")
-    problem.status = error.status_code
-    return json_response(problem)
+        return json_response(Forbidden(_("The CSRF token is missing or wrong. Reload the page, or use an API token."), code="csrf"))
+    return json_response(BadRequest(_("The body is not JSON."), code="malformed"))
 
 
 @api.exception_handler(ValidationError)
 def _invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-    fields: dict[str, list[Any]] = {}
-    for one in error.errors:
-        place = ".".join(str(part) for part in one["loc"][2:]) or "body"
-        fields.setdefault(place, []).append(one["msg"])
+    fields: dict[str, list[Any]] = field_errors(error.errors)
     return json_response(Invalid(fields=fields))

@@ -33,6 +33,9 @@ SEND_DEADLINE_S = env.float("SEND_DEADLINE_S", default=6.0)
 SWEEP_S = env.float("SWEEP_S", default=2.0)
 DEADLINE_S = env.float("DEADLINE_S", default=120.0)
 
+# --- the JSON API ------------------------------------------------------------------------------------------------------
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # per token
+
 # --- fences -----------------------------------------------------------------------------------------------------------
 AGENT_NETWORKS = env.list("AGENT_NETWORKS", default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"])
 RESERVED_ENDPOINTS = env.list("RESERVED_ENDPOINTS", default=[])
@@ -71,6 +74,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "core.limits.RateLimitMiddleware",
+    "core.idempotency.IdempotencyMiddleware",
     "core.problems.ProblemMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

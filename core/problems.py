@@ -33,6 +33,7 @@ class Problem(Exception):
         self.detail = self.detail if detail is None else detail
         self.code = code or self.code
         self.fields = fields or {}
+        self.headers: dict[str, str] = {}
         super().__init__(self.code)
 
 
@@ -134,7 +135,7 @@ def as_dict(problem: Problem) -> dict[str, Any]:
 
 def json_response(problem: Problem) -> JsonResponse:
     """The problem for a program."""
-    response = JsonResponse(as_dict(problem), status=problem.status, content_type=MEDIA_TYPE)
+    response = JsonResponse(as_dict(problem), status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers)
     if problem.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response

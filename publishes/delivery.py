@@ -15,6 +15,8 @@ from clusters import client
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from clusters.services import forget_used_requests
+from core.idempotency import forget_old_keys
+from core.limits import forget_old_windows
 from publishes import outbox, selectors, settlement
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
@@ -45,6 +47,8 @@ def sweep() -> None:
             settlement.settle_by_id(operation_id)
     settlement.release_hosts()
     forget_used_requests()
+    forget_old_keys()
+    forget_old_windows()
 
 
 def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:

@@ -25,6 +25,13 @@ class NotCancellable(Conflict):
     detail = _("Only a publish can be cancelled. Taking something off goes on until every agent has confirmed; publish it again afterwards.")
 
 
+class NotTheLast(Conflict):
+    """Only the last thing that was asked for can be tried again."""
+
+    code = "not_the_last"
+    detail = _("Something else was asked of this publish since. Look at its last operation.")
+
+
 class ProductNotActive(Conflict):
     """Only active products are published."""
 

@@ -30,6 +30,15 @@ class ClusterCard:
     last_seen_at: datetime | None = None
     refusal: Text = ""
 
+    @property
+    def status(self) -> str:
+        """pending, active, inactive or maintenance: one word for programs."""
+        if self.cluster.maintenance:
+            return "maintenance"
+        if not self.enrolled:
+            return "pending"
+        return "active" if self.connected else "inactive"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayCard:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from ninja import Schema
 
+from publishes.choices import Condition
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 
 
@@ -61,7 +62,7 @@ class PublishOut(Schema):
     updated_at: datetime
 
     @classmethod
-    def of(cls, publish: ProductPublish, *, services: list[UUID], routes: list[UUID]) -> Self:
+    def of(cls, publish: ProductPublish, *, services: list[UUID], routes: list[UUID], **more: Any) -> Self:
         """From the row, with the services and routes it carries (they are not chosen per publish)."""
         return cls(
             id=publish.pk,
@@ -85,7 +86,14 @@ class PublishOut(Schema):
             withdrawn_by=publish.withdrawn_by or None,
             created_at=publish.created_at,
             updated_at=publish.updated_at,
+            **more,
         )
+
+
+class PublishRowOut(PublishOut):
+    """A publish in the list of all, with what is going on with it."""
+
+    conditions: list[Condition]
 
 
 class DeliveryOut(Schema):

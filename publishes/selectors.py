@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -23,6 +24,7 @@ from tenants.actors import Actor
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
 _PLACE = ("product", "cluster", "gateway")
 EVENTS_PER_PAGE = 20
+_DELIVERIES = Prefetch("deliveries", queryset=Delivery.objects.select_related("agent"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,12 +145,18 @@ def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:
     """An operation with its deliveries; those of deleted publishes stay readable. Raises NotFound."""
     actor.require_read()
-    deliveries = Prefetch("deliveries", queryset=Delivery.objects.select_related("agent"))
-    rows = Operation.objects.filter(publish__tenant_id=actor.tenant_id).select_related("publish").prefetch_related(deliveries)
+    rows = Operation.objects.filter(publish__tenant_id=actor.tenant_id).select_related("publish").prefetch_related(_DELIVERIES)
     found = rows.filter(pk=operation_id).first()
     if found is None:
         raise NotFound
     return found
+
+
+def operations_of(actor: Actor, *, is_open: bool | None = None, **exact: Any) -> QuerySet[Operation]:
+    """The tenant's operations with their deliveries, newest first; those of deleted publishes too. Two queries."""
+    actor.require_read()
+    rows = Operation.objects.filter(publish__tenant_id=actor.tenant_id, **exact).order_by("-created_at", "pk").prefetch_related(_DELIVERIES).defer("spec")
+    return rows if is_open is None else rows.filter(phase__in=OPEN_PHASES) if is_open else rows.exclude(phase__in=OPEN_PHASES)
 
 
 @dataclass(frozen=True, kw_only=True)

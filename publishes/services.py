@@ -124,13 +124,18 @@ def cancel(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) 
     return asked
 
 
-def retry(actor: Actor, publish_id: UUID) -> Operation | None:
-    """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail."""
+def retry(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) -> Operation | None:
+    """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail.
+
+    With `operation_id` only that very operation is tried again. Raises NotTheLast when something newer was asked for.
+    """
     publish = selectors.publish_of(actor, publish_id)
     actor.require_write()
     last = publish.operations.filter(kind__in=PEOPLES_KINDS).first()
     if last is None or last.phase != Phase.FAILED:
         raise errors.WrongState(_("Nothing has failed here, so there is nothing to try again."))
+    if operation_id not in (None, last.pk):
+        raise errors.NotTheLast
     if last.kind == Kind.PUBLISH:
         return request_publish(actor, publish_id, note=last.note)
     if last.kind == Kind.WITHDRAW:

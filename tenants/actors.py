@@ -21,6 +21,7 @@ class Role(models.TextChoices):
 
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.DEVELOPER})
 READERS = WRITERS | {Role.VIEWER}
+MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,16 @@ class Actor:
     def writes(self) -> bool:
         """Whether this role may change things."""
         return self.role in WRITERS
+
+    @property
+    def manages(self) -> bool:
+        """Whether this role decides who may do what in the workspace."""
+        return self.role in MANAGERS
+
+    def require_manage(self) -> None:
+        """Raises Forbidden for everybody but owners and admins."""
+        if not self.manages:
+            raise Forbidden
 
     def require_read(self) -> None:
         """Raises Forbidden for a role that sees nothing of products and publishes."""

@@ -77,6 +77,8 @@ class ApiToken(Record):
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
 
+    objects = ScopedQuerySet["ApiToken"].as_manager()
+
     class Meta:
         ordering = ["-created_at"]
         verbose_name = _("API token")

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q
+from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from core.problems import Forbidden, Unauthenticated
+from core.problems import Forbidden, NotFound, Unauthenticated
 from tenants.actors import Actor, Role
 from tenants.models import ApiToken, Membership, Tenant
 
@@ -20,20 +22,57 @@ LAST_USED_EVERY = timedelta(minutes=1)
 
 def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
     """Make an API token and return it; it is not stored and cannot be shown again."""
-    token = TOKEN_START + secrets.token_urlsafe(32)
-    ApiToken.objects.create(tenant=tenant, name=name, role=role, prefix=token[:10], token_hash=_hash(token), expires_at=expires_at)
-    return token
+    return _new_token(tenant.pk, name=name, role=role, expires_at=expires_at)[1]
+
+
+def issue_api_token(actor: Actor, *, name: str, role: Role, expires_at: datetime | None) -> tuple[ApiToken, str]:
+    """Make an API token of at most the actor's own role; the second of the two is the token itself, never to be seen again."""
+    actor.require_manage()
+    if role == Role.OWNER != actor.role:
+        raise Forbidden(_("An admin cannot make an owner's token. Choose another role, or ask an owner."))
+    return _new_token(actor.tenant_id, name=name, role=role, expires_at=expires_at)
+
+
+def revoke_api_token(actor: Actor, token_id: UUID) -> None:
+    """End a token at once; one that has ended stays so. Raises NotFound, then Forbidden."""
+    token = api_token_of(actor, token_id)
+    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now(), updated_at=timezone.now())
+
+
+def api_tokens_of(actor: Actor) -> QuerySet[ApiToken]:
+    """The workspace's tokens, newest first. Raises Forbidden for everybody but owners and admins."""
+    actor.require_manage()
+    return ApiToken.objects.visible_to(actor)
+
+
+def api_token_of(actor: Actor, token_id: UUID) -> ApiToken:
+    """One token of the workspace. Raises NotFound, then Forbidden."""
+    found = ApiToken.objects.visible_to(actor).filter(pk=token_id).first()
+    if found is None:
+        raise NotFound
+    actor.require_manage()
+    return found
 
 
 def actor_by_token(token: str) -> Actor:
     """The actor behind an API token. Raises Unauthenticated when it is unknown, revoked or expired."""
+    return actor_of_token(valid_token(token))
+
+
+def valid_token(token: str) -> ApiToken:
+    """The stored token behind the secret. Raises Unauthenticated when it is unknown, revoked or expired."""
     now = timezone.now()
     valid = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
     found = ApiToken.objects.filter(valid, token_hash=_hash(token)).first()
     if found is None:
         raise Unauthenticated
     _note_use(found, now=now)
-    return Actor(tenant_id=found.tenant_id, role=Role(found.role), label=found.name)
+    return found
+
+
+def actor_of_token(token: ApiToken) -> Actor:
+    """Whoever holds the token acts for its tenant in its role."""
+    return Actor(tenant_id=token.tenant_id, role=Role(token.role), label=token.name)
 
 
 def actor_by_session(request: HttpRequest) -> Actor:
@@ -51,6 +90,12 @@ def actor_by_session(request: HttpRequest) -> Actor:
     membership = next((m for m in memberships if str(m.tenant_id) == chosen), memberships[0])
     name = membership.tenant.name
     return Actor(tenant_id=membership.tenant_id, role=Role(membership.role), label=user.get_username(), user_id=UUID(str(user.pk)), tenant_name=name)
+
+
+def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None) -> tuple[ApiToken, str]:
+    token = TOKEN_START + secrets.token_urlsafe(32)
+    made = ApiToken.objects.create(tenant_id=tenant_id, name=name, role=role, prefix=token[:10], token_hash=_hash(token), expires_at=expires_at)
+    return made, token
 
 
 def _note_use(token: ApiToken, *, now: datetime) -> None:

@@ -259,10 +259,10 @@ def test_the_openapi_document_is_public_and_names_every_endpoint(db: None) -> No
     assert document["openapi"].startswith("3.1")
     found = {(method.upper(), path.replace("/api/v1/provider", "")) for path, item in document["paths"].items() for method in item}
     wanted = {(method, path.format(product="{product_id}", publish="{publish_id}", operation="{operation_id}")) for method, path in ENDPOINTS}
-    assert found == wanted
+    assert wanted <= found
 
 
-QUERIES = {"list": 4, "detail": 3, "events": 2, "operation": 2}  # with something live: one more for what was deployed
+QUERIES = {"list": 3, "detail": 2, "events": 2, "operation": 2}  # with something live: one more for what was deployed
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -279,7 +279,7 @@ def test_queries_per_endpoint_do_not_grow_with_rows(api: Client, world: World, r
     api.get(paths["detail"])  # the token's first use is noted once a minute
     for name, path in paths.items():
         with django_assert_num_queries(1 + QUERIES[name]):  # one more for the token
-            assert api.get(path).status_code == 200
+            assert api.get(path + "?page_size=100").status_code == 200
 
 
 @pytest.mark.parametrize(

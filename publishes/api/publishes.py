@@ -1,18 +1,23 @@
-"""The JSON API of publishes: the brief's endpoints, the operations behind them, and their history."""
+"""The JSON API of one publish, and of a product's publishes: drafts, settings, the verbs, the history."""
 
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from ninja import Router, Status
+from ninja import Query, Router, Status
 
+from core.idempotency import run_key_of
+from core.paging import PageIn, page_of, say_where
 from core.problems import Invalid
+from core.versions import IfMatch, mark, require_match
 from products.models import Product
 from products.selectors import product_of
 from publishes import lifecycle, selectors, services, spec
+from publishes.api.answers import accepted, shown
 from publishes.forms import PublishForm, initial_of
-from publishes.models import Operation, ProductPublish
+from publishes.models import ProductPublish
 from publishes.schemas import EventOut, NoteIn, OperationOut, PublishIn, PublishOut, ReasonIn
 from tenants.actors import Actor
 from tenants.api import actor_of
@@ -23,87 +28,77 @@ _FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
 
 
 @router.get("/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product")
-def list_publishes(request: HttpRequest, product_id: UUID) -> list[PublishOut]:
+def list_publishes(request: HttpRequest, response: HttpResponse, product_id: UUID, which: Query[PageIn]) -> list[PublishOut]:
     """Newest first."""
     actor = actor_of(request)
-    product = product_of(actor, product_id)
-    return _shown(product, list(selectors.publishes_of(actor, product)))
+    page = page_of(selectors.publishes_of(actor, product_of(actor, product_id)), which)
+    say_where(request, response, page)
+    return shown(page.rows)
 
 
 @router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
-def create_publish(request: HttpRequest, product_id: UUID, body: PublishIn) -> Status[PublishOut]:
+def create_publish(request: HttpRequest, response: HttpResponse, product_id: UUID, body: PublishIn) -> Status[PublishOut]:
     """cluster_id and gateway_id are required; all services of the product are taken."""
     actor = actor_of(request)
     product = product_of(actor, product_id)
     actor.require_write()
     services.require_active(product)
-    publish = services.create_publish(actor, product, settings=_settings(actor, product, body))
-    return Status(201, _shown(product, [publish])[0])
+    publish = services.create_publish(actor, product, settings=_settings(actor, product, body), run_key=run_key_of(request))
+    mark(response, publish)
+    response["Location"] = request.build_absolute_uri(reverse("api:get_publish", args=[publish.pk]))
+    return Status(201, shown([publish])[0])
 
 
 @router.get("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="One publish")
-def get_publish(request: HttpRequest, publish_id: UUID) -> PublishOut:
+def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> PublishOut:
     """Its settings and status."""
     publish = selectors.publish_of(actor_of(request), publish_id)
-    return _shown(publish.product, [publish])[0]
+    mark(response, publish)
+    return shown([publish])[0]
 
 
 @router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
-def update_publish(request: HttpRequest, publish_id: UUID, body: PublishIn) -> PublishOut:
-    """Drafts only (409 otherwise)."""
+def update_publish(request: HttpRequest, response: HttpResponse, *, publish_id: UUID, body: PublishIn, if_match: IfMatch = None) -> PublishOut:
+    """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     publish = selectors.publish_of(actor, publish_id)
     actor.require_write()
     lifecycle.check_editable(publish)
     settings = _settings(actor, publish.product, body, publish=publish)
-    changed = services.update_publish(actor, publish_id, settings=settings)
-    return _shown(changed.product, [changed])[0]
+    with transaction.atomic():
+        require_match(services.lock_publish(actor, publish_id), if_match)
+        changed = services.update_publish(actor, publish_id, settings=settings)
+    mark(response, changed)
+    return shown([changed])[0]
 
 
 @router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
 def publish(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None) -> Status[OperationOut]:
     """Poll the operation in `Location`: the status changes only when the agents have proved that traffic is served."""
     operation = services.request_publish(actor_of(request), publish_id, note=body.note if body else "")
-    return _accepted(request, response, operation)
+    return accepted(request, response, operation)
 
 
 @router.post("/product-publishes/{uuid:publish_id}/withdraw", response={202: OperationOut}, summary="Withdraw")
 def withdraw(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: ReasonIn) -> Status[OperationOut]:
     """Every path and method of the host answers 410 once the operation has succeeded."""
     operation = services.request_withdraw(actor_of(request), publish_id, reason=body.reason)
-    return _accepted(request, response, operation)
+    return accepted(request, response, operation)
 
 
 @router.delete("/product-publishes/{uuid:publish_id}", response={202: OperationOut, 204: None}, summary="Delete")
 def delete(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Status[OperationOut] | Status[None]:
     """202 with the operation that takes it off the gateways; 204 for a draft that was never sent anywhere."""
     operation = services.request_delete(actor_of(request), publish_id)
-    return Status(204, None) if operation is None else _accepted(request, response, operation)
+    return Status(204, None) if operation is None else accepted(request, response, operation)
 
 
 @router.get("/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish")
-def list_events(request: HttpRequest, publish_id: UUID) -> list[EventOut]:
+def list_events(request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]) -> list[EventOut]:
     """Newest first."""
-    return [EventOut.of(event) for event in selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))]
-
-
-@router.get("/operations/{uuid:operation_id}", response=OperationOut, summary="One operation")
-def get_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
-    """How far it is, agent by agent. Stays readable after its publish was deleted."""
-    return OperationOut.of(selectors.operation_of(actor_of(request), operation_id))
-
-
-def _shown(product: Product, publishes: list[ProductPublish]) -> list[PublishOut]:
-    """What is live carries what was deployed; all else, what a publish would deploy now. Three queries."""
-    deployed = selectors.deployed_specs_of(publishes)
-    planned = spec.select(product).services
-    shown = []
-    for publish in publishes:
-        there = deployed.get(publish.pk)
-        services_there = [(s.id, [r.id for r in s.routes]) for s in there.services] if there else [(s.pk, [r.pk for r in spec.routes_of(s)]) for s in planned]
-        routes = [route for _service, routes in services_there for route in routes]
-        shown.append(PublishOut.of(publish, services=[service for service, _routes in services_there], routes=routes))
-    return shown
+    page = page_of(selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id)), which)
+    say_where(request, response, page)
+    return [EventOut.of(event) for event in page.rows]
 
 
 def _settings(actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None) -> services.Settings:
@@ -122,8 +117,3 @@ def _check_services(product: Product, given: list[UUID] | None) -> None:
     linked, planned = set(product.services.values_list("pk", flat=True)), {service.pk for service in spec.select(product).services}
     if set(given) not in (linked, planned):
         raise Invalid(fields={"api_services": [_("All services of the product are deployed; leave this out, or name exactly those.")]})
-
-
-def _accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Status[OperationOut]:
-    response["Location"] = request.build_absolute_uri(reverse("api:get_operation", args=[operation.pk]))
-    return Status(202, OperationOut.of(operation))

@@ -1,0 +1,88 @@
+"""The OpenAPI document: what every answer may be, with examples. Read by people at /api/v1/docs and by programs at /api/v1/openapi.json."""
+
+from typing import Any
+
+from ninja import NinjaAPI
+
+from core.idempotency import HEADER
+from core.problems import MEDIA_TYPE
+
+_BY_METHOD = {
+    "get": (401, 403, 404, 422, 429),
+    "post": (400, 401, 403, 404, 409, 422, 429),
+    "put": (400, 401, 403, 404, 409, 412, 422, 429),
+    "delete": (401, 403, 404, 409, 422, 429),
+}
+_EXAMPLES: dict[int, tuple[str, str, str]] = {
+    400: ("The body is not JSON, or a header is not right.", "malformed", "The body is not JSON."),
+    401: ("Nobody is signed in, or the token is not valid.", "unauthenticated", "Sign in, or send a valid API token as Authorization: Bearer."),
+    403: ("Your role does not allow it.", "forbidden", "Your role does not allow this. Ask an owner or admin of your workspace."),
+    404: ("It is not there, or it is not yours.", "not_found", "There is nothing here, or it is not yours."),
+    409: ("Its state does not allow it now; the detail says what to do.", "wrong_state", "It is live. Withdraw it first; then it can be deleted."),
+    412: ("It was changed since the ETag in If-Match.", "precondition_failed", "Somebody changed it since you last looked."),
+    422: ("Fields are not right; `fields` says which and why.", "invalid", "Some fields are not right."),
+    429: ("The token has used up its minute; wait Retry-After seconds.", "too_many_requests", "This token has made too many requests."),
+}
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "RFC 9457. `code` is stable; docs/api.md lists all codes. `detail` is for people, in the language of Accept-Language.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "fields": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+    },
+}
+_IDEMPOTENCY = {
+    "in": "header",
+    "name": HEADER,
+    "required": False,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Sent again within 24 hours with the same body, the answer is the same and nothing is done twice.",
+}
+
+
+class DescribedApi(NinjaAPI):
+    """A NinjaAPI whose document names every answer, refusals too."""
+
+    def get_openapi_schema(self, **how: Any) -> Any:
+        """The document of ninja, with problems, headers and the idempotency key added."""
+        document = super().get_openapi_schema(**how)
+        document["components"]["schemas"]["Problem"] = _PROBLEM
+        for item in document["paths"].values():
+            for method, operation in item.items():
+                _describe(method, operation)
+        return document
+
+
+def _describe(method: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    for status in _BY_METHOD[method]:
+        responses[status] = _problem(status)
+    if method == "post":
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY)
+    for status, response in responses.items():
+        if response.get("headers") is None and (names := _headers(method, int(status), response)):
+            response["headers"] = {name: {"schema": {"type": "string"}, "description": text} for name, text in names.items()}
+
+
+def _headers(method: str, status: int, response: dict[str, Any]) -> dict[str, str]:
+    if status == 202:
+        return {"Location": "The operation; ask there until its phase is neither QUEUED nor SENT."}
+    if status == 429:
+        return {"Retry-After": "Seconds."}
+    is_list = any(content["schema"].get("type") == "array" for content in response.get("content", {}).values())
+    if method == "get" and is_list:
+        return {"Link": "first, prev, next and last page.", "X-Total-Count": "How many there are in all."}
+    return {}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    description, code, detail = _EXAMPLES[status]
+    example = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    return {"description": description, "content": {MEDIA_TYPE: content}}

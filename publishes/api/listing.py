@@ -1,0 +1,82 @@
+"""The JSON API of all publishes of a workspace: found, narrowed, sorted."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from django.db.models import F, OrderBy
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from core.paging import PageIn, page_of, say_where
+from publishes import listing
+from publishes.api.answers import carried_by
+from publishes.choices import AuthMode, Condition, Environment, Status
+from publishes.schemas import PublishRowOut
+from tenants.api import actor_of
+
+router = Router(tags=["publishes"])
+
+
+class Sort(StrEnum):
+    """By what a list is sorted; with a minus the other way round."""
+
+    NEWEST = "-created_at"
+    OLDEST = "created_at"
+    CHANGED_LAST = "-updated_at"
+    CHANGED_FIRST = "updated_at"
+    PUBLISHED_LAST = "-published_at"
+    PUBLISHED_FIRST = "published_at"
+    HOSTNAME = "hostname_base"
+    HOSTNAME_DOWN = "-hostname_base"
+    PRODUCT = "product"
+    PRODUCT_DOWN = "-product"
+    CLUSTER = "cluster"
+    CLUSTER_DOWN = "-cluster"
+
+
+_COLUMNS = {"product": "product__name", "cluster": "cluster__name"}
+
+
+class PublishFilters(Schema):
+    """What the list is narrowed to; all of it together."""
+
+    environment: Environment | None = None
+    status: Status | None = None
+    auth_mode: AuthMode | None = None
+    condition: Condition | None = Field(None, description="in_progress, failed (the last thing asked for), drift, or waiting (for an agent that is away).")
+    product_id: UUID | None = None
+    cluster_id: UUID | None = None
+    gateway_id: UUID | None = None
+    q: str = Field("", max_length=listing.TEXT_MAX, description="Looked for in product, hostname, cluster and gateway.")
+    sort: Sort = Sort.NEWEST
+
+    @property
+    def chosen(self) -> listing.Filters:
+        """As the list of the pages knows them."""
+        return listing.Filters(
+            text=self.q.replace("\x00", "").strip(),
+            environment=self.environment or "",
+            status=self.status or "",
+            auth_mode=self.auth_mode or "",
+            condition=self.condition or "",
+            product=self.product_id,
+            cluster=self.cluster_id,
+            gateway=self.gateway_id,
+        )
+
+
+@router.get("/product-publishes", response=list[PublishRowOut], summary="All publishes of the workspace")
+def list_all_publishes(request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], which: Query[PageIn]) -> list[PublishRowOut]:
+    """Across products, with what is going on with each."""
+    rows = listing.with_conditions(listing.matching(actor_of(request), filters.chosen))
+    page = page_of(rows.order_by(_order(filters.sort), "pk"), which)
+    say_where(request, response, page)
+    carried = carried_by(page.rows)
+    return [PublishRowOut.of(row, conditions=list(listing.conditions_of(row)), **carried[row.pk]) for row in page.rows]
+
+
+def _order(sort: Sort) -> OrderBy:
+    name = sort.removeprefix("-")
+    column = F(_COLUMNS.get(name, name))
+    return column.desc(nulls_last=True) if sort.startswith("-") else column.asc(nulls_last=True)

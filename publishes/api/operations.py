@@ -1,0 +1,61 @@
+"""The JSON API of operations: how far each run of a verb is, stopping one, and trying a failed one again."""
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
+
+from core.paging import PageIn, page_of, say_where
+from publishes import selectors, services
+from publishes.api.answers import accepted
+from publishes.choices import Kind, Phase
+from publishes.schemas import OperationOut
+from tenants.api import actor_of
+
+router = Router(tags=["operations"])
+
+
+class OperationFilters(Schema):
+    """What the list is narrowed to."""
+
+    publish_id: UUID | None = None
+    kind: Kind | None = None
+    phase: Phase | None = None
+    open: bool | None = Field(None, description="true: what is going on; false: what has ended.")
+
+
+@router.get("/operations", response=list[OperationOut], summary="Operations")
+def list_operations(request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], which: Query[PageIn]) -> list[OperationOut]:
+    """Of all publishes of the workspace, newest first; those of deleted publishes too."""
+    given = filters.model_dump(exclude_none=True)
+    page = page_of(selectors.operations_of(actor_of(request), is_open=given.pop("open", None), **given), which)
+    say_where(request, response, page)
+    return [OperationOut.of(operation) for operation in page.rows]
+
+
+@router.get("/operations/{uuid:operation_id}", response=OperationOut, summary="One operation")
+def get_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
+    """How far it is, agent by agent. Stays readable after its publish was deleted."""
+    return OperationOut.of(selectors.operation_of(actor_of(request), operation_id))
+
+
+@router.post("/operations/{uuid:operation_id}/cancel", response=OperationOut, summary="Cancel a publish that is going on")
+def cancel_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
+    """It ends as CANCELLED, and what stood before is put back on every agent. Withdrawals and deletions cannot be cancelled (409)."""
+    actor = actor_of(request)
+    operation = selectors.operation_of(actor, operation_id)
+    actor.require_write()
+    services.cancel(actor, operation.publish_id, operation_id=operation_id)
+    return OperationOut.of(selectors.operation_of(actor, operation_id))
+
+
+@router.post("/operations/{uuid:operation_id}/retry", response={202: OperationOut}, summary="Try a failed operation again")
+def retry_operation(request: HttpRequest, response: HttpResponse, operation_id: UUID) -> Status[OperationOut]:
+    """A new operation with the product as it is now. 409 unless it failed, and is the last thing that was asked of its publish."""
+    actor = actor_of(request)
+    operation = selectors.operation_of(actor, operation_id)
+    actor.require_write()
+    again = services.retry(actor, operation.publish_id, operation_id=operation_id)
+    assert again is not None  # noqa: S101 - only what was never sent is deleted without an operation, and this was
+    return accepted(request, response, again)
