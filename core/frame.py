@@ -1,13 +1,32 @@
-"""The frame around every page: light or dark, and who is looking. Kept in a cookie, so that the first paint is right."""
+"""The frame around every page: its navigation, and light or dark (kept in a cookie, so that the first paint is right)."""
+
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 THEMES = frozenset({"light", "dark"})
 COOKIE = "theme"
 YEAR_S = 31_536_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class NavigationEntry:
+    """A link of the main navigation: the name of its URL, its picture, its text."""
+
+    name: str
+    picture: str
+    text: str | Promise
+
+
+NAVIGATION = (
+    NavigationEntry(name="products:list", picture="package", text=_("Products")),
+    NavigationEntry(name="overview:list", picture="rocket", text=_("Overview")),
+)
 
 
 def theme_of(request: HttpRequest | None) -> str:

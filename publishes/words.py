@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from core.problems import Text
 from publishes.board import AgentRow
-from publishes.choices import Desired, Kind, Phase, Status
+from publishes.choices import PEOPLES_KINDS, Condition, Desired, EventKind, Kind, Phase, Status
 from publishes.models import ProductPublish
 from publishes.selectors import Live
 
@@ -45,6 +45,19 @@ def progress(live: Live) -> str:
 def verb_going_on(kind: Kind) -> str:
     """배포 중, 철회 중, 삭제 중."""
     return {Kind.PUBLISH: _("Publishing"), Kind.WITHDRAW: _("Withdrawing"), Kind.DELETE: _("Deleting")}[kind]
+
+
+def condition_word(publish: ProductPublish, condition: Condition) -> str:
+    """What a list says of one condition of a row; what is going on is named by its verb."""
+    if condition != Condition.IN_PROGRESS:
+        return str(condition.label)
+    kind = Kind(getattr(publish, "doing"))  # noqa: B009 - annotated by the list
+    return verb_going_on(kind) if kind in PEOPLES_KINDS else str(kind.label)
+
+
+def event_word(kind: EventKind) -> str:
+    """What happened, in a line of history. (Withdrawn, said of an event, is another word in Korean than the status.)"""
+    return _("Withdrawn from service") if kind == EventKind.WITHDRAWN else str(kind.label)
 
 
 def failed_word() -> str:

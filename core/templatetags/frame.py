@@ -6,7 +6,7 @@ from django import template
 from django.template.context import Context
 from django.urls import reverse
 
-from core.frame import theme_of
+from core.frame import NAVIGATION, theme_of
 
 register = template.Library()
 
@@ -17,9 +17,15 @@ def theme(context: Context) -> str:
     return theme_of(context.get("request"))
 
 
-@register.inclusion_tag("components/nav_link.html", takes_context=True)
-def nav_link(context: Context, name: str, picture: str, text: str) -> dict[str, Any]:
-    """A link of the main navigation, marked when the page is that one ("page") or below it ("true")."""
-    url, path = reverse(name), context["request"].path
-    current = "page" if path == url else "true" if path.startswith(url) else ""
-    return {"url": url, "picture": picture, "text": text, "current": current}
+@register.inclusion_tag("components/navigation.html", takes_context=True)
+def navigation(context: Context) -> dict[str, Any]:
+    """The links of the main navigation; one is marked when the page is that one ("page") or below it ("true")."""
+    path = context["request"].path
+    urls = {entry: reverse(entry.name) for entry in NAVIGATION}
+    return {
+        "entries": [{"entry": entry, "url": url, "current": "page" if path == url else "true" if _is_below(path, url) else ""} for entry, url in urls.items()]
+    }
+
+
+def _is_below(path: str, url: str) -> bool:
+    return path.startswith(f"{url.rstrip('/')}/")

@@ -111,9 +111,9 @@ def field(bound: BoundField, *, hint: str = "", optional: bool = False) -> dict[
 
 
 @register.inclusion_tag("components/pager.html")
-def pager(page: Any, name: str = "page") -> dict[str, Any]:
-    """Links to the pages before and after; `name` is the URL's parameter."""
-    return {"page": page, "name": name}
+def pager(page: Any, name: str = "page", query: str = "") -> dict[str, Any]:
+    """Links to the pages before and after; `name` is the URL's parameter, `query` what else stands in it."""
+    return {"page": page, "name": name, "query": query}
 
 
 def _wrapped(component: str, content: str, **context: object) -> SafeString:

@@ -4,22 +4,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from agent.protocol.spec import Upstream
 from core.templatetags.ui import badge
 from products.models import METHODS, Product
-from publishes import selectors, words
+from publishes import listing, selectors, words
 from publishes.board import AgentRow
-from publishes.choices import EventKind, Kind, Phase, Status
-from publishes.models import ProductPublish
+from publishes.choices import Condition, Environment, EventKind, Kind, Phase, Status
+from publishes.models import ProductPublish, PublishEvent
 from tenants.actors import Actor
 
 register = template.Library()
 
 _TONES = {Status.DRAFT: "grey", Status.PUBLISHED: "green", Status.WITHDRAWN: "amber"}
+_CONDITION_TONES = {Condition.IN_PROGRESS: "blue", Condition.FAILED: "red", Condition.DRIFT: "violet", Condition.WAITING: "amber"}
 _EVENTS = {
     EventKind.CREATED: ("file-plus", "grey"),
     EventKind.UPDATED: ("sliders-horizontal", "grey"),
@@ -68,6 +69,31 @@ def doing_badge(publish: ProductPublish) -> SafeString:
     if kind:
         return badge(words.verb_going_on(Kind(kind)), "blue", "busy")
     return badge(words.failed_word(), "red") if phase == Phase.FAILED else SafeString("")
+
+
+@register.simple_tag
+def column_title(environment: str) -> str:
+    """DEV, STAGING or PROD."""
+    return selectors.COLUMN_TITLES[Environment(environment)]
+
+
+@register.simple_tag
+def status_word(publish: ProductPublish) -> SafeString:
+    """The status of one of many: a dot and the word, lighter than a badge."""
+    return format_html('<i class="tone-{}">{}</i>', _TONES[Status(publish.status)], publish.status)
+
+
+@register.simple_tag
+def condition_words(publish: ProductPublish) -> SafeString:
+    """What else is to be said of a row of `listing.with_conditions`, each as a dot and a word."""
+    said = ((words.condition_word(publish, condition), _CONDITION_TONES[condition]) for condition in listing.conditions_of(publish))
+    return format_html_join("", '<i class="tone-{1}">{0}</i>', said)
+
+
+@register.simple_tag
+def event_word(event: PublishEvent) -> str:
+    """What a line of history says happened."""
+    return words.event_word(EventKind(event.kind))
 
 
 @register.simple_tag

@@ -13,7 +13,7 @@ from agent.protocol.messages import Outcome
 from clusters.models import AgentLiveness, Cluster
 from products.models import Product
 from publishes import services
-from publishes.models import ProductPublish
+from publishes.models import Observation, ProductPublish
 from tests.web.run import Run
 from tests.world import World, add_service, nobody_knows
 
@@ -114,6 +114,20 @@ def _withdrawn(world: World, client: Client) -> str:
     return detail(publish)
 
 
+def _overview(world: World, client: Client) -> str:
+    _product(world, client)
+    drifting = world.published(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
+    Observation.objects.filter(publish=drifting, agent=world.agents[0].agent).update(verified=False)
+    ledger = Product.objects.create(tenant=world.tenant, name="Ledger API", version="0.3", status=Product.Status.ACTIVE)
+    services.create_publish(world.actor, ledger, settings=world.settings(environment="prod", hostname_base="ledger.prod.localhost"))
+    return reverse("overview:list")
+
+
+def _overview_failed(world: World, client: Client) -> str:
+    _failed(world, client)
+    return f"{reverse('overview:list')}?condition=failed&environment=dev"
+
+
 def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[World, Client], str]:
     return lambda world, client: f"{prepare(world, client)}/{name}"
 
@@ -139,6 +153,9 @@ SCENES = (
     Scene(name="product", prepare=_product),
     Scene(name="product-empty", prepare=_product_empty),
     Scene(name="product-draft", prepare=_product_draft),
+    Scene(name="overview", prepare=_overview),
+    Scene(name="overview-failed", prepare=_overview_failed),
+    Scene(name="overview-empty", prepare=lambda world, client: reverse("overview:list")),
     Scene(name="wizard-cluster", prepare=_wizard("cluster")),
     Scene(name="wizard-gateway", prepare=_wizard("gateway")),
     Scene(name="wizard-settings", prepare=_wizard("settings")),

@@ -1,0 +1,70 @@
+"""배포: the page across products, and its live part."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET
+
+from core.frame import is_htmx
+from publishes import overview, selectors
+from publishes.choices import Condition, Environment, Status
+from publishes.listing import Filters
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+BUSY_S, REST_S = 2, 10
+TONES = {Condition.IN_PROGRESS: "blue", Condition.FAILED: "red", Condition.DRIFT: "violet", Condition.WAITING: "amber"}
+
+
+@require_GET
+@actor_page
+def index(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Which products are live where, and what needs a look? Six queries."""
+    clusters = overview.clusters_of(actor)
+    choices = {"environments": Environment.choices, "statuses": Status.values, "clusters": clusters}
+    return render(request, "publishes/overview.html", _context(request, actor) | choices)
+
+
+@require_GET
+@actor_page
+def board(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The live part alone, polled: 204 when nothing changed since `?seen=`. Five queries."""
+    context = _context(request, actor)
+    if request.GET.get("seen") == context["overview"].version:
+        return HttpResponse(status=204)
+    if not is_htmx(request):
+        return redirect(f"{reverse('overview:list')}?{context['query']}")
+    return render(request, "publishes/_overview.html", context)
+
+
+@require_GET
+@actor_page
+def publish(request: HttpRequest, actor: Actor, publish_id: UUID) -> HttpResponse:  # noqa: ARG001 - what every page gets
+    """A publish by its own id alone leads to its page."""
+    found = selectors.publish_of(actor, publish_id)
+    return redirect("publishes:detail", found.product_id, found.pk)
+
+
+def _context(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    filters = Filters.parse(request.GET.dict())
+    shown = overview.overview_of(actor, filters, number=request.GET.get("page"))
+    page = {"page": str(shown.page.number)} if shown.page.number > 1 else {}
+    return {
+        "overview": shown,
+        "filters": filters,
+        "tiles": [_tile(filters, condition, shown.counts[condition]) for condition in Condition],
+        "query": urlencode(filters.as_query | page),
+        "filter_query": urlencode(filters.as_query),
+        "poll_s": BUSY_S if shown.is_busy else REST_S,
+    }
+
+
+def _tile(filters: Filters, condition: Condition, number: int) -> dict[str, Any]:
+    """A count that narrows the page to what it counts, or widens it again."""
+    is_chosen = filters.condition == condition
+    query = filters.without("condition").as_query | ({} if is_chosen else {"condition": condition.value})
+    return {"label": condition.label, "number": number, "tone": TONES[condition], "is_chosen": is_chosen, "query": urlencode(query)}
