@@ -23,6 +23,7 @@ PUBLIC_URL = env.str("PUBLIC_URL").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_URL).hostname or "localhost"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SIGNING_KEY_FILE = Path(env.str("SIGNING_KEY_FILE"))
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS")  # name:key pairs; the first encrypts, all decrypt
 DEMO = env.bool("DEMO", default=False)
 
 # --- numbers of the engine, in seconds (docs/architecture.md tells why) ----------------------------------------------
@@ -39,6 +40,7 @@ API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # p
 # --- fences -----------------------------------------------------------------------------------------------------------
 AGENT_NETWORKS = env.list("AGENT_NETWORKS", default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"])
 RESERVED_ENDPOINTS = env.list("RESERVED_ENDPOINTS", default=[])
+OUTBOUND_NETWORKS = env.list("OUTBOUND_NETWORKS", default=[])  # besides public addresses, where issuers may be; by plain http too
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -1,5 +1,7 @@
 """Where everything stands in one run: the ports, the settings of the control plane, and each agent's place."""
 
+import base64
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -58,6 +60,8 @@ class Plan:
             "REDIS_URL": self.broker.url,
             "SECRET_KEY": self._folder.secret("secret-key"),
             "SIGNING_KEY_FILE": str(self._signing_key()),
+            "ENCRYPTION_KEYS": f"demo:{self._encryption_key()}",
+            "OUTBOUND_NETWORKS": "127.0.0.0/8",
             "PUBLIC_URL": self.web_url,
             "ALLOWED_HOSTS": f"localhost,{LOOPBACK}",
             "AGENT_NETWORKS": "127.0.0.0/8",
@@ -65,6 +69,9 @@ class Plan:
             "INSECURE_COOKIES": "1",
             "STATIC_ROOT": str(self._folder.path("static")),
         }
+
+    def _encryption_key(self) -> str:
+        return base64.urlsafe_b64encode(hashlib.sha256(self._folder.secret("encryption-key").encode()).digest()).decode()
 
     def _signing_key(self) -> Path:
         path = self._folder.path("secrets") / "signing-key.json"

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "PUBLIC_URL": "http://testserver",
     "ALLOWED_HOSTS": "*",
     "AGENT_NETWORKS": "127.0.0.0/8",
+    "ENCRYPTION_KEYS": "tests:" + "dGVz" * 10 + "dGU=",
     "INSECURE_COOKIES": "1",
     "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
 }

@@ -1,6 +1,7 @@
-"""The upstream fence: which addresses a provider's upstream may have. Checked by the control plane and again by the agent.
+"""The fence: which addresses a host that a user named may have. Upstreams are checked by the control plane and again by the agent.
 
-Without it a provider could route to the gateway's own admin API, to a metadata service or to our database.
+Without it a provider could route to the gateway's own admin API, to a metadata service or to our database. The control plane's own
+fetches (`core.outbound`) go by the same rules, and by one more: what is not public is not ordinary either.
 """
 
 import ipaddress
@@ -13,7 +14,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class FenceRefused(Exception):
-    """An upstream outside the fence. `code` is stable: unresolvable, special_address, not_allowed or reserved."""
+    """A host outside the fence. `code` is stable: unresolvable, special_address, not_allowed or reserved."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -22,20 +23,22 @@ class FenceRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Fence:
-    """Networks that upstreams may be in, and host:port pairs that none may be.
+    """Networks that hosts may be in, and host:port pairs that none may be.
 
     A wide network never opens a special range: loopback, link-local, multicast, unspecified and reserved addresses count as
-    allowed only when a listed network lies wholly inside such a range (say 127.0.0.0/8).
+    allowed only when a listed network lies wholly inside such a range (say 127.0.0.0/8). With `public_only` so do private and
+    shared ranges, and all else that the internet does not route.
     """
 
     networks: tuple[Network, ...]
     reserved: frozenset[tuple[Address, int]]
+    public_only: bool = False
 
     @classmethod
-    def of(cls, networks: Iterable[str], reserved: Iterable[str] = ()) -> "Fence":
+    def of(cls, networks: Iterable[str], reserved: Iterable[str] = (), *, public_only: bool = False) -> "Fence":
         """Build from texts: CIDR networks and `host:port` pairs (hosts that do not resolve reserve nothing)."""
         pairs = frozenset((address, port) for text in reserved for host, port in [split_endpoint(text)] for address in _try_resolve(host, port))
-        return cls(networks=tuple(ipaddress.ip_network(text) for text in networks), reserved=pairs)
+        return cls(networks=tuple(ipaddress.ip_network(text) for text in networks), reserved=pairs, public_only=public_only)
 
 
 def resolve(host: str, port: int) -> list[Address]:
@@ -47,15 +50,16 @@ def resolve(host: str, port: int) -> list[Address]:
 
 
 def check(host: str, port: int, fence: Fence, *, resolver: Callable[[str, int], list[Address]] = resolve) -> list[Address]:
-    """The addresses of an upstream when every one of them is inside the fence; raises FenceRefused otherwise."""
+    """The addresses of a host when every one of them is inside the fence; raises FenceRefused otherwise."""
     try:
         addresses = resolver(host, port)
     except (OSError, UnicodeError) as problem:
-        raise FenceRefused("unresolvable", f"The upstream host {host} has no address.") from problem
+        raise FenceRefused("unresolvable", f"The host {host} has no address.") from problem
     if not addresses:
-        raise FenceRefused("unresolvable", f"The upstream host {host} has no address.")
+        raise FenceRefused("unresolvable", f"The host {host} has no address.")
     for address in addresses:
-        _check_address(host, address, port, fence)
+        for meant in (address, *_carried(address)):
+            _check_address(host, meant, port, fence)
     return addresses
 
 
@@ -69,22 +73,34 @@ def _check_address(host: str, address: Address, port: int, fence: Fence) -> None
     if (address, port) in fence.reserved:
         raise FenceRefused("reserved", f"{host}:{port} is a port of the gateway or of imp-gateway itself.")
     inside = [network for network in fence.networks if network.version == address.version and address in network]
-    if special := _special_range(address):
-        if not any(_special_range(network.network_address) == _special_range(network.broadcast_address) == special for network in inside):
+    if special := _special_range(address, fence):
+        if not any(_special_range(network.network_address, fence) == _special_range(network.broadcast_address, fence) == special for network in inside):
             raise FenceRefused("special_address", f"{host} resolves to {address}, a loopback, link-local or otherwise special address.")
     elif not inside:
-        raise FenceRefused("not_allowed", f"{host} resolves to {address}, which is outside the upstream networks allowed for this cluster.")
+        raise FenceRefused("not_allowed", f"{host} resolves to {address}, which is outside the networks that are allowed.")
 
 
-def _special_range(address: Address) -> str:
+def _carried(address: Address) -> list[Address]:
+    """The IPv4 addresses that an IPv6 address stands for on its way by 6to4 or Teredo (translated ones, 64:ff9b::/96, are reserved as a whole)."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return []
+    return [*([address.sixtofour] if address.sixtofour else []), *(address.teredo or ())]
+
+
+def _special_range(address: Address, fence: Fence) -> str:
     ranges = {
         "loopback": address.is_loopback,
         "link-local": address.is_link_local,
         "multicast": address.is_multicast,
         "this network": address.is_unspecified or (address.version == 4 and int(address) >> 24 == 0),
         "reserved": address.is_reserved,
+        "not public": fence.public_only and (not address.is_global or any(address in network for network in _NOT_PUBLIC)),
     }
     return next((name for name, is_inside in ranges.items() if is_inside), "")
+
+
+# What older versions of Python take for public: protocol assignments, and site-local addresses.
+_NOT_PUBLIC = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv6Network("fec0::/10"))
 
 
 def _plain(text: str) -> Address:

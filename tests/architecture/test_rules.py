@@ -73,10 +73,10 @@ def test_only_the_outbox_waits_for_commits_and_talks_to_the_broker() -> None:
     assert places(r"\bkombu\b|\bredis\.", under="publishes/") == {"publishes/outbox.py"}
 
 
-def test_only_the_agent_client_opens_a_socket_for_the_control_plane() -> None:
+def test_there_is_one_way_out_of_the_control_plane() -> None:
     control_plane = ("clusters", "config", "core", "gateways", "products", "publishes", "tenants")
     found = places(r"(?m)^(import|from) (httpx2|http\.client|urllib\.request|requests|socket)\b")
-    assert {place for place in found if place.startswith(control_plane)} == {"clusters/client.py"}
+    assert {place for place in found if place.startswith(control_plane)} == {"core/outbound.py"}
 
 
 def test_of_the_agent_the_control_plane_knows_the_protocol_alone() -> None:

@@ -146,7 +146,17 @@ class Publish:
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Stack]:
     """Start the demo in a folder of its own, and stop it as Ctrl-C would."""
-    taken_over = {"DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SIGNING_KEY_FILE", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "STATIC_ROOT", "STATICFILES_BACKEND"}
+    taken_over = {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "PUBLIC_URL",
+        "SIGNING_KEY_FILE",
+        "ENCRYPTION_KEYS",
+        "SECRET_KEY",
+        "DJANGO_SETTINGS_MODULE",
+        "STATIC_ROOT",
+        "STATICFILES_BACKEND",
+    }
     env = {name: value for name, value in os.environ.items() if name not in taken_over} | {"DEMO_DIR": str(folder), "PORT": str(free_port())}
     process = subprocess.Popen([sys.executable, "-m", "demo"], cwd=ROOT, env=env, stdout=(folder.parent / "demo.out").open("wb"), stderr=subprocess.STDOUT)
     file = folder / "demo.json"
