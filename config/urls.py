@@ -21,6 +21,7 @@ urlpatterns = [
     path("provider/products/", include("products.urls")),
     path("provider/products/", include("publishes.urls")),
     path("provider/publishes", include("publishes.overview_urls")),
+    path("provider/clusters", include("publishes.cluster_urls")),
     path("api/v1/", api.urls),
     path(PATH_ENROL.removeprefix("/"), enroll, name="agent-enroll"),
     path("", include("publishes.agent_urls")),

@@ -26,6 +26,7 @@ class NavigationEntry:
 NAVIGATION = (
     NavigationEntry(name="products:list", picture="package", text=_("Products")),
     NavigationEntry(name="overview:list", picture="rocket", text=_("Overview")),
+    NavigationEntry(name="clusters:list", picture="server", text=_("Clusters")),
 )
 
 

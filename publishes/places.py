@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -57,14 +58,14 @@ class GatewayCard:
         return " · ".join(part for part in (ports, kind) if part)
 
 
-def clusters() -> list[ClusterCard]:
-    """All clusters, the usable ones first. One query."""
+def clusters(**of: Any) -> list[ClusterCard]:
+    """All clusters (or those with these values), the usable ones first. One query."""
     numbers = {
         "enrolled": Count("agents", filter=_ENROLLED),
         "connected": Count("agents", filter=connected("agents__")),
         "last_seen_at": Max("agents__liveness__last_seen_at"),
     }
-    rows = Cluster.objects.annotate(**numbers).order_by("name")
+    rows = Cluster.objects.filter(**of).annotate(**numbers).order_by("name")
     cards = [_cluster_card(row, **{name: getattr(row, name) for name in numbers}) for row in rows]
     return sorted(cards, key=lambda card: bool(card.refusal))
 

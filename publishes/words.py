@@ -10,6 +10,7 @@ from core.problems import Text
 from publishes.board import AgentRow
 from publishes.choices import PEOPLES_KINDS, Condition, Desired, EventKind, Kind, Phase, Status
 from publishes.models import ProductPublish
+from publishes.places import ClusterCard
 from publishes.selectors import Live
 
 NAMED_AT_MOST = 3
@@ -58,6 +59,16 @@ def condition_word(publish: ProductPublish, condition: Condition) -> str:
 def event_word(kind: EventKind) -> str:
     """What happened, in a line of history. (Withdrawn, said of an event, is another word in Korean than the status.)"""
     return _("Withdrawn from service") if kind == EventKind.WITHDRAWN else str(kind.label)
+
+
+def cluster_word(card: ClusterCard) -> tuple[str, str]:
+    """What a cluster is in, and its tone."""
+    return {
+        "active": (_("Active"), "green"),
+        "inactive": (_("No agent connected"), "red"),
+        "pending": (_("No agent yet"), "grey"),
+        "maintenance": (_("Maintenance"), "amber"),
+    }[card.status]
 
 
 def failed_word() -> str:

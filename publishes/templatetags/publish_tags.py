@@ -15,6 +15,7 @@ from publishes import listing, selectors, words
 from publishes.board import AgentRow
 from publishes.choices import Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import ProductPublish, PublishEvent
+from publishes.places import ClusterCard
 from tenants.actors import Actor
 
 register = template.Library()
@@ -88,6 +89,13 @@ def condition_words(publish: ProductPublish) -> SafeString:
     """What else is to be said of a row of `listing.with_conditions`, each as a dot and a word."""
     said = ((words.condition_word(publish, condition), _CONDITION_TONES[condition]) for condition in listing.conditions_of(publish))
     return format_html_join("", '<i class="tone-{1}">{0}</i>', said)
+
+
+@register.simple_tag
+def cluster_badge(card: ClusterCard) -> SafeString:
+    """● Active: whether the cluster can be published to."""
+    text, tone = words.cluster_word(card)
+    return badge(text, tone, "" if tone == "green" else "hollow")
 
 
 @register.simple_tag

@@ -128,6 +128,20 @@ def _overview_failed(world: World, client: Client) -> str:
     return f"{reverse('overview:list')}?condition=failed&environment=dev"
 
 
+def _clusters(world: World, client: Client) -> str:
+    world.published()
+    Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True)
+    return reverse("clusters:list")
+
+
+def _cluster(world: World, client: Client) -> str:
+    _overview(world, client)
+    AgentLiveness.objects.filter(agent=world.agents[0].agent).update(gateway_ok=False)
+    AgentLiveness.objects.filter(agent=world.agents[1].agent).update(last_seen_at=timezone.now() - timedelta(seconds=41))
+    world.add_agent("seoul-9", connected=False)
+    return reverse("clusters:detail", args=[world.cluster.pk])
+
+
 def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[World, Client], str]:
     return lambda world, client: f"{prepare(world, client)}/{name}"
 
@@ -156,6 +170,8 @@ SCENES = (
     Scene(name="overview", prepare=_overview),
     Scene(name="overview-failed", prepare=_overview_failed),
     Scene(name="overview-empty", prepare=lambda world, client: reverse("overview:list")),
+    Scene(name="clusters", prepare=_clusters),
+    Scene(name="cluster", prepare=_cluster),
     Scene(name="wizard-cluster", prepare=_wizard("cluster")),
     Scene(name="wizard-gateway", prepare=_wizard("gateway")),
     Scene(name="wizard-settings", prepare=_wizard("settings")),
