@@ -7,16 +7,29 @@ from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from clusters.models import Agent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
-from clusters.services import create_enrolment_code
+from clusters import services
+from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from core.admin import ReadOnlyAdmin
+
+
+class AgentEventInline(admin.TabularInline[AgentEvent, Agent]):
+    """What happened to an agent; written by the system."""
+
+    model = AgentEvent
+    extra = 0
+    fields = ["created_at", "kind", "message", "by"]
+    readonly_fields = ["created_at", "kind", "message", "by"]
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
 
 
 class AgentInline(admin.TabularInline[Agent, Cluster]):
     model = Agent
     extra = 0
     fields = ["name", "driver", "url", "blocked_at"]
-    readonly_fields = ["name", "driver", "url"]
+    readonly_fields = ["name", "driver", "url", "blocked_at"]
     show_change_link = True
 
     def has_add_permission(self, request: HttpRequest, obj: Cluster | None = None) -> bool:  # noqa: ARG002 - Django's signature
@@ -26,20 +39,31 @@ class AgentInline(admin.TabularInline[Agent, Cluster]):
 
 @admin.register(Cluster)
 class ClusterAdmin(admin.ModelAdmin[Cluster]):
-    list_display = ["name", "region", "maintenance", "host_suffixes"]
+    list_display = ["name", "region", "status", "host_suffixes"]
     list_filter = ["region", "maintenance"]
     search_fields = ["name"]
     inlines = [AgentInline]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Cluster]:
+        return super().get_queryset(request).with_status()  # type: ignore[attr-defined,no-any-return]
+
+    @admin.display(description=_("status"))
+    def status(self, cluster: Cluster) -> object:
+        return Cluster.Status(getattr(cluster, "status")).label  # noqa: B009 - annotated
+
 
 @admin.register(Agent)
 class AgentAdmin(admin.ModelAdmin[Agent]):
-    list_display = ["name", "cluster", "driver", "url", "blocked_at", "last_seen"]
+    list_display = ["name", "cluster", "status", "driver", "url", "last_seen", "gateway"]
     list_select_related = ["cluster", "liveness"]
     list_filter = ["cluster", "driver"]
     search_fields = ["name"]
-    readonly_fields = ["driver", "url"]
-    actions = ["make_enrolment_code"]
+    readonly_fields = ["driver", "url", "blocked_at"]
+    actions = ["make_enrolment_code", "block", "unblock"]
+    inlines = [AgentEventInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
+        return super().get_queryset(request).with_status()  # type: ignore[attr-defined,no-any-return]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> list[str]:  # noqa: ARG002 - Django's signature
         """An agent stays in its cluster: what it serves cannot move."""
@@ -53,8 +77,26 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
     @admin.action(description=_("Make a one-time enrolment code"))
     def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset.select_related("cluster"):
-            code = create_enrolment_code(agent.cluster, agent_name=agent.name)
+            code = services.create_enrolment_code(agent.cluster, agent_name=agent.name)
             self.message_user(request, _("One-time code for %(agent)s: %(code)s") % {"agent": agent.name, "code": code})
+
+    @admin.action(description=_("Block: refuse its requests and send it nothing more"))
+    def block(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        for agent in queryset:
+            services.block(agent, by=request.user.get_username())
+
+    @admin.action(description=_("Unblock"))
+    def unblock(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        for agent in queryset:
+            services.unblock(agent, by=request.user.get_username())
+
+    @admin.display(description=_("status"))
+    def status(self, agent: Agent) -> object:
+        return Agent.Status(getattr(agent, "status")).label  # noqa: B009 - annotated
+
+    @admin.display(description=_("gateway"))
+    def gateway(self, agent: Agent) -> object:
+        return (agent.liveness.gateway_error or agent.liveness.gateway_version) if hasattr(agent, "liveness") else None
 
     @admin.display(description=_("last seen"))
     def last_seen(self, agent: Agent) -> object:
@@ -83,3 +125,10 @@ class EnrolmentCodeAdmin(ReadOnlyAdmin):
 @admin.register(UsedRequest)
 class UsedRequestAdmin(ReadOnlyAdmin):
     list_display = ["id", "expires_at"]
+
+
+@admin.register(AgentEvent)
+class AgentEventAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "cluster", "agent_name", "kind", "message", "by"]
+    list_filter = ["kind", "cluster"]
+    list_select_related = ["cluster"]

@@ -33,8 +33,33 @@ def ordinary_networks() -> list[str]:
     return ["0.0.0.0/0", "::/0"]
 
 
+class ClusterQuerySet(models.QuerySet["Cluster"]):
+    """Reads of clusters."""
+
+    def with_status(self) -> Self:
+        """Adds `status`: what its agents and operators make of it."""
+        agents = Agent.objects.filter(cluster=models.OuterRef("pk"))
+        return self.annotate(
+            status=models.Case(
+                models.When(maintenance=True, then=models.Value(Cluster.Status.MAINTENANCE)),
+                models.When(models.Exists(agents.connected()), then=models.Value(Cluster.Status.ACTIVE)),
+                models.When(models.Exists(agents.filter(liveness__isnull=False)), then=models.Value(Cluster.Status.INACTIVE)),
+                default=models.Value(Cluster.Status.PENDING),
+                output_field=models.CharField(),
+            )
+        )
+
+
 class Cluster(Record):
     """A place with agents. It has no environment: one cluster may carry dev, stage and prod publishes."""
+
+    class Status(models.TextChoices):
+        """Derived, never stored (`with_status`): no agent was ever there; one is connected; none is; closed for new publishes by an operator."""
+
+        PENDING = "pending", _("Pending")
+        ACTIVE = "active", _("Active")
+        INACTIVE = "inactive", _("Inactive")
+        MAINTENANCE = "maintenance", _("Maintenance")
 
     name = models.CharField(_("name"), max_length=63, unique=True, validators=[NAME])
     description = models.CharField(_("description"), max_length=500, blank=True)
@@ -49,6 +74,8 @@ class Cluster(Record):
         verbose_name=_("upstream networks"),
         help_text=_("Upstreams must resolve into these. A wide network does not open loopback or link-local; name those to allow them."),
     )
+
+    objects = ClusterQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -88,9 +115,29 @@ class AgentQuerySet(models.QuerySet["Agent"]):
         """Agents that are not blocked and were heard of within three heartbeats."""
         return self.filter(_heard_of(""))
 
+    def with_status(self) -> Self:
+        """Adds `status`."""
+        return self.annotate(
+            status=models.Case(
+                models.When(blocked_at__isnull=False, then=models.Value(Agent.Status.BLOCKED)),
+                models.When(_heard_of(""), then=models.Value(Agent.Status.CONNECTED)),
+                models.When(liveness__isnull=False, then=models.Value(Agent.Status.DISCONNECTED)),
+                default=models.Value(Agent.Status.PENDING),
+                output_field=models.CharField(),
+            )
+        )
+
 
 class Agent(Record):
     """The program beside one gateway of one cluster. Until its code is used it has no driver."""
+
+    class Status(models.TextChoices):
+        """Derived, never stored (`with_status`): never heard of; heard of lately; silent; shut out by an operator."""
+
+        PENDING = "pending", _("Pending")
+        CONNECTED = "connected", _("Connected")
+        DISCONNECTED = "disconnected", _("Disconnected")
+        BLOCKED = "blocked", _("Blocked")
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agents")
     name = models.CharField(_("name"), max_length=63, validators=[NAME])
@@ -122,6 +169,8 @@ class AgentLiveness(models.Model):
     agent_version = models.CharField(_("agent version"), max_length=50, blank=True)
     proxy_url = models.CharField(_("proxy URL"), max_length=200, blank=True)
     reserved = ArrayField(models.CharField(max_length=300), default=list, verbose_name=_("reserved endpoints"))
+    was_there = models.BooleanField(default=False, editable=False)
+    gateway_was_ok = models.BooleanField(default=True, editable=False)
 
     class Meta:
         verbose_name = _("agent's liveness")
@@ -129,6 +178,40 @@ class AgentLiveness(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id} {self.last_seen_at}"
+
+
+class AgentEvent(models.Model):
+    """One line of an agent's history, for operators; never changed, and kept when the agent is removed."""
+
+    class Kind(models.TextChoices):
+        ENROLLED = "enrolled", _("Enrolled")
+        CONNECTED = "connected", _("Connected")
+        DISCONNECTED = "disconnected", _("Disconnected")
+        GATEWAY_UP = "gateway_up", _("Its gateway answers")
+        GATEWAY_DOWN = "gateway_down", _("Its gateway does not answer")
+        BLOCKED = "blocked", _("Blocked")
+        UNBLOCKED = "unblocked", _("Unblocked")
+        KEY_ASKED = "key_asked", _("A new key was asked for")
+        KEY_CHANGED = "key_changed", _("New key")
+        KEY_REVOKED = "key_revoked", _("Key revoked")
+        REFUSED = "refused", _("Refused")
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agent_events")
+    agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="events")
+    agent_name = models.CharField(_("agent"), max_length=63)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    message = models.TextField(_("message"), blank=True)
+    by = models.CharField(_("by"), max_length=150, blank=True)
+    created_at = models.DateTimeField(_("time"), auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["cluster", "-created_at"], name="agent_event_history")]
+        verbose_name = _("agent's event")
+        verbose_name_plural = _("agents' events")
+
+    def __str__(self) -> str:
+        return f"{self.agent_name} {self.kind}"
 
 
 class AgentKey(Record):

@@ -17,9 +17,9 @@ from django.utils import timezone
 from agent.protocol import fence
 from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
-from clusters import keys
+from clusters import keys, liveness
 from clusters.errors import EnrolmentRefused
-from clusters.models import NAME, Agent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from clusters.models import NAME, Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from core.problems import Invalid
 
 CODE_LIFETIME = timedelta(hours=1)
@@ -51,7 +51,22 @@ def enrol(request: EnrolRequest) -> Agent:
         AgentKey.objects.create(agent=agent, public_jwk=key)
         agent.driver, agent.url = driver, request.url
         agent.save(update_fields=["driver", "url", "updated_at"])
+        liveness.record(agent, AgentEvent.Kind.ENROLLED, message=driver)
         return agent
+
+
+@transaction.atomic
+def block(agent: Agent, *, by: str) -> None:
+    """Shut an agent out: it is refused at its next request and sent nothing more. Hosts that it may still serve stay taken."""
+    if Agent.objects.filter(pk=agent.pk, blocked_at=None).update(blocked_at=Now()):
+        liveness.record(agent, AgentEvent.Kind.BLOCKED, by=by)
+
+
+@transaction.atomic
+def unblock(agent: Agent, *, by: str) -> None:
+    """Let a blocked agent in again, with the key it has."""
+    if Agent.objects.filter(pk=agent.pk, blocked_at__isnull=False).update(blocked_at=None):
+        liveness.record(agent, AgentEvent.Kind.UNBLOCKED, by=by)
 
 
 def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:

@@ -1,7 +1,9 @@
 """Health for machines: `/livez` says that the process answers, `/readyz` that it can do its work."""
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
+
+from core import pulse
 
 
 def livez(_request: HttpRequest) -> JsonResponse:
@@ -10,10 +12,11 @@ def livez(_request: HttpRequest) -> JsonResponse:
 
 
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when the database answers, 503 otherwise. The broker is not asked: no answer of ours needs it."""
+    """200 when the database answers and the background work goes on, 503 otherwise. The broker is not asked: no answer of ours needs it."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        is_silent = pulse.is_silent()
     except DatabaseError:
         return JsonResponse({"status": "unavailable", "database": "does not answer"}, status=503)
-    return JsonResponse({"status": "ok", "database": "ok"})
+    if is_silent:
+        return JsonResponse({"status": "unavailable", "database": "ok", "background": "silent: is one beat and at least one worker running?"}, status=503)
+    return JsonResponse({"status": "ok", "database": "ok", "background": "ok"})

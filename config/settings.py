@@ -33,6 +33,8 @@ LEASE_S = env.float("LEASE_S", default=8.0)
 SEND_DEADLINE_S = env.float("SEND_DEADLINE_S", default=6.0)
 SWEEP_S = env.float("SWEEP_S", default=2.0)
 DEADLINE_S = env.float("DEADLINE_S", default=120.0)
+SILENT_S = env.float("SILENT_S", default=15.0)
+HURRY_S = env.float("HURRY_S", default=2.0)
 
 # --- the JSON API ------------------------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # per token
@@ -133,8 +135,11 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_DB_REUSE_MAX = 1_000_000_000  # the tasks themselves check the connection first: closing it around each costs 5 ms
 CELERY_TASK_DEFAULT_QUEUE = "deliver"
-CELERY_TASK_ROUTES = {"publishes.sweep": {"queue": "sweep"}}
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "publishes.sweep", "schedule": SWEEP_S, "options": {"expires": SWEEP_S}}}
+CELERY_TASK_ROUTES = {"publishes.sweep": {"queue": "sweep"}, "publishes.tidy": {"queue": "sweep"}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "publishes.sweep", "schedule": SWEEP_S, "options": {"expires": SWEEP_S}},
+    "tidy": {"task": "publishes.tidy", "schedule": 60.0, "options": {"expires": 60.0}},
+}
 
 # --- sign-in ----------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenants.User"

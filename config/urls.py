@@ -9,6 +9,7 @@ from clusters.agent_door import enroll
 from config.api import api
 from config.health import livez, readyz
 from core.frame import set_theme
+from core.pulse import banner
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("theme", set_theme, name="set-theme"),
+    path("system", banner, name="system"),
     path("", include("tenants.urls")),
     path("provider/products/", include("products.urls")),
     path("provider/products/", include("publishes.urls")),

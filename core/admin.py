@@ -5,6 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from core.models import Pulse
+
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     """Everything can be looked at, nothing added or changed: these rows are written by the system."""
@@ -17,3 +19,8 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002
         return False
+
+
+@admin.register(Pulse)
+class PulseAdmin(ReadOnlyAdmin):
+    list_display = ["name", "beat_at"]

@@ -1,8 +1,9 @@
-"""What the doors remember between two requests: answers by idempotency key, and how many requests a token has used. Nothing of the domain."""
+"""What is remembered of the running system: answers by idempotency key, how many requests a token has used, when the sweep ran. Nothing of the domain."""
 
 import uuid
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -43,3 +44,17 @@ class RateWindow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.token_id} {self.starts_at}: {self.taken}"
+
+
+class Pulse(models.Model):
+    """When a part that runs in the background last did its work. Written by `core.pulse` alone."""
+
+    name = models.CharField(_("part"), max_length=30, primary_key=True)
+    beat_at = models.DateTimeField(_("last beat"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("background part")
+        verbose_name_plural = _("background parts")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.beat_at}"

@@ -11,9 +11,14 @@ from publishes import delivery, selectors
 
 @agent_door(Heartbeat)
 def heartbeat(agent: Agent, message: Heartbeat) -> HeartbeatAnswer:
-    """Note that the agent is there, and say whether it should report. Two queries."""
+    """Note that the agent is there, and say whether it should report. Two queries.
+
+    An agent without inbound URL is told to come back soon while a person waits for its word: nothing can be pushed to it.
+    """
     record_heartbeat(agent, message)
-    return HeartbeatAnswer(interval_ms=round(settings.HEARTBEAT_S * 1000), report=selectors.wants_report(agent, message.fingerprint))
+    asked = selectors.asked_of(agent, message.fingerprint)
+    interval_s = settings.HURRY_S if asked.is_waited_for and not agent.url else settings.HEARTBEAT_S
+    return HeartbeatAnswer(interval_ms=round(interval_s * 1000), report=asked.report)
 
 
 @agent_door(Report)

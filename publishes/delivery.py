@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from agent.protocol.messages import Carried, Command, Item, Result
 from agent.protocol.spec import Spec, State
-from clusters import client
+from clusters import client, liveness
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from clusters.services import forget_used_requests
@@ -40,15 +40,22 @@ def deliver(agent_id: UUID) -> None:
 
 
 def sweep() -> None:
-    """The guarantee: wake workers for what is due, settle what time has decided, and forget what has expired."""
+    """The guarantee: note who came and went, wake workers for what is due, and settle what time has decided."""
+    settlement.explain_absence(liveness.note_changes())
+    settlement.forget_other_drivers()
     outbox.wake(_agents_with_due_rows())
     for operation_id in selectors.ripe_operations()[:SETTLE_AT_ONCE]:
         with _going_on("settle", operation=str(operation_id)):
             settlement.settle_by_id(operation_id)
     settlement.release_hosts()
+
+
+def tidy() -> None:
+    """Forget what has expired; nothing depends on when."""
     forget_used_requests()
     forget_old_keys()
     forget_old_windows()
+    liveness.forget_old_events()
 
 
 def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:

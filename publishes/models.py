@@ -180,6 +180,7 @@ class Observation(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["agent", "publish"], name="observation_once")]
+        indexes = [models.Index(fields=["agent", "publish"], condition=~models.Q(state=Desired.ABSENT), name="observation_present")]
         verbose_name = _("observation")
         verbose_name_plural = _("observations")
 

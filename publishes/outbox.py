@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from agent.protocol.spec import Spec
 from clusters.models import Agent
+from gateways.models import Gateway
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase
 from publishes.models import AgentLease, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
@@ -115,6 +116,8 @@ WITH lease AS (
     SELECT delivery.id, delivery.operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
     JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
     JOIN {ProductPublish._meta.db_table} publish ON publish.id = operation.publish_id AND publish.generation = operation.generation
+    JOIN {Gateway._meta.db_table} gateway ON gateway.id = publish.gateway_id
+    JOIN {Agent._meta.db_table} agent ON agent.id = delivery.agent_id AND agent.driver = gateway.gateway_class
     WHERE delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
     ORDER BY delivery.created_at LIMIT %(batch)s FOR UPDATE OF delivery SKIP LOCKED
 ), begun AS (

@@ -232,26 +232,41 @@ def board_of(actor: Actor, product: Product) -> Board:
     return Board(columns=tuple(Column(environment=env, publishes=tuple(row for row in rows if row.environment == env)) for env in Environment))
 
 
-def wants_report(agent: Agent, fingerprint: str) -> bool:
-    """Whether an agent should tell what it carries: it is not what it should be, its word is awaited, or what it last told is out of date.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a heartbeat is told: whether to report, and whether a person waits for this agent's word."""
+
+    report: bool
+    is_waited_for: bool
+
+
+def asked_of(agent: Agent, fingerprint: str) -> Asked:
+    """An agent should report when it does not carry what it should, when its word is awaited, or when what it last told is out of date.
 
     (A gateway that was away for a moment is no reason to say for good that it serves nothing.) One query.
     """
     with connection.cursor() as cursor:
         cursor.execute(_EXPECTED, {"agent": agent.pk, "cluster": agent.cluster_id, "driver": agent.driver, "open": [phase.value for phase in OPEN_PHASES]})
-        expected, is_awaited = cursor.fetchone()
-    return bool(expected != fingerprint or is_awaited)
+        expected, is_due, is_stale, is_waited_for = cursor.fetchone()
+    return Asked(report=expected != fingerprint or is_due or is_stale, is_waited_for=is_waited_for)
 
 
 _EXPECTED = f"""
 SELECT encode(sha256(convert_to(coalesce(string_agg(
     publish.id::text || ':' || publish.generation || ':' || publish.desired_digest, E'\\n' ORDER BY publish.id::text COLLATE "C"
 ), ''), 'UTF8')), 'hex'),
-EXISTS (SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp())
-OR coalesce(bool_or(NOT EXISTS (
+EXISTS (SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp()),
+coalesce(bool_or(NOT EXISTS (
     SELECT FROM {Observation._meta.db_table} seen WHERE seen.agent_id = %(agent)s AND seen.publish_id = publish.id
     AND seen.generation = publish.generation AND seen.digest = publish.desired_digest AND seen.verified
-)), false)
+)), false) OR EXISTS (
+    SELECT FROM {Observation._meta.db_table} seen JOIN {ProductPublish._meta.db_table} gone ON gone.id = seen.publish_id
+    WHERE seen.agent_id = %(agent)s AND seen.state <> 'absent' AND gone.desired_state = 'absent'
+),
+EXISTS (
+    SELECT FROM {Delivery._meta.db_table} delivery JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
+    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(open)s) AND operation.phase = ANY(%(open)s)
+)
 FROM {ProductPublish._meta.db_table} publish JOIN gateways_gateway gateway ON gateway.id = publish.gateway_id
 WHERE publish.cluster_id = %(cluster)s AND gateway.gateway_class = %(driver)s AND publish.desired_state IN ('live', 'withdrawn')
 """  # noqa: S608 - table names from the models, values as parameters

@@ -12,14 +12,13 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.db.models.functions import Now
 from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from agent.protocol.messages import Carried, Outcome, Result
-from agent.protocol.spec import State
 from clusters.models import Agent, counting
 from publishes import lifecycle, outbox, spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
@@ -31,6 +30,7 @@ log = structlog.get_logger(__name__)
 BACK_OFF_MAX_S = 60.0
 _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
+AGENT_GONE = gettext_noop("The agent has not been heard of since three heartbeats. It catches up by itself when it is back.")
 TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
 
 
@@ -41,9 +41,15 @@ def record_result(agent: Agent, result: Result) -> None:
     "Verified" counts for exactly its generation and digest, whoever sent it when, even after a refusal. Any other outcome counts
     only under the token of the attempt that it answers. What is older than the current generation, or not this agent's, is ignored.
     """
-    delivery = _current_delivery(agent, result)
+    operation = _current_operation(agent, result)
+    if operation is None:
+        return
+    if result.outcome is Outcome.VERIFIED:
+        _see(agent, operation)
+    delivery = operation.deliveries.filter(agent=agent, phase__in=[*OPEN_PHASES, Phase.FAILED]).first()
     if delivery is None:
         return
+    delivery.operation = operation
     if result.outcome is Outcome.VERIFIED:
         _confirm(delivery, result)
     elif not delivery.is_open or result.token != delivery.token:
@@ -72,7 +78,7 @@ def cancel(operation: Operation, *, actor: Actor) -> None:
 
 
 def observe(agent: Agent, carried: Sequence[Carried]) -> None:
-    """Keep what an agent says it carries. Two queries, whatever it carries; only what changed is written."""
+    """Keep what an agent says it carries, and nothing of what it does not name. Three queries at most; only what changed is written."""
     names = ("generation", "digest", "state", "verified")
     stored = {row.publish_id: tuple(getattr(row, name) for name in names) for row in Observation.objects.filter(agent=agent)}
     now = timezone.now()
@@ -81,6 +87,8 @@ def observe(agent: Agent, carried: Sequence[Carried]) -> None:
         for _publish_id, one in sorted({one.publish_id: one for one in carried}.items())  # one order for all: two reports cannot lock each other out
         if stored.get(one.publish_id) != (one.generation, one.digest, one.state.value, one.verified)
     ]
+    if gone := stored.keys() - {one.publish_id for one in carried}:
+        Observation.objects.filter(agent=agent, publish__in=gone).delete()
     Observation.objects.bulk_create(changed, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*names, "observed_at"])
 
 
@@ -95,6 +103,13 @@ def record_silence(delivery_id: UUID, *, token: UUID, message: str) -> None:
     delivery = Delivery.objects.select_related("operation").filter(pk=delivery_id, token=token, phase__in=OPEN_PHASES).first()
     if delivery is not None:
         _postpone(delivery, step="sent", code="agent_silent", message=message)
+
+
+def explain_absence(agent_ids: Sequence[UUID]) -> None:
+    """Say on everything that waits for these agents that they are not heard of any more. One query, none for nobody."""
+    if agent_ids:
+        waiting = Delivery.objects.filter(agent__in=agent_ids, phase__in=OPEN_PHASES)
+        waiting.update(code="agent_gone", message=AGENT_GONE, updated_at=timezone.now())
 
 
 @transaction.atomic
@@ -127,33 +142,39 @@ def settle(operation: Operation) -> None:
         _fail(operation, error_code=code, error=_words(guilty) if guilty else text)
 
 
+def forget_other_drivers() -> None:
+    """Drop what waits for an agent that was enrolled with another driver since: it says that its former gateway is gone, like removing it."""
+    Delivery.objects.filter(phase__in=OPEN_PHASES).exclude(agent__driver=F("operation__publish__gateway__gateway_class")).delete()
+
+
 def release_hosts(**of: Any) -> None:
     """Give hosts back whose absence every agent has confirmed (or whose agents were removed)."""
-    unconfirmed = Delivery.objects.filter(operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation")).exclude(phase=Phase.SUCCEEDED)
+    current = Delivery.objects.filter(operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation"))
+    unconfirmed = current.filter(agent__driver=OuterRef("gateway__gateway_class")).exclude(phase=Phase.SUCCEEDED)
     gone = ProductPublish.objects.filter(desired_state=Desired.ABSENT, claimed_host__isnull=False, **of)
     gone.filter(~Exists(unconfirmed)).update(claimed_host=None, updated_at=timezone.now())
 
 
-def _current_delivery(agent: Agent, result: Result) -> Delivery | None:
+def _current_operation(agent: Agent, result: Result) -> Operation | None:
     publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(pk=result.publish_id, cluster_id=agent.cluster_id).first()
     if publish is None or publish.generation != result.generation or publish.desired_digest != result.digest:
         return None
     operation = Operation.objects.select_for_update().get(publish=publish, generation=result.generation)
     operation.publish = publish
-    delivery = operation.deliveries.filter(agent=agent, phase__in=[*OPEN_PHASES, Phase.FAILED]).first()
-    if delivery is not None:
-        delivery.operation = operation
-    return delivery
+    return operation
+
+
+def _see(agent: Agent, operation: Operation) -> None:
+    """What an agent has proved is observed, also of an agent that nobody waits for."""
+    state = operation.publish.desired_state
+    seen = {"generation": operation.generation, "digest": operation.digest, "state": state, "verified": True, "observed_at": Now()}
+    Observation.objects.update_or_create(agent=agent, publish_id=operation.publish_id, defaults=seen)
 
 
 def _confirm(delivery: Delivery, result: Result) -> None:
-    operation = delivery.operation
     _close(delivery, Phase.SUCCEEDED, step="verified", evidence=result.evidence.model_dump())
-    state = State(operation.publish.desired_state)
-    seen = {"generation": operation.generation, "digest": operation.digest, "state": state.value, "verified": True, "observed_at": Now()}
-    Observation.objects.update_or_create(agent_id=delivery.agent_id, publish_id=operation.publish_id, defaults=seen)
-    if state is State.ABSENT:
-        release_hosts(pk=operation.publish_id)
+    if delivery.operation.publish.desired_state == Desired.ABSENT:
+        release_hosts(pk=delivery.operation.publish_id)
 
 
 def _refuse(delivery: Delivery, result: Result) -> None:

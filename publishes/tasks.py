@@ -5,6 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from django.db import close_old_connections
 
+from core import pulse
 from publishes import delivery
 
 
@@ -19,4 +20,12 @@ def deliver(agent_id: str) -> None:
 def sweep() -> None:
     """Find what no wake-up reached."""
     close_old_connections()
+    pulse.beat()
     delivery.sweep()
+
+
+@shared_task(name="publishes.tidy")
+def tidy() -> None:
+    """Forget what has expired."""
+    close_old_connections()
+    delivery.tidy()

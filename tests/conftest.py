@@ -6,6 +6,7 @@ import pytest
 from django.utils import translation
 from pytest_django import Settings
 
+from core import pulse
 from tests.world import World, make_world
 
 
@@ -20,6 +21,12 @@ def english() -> Iterator[None]:
     """What tests call directly answers in English, whether the Korean catalogue was compiled or not."""
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages take it that worker and beat are alive; a test that is about them looks again."""
+    monkeypatch.setattr(pulse.watch, "until", float("inf"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from django import template
 from django.template.context import Context
 from django.urls import reverse
 
+from core import pulse
 from core.frame import NAVIGATION, theme_of
 
 register = template.Library()
@@ -15,6 +16,12 @@ register = template.Library()
 def theme(context: Context) -> str:
     """ "light", "dark" or nothing; works on pages that have no request too."""
     return theme_of(context.get("request"))
+
+
+@register.simple_tag
+def background_is_silent() -> bool:
+    """Whether worker or beat have stopped; a query every few seconds, not per page."""
+    return pulse.watch.is_silent()
 
 
 @register.inclusion_tag("components/navigation.html", takes_context=True)

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from agent.protocol.messages import Outcome
+from core import pulse
 from publishes import services
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
@@ -256,7 +257,10 @@ def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_n
 
 def test_health_answers_without_anybody(db: None) -> None:
     assert Client().get("/livez").json() == {"status": "ok"}
-    assert Client().get("/readyz").json() == {"status": "ok", "database": "ok"}
+    red = Client().get("/readyz")
+    assert (red.status_code, red.json()["background"]) == (503, "silent: is one beat and at least one worker running?")
+    pulse.beat()
+    assert Client().get("/readyz").json() == {"status": "ok", "database": "ok", "background": "ok"}
 
 
 def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_nor_gateway_class(world: World) -> None:

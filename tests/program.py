@@ -1,0 +1,84 @@
+"""A real agent in the test's own thread: its disk, its batches and its words are the program's; its gateway is in memory, its requests are real ones.
+
+`beat()` is what the program does at each heartbeat. Nothing is pushed to it.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from django.test import Client
+
+from agent import batch
+from agent.carried import carried_now, fingerprint_of
+from agent.config import AGENT_VERSION, Identity, Settings
+from agent.control_plane import ControlPlane
+from agent.drivers.memory import MemoryDriver, MemoryGateway
+from agent.protocol.messages import Heartbeat, HeartbeatAnswer, Report, Result
+from agent.state import Store
+from agent.upstreams import Pinner
+from clusters import keys
+from publishes.models import ProductPublish
+from tests.world import Voice
+
+URL = "http://testserver"
+
+
+class _ToTheControlPlane(httpx2.BaseTransport):
+    """Requests go to the control plane of this very process and transaction."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        headers = {"Authorization": request.headers["authorization"]}
+        answer = Client(headers=headers).post(request.url.path, request.read(), content_type="application/json")
+        return httpx2.Response(answer.status_code, content=answer.content, headers={"content-type": answer.headers["Content-Type"]})
+
+
+class Program:
+    """The program of an agent row, over a gateway of its own or one that it shares."""
+
+    def __init__(self, voice: Voice, folder: Path, gateway: MemoryGateway | None = None) -> None:
+        self.voice, self.folder, self.gateway = voice, folder, gateway or MemoryGateway()
+        folder.mkdir(exist_ok=True)
+        settings = Settings(
+            agent_id=str(voice.agent.pk), name=voice.agent.name, cluster="acme-kr", control_plane_url=URL, listen="127.0.0.1:9", advertise="", driver="memory"
+        )
+        client = httpx2.Client(transport=_ToTheControlPlane())
+        self.identity = Identity(settings=settings, key=voice.key, control_plane_keys=keys.signing_keys())
+        self.control_plane = ControlPlane(self.identity, client=client)
+        self.start()
+
+    def start(self) -> None:
+        """Read the disk, as at each start of the program."""
+        self.store, self.driver = Store(self.folder), MemoryDriver(self.gateway)
+        self.kit = batch.Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=())
+
+    def beat(self, **told: Any) -> HeartbeatAnswer:
+        """One heartbeat, and all that its answer asks for."""
+        carried = carried_now(self.driver, self.store.records)
+        described = self.driver.describe()
+        heartbeat = Heartbeat(agent_version=AGENT_VERSION, driver="memory", fingerprint=fingerprint_of(carried), gateway_ok=described.ok)
+        answer = self.control_plane.heartbeat(heartbeat.model_copy(update=told))
+        if answer.report:
+            self.fetch(self.control_plane.report(Report(carried=tuple(carried))).wanted)
+        return answer
+
+    def fetch(self, wanted: Iterable[UUID]) -> list[Result]:
+        """Fetch, apply and hand in."""
+        specs = self.control_plane.specs(wanted)
+        results: list[Result] = []
+        tokens = {item.spec.publish_id: item.token for item in specs.items}
+        batch.run(self.kit, [item.spec for item in specs.items], networks=specs.upstream_networks, finish=results.append)
+        self.control_plane.results(result.model_copy(update={"token": tokens[result.publish_id]}) for result in results)
+        return results
+
+    def serves(self) -> dict[UUID, tuple[int, str]]:
+        """What callers meet: generation and state by publish."""
+        return {publish: (held.spec.generation, held.spec.state.value) for publish, held in self.gateway.carried.items()}
+
+
+def wanted() -> dict[UUID, tuple[int, str]]:
+    """What the control plane wants callers to meet."""
+    rows = ProductPublish.objects.filter(desired_state__in=["live", "withdrawn"])
+    return {row.pk: (row.generation, row.desired_state) for row in rows}
