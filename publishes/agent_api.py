@@ -6,7 +6,7 @@ from agent.protocol.messages import Accepted, Heartbeat, HeartbeatAnswer, Report
 from clusters.agent_door import agent_door
 from clusters.models import Agent
 from clusters.services import record_heartbeat
-from publishes import delivery, selectors
+from publishes import delivery, expectations
 
 
 @agent_door(Heartbeat)
@@ -16,7 +16,7 @@ def heartbeat(agent: Agent, message: Heartbeat) -> HeartbeatAnswer:
     An agent without inbound URL is told to come back soon while a person waits for its word: nothing can be pushed to it.
     """
     record_heartbeat(agent, message)
-    asked = selectors.asked_of(agent, message.fingerprint)
+    asked = expectations.asked_of(agent, message.fingerprint)
     interval_s = settings.HURRY_S if asked.is_waited_for and not agent.url else settings.HEARTBEAT_S
     return HeartbeatAnswer(interval_ms=round(interval_s * 1000), report=asked.report)
 

@@ -17,7 +17,7 @@ from clusters.models import Agent
 from clusters.services import forget_used_requests
 from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
-from publishes import outbox, selectors, settlement
+from publishes import expectations, outbox, settlement
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
 
@@ -44,7 +44,7 @@ def sweep() -> None:
     settlement.explain_absence(liveness.note_changes())
     settlement.forget_other_drivers()
     outbox.wake(_agents_with_due_rows())
-    for operation_id in selectors.ripe_operations()[:SETTLE_AT_ONCE]:
+    for operation_id in expectations.ripe_operations()[:SETTLE_AT_ONCE]:
         with _going_on("settle", operation=str(operation_id)):
             settlement.settle_by_id(operation_id)
     settlement.release_hosts()
@@ -63,7 +63,7 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
 
     Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and is not there.
     """
-    rows: dict[UUID, Any] = {row.pk: row for row in selectors.desired_of(agent).annotate(**selectors.word_of(agent))}
+    rows: dict[UUID, Any] = {row.pk: row for row in expectations.desired_of(agent).annotate(**expectations.word_of(agent))}
     known = [one for one in carried if one.publish_id in rows]
     if unknown := [str(one.publish_id) for one in carried if one.publish_id not in rows]:
         log.error("unknown_publishes_on_agent", agent=str(agent.pk), publishes=unknown)
@@ -85,7 +85,7 @@ def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
 
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
     """The current specs of these publishes, as far as they are this agent's; open deliveries get a token for their results."""
-    operations = selectors.current_operations(selectors.desired_of(agent).filter(pk__in=publish_ids))
+    operations = expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids))
     open_ones = {d.operation_id: d for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)}
     items = []
     for operation in operations:

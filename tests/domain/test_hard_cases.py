@@ -13,7 +13,7 @@ from clusters.errors import EnrolmentRefused
 from clusters.models import Agent, AgentLiveness
 from clusters.services import create_enrolment_code, enrol, record_heartbeat
 from core.problems import Invalid
-from publishes import delivery, errors, selectors, services, settlement, upstreams
+from publishes import delivery, errors, expectations, services, settlement, upstreams
 from publishes.choices import Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish
 from tests.enrolment import enrol_request
@@ -281,12 +281,12 @@ def test_after_a_hiccup_of_its_gateway_an_agent_is_asked_again_until_what_it_tol
     publish = world.published()
     agent = world.agents[0].agent
     expected = fingerprint([(publish.pk, 1, publish.desired_digest)])
-    assert selectors.asked_of(agent, expected).report is False
+    assert expectations.asked_of(agent, expected).report is False
     silent = Carried(publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False)
     delivery.take_report(agent, (silent,))
-    assert selectors.asked_of(agent, expected).report is True
+    assert expectations.asked_of(agent, expected).report is True
     delivery.take_report(agent, (silent.model_copy(update={"verified": True}),))
-    assert selectors.asked_of(agent, expected).report is False
+    assert expectations.asked_of(agent, expected).report is False
 
 
 def test_one_publish_twice_in_a_report_is_taken_once(world: World) -> None:

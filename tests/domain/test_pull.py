@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from clusters.models import Agent, AgentLiveness
 from clusters.services import create_enrolment_code, enrol
-from publishes import delivery, selectors, services
+from publishes import delivery, expectations, services
 from publishes.choices import Phase, Status
 from publishes.models import Delivery, Observation, Operation, ProductPublish
 from tests.enrolment import enrol_request
@@ -156,7 +156,7 @@ def test_enrolled_anew_with_another_driver_it_is_sent_nothing_of_the_old_one_and
     assert [row.agent_id for row in Delivery.objects.all()] == [stays.agent.pk]
 
     changed.agent.refresh_from_db()
-    assert list(selectors.desired_of(changed.agent)) == []
+    assert list(expectations.desired_of(changed.agent)) == []
     services.request_withdraw(world.actor, publish.pk, reason="x")
     stays.confirm_all()
     services.request_delete(world.actor, publish.pk)
