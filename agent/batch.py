@@ -1,7 +1,7 @@
 """One batch of specs from arrival to proof: generation fence, upstream fence, disk, gateway, proof, in this order. Only the worker thread runs it."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from uuid import UUID
@@ -34,13 +34,14 @@ class Kit:
 
 def run(kit: Kit, specs: Iterable[Spec], *, networks: tuple[str, ...], finish: Finish) -> None:
     """Bring all of them to the gateway in one change. `finish` gets exactly one result per spec, as soon as it is known."""
-    current = _current_only(kit, list(specs), finish)
+    observed = _observed(kit)
+    current = _current_only(kit, observed, list(specs), finish)
     accepted = _fenced(kit, current, networks, finish)
     if not accepted:
         return
     started = time.monotonic()
     try:
-        applied = kit.driver.apply(kit.store.desired())
+        applied = _apply(kit, observed, {held.spec.publish_id for held in accepted})
     except Unreachable as problem:
         for held in accepted:
             finish(_unreachable(held.spec, problem, step="apply"))
@@ -53,12 +54,28 @@ def run(kit: Kit, specs: Iterable[Spec], *, networks: tuple[str, ...], finish: F
 def repin(kit: Kit, moved: Mapping[UUID, Addresses]) -> None:
     """Bring new upstream addresses of good specs to the gateway. Raises Unreachable."""
     kit.store.repin(moved)
-    kit.driver.apply(kit.store.desired())
+    _apply(kit, _observed(kit), set())
 
 
-def _current_only(kit: Kit, specs: list[Spec], finish: Finish) -> list[Spec]:
+def _apply(kit: Kit, observed: Observed | Unreachable, asked: Set[UUID]) -> Applied:
+    """Write what was asked for, and of all else what the gateway shows at our generation or an older one.
+
+    What it has newer, or has lost, may be another agent's work or a restored backup: the control plane is asked, at the next heartbeat.
+    """
+    if isinstance(observed, Unreachable):
+        raise observed
+    return kit.driver.apply([one for one in kit.store.desired() if one.wanted.spec.publish_id in asked or _is_ours(one.wanted.spec, observed)])
+
+
+def _is_ours(spec: Spec, observed: Observed) -> bool:
+    seen = observed.carried.get(spec.publish_id)
+    return seen.generation <= spec.generation if seen else spec.state == State.ABSENT
+
+
+def _current_only(kit: Kit, observed: Observed | Unreachable, specs: list[Spec], finish: Finish) -> list[Spec]:
     """The specs that are not behind: behind the disk, behind the gateway itself, or behind another one of this batch."""
-    newest: dict[UUID, int] = {publish: seen.generation for publish, seen in _observed(kit).carried.items()}
+    there = {} if isinstance(observed, Unreachable) else observed.carried
+    newest: dict[UUID, int] = {publish: seen.generation for publish, seen in there.items()}
     for publish, record in kit.store.records.items():
         newest[publish] = max(record.highest, newest.get(publish, 0))
     for spec in specs:
@@ -70,12 +87,12 @@ def _current_only(kit: Kit, specs: list[Spec], finish: Finish) -> list[Spec]:
     return list(current.values())
 
 
-def _observed(kit: Kit) -> Observed:
+def _observed(kit: Kit) -> Observed | Unreachable:
+    """The gateway's own word, before anything is written. That it gives none is said later: the specs must be safe on the disk first."""
     try:
         return kit.driver.observe()
-    except Unreachable:
-        # The same will be said by `apply`, after the specs are safe on the disk.
-        return Observed(carried={}, in_force=False)
+    except Unreachable as problem:
+        return problem
 
 
 def _fenced(kit: Kit, specs: list[Spec], networks: tuple[str, ...], finish: Finish) -> list[Held]:
@@ -111,11 +128,14 @@ def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) ->
 
 
 def _without_refused(store: Store, accepted: list[Held], applied: Applied, finish: Finish) -> list[Held]:
-    store.settle(dropped=applied.refused)
+    not_taken = {*applied.refused, *applied.ahead}
+    store.settle(dropped=not_taken)
     for held in accepted:
         if why := applied.refused.get(held.spec.publish_id):
             finish(_refused(held.spec, why, step="apply"))
-    return [held for held in accepted if held.spec.publish_id not in applied.refused]
+        elif there := applied.ahead.get(held.spec.publish_id):
+            finish(_stale(held.spec, there))
+    return [held for held in accepted if held.spec.publish_id not in not_taken]
 
 
 def _prove(kit: Kit, standing: list[Held], measured: Evidence, finish: Finish) -> None:
@@ -145,7 +165,7 @@ def _settle(store: Store, done: Mapping[Future[Result], Held], finish: Finish) -
 
 
 def _stale(spec: Spec, highest: int) -> Result:
-    message = f"Generation {spec.generation} comes after generation {highest} was accepted."
+    message = f"Generation {spec.generation} comes after generation {highest}, which this agent or its gateway has."
     return _result(spec, Outcome.STALE, step="generation").model_copy(update={"code": "stale", "message": message, "highest_generation": highest})
 
 

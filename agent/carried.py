@@ -31,6 +31,8 @@ def fingerprint_of(carried: list[Carried]) -> str:
 
 def _line(publish: UUID, record: Record, observed: Observed) -> Carried:
     seen = observed.carried.get(publish)
+    if seen and seen.generation > record.highest:
+        return _unknown(publish, seen)
     if record.good and observed.in_force and _shows(seen, record.good):
         return _carried(record.good, verified=True)
     if record.wanted:
@@ -51,5 +53,5 @@ def _carried(held: Held, *, verified: bool) -> Carried:
 
 
 def _unknown(publish: UUID, seen: Seen) -> Carried:
-    # The state folder was lost; the control plane knows whether this one is live or withdrawn.
+    # The state folder is lost or old, or another agent of this gateway was there; the control plane knows whether this one is live or withdrawn.
     return Carried(publish_id=publish, generation=seen.generation, digest=seen.digest, state=State.LIVE, verified=False)

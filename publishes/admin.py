@@ -1,17 +1,54 @@
 """Operators' view of publishes: everything can be looked at, nothing changed; states are the engine's."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models.query import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin
-from publishes.models import AgentLease, Delivery, Observation, Operation, ProductPublish, PublishEvent
+from core.problems import Problem
+from publishes import adoption, alarms
+from publishes.models import AgentLease, Alarm, Delivery, Observation, Operation, ProductPublish, PublishEvent
 
 
 @admin.register(ProductPublish)
 class ProductPublishAdmin(ReadOnlyAdmin):
-    list_display = ["product", "environment", "cluster", "gateway", "status", "generation", "hostname_base", "tenant", "deleted_at"]
+    list_display = ["product", "environment", "cluster", "gateway", "status", "generation", "hostname_base", "tenant", "frozen_at", "deleted_at"]
     list_filter = ["status", "environment", "cluster"]
     list_select_related = ["product", "cluster", "gateway", "tenant"]
     search_fields = ["hostname_base", "product__name"]
+
+
+@admin.register(Alarm)
+class AlarmAdmin(ReadOnlyAdmin):
+    """What agents carry and the control plane does not know of, as after a restored backup; docs/operations.md tells what to do."""
+
+    list_display = ["created_at", "kind", "agent", "publish", "publish_ref", "generation", "state", "take_off_at", "closed_at", "closed_by"]
+    list_filter = [("closed_at", admin.EmptyFieldListFilter), "kind"]
+    list_select_related = ["agent", "publish"]
+    actions = ["adopt_as_known", "adopt_as_carried", "take_off"]
+
+    @admin.action(description=_("Adopt: bring the agents to what the control plane knows"))
+    def adopt_as_known(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
+        self._adopt(request, queryset, as_carried=False)
+
+    @admin.action(description=_("Adopt: keep what the agent that is furthest ahead carries"))
+    def adopt_as_carried(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
+        self._adopt(request, queryset, as_carried=True)
+
+    @admin.action(description=_("Take unknown publishes off their agents"))
+    def take_off(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
+        asked = sum(alarms.ask_to_take_off(alarm, by=request.user.get_username()) for alarm in queryset)
+        self.message_user(request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked})
+
+    def _adopt(self, request: HttpRequest, queryset: QuerySet[Alarm], *, as_carried: bool) -> None:
+        for publish_id in set(queryset.filter(publish__isnull=False, closed_at=None).values_list("publish_id", flat=True)):
+            try:
+                operation = adoption.adopt(publish_id, by=request.user.get_username(), as_carried=as_carried)
+            except Problem as problem:
+                self.message_user(request, f"{publish_id}: {problem.detail}", messages.ERROR)
+            else:
+                self.message_user(request, _("Adopted %(publish)s as v%(generation)d.") % {"publish": publish_id, "generation": operation.generation})
 
 
 @admin.register(Operation)

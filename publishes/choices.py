@@ -48,10 +48,12 @@ class Kind(models.TextChoices):
     DELETE = "delete", _("Delete")
     SYNC = "sync", _("Sync")
     REVERT = "revert", _("Going back")
-    HEAL = "heal", _("Heal")
+    HEAL = "heal", _("Bringing in step")
 
 
 PEOPLES_KINDS = (Kind.PUBLISH, Kind.WITHDRAW, Kind.DELETE)
+DEPLOYING_KINDS = (Kind.PUBLISH, Kind.SYNC, Kind.HEAL)
+"""Those whose spec is what a PUBLISHED publish carries, once they have succeeded."""
 
 
 class Phase(models.TextChoices):
@@ -92,3 +94,13 @@ class EventKind(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
     GOING_BACK = "going_back", _("Going back to what stood before")
     WENT_BACK = "went_back", _("Back to what stood before")
+    FROZEN = "frozen", _("Frozen: an agent is ahead of us")
+    ADOPTED = "adopted", _("Adopted by an operator")
+    IN_STEP = "in_step", _("All agents in step again")
+
+
+class AlarmKind(models.TextChoices):
+    """What an agent carries that this control plane does not know of."""
+
+    GENERATION_AHEAD = "generation_ahead", _("An agent is ahead of us")
+    UNKNOWN_PUBLISH = "unknown_publish", _("Unknown publish")

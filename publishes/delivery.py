@@ -17,7 +17,7 @@ from clusters.models import Agent
 from clusters.services import forget_used_requests
 from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
-from publishes import expectations, outbox, settlement
+from publishes import alarms, expectations, outbox, settlement
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
 
@@ -65,15 +65,19 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
     """
     rows: dict[UUID, Any] = {row.pk: row for row in expectations.desired_of(agent).annotate(**expectations.word_of(agent))}
     known = [one for one in carried if one.publish_id in rows]
-    if unknown := [str(one.publish_id) for one in carried if one.publish_id not in rows]:
-        log.error("unknown_publishes_on_agent", agent=str(agent.pk), publishes=unknown)
+    alarms.note_unknown(agent, [one for one in carried if one.publish_id not in rows])
     settlement.observe(agent, known)
+    for ahead in [one for one in known if one.generation > rows[one.publish_id].generation]:
+        settlement.freeze(agent, ahead)
+        rows.pop(ahead.publish_id)
+    known = [one for one in known if one.publish_id in rows]
     settled = {one.publish_id for one in known if one.verified and _is_wanted(one, rows[one.publish_id])}
     for one in known:
         if one.publish_id in settled and rows[one.publish_id].is_unconfirmed:
             settlement.confirm(agent, one)
     present = {one.publish_id for one in known if one.state is not State.ABSENT}
-    return [pk for pk, row in rows.items() if pk not in settled and not row.is_pushed and _should_fetch(row, is_present=pk in present)]
+    behind = [pk for pk, row in rows.items() if pk not in settled and not row.is_pushed and _should_fetch(row, is_present=pk in present)]
+    return behind + [spec.publish_id for spec in alarms.to_take_off(agent)]
 
 
 def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
@@ -84,15 +88,18 @@ def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
 
 
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
-    """The current specs of these publishes, as far as they are this agent's; open deliveries get a token for their results."""
-    operations = expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids))
+    """The current specs of these publishes, as far as they are this agent's; open deliveries get a token for their results.
+
+    What operators want off an agent that we know nothing of goes along.
+    """
+    operations = expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None))
     open_ones = {d.operation_id: d for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)}
     items = []
     for operation in operations:
         delivery = open_ones.get(operation.pk)
         token = outbox.claim_for_pull(delivery) if delivery else None
         items.append(Item(spec=Spec.model_validate(operation.spec), delivery=delivery.pk if delivery else None, token=token))
-    return items
+    return items + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
 
 
 @contextmanager
@@ -109,7 +116,7 @@ def _is_wanted(one: Carried, row: ProductPublish) -> bool:
 
 
 def _should_fetch(row: Any, *, is_present: bool) -> bool:
-    return row.is_awaited or row.desired_state != Desired.ABSENT or is_present
+    return row.frozen_at is None and (row.is_awaited or row.desired_state != Desired.ABSENT or is_present)
 
 
 def _agents_with_due_rows() -> list[UUID]:

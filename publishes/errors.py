@@ -18,6 +18,13 @@ class AlreadyInProgress(Conflict):
     detail = _("Another operation is still going on for this publish. Wait until it has finished, then try again.")
 
 
+class Frozen(Conflict):
+    """Agents have a higher generation than we know of."""
+
+    code = "generation_ahead"
+    detail = _("An agent has a newer version of this publish than we know of, as after a restored backup. An operator has to adopt it first.")
+
+
 class NotCancellable(Conflict):
     """Only a publish goes back; what is being taken off stays wanted."""
 

@@ -11,7 +11,7 @@ from clusters.models import Agent, Cluster
 from core.records import Record
 from gateways.models import Gateway
 from products.models import Product
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AuthMode, Desired, Environment, EventKind, Kind, Phase, Status, Visibility
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AlarmKind, AuthMode, Desired, Environment, EventKind, Kind, Phase, Status, Visibility
 from tenants.actors import Actor
 from tenants.models import ScopedQuerySet, Tenant, User
 
@@ -46,6 +46,7 @@ class ProductPublish(Record):
     desired_digest = models.CharField(_("desired digest"), max_length=64, blank=True)
     claimed_host = models.CharField(_("claimed host"), max_length=253, null=True, blank=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    frozen_at = models.DateTimeField(_("frozen"), null=True, blank=True)
     run_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
 
     objects = PublishQuerySet.as_manager()
@@ -186,6 +187,29 @@ class Observation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id} · {self.publish_id} · {self.generation}"
+
+
+class Alarm(Record):
+    """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names."""
+
+    kind = models.CharField(_("kind"), max_length=20, choices=AlarmKind)
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="alarms")
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, null=True, blank=True, related_name="alarms")
+    publish_ref = models.UUIDField(_("publish's id"))
+    generation = models.PositiveBigIntegerField(_("generation"))
+    state = models.CharField(_("state"), max_length=9, choices=Desired)
+    take_off_at = models.DateTimeField(_("to be taken off since"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    closed_by = models.CharField(_("closed by"), max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["agent", "publish_ref"], condition=models.Q(closed_at=None), name="alarm_open_once")]
+        verbose_name = _("alarm")
+        verbose_name_plural = _("alarms")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.publish_ref}"
 
 
 class PublishEvent(models.Model):

@@ -61,7 +61,7 @@ def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | N
     """
     label = actor.label if actor else because.actor_label if because else ""
     user_id = actor.user_id if actor else because.actor_user_id if because else None
-    _supersede(publish)
+    supersede(publish)
     operation = Operation.objects.create(
         publish=publish,
         kind=kind,
@@ -78,7 +78,8 @@ def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | N
     agents = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
     AgentLease.objects.bulk_create((AgentLease(agent=agent) for agent in agents), ignore_conflicts=True)
-    PublishEvent.objects.create(publish=publish, operation=operation, kind=_REQUEST_EVENTS[kind], actor_label=label, actor_user_id=user_id, note=note)
+    if event := _REQUEST_EVENTS.get(kind):
+        PublishEvent.objects.create(publish=publish, operation=operation, kind=event, actor_label=label, actor_user_id=user_id, note=note)
     wake_after_commit(agents.enrolled().connected().exclude(url="").values_list("pk", flat=True))
     return operation
 
@@ -187,13 +188,14 @@ def close(operation: Operation, phase: Phase, *, error_code: str = "", error: st
     operation.save(update_fields=["phase", "finished_at", "error_code", "error", "took_ms", "updated_at"])
 
 
-def _want(publish: ProductPublish, spec: Spec) -> None:
-    publish.generation, publish.desired_state, publish.desired_digest = spec.generation, spec.state.value, spec.digest
-    publish.save(update_fields=["generation", "desired_state", "desired_digest", "updated_at"])
-
-
-def _supersede(publish: ProductPublish) -> None:
+def supersede(publish: ProductPublish) -> None:
+    """End what is open for agents, and the system's own operations, in the caller's transaction, which holds the publish's lock."""
     now = timezone.now()
     Delivery.objects.filter(operation__publish=publish, phase__in=OPEN_PHASES).update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
     system = Operation.objects.filter(publish=publish, phase__in=OPEN_PHASES).exclude(kind__in=PEOPLES_KINDS)
     system.update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
+
+
+def _want(publish: ProductPublish, spec: Spec) -> None:
+    publish.generation, publish.desired_state, publish.desired_digest = spec.generation, spec.state.value, spec.digest
+    publish.save(update_fields=["generation", "desired_state", "desired_digest", "updated_at"])

@@ -13,7 +13,7 @@ from agent.protocol.spec import Spec
 from core.problems import NotFound
 from products.models import Product
 from publishes.board import AgentRow, agents_of
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Environment, Kind, Phase, Status
+from publishes.choices import DEPLOYING_KINDS, OPEN_PHASES, PEOPLES_KINDS, Environment, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
@@ -71,7 +71,7 @@ class Live:
         """A short hash over all that is shown; changes whenever that does."""
         operations = [(o.pk, o.phase) for o in (self.operation, self.following) if o is not None]
         agents = [row.shown for row in self.agents]
-        settings = (self.publish.status, self.publish.deleted_at, self.publish.hostname_base)
+        settings = (self.publish.status, self.publish.deleted_at, self.publish.hostname_base, self.publish.frozen_at)
         return hashlib.sha256(repr((settings, operations, agents)).encode()).hexdigest()[:12]
 
 
@@ -134,7 +134,7 @@ def deployed_spec_of(publish: ProductPublish) -> Spec | None:
 def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
     """What the gateways were last given, of those that are PUBLISHED. One query, none when nothing is."""
     live = [publish.pk for publish in publishes if publish.status == Status.PUBLISHED]
-    done = Operation.objects.filter(publish__in=live, phase=Phase.SUCCEEDED, kind__in=[Kind.PUBLISH, Kind.SYNC]).order_by("generation")
+    done = Operation.objects.filter(publish__in=live, phase=Phase.SUCCEEDED, kind__in=DEPLOYING_KINDS).order_by("generation")
     return {publish_id: Spec.model_validate(spec) for publish_id, spec in done.values_list("publish_id", "spec")} if live else {}
 
 

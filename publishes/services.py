@@ -75,7 +75,7 @@ def request_publish(actor: Actor, publish_id: UUID, *, note: str = "") -> Operat
         publish = lock_publish(actor, publish_id)
         publish.product = lock_product(actor, publish.product_id)  # nobody deactivates it, or changes its services, before this is queued
         _require_publishable(publish)
-        _claim_host(publish)
+        claim_host(publish)
         operation = outbox.enqueue(publish, Kind.PUBLISH, spec.live(publish), actor=actor, note=text)
         if not operation.deliveries.filter(agent__blocked_at=None).exists():
             raise errors.NoAgent
@@ -180,7 +180,9 @@ def lock_publish(actor: Actor, publish_id: UUID) -> ProductPublish:
 
 
 def refuse_if_open(publish: ProductPublish) -> None:
-    """Raises AlreadyInProgress while a person's operation is open."""
+    """Raises AlreadyInProgress while a person's operation is open, Frozen while an agent is ahead."""
+    if publish.frozen_at is not None:
+        raise errors.Frozen
     if publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).exists():
         raise errors.AlreadyInProgress
 
@@ -189,6 +191,21 @@ def require_active(product: Product) -> None:
     """Raises ProductNotActive."""
     if product.status != Product.Status.ACTIVE:
         raise errors.ProductNotActive
+
+
+def claim_host(publish: ProductPublish) -> None:
+    """Take the publish's hostname for it alone in its cluster. Raises HostTaken, or HostBeingReleased while an earlier one is held."""
+    host = publish.hostname_base
+    if publish.claimed_host == host:
+        return
+    if publish.claimed_host:
+        raise errors.HostBeingReleased(errors.HostBeingReleased.detail % {"host": publish.claimed_host})
+    publish.claimed_host = host
+    try:
+        with transaction.atomic():
+            publish.save(update_fields=["claimed_host", "updated_at"])
+    except IntegrityError as problem:
+        raise errors.HostTaken from problem
 
 
 def checked_note(note: str) -> str:
@@ -236,20 +253,6 @@ def _require_place(publish: ProductPublish) -> None:
         raise errors.ClusterInMaintenance
     if not is_allowed_host(publish.hostname_base, cluster=publish.cluster):
         raise errors.HostNotAllowed(errors.HostNotAllowed.detail % {"suffixes": ", ".join(publish.cluster.host_suffixes)})
-
-
-def _claim_host(publish: ProductPublish) -> None:
-    host = publish.hostname_base
-    if publish.claimed_host == host:
-        return
-    if publish.claimed_host:
-        raise errors.HostBeingReleased(errors.HostBeingReleased.detail % {"host": publish.claimed_host})
-    publish.claimed_host = host
-    try:
-        with transaction.atomic():
-            publish.save(update_fields=["claimed_host", "updated_at"])
-    except IntegrityError as problem:
-        raise errors.HostTaken from problem
 
 
 def _note(publish: ProductPublish, kind: EventKind, *, actor: Actor) -> None:

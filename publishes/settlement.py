@@ -20,7 +20,7 @@ from django.utils.translation import gettext_noop
 
 from agent.protocol.messages import Carried, Outcome, Result
 from clusters.models import Agent, counting
-from publishes import lifecycle, outbox, spec
+from publishes import alarms, lifecycle, outbox, spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
 from publishes.models import Delivery, Observation, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
@@ -31,6 +31,7 @@ BACK_OFF_MAX_S = 60.0
 _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop("The agent has not been heard of since three heartbeats. It catches up by itself when it is back.")
+AHEAD = gettext_noop("An agent has a newer version of this publish than we know of, as after a restored backup. An operator has to adopt it first.")
 TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
 
 
@@ -43,6 +44,10 @@ def record_result(agent: Agent, result: Result) -> None:
     """
     operation = _current_operation(agent, result)
     if operation is None:
+        alarms.taken_off(agent, result.publish_id)
+        return
+    if result.outcome is Outcome.STALE and result.highest_generation > operation.generation:
+        _freeze(agent, operation.publish, generation=result.highest_generation, state=operation.publish.desired_state)
         return
     if result.outcome is Outcome.VERIFIED:
         _see(agent, operation)
@@ -103,6 +108,20 @@ def record_silence(delivery_id: UUID, *, token: UUID, message: str) -> None:
     delivery = Delivery.objects.select_related("operation").filter(pk=delivery_id, token=token, phase__in=OPEN_PHASES).first()
     if delivery is not None:
         _postpone(delivery, step="sent", code="agent_silent", message=message)
+
+
+@transaction.atomic
+def freeze(agent: Agent, carried: Carried) -> None:
+    """An agent carries a higher generation than we know of, as after a restored control plane: nothing is sent to any agent until an operator adopts it."""
+    publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(pk=carried.publish_id, cluster_id=agent.cluster_id).first()
+    if publish is not None and carried.generation > publish.generation:
+        _freeze(agent, publish, generation=carried.generation, state=carried.state.value)
+
+
+def thaw(publish: ProductPublish) -> None:
+    """The operator's decision takes the freeze's place; in a transaction that holds the publish's lock."""
+    publish.frozen_at = None
+    publish.save(update_fields=["frozen_at", "updated_at"])
 
 
 def explain_absence(agent_ids: Sequence[UUID]) -> None:
@@ -178,8 +197,7 @@ def _confirm(delivery: Delivery, result: Result) -> None:
 
 
 def _refuse(delivery: Delivery, result: Result) -> None:
-    code = "generation_ahead" if result.outcome is Outcome.STALE else result.code or "refused"
-    _close(delivery, Phase.FAILED, **_told(step=result.step, code=code, message=result.message, entity=result.entity, field=result.field))
+    _close(delivery, Phase.FAILED, **_told(step=result.step, code=result.code or "refused", message=result.message, entity=result.entity, field=result.field))
 
 
 def _told(**words: str) -> dict[str, str]:
@@ -228,12 +246,28 @@ def _succeed(operation: Operation, confirmed: Sequence[Delivery]) -> None:
         release_hosts(pk=publish.pk)
     elif operation.kind == Kind.REVERT:
         _note(operation, EventKind.WENT_BACK, evidence=evidence)
+    elif operation.kind == Kind.HEAL:
+        _note(operation, EventKind.IN_STEP, evidence=evidence)
+
+
+def _freeze(agent: Agent, publish: ProductPublish, *, generation: int, state: str) -> None:
+    """No going back: what stands on the agents is newer than anything that we could put there."""
+    if not alarms.note_ahead(agent, publish, generation=generation, state=state) and publish.frozen_at:
+        return
+    publish.frozen_at = timezone.now()
+    publish.save(update_fields=["frozen_at", "updated_at"])
+    outbox.supersede(publish)
+    evidence = {"agent": agent.name, "generation": generation, "known": publish.generation}
+    PublishEvent.objects.create(publish=publish, kind=EventKind.FROZEN, evidence=evidence)
+    for operation in publish.operations.select_for_update().filter(phase__in=OPEN_PHASES):
+        operation.publish = publish
+        _fail(operation, error_code="generation_ahead", error=AHEAD)
 
 
 def _fail(operation: Operation, *, error_code: str, error: str) -> None:
     outbox.close(operation, Phase.FAILED, error_code=error_code, error=error)
     _note(operation, EventKind.FAILED, note=error, evidence={"code": error_code, "kind": operation.kind, "took_ms": operation.took_ms})
-    if operation.kind == Kind.PUBLISH:
+    if operation.kind == Kind.PUBLISH and operation.publish.frozen_at is None:
         _go_back(operation)
 
 

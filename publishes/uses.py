@@ -7,7 +7,7 @@ from django.urls import reverse
 from core.usage import Hold, Use
 from gateways.models import Gateway
 from products.models import ApiService, Product
-from publishes.choices import OPEN_PHASES, Kind, Phase, Status
+from publishes.choices import DEPLOYING_KINDS, OPEN_PHASES, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish
 
 
@@ -24,10 +24,8 @@ def uses_of(record: Model) -> list[Use]:
 
 def carriers_of(service: ApiService) -> QuerySet[Operation]:
     """For each publish that is live with this service, or may be so in a moment, the operation that brought it, newest first."""
-    same_tenant = Operation.objects.filter(publish__tenant=service.tenant_id, publish__deleted_at=None, kind__in=[Kind.PUBLISH, Kind.SYNC])
-    newer = Operation.objects.filter(
-        publish=OuterRef("publish"), kind__in=[Kind.PUBLISH, Kind.SYNC], phase=Phase.SUCCEEDED, generation__gt=OuterRef("generation")
-    )
+    same_tenant = Operation.objects.filter(publish__tenant=service.tenant_id, publish__deleted_at=None, kind__in=DEPLOYING_KINDS)
+    newer = Operation.objects.filter(publish=OuterRef("publish"), kind__in=DEPLOYING_KINDS, phase=Phase.SUCCEEDED, generation__gt=OuterRef("generation"))
     stands = same_tenant.filter(publish__status=Status.PUBLISHED, phase=Phase.SUCCEEDED).exclude(Exists(newer))
     coming = same_tenant.filter(phase__in=OPEN_PHASES)
     return (stands | coming).filter(spec__services__contains=[{"id": str(service.pk)}]).order_by("-created_at")

@@ -259,7 +259,8 @@ def _page_number(request: HttpRequest, name: str) -> int:
 
 def _live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
     poll_ms = _poll_ms(now)
-    may = actor.writes and not now.is_asked
+    writes = actor.writes and now.publish.frozen_at is None
+    may = writes and not now.is_asked
     can_publish = may and now.publish.status in {Status.DRAFT, Status.WITHDRAWN}
     return {
         "live": now,
@@ -276,7 +277,7 @@ def _live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
             "cancel": actor.writes and now.is_cancellable,
         },
         "can_edit": may and now.publish.status == Status.DRAFT,
-        "can_retry": actor.writes and now.has_failed,
+        "can_retry": writes and now.has_failed,
     }
 
 

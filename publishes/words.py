@@ -40,7 +40,9 @@ def progress(live: Live) -> str:
     """What is going on now, for the badge and the live region; empty at rest."""
     if live.is_asked and live.operation is not None:
         return verb_going_on(Kind(live.operation.kind))
-    return _("Going back to what stood before") if live.is_open else ""
+    if live.following is None or not live.following.is_open:
+        return ""
+    return _("Going back to what stood before") if live.following.kind == Kind.REVERT else _("Bringing the agents in step")
 
 
 def verb_going_on(kind: Kind) -> str:

@@ -62,10 +62,12 @@ class Desired:
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """How a change went: number of writes made, and the publishes that were refused (their fallback stands)."""
+    """How a change went: number of writes made, the publishes that were refused (their fallback stands), and those that were left alone
+    because the gateway carries, or has removed, a higher generation of them (another agent of the same gateway was there)."""
 
     changes: int
     refused: Mapping[UUID, Refused] = field(default_factory=dict)
+    ahead: Mapping[UUID, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,8 @@ class MemoryGateway:
     """The gateway itself, with the switches that tests turn."""
 
     carried: dict[UUID, Held] = field(default_factory=dict)
+    removed: dict[UUID, int] = field(default_factory=dict)
+    """The generation of what was taken off: a gateway carries that too."""
     refuse: dict[UUID, Refused] = field(default_factory=dict)
     unproved: set[UUID] = field(default_factory=set)
     away: bool = False
@@ -70,12 +72,14 @@ class MemoryDriver:
         with gateway.lock:
             self._reach("apply")
             time.sleep(gateway.apply_s)
-            refused = {one.wanted.spec.publish_id: why for one in desired if (why := self._refusal(one.wanted))}
-            standing = [one.fallback if one.wanted.spec.publish_id in refused else one.wanted for one in desired]
+            ahead = {one.wanted.spec.publish_id: there for one in desired if (there := self._newer_than(one.wanted))}
+            ours = [one for one in desired if one.wanted.spec.publish_id not in ahead]
+            refused = {one.wanted.spec.publish_id: why for one in ours if (why := self._refusal(one.wanted))}
+            standing = [one.fallback if one.wanted.spec.publish_id in refused else one.wanted for one in ours]
             differing = {held.spec.publish_id: held for held in standing if held and not self._carries(held)}
             self._reach("swap")
             self._swap(differing)
-        return Applied(changes=len(differing), refused=refused)
+        return Applied(changes=len(differing), refused=refused, ahead=ahead)
 
     def observe(self) -> Observed:
         """What it carries."""
@@ -106,6 +110,12 @@ class MemoryDriver:
             return problem
         return self.gateway.refuse.get(held.spec.publish_id)
 
+    def _newer_than(self, held: Held) -> int:
+        """The gateway's generation when it is higher, else 0."""
+        publish, gateway = held.spec.publish_id, self.gateway
+        there = gateway.carried[publish].spec.generation if publish in gateway.carried else gateway.removed.get(publish, 0)
+        return there if there > held.spec.generation else 0
+
     def _carries(self, held: Held) -> bool:
         there = self.gateway.carried.get(held.spec.publish_id)
         return there is None if held.spec.state == State.ABSENT else there == held
@@ -113,7 +123,10 @@ class MemoryDriver:
     def _swap(self, differing: dict[UUID, Held]) -> None:
         for publish, held in differing.items():
             self.gateway.carried.pop(publish, None)
-            if held.spec.state != State.ABSENT:
+            self.gateway.removed.pop(publish, None)
+            if held.spec.state == State.ABSENT:
+                self.gateway.removed[publish] = held.spec.generation
+            else:
                 self.gateway.carried[publish] = held
         if differing:
             self.gateway.changes.append(set(differing))

@@ -35,6 +35,9 @@ _EVENTS = {
     EventKind.CANCELLED: ("circle-slash", "grey"),
     EventKind.GOING_BACK: ("undo-2", "violet"),
     EventKind.WENT_BACK: ("undo-2", "violet"),
+    EventKind.FROZEN: ("snowflake", "amber"),
+    EventKind.ADOPTED: ("stamp", "blue"),
+    EventKind.IN_STEP: ("check-check", "green"),
 }
 
 register.filter("board_sentence", words.board_sentence)
