@@ -77,14 +77,18 @@ def questions_of(held: Held) -> tuple[Question, ...]:
 
 def prove(held: Held, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
     """Ask all questions until two bursts in a row were all right. Raises Unproved with the last wrong answer after `deadline_s` seconds."""
-    questions = questions_of(held)
+    return prove_all(questions_of(held), proxy=proxy, deadline_s=deadline_s)
+
+
+def prove_all(questions: tuple[Question, ...], *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
+    """The same for questions of a driver's own; none of them proves nothing."""
     if not questions:
         return Evidence()
     started = time.monotonic()
     deadline, right_in_a_row, wrong = started + deadline_s, 0, "the proxy did not answer in time"
     while right_in_a_row < BURSTS:
         if time.monotonic() >= deadline:
-            raise Unproved(f"Callers of {held.probe_host} do not meet this generation yet: {wrong}.")
+            raise Unproved(f"Callers of {questions[0].host} do not meet this generation yet: {wrong}.")
         try:
             _burst(questions, proxy, min(time.monotonic() + ASK_S, deadline))
             right_in_a_row += 1

@@ -2,8 +2,9 @@
 
 from agent.drivers.base import Setup
 from agent.drivers.envoy_setup import EnvoySetup
+from agent.drivers.kong_setup import KongSetup
 from agent.drivers.memory import MemorySetup
 
-_ALL: tuple[Setup, ...] = (EnvoySetup(), MemorySetup())
+_ALL: tuple[Setup, ...] = (EnvoySetup(), KongSetup(), MemorySetup())
 
 SETUPS: dict[str, Setup] = {setup.name: setup for setup in _ALL}

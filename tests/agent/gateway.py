@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.drivers.base import Applied, Desired, Held, Observed
+from agent.drivers.base import Applied, Desired, Driver, Held, Observed
 from agent.drivers.envoy import EnvoyDriver
 from agent.drivers.envoy_check import find_program
 from agent.drivers.envoy_setup import EnvoySetup
@@ -85,7 +85,7 @@ def hold(spec: Spec, *, probe_host: str | None = None) -> Held:
 class Memory:
     """What a driver was given so far: the worker's memory, without the disk."""
 
-    def __init__(self, driver: EnvoyDriver) -> None:
+    def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.good: dict[Any, Held] = {}
 

@@ -55,6 +55,10 @@ class Exchange:
         if value is not None:
             self.headers.append((name, value))
 
+    def clear(self, name: str) -> None:
+        """Remove a header. Not in the records: kong.service.request.clear_header."""
+        self.set_header(name, None)
+
     def problem(self, status: int, message: str, *, headers: dict[str, str], from_nginx: bool = False) -> Answer:
         """Kong's own error, in the form that the caller accepts. `from_nginx`: raised outside of Lua, where plain text is the default."""
         accept = next(iter(self.all_headers("accept")), "")

@@ -37,6 +37,10 @@ class Faults:
         seen = iter(range(1, 10_000))
         self.on(lambda call: call.method in {"PUT", "PATCH", "DELETE", "POST"} and next(seen) == number, fault)
 
+    def clear(self) -> None:
+        """Forget calls and rules."""
+        self.calls, self._rules = [], []
+
     def next_for(self, call: Call) -> Fault | None:
         """Note the call; its fault."""
         with self._lock:

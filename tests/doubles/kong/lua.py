@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from lupa import luajit21
 _PRELUDE = """
 local python = ...
 local function exit(status, body, headers) coroutine.yield(status, body, headers) end
-local function sandbox(shared, client)
+local function sandbox(shared, client, clear)
   local env = {
     assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, pcall = pcall, select = select,
     tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = xpcall, _VERSION = _VERSION,
@@ -24,15 +25,16 @@ local function sandbox(shared, client)
     ngx = { decode_base64 = function(text) return python.decode_base64(text) end, re = { match = function() error("not in this double") end },
       time = os.time, now = os.time },
     kong = { ctx = { shared = shared }, response = { exit = exit }, db = {},
+      service = { request = { clear_header = function(name) clear(name) end } },
       client = { get_consumer = function() return client.consumer end, get_credential = function() return client.credential end } },
   }
   return env
 end
 return {
   fault = function(code) local _, why = loadstring(code); return why end,
-  run = function(code, shared, client)
+  run = function(code, shared, client, clear)
     local chunk = assert(loadstring(code))
-    setfenv(chunk, sandbox(shared, client))
+    setfenv(chunk, sandbox(shared, client, clear))
     local thread = coroutine.create(function()
       local made = chunk()
       if type(made) == "function" then made() end
@@ -74,10 +76,10 @@ class Sandbox:
         """The compiler's objection ("" when there is none)."""
         return str(self._made["fault"](_in(code)) or "")
 
-    def run(self, code: str, *, shared: dict[str, Any], client: dict[str, Any]) -> Exit | None:
+    def run(self, code: str, *, shared: dict[str, Any], client: dict[str, Any], clear: Callable[[str], None] = lambda _: None) -> Exit | None:
         """Run the code as Kong does: a chunk, and the function that it may return. Raises LuaFailed."""
         try:
-            result = self._made["run"](_in(code), self._table(shared), self._table(client))
+            result = self._made["run"](_in(code), self._table(shared), self._table(client), clear)
         except luajit21.LuaError as problem:
             raise LuaFailed(str(problem)) from problem
         status, body, headers = (*(result if isinstance(result, tuple) else (result,)), None, None)[:3]

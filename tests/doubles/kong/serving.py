@@ -15,8 +15,8 @@ from tests.doubles.kong.schemas import Entity
 from tests.doubles.kong.store import Snapshot, Store
 
 ORDER = sorted(PRIORITIES, key=lambda name: -PRIORITIES[name])
-RUNS = {"pre-function", "jwt", "key-auth", "acl", "request-termination", "post-function"}
-"""What runs on a request here; response-transformer runs on the way back. Not in this double: rate-limiting, cors, request-transformer, correlation-id."""
+RUNS = {"pre-function", "jwt", "key-auth", "acl", "request-transformer", "request-termination", "post-function"}
+"""What runs on a request here; response-transformer runs on the way back. Not in this double: rate-limiting, cors, correlation-id."""
 
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "proxy-authorization", "host", "content-length"}
 
@@ -80,15 +80,19 @@ class Proxy:
             return auth.acl(config, exchange, self.store.tables)
         if name == "request-termination":
             return _terminate(config)
+        if name == "request-transformer":
+            _transform(config, exchange)
+            return None
         return self._function(config, exchange)
 
     def _function(self, config: Entity, exchange: Exchange) -> Answer | None:
         if self.untrusted_lua == "off":
             raise Hangup
         for code in config["access"]:
+            client = {"consumer": exchange.consumer, "credential": exchange.credential}
             try:
                 with self._lua_lock:
-                    done = self._lua.run(code, shared=exchange.shared, client={"consumer": exchange.consumer, "credential": exchange.credential})
+                    done = self._lua.run(code, shared=exchange.shared, client=client, clear=exchange.clear)
             except LuaFailed:
                 return exchange.problem(500, "An unexpected error occurred", headers={})
             if done:
@@ -147,6 +151,16 @@ class _Chosen:
         fitting = [plugin for plugin in self._plugins if plugin["name"] == name and all(plugin[key] is None or plugin[key]["id"] == here[key] for key in here)]
         weights = {"consumer": 4, "route": 2, "service": 1}
         return max(fitting, key=lambda plugin: sum(weight for key, weight in weights.items() if plugin[key]), default=None)
+
+
+def _transform(config: Entity, exchange: Exchange) -> None:
+    for name in config["remove"]["headers"]:
+        exchange.set_header(name, None)
+    # Not in the records: adding comes after removing, and only where the header is not there.
+    for line in config["add"]["headers"]:
+        name, _, value = line.partition(":")
+        if not exchange.all_headers(name):
+            exchange.set_header(name, value)
 
 
 def _terminate(config: Entity) -> Answer:

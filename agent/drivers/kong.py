@@ -1,0 +1,211 @@
+"""The Kong driver: a Kong with or without a database, shared with whatever else its operator keeps there. Reads, plans, writes in stages, proves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from agent.drivers import kong_dbless, kong_node, kong_plan, kong_proof
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unproved, Unreachable
+from agent.drivers.kong_admin import Admin, entities
+from agent.drivers.kong_db import Database, Written
+from agent.drivers.kong_dbless import Declarative
+from agent.drivers.kong_map import Options
+from agent.drivers.kong_node import Node
+from agent.drivers.kong_plan import Gate, Group, Plan, Stage, There
+from agent.protocol.messages import Evidence
+from agent.protocol.spec import AuthMode, Spec, State
+
+PROOFS_AT_ONCE = 4
+BASE = ("services", "routes", "plugins")
+OF_KEYS, OF_TOKENS = ("consumers", "keyauth_credentials", "acls"), ("consumers", "jwt_secrets")
+
+log = structlog.get_logger()
+
+
+@dataclass(kw_only=True)
+class _Change:
+    """One change on its way: what is there now by group, and what happened so far."""
+
+    node: Node
+    specs: Sequence[Spec]
+    there: There
+    now: dict[Group, kong_plan.Target]
+    changes: int = 0
+    refused: dict[Group, Refused] = field(default_factory=dict)
+    unproved: set[Group] = field(default_factory=set)
+    touched: set[Group] = field(default_factory=set)
+
+
+class KongDriver:
+    """One Kong node. Agents beside several nodes of one database may all drive it: each proves its own node."""
+
+    name = "kong"
+
+    def __init__(self, *, admin: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options) -> None:
+        self._admin, self._proxy, self._reserved, self._options = admin, proxy, reserved, options
+        self.proxy_url = proxy_url
+
+    def reserved(self) -> tuple[str, ...]:
+        """Its admin and proxy side, and what the operator named besides."""
+        return self._reserved
+
+    def apply(self, desired: Sequence[Desired]) -> Applied:
+        """Write what differs, never opening what asks for credentials before it is closed at every worker."""
+        node = kong_node.find_out(self._admin)
+        change = self._begin(node, [one.wanted.spec for one in desired])
+        plans = self._plans(change, desired)
+        self._run(change, plans)
+        self._go_back(change)
+        self._clear_issuers(change)
+        publishes = {UUID(group): why for group, why in change.refused.items() if not group.startswith("issuer:")}
+        return Applied(changes=change.changes, refused=publishes)
+
+    def observe(self) -> Observed:
+        """What the entities' own tags say; what another hand has changed carries no digest."""
+        node = kong_node.find_out(self._admin)
+        return Observed(carried=self._read(node, []).seen(), in_force=True)
+
+    def verify(self, held: Held) -> Evidence:
+        """Ask through the proxy."""
+        return kong_proof.live(held, self._proxy)
+
+    def describe(self) -> Description:
+        """Fine when the Admin API answers, and is one that this driver can work with."""
+        try:
+            node = kong_node.find_out(self._admin)
+        except Unreachable as problem:
+            return Description(ok=False, error=str(problem))
+        return Description(ok=True, version=node.version, mode=node.mode)
+
+    def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
+        there = self._read(node, specs)
+        return _Change(node=node, specs=specs, there=there, now={group: dict(target) for group, target in there.groups.items()})
+
+    def _read(self, node: Node, specs: Sequence[Spec]) -> There:
+        """Three kinds always; those of consumers only where anything has or gets any."""
+        listed = self._list(node, BASE)
+        names = {str(one.get("name")) for kind, shown in listed if kind == "plugins" for one in shown}
+        modes = {spec.auth.mode for spec in specs if spec.state == State.LIVE}
+        more: tuple[str, ...] = OF_KEYS if "key-auth" in names or AuthMode.API_KEY in modes else ()
+        more += OF_TOKENS if "jwt" in names or AuthMode.OAUTH2 in modes else ()
+        return There.of(entities([*listed, *self._list(node, tuple(dict.fromkeys(more)))]))
+
+    def _list(self, node: Node, kinds: Sequence[str]) -> list[tuple[str, list[dict[str, object]]]]:
+        # Without a database a filter fails on any untagged entity; there everything has to be ours anyway.
+        listed = self._admin.listed(kinds, tagged=not node.is_dbless)
+        if node.is_dbless and (foreign := kong_dbless.check_ours(listed)):
+            words = f"This Kong serves a configuration of its own ({foreign}); without a database the agent would have to replace it all."
+            raise Unreachable(words, code="foreign_configuration")
+        return listed
+
+    def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
+        held = [one.wanted for one in desired if not self._is_ahead(change, one.wanted.spec)]
+        plans = [plan for one in held if (plan := self._plan(change, one))]
+        return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
+
+    def _is_ahead(self, change: _Change, spec: Spec) -> bool:
+        """Another agent of this database has heard of more: what it wrote is not ours to undo."""
+        return change.there.generation(str(spec.publish_id)) > spec.generation
+
+    def _plan(self, change: _Change, held: Held) -> Plan | None:
+        group = str(held.spec.publish_id)
+        try:
+            kong_node.check(change.node, held.spec)
+            return kong_plan.of_publish(held, change.there.target(group), self._options)
+        except Refused as problem:
+            change.refused[group] = problem
+            return None
+
+    def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:
+        """One plan per issuer of live publishes. A kid that two issuers use is refused to the second."""
+        users: dict[str, list[Spec]] = {}
+        for spec in specs:
+            if spec.state == State.LIVE and spec.auth.mode == AuthMode.OAUTH2:
+                users.setdefault(spec.auth.issuer, []).append(spec)
+        plans, owners = [], dict[str, str]()
+        for issuer, using in users.items():
+            jwks = {str(jwk.get("kid", "")): jwk for spec in using for jwk in spec.auth.jwks}
+            taken = next((kid for kid in jwks if kid and owners.setdefault(kid, issuer) != issuer), "")
+            try:
+                plans.append(self._issuer_plan(change, issuer, using, list(jwks.values()), taken=taken))
+            except Refused as problem:
+                change.refused |= {str(spec.publish_id): problem for spec in using}
+        return plans
+
+    def _issuer_plan(self, change: _Change, issuer: str, users: Sequence[Spec], jwks: list[dict[str, Any]], *, taken: str) -> Plan:
+        if taken:
+            raise kong_plan.conflict(taken)
+        group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in users}
+        others = [one for one in change.now if group in change.there.issuers(one) and one not in known]
+        return kong_plan.of_issuer(issuer, jwks, change.there.target(group), keep=bool(others))
+
+    def _run(self, change: _Change, plans: Sequence[Plan]) -> None:
+        """Stage by stage, all groups together; who fails a gate goes no further."""
+        for number in range(max((len(plan.stages) for plan in plans), default=0)):
+            due = [(plan, plan.stages[number]) for plan in plans if number < len(plan.stages) and self._goes_on(change, plan)]
+            written = self._write(change, {plan.group: stage.target for plan, stage in due})
+            self._spread_refusals(change, written, plans)
+            self._pass_gates(change, [(plan, stage) for plan, stage in due if stage.gate and self._goes_on(change, plan)])
+
+    def _goes_on(self, change: _Change, plan: Plan) -> bool:
+        return plan.group not in change.refused and plan.group not in change.unproved
+
+    def _write(self, change: _Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
+        now = {group: change.now.get(group, {}) for group in {*change.now, *targets}}
+        writer = Declarative(self._admin) if change.node.is_dbless else Database(self._admin)
+        written = writer.move(now, targets)
+        change.changes += written.changes
+        change.touched |= targets.keys()
+        change.refused |= written.refused
+        change.now |= {group: dict(target) for group, target in targets.items() if group not in written.refused}
+        return written
+
+    def _spread_refusals(self, change: _Change, written: Written, plans: Sequence[Plan]) -> None:
+        """Publishes of an issuer whose keys were refused cannot work either."""
+        for group, why in written.refused.items():
+            users = [plan.group for plan in plans if plan.held and kong_plan.issuer_group(plan.held.spec.auth.issuer) == group]
+            change.refused |= dict.fromkeys(users, why)
+
+    def _pass_gates(self, change: _Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
+        with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="gate") as pool:
+            asked = {plan.group: pool.submit(self._gate(change, plan, stage)) for plan, stage in waiting}
+        for group, future in asked.items():
+            try:
+                future.result()
+            except Unproved as problem:
+                log.warning("gate_not_passed", publish=group, reason=str(problem))
+                change.unproved.add(group)
+
+    def _gate(self, change: _Change, plan: Plan, stage: Stage) -> Callable[[], object]:
+        held = plan.held
+        if held is None:
+            return lambda: None
+        if stage.gate == Gate.CLOSED:
+            return lambda: kong_proof.closed(held, self._proxy)
+        if stage.gate == Gate.LIVE:
+            return lambda: kong_proof.live(held, self._proxy)
+        before = change.there.target(plan.group)
+        host = next((str(entity.body["hosts"][0]) for entity in before.values() if entity.kind == "routes" and entity.body["hosts"]), held.probe_host)
+        generation = change.there.generation(plan.group)
+        return lambda: kong_proof.gone(held.spec.publish_id, host, generation, self._proxy) if host else None
+
+    def _go_back(self, change: _Change) -> None:
+        """What Kong refused halfway is brought back to what stood before; what was not there before goes."""
+        failed = change.refused.keys() & change.touched
+        if failed and not change.node.is_dbless:
+            there = self._read(change.node, change.specs)
+            before = {group: change.there.target(group) for group in failed}
+            Database(self._admin).move({group: there.target(group) for group in failed}, before)
+            change.now |= {group: dict(target) for group, target in before.items()}
+
+    def _clear_issuers(self, change: _Change) -> None:
+        """An issuer that no publish on this Kong needs any more goes."""
+        final = There(groups=change.now)
+        needed = {issuer for group in final.groups for issuer in final.issuers(group)}
+        useless = [group for group, target in change.now.items() if group.startswith("issuer:") and target and group not in needed]
+        if useless and not change.unproved:
+            self._write(change, {group: {} for group in useless})
