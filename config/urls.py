@@ -10,6 +10,7 @@ from config.api import api
 from config.health import livez, readyz
 from core.frame import set_theme
 from core.pulse import banner
+from publishes.upstream_views import check as check_upstream
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
@@ -24,6 +25,9 @@ urlpatterns = [
     path("provider/products/", include("publishes.urls")),
     path("provider/publishes", include("publishes.overview_urls")),
     path("provider/clusters", include("publishes.cluster_urls")),
+    path("provider/api-services/upstream", check_upstream, name="upstream-check"),
+    path("provider/api-services/", include("products.service_urls")),
+    path("provider/gateways/", include("gateways.urls")),
     path("api/v1/", api.urls),
     path(PATH_ENROL.removeprefix("/"), enroll, name="agent-enroll"),
     path("", include("publishes.agent_urls")),

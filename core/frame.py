@@ -26,6 +26,8 @@ class NavigationEntry:
 NAVIGATION = (
     NavigationEntry(name="products:list", picture="package", text=_("Products")),
     NavigationEntry(name="overview:list", picture="rocket", text=_("Overview")),
+    NavigationEntry(name="services:list", picture="plug", text=_("API services")),
+    NavigationEntry(name="gateways:list", picture="network", text=_("Gateways")),
     NavigationEntry(name="clusters:list", picture="server", text=_("Clusters")),
 )
 

@@ -1,6 +1,7 @@
 """The base of stored records: a UUID and two times."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import models
@@ -23,3 +24,11 @@ def refuse_if_changed(record: Record, *, seen: datetime | None) -> None:
     """Raises ChangedMeanwhile when a locked record is not the one that was seen (None: whatever it is)."""
     if seen is not None and seen != record.updated_at:
         raise ChangedMeanwhile
+
+
+def seen_of(posted: Mapping[str, str]) -> datetime | None:
+    """Which state of a record a form was filled in for: its `updated_at`, in the hidden field `seen`."""
+    try:
+        return datetime.fromisoformat(posted.get("seen", ""))
+    except ValueError:
+        return None

@@ -40,7 +40,7 @@ class GatewayForm(forms.ModelForm[Gateway]):
 
     def __init__(self, actor: Actor, data: Any = None, *, gateway: Gateway | None = None, uses: Sequence[Use] = ()) -> None:
         super().__init__(data, instance=gateway)
-        self._actor, self._uses = actor, list(uses)
+        self._actor, self.uses = actor, list(uses)
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
@@ -50,14 +50,14 @@ class GatewayForm(forms.ModelForm[Gateway]):
 
     def clean_gateway_class(self) -> str:
         given = str(self.cleaned_data["gateway_class"])
-        if self._uses and given != self.initial.get("gateway_class"):
+        if self.uses and given != self.initial.get("gateway_class"):
             raise forms.ValidationError(str(CLASS_IS_FIXED), code="fixed")
         return given
 
     def clean_clusters(self) -> Any:
         chosen = self.cleaned_data["clusters"]
         try:
-            refuse_taking_away(self._uses, staying=frozenset(cluster.pk for cluster in chosen))
+            refuse_taking_away(self.uses, staying=frozenset(cluster.pk for cluster in chosen))
         except Invalid as problem:
             raise forms.ValidationError([str(text) for text in problem.fields["clusters"]], code="fixed") from problem
         return chosen

@@ -67,6 +67,11 @@ class Listener(Record):
     def __str__(self) -> str:
         return f"{self.port} ({self.protocol})"
 
+    @property
+    def shown(self) -> str:
+        """`443/HTTPS`, as lists show it."""
+        return f"{self.port}/{self.protocol}"
+
 
 class GatewayCluster(Record):
     """A gateway stands in a cluster. A publish refers to this pair, so it cannot be taken away under one."""

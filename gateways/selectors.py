@@ -10,8 +10,8 @@ from tenants.actors import Actor
 
 
 def gateways_of(actor: Actor) -> QuerySet[Gateway]:
-    """The tenant's gateways by name."""
-    return Gateway.objects.visible_to(actor)
+    """The tenant's gateways by name, with their listeners and clusters."""
+    return Gateway.objects.visible_to(actor).prefetch_related("listeners", "clusters")
 
 
 def gateway_of(actor: Actor, gateway_id: UUID) -> Gateway:

@@ -17,9 +17,14 @@ from tenants.actors import Actor
 
 MAX_ROUTES = 200
 MAX_CATEGORIES = 10
-_HTTP = URLValidator(schemes=["http", "https"])
 _NAME: list[Callable[[Any], None]] = [MinLengthValidator(2), validate_plain_text]
 _WAIT = [MinValueValidator(1), MaxValueValidator(600_000)]
+
+
+class WebAddress(forms.URLField):
+    """A link that a browser may follow: http or https and nothing else."""
+
+    default_validators = [URLValidator(schemes=["http", "https"])]
 
 
 class ProductForm(forms.ModelForm[Product]):
@@ -35,8 +40,8 @@ class ProductForm(forms.ModelForm[Product]):
         label=_("Categories"),
         help_text=_("Divided by commas, as in payments, finance."),
     )
-    docs_url = forms.URLField(required=False, max_length=200, assume_scheme="https", validators=[_HTTP], label=_("Documentation URL"))
-    logo_url = forms.URLField(required=False, max_length=200, assume_scheme="https", validators=[_HTTP], label=_("Logo URL"))
+    docs_url = WebAddress(required=False, max_length=200, assume_scheme="https", label=_("Documentation URL"))
+    logo_url = WebAddress(required=False, max_length=200, assume_scheme="https", label=_("Logo URL"))
 
     class Meta:
         model = Product

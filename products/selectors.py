@@ -1,17 +1,27 @@
-"""Reads of products."""
+"""Reads of products and API services."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
+from django.db.models import Count, Exists, OuterRef
 from django.db.models.query import QuerySet
 
 from core.problems import NotFound
-from products.models import ApiService, Product
+from products.models import ApiService, Product, ProductService
 from tenants.actors import Actor
+
+LINKABLE = 500
+"""How many services a product's dialog offers."""
 
 
 def products_of(actor: Actor) -> QuerySet[Product]:
     """The tenant's products by name and version."""
     return Product.objects.visible_to(actor)
+
+
+def with_service_count(products: QuerySet[Product]) -> QuerySet[Product]:
+    """The same with `service_count`."""
+    return products.annotate(service_count=Count("links")).order_by("name", "version", "pk")
 
 
 def product_of(actor: Actor, product_id: UUID) -> Product:
@@ -32,9 +42,36 @@ def api_services_of(actor: Actor) -> QuerySet[ApiService]:
     return ApiService.objects.visible_to(actor)
 
 
+def with_counts(services: QuerySet[ApiService]) -> QuerySet[ApiService]:
+    """The same with `route_count` and `product_count`."""
+    counts = {"route_count": Count("routes", distinct=True), "product_count": Count("links", distinct=True)}
+    return services.annotate(**counts).order_by("name")
+
+
+def linkable_services(actor: Actor, product: Product) -> list[ApiService]:
+    """The tenant's services with `is_linked`, the linked ones first. One query."""
+    linked = Exists(ProductService.objects.filter(product=product, service=OuterRef("pk")))
+    rows = ApiService.objects.visible_to(actor).annotate(is_linked=linked, route_count=Count("routes"))
+    return list(rows.order_by("-is_linked", "name")[:LINKABLE])
+
+
+def named_services(actor: Actor, ids: Iterable[str]) -> list[ApiService]:
+    """Those of the tenant's services that a link names; what is no id, or not there, is left out. One query, none for no id."""
+    wanted = [UUID(text) for text in ids if _is_id(text)]
+    return list(ApiService.objects.visible_to(actor).filter(pk__in=wanted)) if wanted else []
+
+
 def service_of(actor: Actor, service_id: UUID) -> ApiService:
     """An API service of the actor's tenant. Raises NotFound."""
     found = ApiService.objects.visible_to(actor).filter(pk=service_id).first()
     if found is None:
         raise NotFound
     return found
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,27 +1,141 @@
 """Pages of products."""
 
+from collections.abc import Callable
 from uuid import UUID
 
-from django.core.paginator import Paginator
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
 
-from products import selectors
+from core.frame import is_htmx
+from core.lists import listing
+from core.problems import Conflict, Problem, Text
+from core.questions import ask_or_do, chosen
+from core.records import seen_of
+from products import questions, selectors, services
+from products.errors import ProductIsArchived
+from products.forms import ProductForm
+from products.models import Product
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
-PER_PAGE = 25
 
-
+@require_GET
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """The tenant's products."""
-    page = Paginator(selectors.products_of(actor), PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "products/index.html", {"page": page, "actor": actor})
+    """The tenant's products, by status and text."""
+    rows, told = selectors.products_of(actor), selectors.with_service_count
+    found = listing(request, rows, search=("name", "description"), statuses=Product.Status.choices, every=_("All"), told=told)
+    return render(request, "products/index.html", {"listing": found, "actor": actor})
 
 
+@require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     """One product with its services; its publishes come from the app above, by inclusion tag."""
     product = selectors.product_of(actor, product_id)
-    return render(request, "products/detail.html", {"product": product, "services": selectors.services_of(product), "actor": actor})
+    linked = list(selectors.services_of(product))
+    asked = questions.of_product(product, services=len(linked)) if actor.writes else []
+    return render(request, "products/detail.html", {"product": product, "services": linked, "actor": actor, "questions": asked})
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def create(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """A new product, with the services that the link named."""
+    actor.require_write()
+    form = ProductForm(request.POST or None)
+    named = selectors.named_services(actor, (request.POST or request.GET).getlist("service"))
+    if request.method == "POST" and form.is_valid():
+        product = services.create_product(actor, fields=form.product_fields(), service_ids=[service.pk for service in named])
+        messages.success(request, _("The product was created"))
+        return redirect("products:detail", product.pk)
+    return render(request, "products/form.html", {"form": form, "named": named}, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """Change what a product says of itself."""
+    product = selectors.product_of(actor, product_id)
+    actor.require_write()
+    if product.status == Product.Status.ARCHIVED:
+        raise ProductIsArchived
+    form = ProductForm(request.POST or None, instance=product)
+    problem: Problem | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_product(actor, product_id, fields=form.product_fields(), seen=seen_of(request.POST))
+        except Conflict as refusal:
+            problem = refusal
+        else:
+            messages.success(request, _("The product was changed"))
+            return redirect("products:detail", product_id)
+    context = {"form": form, "product": selectors.product_of(actor, product_id), "seen": request.POST.get("seen"), "problem": problem}
+    return render(request, "products/form.html", context, status=409 if problem else 422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """Choose the product's services: in a dialog with script, on a page without."""
+    product = selectors.product_of(actor, product_id)
+    actor.require_write()
+    there = selectors.linkable_services(actor, product)
+    problem: Problem | None = None
+    if request.method == "POST":
+        ids = [service.pk for service in there if str(service.pk) in request.POST.getlist("services")]
+        try:
+            services.link_services(actor, product_id, service_ids=ids, seen=seen_of(request.POST))
+        except Conflict as refusal:
+            problem = refusal
+        else:
+            messages.success(request, _("The linked API services were changed"))
+            target = reverse("products:detail", args=[product_id])
+            return HttpResponseClientRedirect(target) if is_htmx(request) else redirect(target)
+    typed = request.POST.getlist("services") if problem else [str(service.pk) for service in there if getattr(service, "is_linked")]  # noqa: B009 - annotated
+    context = {"product": product, "there": there, "typed": typed, "problem": problem, "seen": request.POST.get("seen")}
+    return render(request, "products/_link.html" if is_htmx(request) else "products/link.html", context, status=409 if problem else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def activate(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """활성화."""
+    return _ask_or_do(request, actor, product_id, verb="activate", do=services.activate, said=_("The product is active"))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def deactivate(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """비활성화."""
+    return _ask_or_do(request, actor, product_id, verb="deactivate", do=services.deactivate, said=_("The product is a draft again"))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def archive(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """보관."""
+    return _ask_or_do(request, actor, product_id, verb="archive", do=services.archive, said=_("The product was archived"))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def delete(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """삭제."""
+    then = reverse("products:list")
+    return _ask_or_do(request, actor, product_id, verb="delete", do=services.delete_product, said=_("The product was deleted"), then=then)
+
+
+def _ask_or_do(
+    request: HttpRequest, actor: Actor, product_id: UUID, *, verb: str, do: Callable[[Actor, UUID], object], said: Text, then: str = ""
+) -> HttpResponse:
+    product = selectors.product_of(actor, product_id)
+    actor.require_write()
+    back = reverse("products:detail", args=[product_id])
+    question = chosen(questions.of_product(product, services=product.links.count()), verb)
+    return ask_or_do(request, question, do=lambda: do(actor, product_id), said=said, then=then or back, back=back)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import spec as wire
@@ -30,10 +30,9 @@ class Selection:
 
 def select(product: Product) -> Selection:
     """All linked services that are active and have an active route; the others with the reason. Two queries."""
-    active_routes = Prefetch("routes", queryset=Route.objects.filter(status=Route.Status.ACTIVE), to_attr="active_routes")
     services: list[ApiService] = []
     left_out: list[LeftOut] = []
-    for service in product.services.order_by("name").prefetch_related(active_routes):
+    for service in product.services.order_by("name").prefetch_related(_active_routes()):
         if service.status != ApiService.Status.ACTIVE:
             left_out.append(LeftOut(service=service, reason=_("The service is inactive.")))
         elif not routes_of(service):
@@ -52,6 +51,12 @@ def routes_of(service: ApiService) -> list[Route]:
 def services_of(selection: Selection) -> tuple[wire.Service, ...]:
     """The chosen services as they would travel."""
     return tuple(_service(service) for service in selection.services)
+
+
+def planned(service: ApiService) -> wire.Service | None:
+    """The service as a publish would carry it now; None when it would be left out. One query."""
+    prefetch_related_objects([service], _active_routes())
+    return _service(service) if service.status == ApiService.Status.ACTIVE and routes_of(service) else None
 
 
 def live(publish: ProductPublish) -> wire.Spec:
@@ -78,6 +83,10 @@ def withdrawn(publish: ProductPublish) -> wire.Spec:
 def absent(publish: ProductPublish) -> wire.Spec:
     """Nothing at all, for the publish's next generation."""
     return wire.Spec(publish_id=publish.pk, generation=publish.generation + 1, state=wire.State.ABSENT)
+
+
+def _active_routes() -> "Prefetch[str]":
+    return Prefetch("routes", queryset=Route.objects.filter(status=Route.Status.ACTIVE), to_attr="active_routes")
 
 
 def _service(service: ApiService) -> wire.Service:

@@ -1,8 +1,10 @@
 """The upstream fence as the control plane sees it, checked before anything is sent; the agent checks again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -46,6 +48,26 @@ def look_up(services: tuple[ApiService, ...], cluster: Cluster, *, deadline_s: f
     return within(until - monotonic(), {service: partial(_refusal, service, fences["fence"]) for service in services}) if fences else {}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """Whether an upstream may be reached from a cluster; `reason` is empty when it may."""
+
+    cluster: Cluster
+    reason: Text = ""
+
+
+def advise(host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
+    """What the fence of each cluster says of an upstream that is not published yet. One query; waits three seconds for names at most."""
+    reported: dict[UUID, list[str]] = {}
+    for cluster_id, endpoints in AgentLiveness.objects.filter(agent__cluster__in=clusters).values_list("agent__cluster_id", "reserved"):
+        reported.setdefault(cluster_id, []).extend(endpoints)
+    jobs = {
+        cluster: partial(_code, host, port, cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])]) for cluster in clusters
+    }
+    found = within(LOOK_UP_S, jobs)
+    return [Advice(cluster=cluster, reason=_REASONS.get(found.get(cluster, "too_slow"), "")) for cluster in clusters]
+
+
 def fence_of(cluster: Cluster) -> Callable[[], fence.Fence]:
     """The cluster's networks, less our own endpoints and those that its agents reported. One query now; names are resolved when it is called."""
     reported = AgentLiveness.objects.filter(agent__cluster=cluster).values_list("reserved", flat=True)
@@ -56,6 +78,15 @@ def fence_of(cluster: Cluster) -> Callable[[], fence.Fence]:
 def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
     """The refusal in words."""
     return errors.UpstreamRefused(errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[code]})
+
+
+def _code(host: str, port: int, networks: Sequence[str], reserved: Sequence[str]) -> str:
+    """The refusal's code; empty when there is none."""
+    try:
+        fence.check(host, port, fence.Fence.of(networks, reserved))
+    except fence.FenceRefused as refusal:
+        return refusal.code
+    return ""
 
 
 def _refusal(service: ApiService, around: fence.Fence) -> errors.UpstreamRefused | None:

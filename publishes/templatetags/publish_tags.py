@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import template
+from django.core.paginator import Paginator
+from django.template.context import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from agent.protocol.spec import Upstream
+from core import lists
 from core.templatetags.ui import badge
-from products.models import METHODS, Product
-from publishes import listing, selectors, words
+from gateways.models import Gateway
+from products.models import METHODS, ApiService, Product
+from publishes import carriers, listing, selectors, words
 from publishes.board import AgentRow
 from publishes.choices import Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import ProductPublish, PublishEvent
@@ -57,6 +61,20 @@ def with_environments(actor: Actor, products: Sequence[Product]) -> list[tuple[P
     """The products, each with the heads of the environments where it is live. One query."""
     live = selectors.live_environments(actor, products)
     return [(product, [selectors.COLUMN_TITLES[env] for env in live.get(product.pk, [])]) for product in products]
+
+
+@register.inclusion_tag("publishes/_carriers.html")
+def service_carriers(service: ApiService) -> dict[str, Any]:
+    """Which publishes carry which version of an API service. Two queries."""
+    return {"carriers": carriers.carriers_of(service)}
+
+
+@register.inclusion_tag("publishes/_of_gateway.html", takes_context=True)
+def gateway_publishes(context: Context, actor: Actor, gateway: Gateway) -> dict[str, Any]:
+    """사용 중인 배포 (A76): the publishes of a gateway, 25 per page. Two queries."""
+    rows = selectors.with_progress(listing.matching(actor, listing.Filters(gateway=gateway.pk)).select_related("product", "cluster"))
+    page = Paginator(rows.order_by("product__name", "environment", "cluster__name"), lists.PER_PAGE).get_page(context["request"].GET.get("page"))
+    return {"page": page}
 
 
 @register.simple_tag

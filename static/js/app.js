@@ -38,6 +38,15 @@
     if (copier) copy(copier);
   });
 
+  // A list in a dialog is narrowed while typing; what is ticked stays ticked, shown or not.
+  document.addEventListener("input", (event) => {
+    const list = document.getElementById(event.target.dataset?.filter);
+    if (!list) return;
+    const text = event.target.value.trim().toLowerCase();
+    const shown = $$("li", list).filter((item) => !(item.hidden = !item.textContent.toLowerCase().includes(text)));
+    list.classList.toggle("none", !shown.length);
+  });
+
   // Busy buttons: at once, and never twice. Disabled only after the form's data was taken, or the button's own value would be lost.
   const rest = (form) => {
     delete form.dataset.busy;

@@ -1,7 +1,6 @@
 """Every page as a scene: what has to stand in the database, where to go, and what to do there before it is looked at."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from django.test import Client
@@ -14,19 +13,10 @@ from clusters.models import AgentLiveness, Cluster
 from products.models import Product
 from publishes import services
 from publishes.models import Observation, ProductPublish
+from tests.e2e.scene import Scene as Scene
+from tests.e2e.workplace_scenes import WORKPLACE
 from tests.web.run import Run
 from tests.world import World, add_service, nobody_knows
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """`prepare` returns the path, and may walk with the session first; `act` is done in the browser once the page is there."""
-
-    name: str
-    prepare: Callable[[World, Client], str]
-    act: Callable[[Page], object] = lambda page: None
-    is_public: bool = False
-    status: int = 200
 
 
 def detail(publish: ProductPublish) -> str:
@@ -167,6 +157,7 @@ SCENES = (
     Scene(name="product", prepare=_product),
     Scene(name="product-empty", prepare=_product_empty),
     Scene(name="product-draft", prepare=_product_draft),
+    *WORKPLACE,
     Scene(name="overview", prepare=_overview),
     Scene(name="overview-failed", prepare=_overview_failed),
     Scene(name="overview-empty", prepare=lambda world, client: reverse("overview:list")),

@@ -19,6 +19,7 @@ WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
 NAMES = """
 imp-gateway Gateway API Key OAuth Services Service DRAFT PUBLISHED WITHDRAWN DEV STAGING PROD dev stage prod auth none Development Staging Production
 Public Private None Hostname Product Plan Consumer Issuer URL Audience Scopes HTTP HTTPS GET POST PUT DELETE PATCH Envoy Gone ms curl English imp
+billing HEAD OPTIONS OpenAPI YAML JSON MB openapi servers paths Kong
 """
 
 
@@ -68,7 +69,15 @@ def of_the_tenant(world: World) -> set[str]:
         *(voice.agent for voice in world.agents),
     )
     names = [thing.name for thing in things] + [world.user.username, world.cluster.description, world.cluster.region, "kr-far", "kr-busan"]
-    names += ["Billing, invoices and refunds.", "Production release v2.0", "결제 오류로 잠시 내립니다", "Weather API", "Ledger API", "Legacy Service"]
+    names += [
+        "Billing, invoices and refunds.",
+        "Production release v2.0",
+        "결제 오류로 잠시 내립니다",
+        "Weather API",
+        "Ledger API",
+        "Legacy Service",
+        "kong-gateway",
+    ]
     return {name for name in names if name}
 
 

@@ -27,7 +27,7 @@ def test_a_page_of_25_rows_is_at_most_25_kb(world: World, language: str) -> None
     for number in range(30):
         Product.objects.create(tenant=world.tenant, name=f"Product {number:02}", version="1.0", description="What it is for, in one line of words.")
     page = signed_in(world.user).get(reverse("products:list"), headers={"Accept-Language": language})
-    assert page.content.decode().count('class="product-row"') == 25
+    assert page.content.decode().count('class="product-card"') == 25
     assert len(page.content) <= 25_000
 
 

@@ -1,0 +1,49 @@
+"""Rows of a form that are added, removed and moved by buttons: by a whole page without script, by the rows alone with htmx."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.forms import BaseForm, Form
+from django.http import HttpRequest, QueryDict
+
+ACTION = "row"
+"""The name of those buttons; their values are add, remove-2, up-2 and down-2."""
+
+_MOVES = {"up": -1, "down": 1}
+
+
+def action_of(request: HttpRequest) -> str:
+    """What one of the row buttons asked for; empty when the form itself was sent."""
+    return str(request.POST.get(ACTION, "")) if request.method == "POST" else ""
+
+
+def typed_rows(form: type[Form], data: QueryDict, *, prefix: str, most: int) -> list[dict[str, Any]]:
+    """The rows as they were typed, right or not."""
+    given = data.get(f"{prefix}-TOTAL_FORMS", "")
+    count = min(int(given), most) if re.fullmatch(r"\d{1,4}", given) else 0
+    return [_typed(form, data, f"{prefix}-{number}") for number in range(count)]
+
+
+def acted(rows: list[dict[str, Any]], action: str, *, most: int) -> list[dict[str, Any]]:
+    """The rows after a button was pressed; one that makes no sense changes nothing."""
+    verb, _dash, text = action.partition("-")
+    number = int(text) if re.fullmatch(r"\d{1,4}", text) else -1
+    if verb == "add" and len(rows) < most:
+        return [*rows, {}]
+    if verb == "remove" and 0 <= number < len(rows):
+        return rows[:number] + rows[number + 1 :]
+    other = number + _MOVES.get(verb, 0)
+    if verb in _MOVES and 0 <= number < len(rows) and 0 <= other < len(rows):
+        rows = list(rows)
+        rows[number], rows[other] = rows[other], rows[number]
+    return rows
+
+
+def typed_fields(form: BaseForm, data: QueryDict) -> Mapping[str, Any]:
+    """The other fields of the form as they were typed, to be shown again without complaint."""
+    return {name: field.widget.value_from_datadict(data, {}, form.add_prefix(name)) for name, field in form.fields.items()}
+
+
+def _typed(form: type[Form], data: QueryDict, prefix: str) -> dict[str, Any]:
+    return {name: field.widget.value_from_datadict(data, {}, f"{prefix}-{name}") for name, field in form.base_fields.items()}

@@ -1,0 +1,111 @@
+"""Pages of gateways: a gateway, its listeners and the clusters where it stands are one form."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from clusters.models import Cluster
+from core.lists import listing
+from core.problems import Conflict, Invalid, Problem
+from core.questions import ask_or_do, chosen
+from core.records import seen_of
+from core.rows import acted, action_of, typed_fields, typed_rows
+from core.usage import Use, uses_of
+from gateways import questions, selectors, services
+from gateways.forms import MAX_LISTENERS, GatewayForm, ListenerRow, gateway_fields, initial_rows, listener_rows
+from gateways.models import Gateway
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+
+@require_GET
+@actor_page
+def index(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The tenant's gateways, by status and text."""
+    rows = selectors.gateways_of(actor)
+    found = listing(request, rows, search=("name",), statuses=Gateway.Status.choices, every=_("All"))
+    return render(request, "gateways/index.html", {"listing": found, "actor": actor})
+
+
+@require_GET
+@actor_page
+def detail(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
+    """One gateway; the publishes that use it come from the app above, by inclusion tag."""
+    gateway = selectors.gateway_of(actor, gateway_id)
+    context = {
+        "actor": actor,
+        "gateway": gateway,
+        "listeners": list(gateway.listeners.all()),
+        "clusters": list(gateway.clusters.all()),
+        "questions": questions.of_gateway(gateway) if actor.writes else [],
+    }
+    return render(request, "gateways/detail.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def create(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """A new gateway."""
+    actor.require_write()
+    return _form(request, actor, None, [])
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def edit(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
+    """Change a gateway; what publishes hold in place is shown and cannot be changed."""
+    gateway = selectors.gateway_of(actor, gateway_id)
+    actor.require_write()
+    return _form(request, actor, gateway, uses_of(gateway))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def delete(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
+    """삭제."""
+    gateway = selectors.gateway_of(actor, gateway_id)
+    actor.require_write()
+    question, back = chosen(questions.of_gateway(gateway), "delete"), reverse("gateways:detail", args=[gateway_id])
+    do = lambda: services.delete_gateway(actor, gateway_id)  # noqa: E731
+    return ask_or_do(request, question, do=do, said=_("The gateway was deleted"), then=reverse("gateways:list"), back=back)
+
+
+def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: list[Use]) -> HttpResponse:
+    """Show the form, change its rows, or take it."""
+    if action := action_of(request):
+        form = GatewayForm(actor, gateway=gateway, uses=uses)
+        form.initial.update(typed_fields(form, request.POST))
+        rows = acted(typed_rows(ListenerRow, request.POST, prefix="listeners", most=MAX_LISTENERS), action, most=MAX_LISTENERS)
+        return _shown(request, gateway, form, listener_rows(initial=rows), is_added=action == "add")
+    if request.method != "POST":
+        rows = initial_rows(gateway) if gateway else [{}]
+        return _shown(request, gateway, GatewayForm(actor, gateway=gateway, uses=uses), listener_rows(initial=rows))
+    form, typed = GatewayForm(actor, request.POST, gateway=gateway, uses=uses), listener_rows(request.POST)
+    problem: Problem | None = None
+    try:
+        fields = gateway_fields(form, typed)
+        saved = services.update_gateway(actor, gateway.pk, fields=fields, seen=seen_of(request.POST)) if gateway else None
+        saved = saved or services.create_gateway(actor, fields=fields)
+    except Conflict as refusal:
+        problem = refusal
+    except Invalid as refusal:
+        if not form.errors and typed.is_valid():  # what only the service could see
+            problem = Invalid(next(iter(refusal.fields.values()))[0])
+    else:
+        messages.success(request, _("The gateway was changed") if gateway else _("The gateway was created"))
+        return redirect("gateways:detail", saved.pk)
+    return _shown(request, gateway, form, typed, problem=problem, status=409 if isinstance(problem, Conflict) else 422)
+
+
+def _shown(request: HttpRequest, gateway: Gateway | None, form: GatewayForm, rows: Any, *, status: int = 200, **more: Any) -> HttpResponse:
+    held = {use.cluster_id for use in form.uses}
+    ticked = {str(getattr(value, "pk", value)) for value in form["clusters"].value() or []}
+    clusters = [(cluster, str(cluster.pk) in ticked or cluster.pk in held, cluster.pk in held) for cluster in Cluster.objects.all()]
+    context = {"gateway": gateway, "form": form, "rows": rows, "seen": request.POST.get("seen"), "clusters": clusters, "is_held": bool(form.uses), **more}
+    return render(request, "gateways/form.html", context, status=status)

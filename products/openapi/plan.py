@@ -1,0 +1,180 @@
+"""What an import would create or change, worked out before anything is done; and doing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from core.problems import Invalid, Text
+from products import api_services
+from products.api_services import ServiceFields
+from products.forms import checked_service
+from products.models import METHODS, ApiService, Route, validate_path
+from products.openapi.document import Api, read
+from products.openapi.routes import Collapsed, collapse
+from products.openapi.text import DocumentRefused, load
+from products.upstream_urls import UpstreamUrl
+from tenants.actors import Actor
+
+
+class Difference(StrEnum):
+    """What happens to a route."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+    SAME = "same"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteChange:
+    """One route before and after. `sources` are the document's paths that it stands for."""
+
+    difference: Difference
+    path: str
+    methods: tuple[str, ...]
+    before: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    is_everything: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldChange:
+    """A field before and after; `before` is empty for a new service."""
+
+    label: Text
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What would be done. `service` is the one that changes in place, None when one is created."""
+
+    service: ApiService | None
+    fields: ServiceFields
+    upstreams: tuple[str, ...]
+    changes: tuple[FieldChange, ...]
+    routes: tuple[RouteChange, ...]
+    notes: tuple[Text, ...] = field(default=())
+
+    @property
+    def upstream(self) -> str:
+        """The upstream that was chosen."""
+        parts = self.fields
+        return str(UpstreamUrl(scheme=parts.upstream_scheme, host=parts.upstream_host, port=parts.upstream_port, path=parts.upstream_path))
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the service is as the document has it already."""
+        return self.service is not None and not self.changes and all(route.difference == Difference.SAME for route in self.routes)
+
+    @property
+    def now(self) -> str:
+        """The upstream as it is; empty for a new service."""
+        return str(UpstreamUrl.of(self.service)) if self.service else ""
+
+    @property
+    def added(self) -> int:
+        """How many routes are new."""
+        return self._count(Difference.ADDED)
+
+    @property
+    def changed(self) -> int:
+        """How many routes get other methods."""
+        return self._count(Difference.CHANGED)
+
+    @property
+    def removed(self) -> int:
+        """How many routes go."""
+        return self._count(Difference.REMOVED)
+
+    def _count(self, difference: Difference) -> int:
+        return sum(route.difference == difference for route in self.routes)
+
+
+def plan(actor: Actor, text: str, *, service: ApiService | None = None, upstream: str = "") -> Plan:
+    """What importing a document would do: to the given service, to the one of its title, or a new one.
+
+    `upstream` is what the person chose; empty: the document's first server, or what the service has. Raises DocumentRefused or Invalid.
+    """
+    document = load(text)
+    api = read(document)
+    routes = collapse(api.paths)
+    if complaints := [text for route in routes for text in _complaints(route, document.place("paths", route.sources[0]))]:
+        raise DocumentRefused(*complaints)
+    service = service or ApiService.objects.visible_to(actor).filter(name=api.title).first()
+    kept = (str(UpstreamUrl.of(service)),) if service else ()
+    choices = tuple(dict.fromkeys(((upstream,) if upstream else ()) + api.servers + kept))
+    if not choices:
+        raise Invalid(fields={"upstream_url": [_("The document names no server that a gateway could call. Enter the upstream URL.")]})
+    fields = checked_service(actor, _given(api, service, routes, upstream=choices[0]), service=service)
+    existing = list(service.routes.all()) if service else []
+    return Plan(
+        service=service,
+        fields=fields,
+        upstreams=choices,
+        changes=tuple(_field_changes(service, fields)),
+        routes=tuple(_route_changes(existing, routes)),
+        notes=api.notes,
+    )
+
+
+def carry_out(actor: Actor, made: Plan, *, seen: datetime | None = None) -> ApiService:
+    """Create or change the service as planned. Raises what the service's own verbs raise."""
+    if made.service is None:
+        return api_services.create_service(actor, fields=made.fields)
+    return api_services.update_service(actor, made.service.pk, fields=made.fields, seen=seen)
+
+
+def _given(api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], *, upstream: str) -> dict[str, Any]:
+    """What the document says, for the form; a route that is there keeps its id, whether it strips, and whether it is active."""
+    there = {route.path: route for route in reversed(service.routes.all())} if service else {}
+    rows: list[dict[str, Any]] = []
+    for one in routes:
+        old = there.get(one.path)
+        flags = {"id": old.pk, "strip_path": old.strip_path, "is_active": old.status == Route.Status.ACTIVE} if old else {}
+        rows.append({"path": one.path, "methods": list(one.methods), **flags})
+    given = {"version": api.version, "description": api.description, "upstream_url": upstream, "routes": rows}
+    return given if service else given | {"name": api.title, "status": ApiService.Status.ACTIVE}
+
+
+def _field_changes(service: ApiService | None, fields: ServiceFields) -> Iterable[FieldChange]:
+    for name, label in (("name", _("Name")), ("version", _("Version")), ("description", _("Description"))):
+        before, after = str(getattr(service, name)) if service else "", str(getattr(fields, name))
+        if before != after:
+            yield FieldChange(label=label, before=before, after=after)
+    if service:
+        before = str(UpstreamUrl.of(service))
+        after = str(UpstreamUrl(scheme=fields.upstream_scheme, host=fields.upstream_host, port=fields.upstream_port, path=fields.upstream_path))
+        if before != after:
+            yield FieldChange(label=_("Upstream URL"), before=before, after=after)
+
+
+def _route_changes(existing: list[Route], routes: tuple[Collapsed, ...]) -> Iterable[RouteChange]:
+    there: dict[str, set[str]] = {}
+    for route in existing:
+        there.setdefault(route.path, set()).update(route.methods or METHODS)
+    for one in routes:
+        before = _in_order(there.pop(one.path, set()))
+        difference = Difference.ADDED if not before else Difference.SAME if before == one.methods else Difference.CHANGED
+        sources = one.sources if one.is_wider else ()
+        yield RouteChange(difference=difference, path=one.path, methods=one.methods, before=before, sources=sources, is_everything=one.is_everything)
+    for path, methods in there.items():
+        yield RouteChange(difference=Difference.REMOVED, path=path, methods=_in_order(methods))
+
+
+def _in_order(methods: set[str]) -> tuple[str, ...]:
+    return tuple(name for name in METHODS if name in methods)
+
+
+def _complaints(route: Collapsed, place: str) -> list[str]:
+    try:
+        validate_path(route.path)
+    except ValidationError as problem:
+        return [f"{place}: {text}" for text in problem.messages]
+    return []

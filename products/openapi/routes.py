@@ -1,0 +1,63 @@
+"""Paths of an OpenAPI document as our routes, which match a path and everything below it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from products.models import METHODS
+from products.openapi.document import ApiPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collapsed:
+    """A route with the document's paths that it stands for."""
+
+    path: str
+    methods: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def is_wider(self) -> bool:
+        """Whether it lets through more than the document names."""
+        return self.sources != (self.path,)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it stands for every path at all, though the document names a narrower one."""
+        return self.path == "/" and self.is_wider
+
+
+def collapse(paths: Iterable[ApiPath]) -> tuple[Collapsed, ...]:
+    """As few routes as serve all of the paths.
+
+    A path is cut before its first parameter: /pets/{id}/photos becomes /pets. Paths with the same beginning become one route
+    with all of their methods, and what a shorter route lets through already has none of its own.
+    """
+    methods: dict[str, set[str]] = {}
+    sources: dict[str, list[str]] = {}
+    for one in paths:
+        start = static_start(one.path)
+        methods.setdefault(start, set()).update(one.methods)
+        sources.setdefault(start, []).append(one.path)
+    for path in sorted(methods, key=lambda path: (len(path), path)):
+        covering = next((above for above in _above(path) if above in methods and methods[path] <= methods[above]), None)
+        if covering is not None:
+            sources[covering] += sources.pop(path)
+            del methods[path]
+    ordered = {path: tuple(name for name in METHODS if name in methods[path]) for path in methods}
+    return tuple(Collapsed(path=path, methods=ordered[path], sources=tuple(sources[path])) for path in sorted(methods))
+
+
+def static_start(path: str) -> str:
+    """What stands before a path's first parameter, whole segments only."""
+    kept: list[str] = []
+    for segment in path.split("/")[1:]:
+        if "{" in segment or "}" in segment:
+            break
+        kept.append(segment)
+    return "/" + "/".join(kept).rstrip("/")
+
+
+def _above(path: str) -> list[str]:
+    """The paths whose routes match this one too, the nearest first."""
+    segments = path.strip("/").split("/")
+    return ["/" + "/".join(segments[:count]) for count in range(len(segments) - 1, -1, -1)] if path != "/" else []

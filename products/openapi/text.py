@@ -1,0 +1,134 @@
+"""The text of a document as data: YAML or JSON, size-capped, nothing but plain values, with the lines to point at."""
+
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from django.utils.translation import gettext as _
+from yaml.constructor import ConstructorError
+
+from core.problems import Invalid, Text
+
+MAX_BYTES = 1_000_000
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser refuses nesting deeper than 1000 by itself
+
+
+class DocumentRefused(Invalid):
+    """The document is not one that we can take; each text says where and why."""
+
+    code = "openapi"
+
+    def __init__(self, *texts: Text) -> None:
+        super().__init__(fields={"document": list(texts)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What was read. `node` is YAML's own tree, for its lines; JSON has none until somebody asks."""
+
+    data: Any
+    text: str = field(repr=False)
+    node: Any = None
+
+    def place(self, *keys: str) -> str:
+        """Where something stands, in words: `paths → /pets (line 12)`."""
+        name, line = " → ".join(keys), self._line(keys)
+        return _("%(place)s (line %(line)d)") % {"place": name, "line": line} if line else name
+
+    def _line(self, keys: tuple[str, ...]) -> int:
+        node, line = self.node or _composed(self.text), 0
+        for key in keys:
+            children = node.value if isinstance(node, yaml.MappingNode) else []
+            found = next(((name, child) for name, child in children if getattr(name, "value", None) == key), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        return int(line)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Plain values alone: no tags, no merge keys (their expansion has no bound), no key twice."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge keys stay what they are, and are refused like any other unknown tag."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen = set()
+        for key, _value in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise ConstructorError(None, None, "twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
+
+
+def decoded(raw: bytes) -> str:
+    """The text of an uploaded file. Raises DocumentRefused."""
+    if len(raw) > MAX_BYTES:
+        raise DocumentRefused(_("The document is larger than 1 MB. Leave out examples and schemas; servers and paths are all that is read."))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise DocumentRefused(_("The file is no text in UTF-8. Save it in that encoding.")) from problem
+
+
+def load(text: str) -> Document:
+    """A document from its text. Raises DocumentRefused in words with line and column."""
+    text = decoded(text.encode("utf-8", "replace"))
+    if not text.strip():
+        raise DocumentRefused(_("Paste an OpenAPI document, or choose its file."))
+    try:
+        return _json(text) if text.lstrip()[0] == "{" else _yaml(text)
+    except RecursionError as problem:
+        raise DocumentRefused(_("The document is nested too deeply.")) from problem
+
+
+def _json(text: str) -> Document:
+    try:
+        return Document(data=json.loads(text, object_pairs_hook=_once), text=text)
+    except json.JSONDecodeError as problem:
+        raise DocumentRefused(
+            _("This is no JSON: it cannot be read at line %(line)d, column %(column)d.") % {"line": problem.lineno, "column": problem.colno}
+        ) from problem
+    except ValueError as problem:
+        raise DocumentRefused(_("A value in the document cannot be read.")) from problem
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _value in pairs]
+        raise DocumentRefused(_("%(name)s stands twice in one place.") % {"name": next(name for name in names if names.count(name) > 1)})
+    return found
+
+
+def _yaml(text: str) -> Document:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return Document(data=loader.construct_document(node) if node else None, text=text, node=node)
+    except yaml.MarkedYAMLError as problem:
+        raise DocumentRefused(_in_words(problem)) from problem
+    except (yaml.YAMLError, ValueError, TypeError) as problem:
+        raise DocumentRefused(_("A value in the document cannot be read.")) from problem
+    finally:
+        loader.dispose()
+
+
+def _in_words(problem: yaml.MarkedYAMLError) -> str:
+    mark = problem.problem_mark or problem.context_mark
+    at = {"line": mark.line + 1 if mark else 1, "column": mark.column + 1 if mark else 1}
+    if isinstance(problem, ConstructorError) and problem.problem == "twice":
+        return _("A name stands twice in one place, at line %(line)d, column %(column)d.") % at
+    if isinstance(problem, ConstructorError):
+        return _("Tags and merge keys are not taken: line %(line)d, column %(column)d. Write the value itself.") % at
+    return _("This is no YAML: it cannot be read at line %(line)d, column %(column)d.") % at
+
+
+def _composed(text: str) -> Any:
+    """JSON is nearly YAML, so that tree tells its lines too; where it does not, there is no line to tell."""
+    try:
+        return yaml.compose(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError):
+        return None

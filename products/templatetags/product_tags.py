@@ -1,0 +1,31 @@
+"""Template tags of products and API services."""
+
+from django import template
+from django.utils.safestring import SafeString
+
+from core.templatetags.ui import badge
+from products.models import ApiService, Product
+from products.upstream_urls import UpstreamUrl
+
+register = template.Library()
+
+_TONES = {Product.Status.DRAFT: "grey", Product.Status.ACTIVE: "green", Product.Status.ARCHIVED: "amber"}
+
+
+@register.simple_tag
+def product_badge(product: Product) -> SafeString:
+    """● 활성. The dot is hollow for what cannot be published."""
+    return badge(product.get_status_display(), _TONES[Product.Status(product.status)], "" if product.status == Product.Status.ACTIVE else "hollow")
+
+
+@register.simple_tag
+def service_badge(service: ApiService) -> SafeString:
+    """● 활성, or a hollow dot for what is not deployed."""
+    is_active = service.status == ApiService.Status.ACTIVE
+    return badge(service.get_status_display(), "green" if is_active else "grey", "" if is_active else "hollow")
+
+
+@register.filter
+def upstream_url(service: ApiService) -> str:
+    """`http://billing-upstream:8080/base`"""
+    return str(UpstreamUrl.of(service))
