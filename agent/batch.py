@@ -32,11 +32,19 @@ class Kit:
     reserved: tuple[str, ...]
 
 
-def run(kit: Kit, specs: Iterable[Spec], *, networks: tuple[str, ...], finish: Finish) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Walls:
+    """The control plane's newest word on where upstreams may be: networks, and host:port pairs that none may be."""
+
+    networks: tuple[str, ...]
+    reserved: tuple[str, ...] = ()
+
+
+def run(kit: Kit, specs: Iterable[Spec], *, networks: tuple[str, ...], finish: Finish, reserved: tuple[str, ...] = ()) -> None:
     """Bring all of them to the gateway in one change. `finish` gets exactly one result per spec, as soon as it is known."""
     observed = _observed(kit)
     current = _current_only(kit, observed, list(specs), finish)
-    accepted = _fenced(kit, current, networks, finish)
+    accepted = _fenced(kit, current, Walls(networks=networks, reserved=reserved), finish)
     if not accepted:
         return
     started = time.monotonic()
@@ -95,9 +103,9 @@ def _observed(kit: Kit) -> Observed | Unreachable:
         return problem
 
 
-def _fenced(kit: Kit, specs: list[Spec], networks: tuple[str, ...], finish: Finish) -> list[Held]:
+def _fenced(kit: Kit, specs: list[Spec], walls: Walls, finish: Finish) -> list[Held]:
     """Those inside the upstream fence, stored; the others are finished, and their generation counts as seen."""
-    pins = kit.pinner.pin(specs, Guard.of(networks, kit.reserved))
+    pins = kit.pinner.pin(specs, Guard.of(walls.networks, (*kit.reserved, *walls.reserved)))
     hosts = _hosts_in_use(kit.store.records, specs)
     accepted, refused = [], []
     for spec, pin in zip(specs, pins, strict=True):
@@ -107,7 +115,7 @@ def _fenced(kit: Kit, specs: list[Spec], networks: tuple[str, ...], finish: Fini
             finish(_unreachable(spec, pin, step="fence"))
         else:
             accepted.append(Held(spec=spec, addresses=pin, probe_host=_probe_host(kit.store.records.get(spec.publish_id), spec, hosts)))
-    kit.store.accept(accepted, seen={spec.publish_id: spec.generation for spec, _ in refused}, networks=networks)
+    kit.store.accept(accepted, seen={spec.publish_id: spec.generation for spec, _ in refused}, networks=walls.networks, reserved=walls.reserved)
     for _, result in refused:
         finish(result)
     return accepted

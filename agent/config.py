@@ -43,9 +43,14 @@ def is_enrolled(state: Path) -> bool:
 
 def save(state: Path, identity: Identity) -> None:
     """Write all three files; the settings last, because their presence means that the others are whole."""
-    write_json(state / KEY_FILE, signing.private_jwk(identity.key), mode=0o600)
-    write_json(state / CONTROL_PLANE_FILE, {"keys": [signing.public_jwk(key) for key in identity.control_plane_keys]})
+    save_keys(state, identity)
     write_json(state / SETTINGS_FILE, asdict(identity.settings))
+
+
+def save_keys(state: Path, identity: Identity) -> None:
+    """Write the agent's key and the control plane's; after a crash each file is the old one or the new one. Raises OSError."""
+    write_json(state / CONTROL_PLANE_FILE, {"keys": [signing.public_jwk(key) for key in identity.control_plane_keys]})
+    write_json(state / KEY_FILE, signing.private_jwk(identity.key), mode=0o600)
 
 
 def load(state: Path) -> Identity:

@@ -9,7 +9,7 @@ import httpx2
 from pydantic import ValidationError
 
 from agent.config import Identity
-from agent.protocol import messages, signing
+from agent.protocol import OLDEST, VERSION, messages, signing
 from agent.protocol.spec import Wire
 
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
@@ -50,9 +50,27 @@ class ControlPlane:
         self._identity = identity
         self._client = client or new_client()
 
+    @property
+    def identity(self) -> Identity:
+        """Who the agent is, with the keys in use."""
+        return self._identity
+
+    def use(self, identity: Identity) -> None:
+        """Sign and believe with these keys from now on. What is on its way was signed with the old ones, which stay good for a while."""
+        self._identity = identity
+
     def heartbeat(self, heartbeat: messages.Heartbeat) -> messages.HeartbeatAnswer:
         """Say that the agent lives and what it carries. Raises ControlPlaneFailed, as all below."""
-        return self._ask(messages.PATH_HEARTBEAT, heartbeat, messages.HeartbeatAnswer)
+        answer = self._ask(messages.PATH_HEARTBEAT, heartbeat, messages.HeartbeatAnswer)
+        if answer.protocol < OLDEST:
+            reason = f"The control plane speaks protocol {answer.protocol}, this agent {OLDEST} to {VERSION}: update the control plane, or run an older agent."
+            raise ControlPlaneFailed(reason, code="protocol_unsupported")
+        return answer
+
+    def register_key(self, key: signing.Key) -> None:
+        """Tell the control plane the agent's next key, under the present one."""
+        proof = signing.seal(key, "", purpose=signing.Purpose.NEW_KEY, issuer=self._identity.settings.agent_id, audience=signing.CONTROL_PLANE)
+        self._ask(messages.PATH_KEY, messages.NewKey(public_key=signing.public_jwk(key), proof=proof.token), messages.Accepted)
 
     def report(self, report: messages.Report) -> messages.ReportAnswer:
         """List everything carried; the answer names what differs."""
@@ -93,9 +111,10 @@ class ControlPlane:
         self._client.close()
 
     def _ask(self, path: str, question: Wire, kind: type[T]) -> T:
-        settings = self._identity.settings
+        identity = self._identity
+        settings = identity.settings
         url, body = settings.control_plane_url + path, question.model_dump_json().encode()
-        proof = signing.prove_request(self._identity.key, agent_id=settings.agent_id, method="POST", url=url, body=body)
+        proof = signing.prove_request(identity.key, agent_id=settings.agent_id, method="POST", url=url, body=body)
         token = post(self._client, url, body=body, proof=proof.token)
         try:
             opened = signing.unseal(

@@ -2,18 +2,20 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
+from agent import keys
 from agent.carried import carried_now, fingerprint_of
-from agent.config import AGENT_VERSION
+from agent.config import AGENT_VERSION, Identity
 from agent.control_plane import ControlPlane, ControlPlaneFailed
 from agent.drivers.base import Addresses, Driver, Held, Refused, Unreachable
 from agent.postman import Postman
 from agent.protocol.messages import Carried, Heartbeat, Report
+from agent.protocol.signing import key_set
 from agent.protocol.spec import State
 from agent.state import Store
 from agent.upstreams import Guard, Pinner
@@ -39,6 +41,8 @@ class Kit:
     postman: Postman
     pinner: Pinner
     reserved: tuple[str, ...]
+    remember: Callable[[Identity], None]
+    """Writes new keys to the disk; raises OSError."""
 
 
 class Heart:
@@ -66,6 +70,7 @@ class Heart:
         carried = carried_now(kit.driver, kit.store.records)
         answer = kit.control_plane.heartbeat(self._heartbeat(carried))
         self._interval_s = min(max(answer.interval_ms / 1000, SHORTEST_S), LONGEST_S)
+        keys.follow(kit.control_plane, answer, remember=kit.remember)
         if answer.report:
             self._fetch(kit.control_plane.report(Report(carried=tuple(carried))).wanted)
 
@@ -73,7 +78,7 @@ class Heart:
         """Resolve the upstreams of what is live again; those that moved inside the fence go to the worker, the others keep their old addresses."""
         kit = self._kit
         live = [record.good for record in kit.store.records.values() if record.good and not record.pending and record.good.spec.state == State.LIVE]
-        pins = kit.pinner.pin([held.spec for held in live], Guard.of(kit.store.networks, kit.reserved))
+        pins = kit.pinner.pin([held.spec for held in live], Guard.of(kit.store.networks, (*kit.reserved, *kit.store.reserved)))
         moved = {held.spec.publish_id: new for held, pin in zip(live, pins, strict=True) if (new := self._moved(held, pin)) is not None}
         if moved:
             kit.worker.move(moved)
@@ -114,13 +119,14 @@ class Heart:
             gateway_mode=description.mode,
             proxy_url=driver.proxy_url,
             reserved=self._kit.reserved,
+            pinned=key_set(self._kit.control_plane.identity.control_plane_keys),
         )
 
     def _fetch(self, wanted: Sequence[UUID]) -> None:
         for start in range(0, len(wanted), SPECS_AT_ONCE):
             answer = self._kit.control_plane.specs(wanted[start : start + SPECS_AT_ONCE])
             log.info("pulled", publishes=[str(item.spec.publish_id) for item in answer.items])
-            self._kit.postman.follow(self._kit.worker.submit(answer.items, networks=answer.upstream_networks))
+            self._kit.postman.follow(self._kit.worker.submit(answer.items, networks=answer.upstream_networks, reserved=answer.reserved))
 
     def _moved(self, held: Held, pin: Addresses | Refused | Unreachable) -> Addresses | None:
         publish = held.spec.publish_id

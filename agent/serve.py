@@ -6,13 +6,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
 import structlog
 
-from agent import batch, heartbeat
+from agent import batch, config, heartbeat
 from agent.config import Identity
 from agent.control_plane import ControlPlane
 from agent.drivers.base import Driver
@@ -50,7 +51,16 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     postman = Postman(control_plane)
     worker = Worker(batch.Kit(driver=driver, store=store, pinner=Pinner(), reserved=reserved), on_done=postman.nudge)
     heart = heartbeat.Heart(
-        heartbeat.Kit(driver=driver, store=store, control_plane=control_plane, worker=worker, postman=postman, pinner=Pinner(), reserved=reserved)
+        heartbeat.Kit(
+            driver=driver,
+            store=store,
+            control_plane=control_plane,
+            worker=worker,
+            postman=postman,
+            pinner=Pinner(),
+            reserved=reserved,
+            remember=partial(config.save_keys, state),
+        )
     )
     stop = _stop_signal()
     server = _bind(App(control_plane=control_plane, worker=worker, postman=postman), identity.settings.listen)

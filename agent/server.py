@@ -12,7 +12,7 @@ import waitress
 
 from agent.control_plane import ControlPlane
 from agent.postman import Postman
-from agent.protocol import VERSION, messages, signing
+from agent.protocol import OLDEST, VERSION, messages, signing
 from agent.protocol.fence import split_endpoint
 from agent.work import Worker, wait_for
 
@@ -92,9 +92,10 @@ class App:
         opened, command = self._open(token)
         if not self._once.take(opened.id, expires_at=opened.expires_at):
             raise _Problem(HTTPStatus.CONFLICT, "replayed", "This command was taken before.")
-        if command.protocol > VERSION:
-            raise _Problem(HTTPStatus.BAD_REQUEST, "protocol_unsupported", f"This agent speaks protocol {VERSION}, the command is of {command.protocol}.")
-        tickets = self._worker.submit(command.items, networks=command.upstream_networks)
+        if not OLDEST <= command.protocol <= VERSION:
+            words = f"This agent speaks protocol {OLDEST} to {VERSION}, the command is of {command.protocol}: update the older of the two sides."
+            raise _Problem(HTTPStatus.BAD_REQUEST, "protocol_unsupported", words)
+        tickets = self._worker.submit(command.items, networks=command.upstream_networks, reserved=command.reserved)
         wait_for(tickets, timeout_s=min(command.answer_within_ms, LONGEST_WAIT_MS) / 1000)
         results = [(ticket, ticket.result) for ticket in tickets]
         late = [ticket for ticket, result in results if result.outcome == messages.Outcome.WORKING]

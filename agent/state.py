@@ -29,6 +29,7 @@ class Record(Wire):
 
 class _Content(Wire):
     upstream_networks: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
     publishes: dict[UUID, Record] = {}
 
 
@@ -49,6 +50,11 @@ class Store:
         """The upstream networks that the control plane named last."""
         return self._content.upstream_networks
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The host:port pairs of the control plane that no upstream may be, as it named them last."""
+        return self._content.reserved
+
     def desired(self) -> list[Desired]:
         """All that the gateway should carry, each with what stands in for it when it is refused."""
         return [Desired(wanted=record.wanted, fallback=record.good) for record in self.records.values() if record.wanted]
@@ -57,20 +63,20 @@ class Store:
         """What was accepted but not verified, say because the agent was killed in between."""
         return [record.pending for record in self.records.values() if record.pending]
 
-    def accept(self, pending: Iterable[Held], *, seen: Mapping[UUID, int], networks: tuple[str, ...]) -> None:
+    def accept(self, pending: Iterable[Held], *, seen: Mapping[UUID, int], networks: tuple[str, ...], reserved: tuple[str, ...] = ()) -> None:
         """Remember new specs, and in `seen` the generations that were refused, before the gateway is touched."""
         changed = {publish: self._raised(publish, generation) for publish, generation in seen.items()}
         for held in pending:
             record = self._raised(held.spec.publish_id, held.spec.generation)
             changed[held.spec.publish_id] = record.model_copy(update={"pending": None if held == record.good else held})
-        self._write(changed, networks=networks)
+        self._write(changed, networks=networks, reserved=reserved)
 
     def settle(self, *, good: Iterable[Held] = (), dropped: Iterable[UUID] = ()) -> None:
         """Remember what was verified, and forget the pending specs that were refused."""
         changed = {publish: self.records[publish].model_copy(update={"pending": None}) for publish in dropped}
         for held in good:
             changed[held.spec.publish_id] = self.records[held.spec.publish_id].model_copy(update={"good": held, "pending": None})
-        self._write(changed, networks=self.networks)
+        self._write(changed, networks=self.networks, reserved=self.reserved)
 
     def repin(self, moved: Mapping[UUID, Addresses]) -> None:
         """Remember that upstreams of good specs have other addresses now. One that got other upstreams in the meantime stays."""
@@ -80,17 +86,16 @@ class Store:
             for publish, good in goods.items()
             if good.addresses.keys() == moved[publish].keys()
         }
-        self._write(changed, networks=self.networks)
+        self._write(changed, networks=self.networks, reserved=self.reserved)
 
     def _raised(self, publish: UUID, generation: int) -> Record:
         record = self.records.get(publish, Record(highest=generation))
         return record.model_copy(update={"highest": max(record.highest, generation)})
 
-    def _write(self, changed: Mapping[UUID, Record], *, networks: tuple[str, ...]) -> None:
-        publishes = {**self.records, **changed}
-        if publishes == self.records and networks == self.networks:
+    def _write(self, changed: Mapping[UUID, Record], *, networks: tuple[str, ...], reserved: tuple[str, ...]) -> None:
+        content = _Content(upstream_networks=networks, reserved=reserved, publishes={**self.records, **changed})
+        if content == self._content:
             return
-        content = _Content(upstream_networks=networks, publishes=publishes)
         write_durably(self._path, content.model_dump_json(indent=1) + "\n")
         self._content = content
 

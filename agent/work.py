@@ -24,6 +24,7 @@ class Job:
 
     spec: Spec
     networks: tuple[str, ...]
+    reserved: tuple[str, ...] = ()
     done: threading.Event = field(default_factory=threading.Event)
     result: Result | None = None
 
@@ -65,7 +66,7 @@ class Worker:
     def start(self) -> list[Ticket]:
         """Begin, with what an earlier run left unfinished; its tickets are returned."""
         unfinished = [Item(spec=held.spec) for held in self._kit.store.pending()]
-        tickets = self.submit(unfinished, networks=self._kit.store.networks)
+        tickets = self.submit(unfinished, networks=self._kit.store.networks, reserved=self._kit.store.reserved)
         self._thread.start()
         return tickets
 
@@ -76,10 +77,10 @@ class Worker:
             self._wake.notify_all()
         self._thread.join(timeout_s)
 
-    def submit(self, items: Iterable[Item], *, networks: tuple[str, ...]) -> list[Ticket]:
+    def submit(self, items: Iterable[Item], *, networks: tuple[str, ...], reserved: tuple[str, ...] = ()) -> list[Ticket]:
         """Queue specs. One that is on its way already is not queued again: both askers share it."""
         with self._wake:
-            tickets = [Ticket(item=item, job=self._job(item.spec, networks)) for item in items]
+            tickets = [Ticket(item=item, job=self._job(Job(spec=item.spec, networks=networks, reserved=reserved))) for item in items]
             self._wake.notify_all()
         return tickets
 
@@ -89,8 +90,7 @@ class Worker:
             self._moved.update(moved)
             self._wake.notify_all()
 
-    def _job(self, spec: Spec, networks: tuple[str, ...]) -> Job:
-        job = Job(spec=spec, networks=networks)
+    def _job(self, job: Job) -> Job:
         if known := self._in_flight.get(job.key):
             return known
         self._in_flight[job.key] = job
@@ -112,7 +112,7 @@ class Worker:
         started = time.monotonic()
         try:
             # The last command's networks are the newest word of the control plane on them.
-            batch.run(self._kit, [job.spec for job in jobs], networks=jobs[-1].networks, finish=self._finish)
+            batch.run(self._kit, [job.spec for job in jobs], networks=jobs[-1].networks, reserved=jobs[-1].reserved, finish=self._finish)
         except Exception:  # a bug or a full disk must not end the only writer; the askers hear of it and try again
             log.exception("batch_failed", publishes=[str(job.spec.publish_id) for job in jobs])
             for job in jobs:

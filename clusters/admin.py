@@ -7,7 +7,7 @@ from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from clusters import services
+from clusters import agent_keys, keys, services
 from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from core.admin import ReadOnlyAdmin
 
@@ -59,7 +59,7 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
     list_filter = ["cluster", "driver"]
     search_fields = ["name"]
     readonly_fields = ["driver", "url", "blocked_at"]
-    actions = ["make_enrolment_code", "block", "unblock"]
+    actions = ["make_enrolment_code", "block", "unblock", "ask_for_key"]
     inlines = [AgentEventInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
@@ -85,6 +85,11 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
         for agent in queryset:
             services.block(agent, by=request.user.get_username())
 
+    @admin.action(description=_("Ask for a new key"))
+    def ask_for_key(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        for agent in queryset:
+            agent_keys.ask(agent, by=request.user.get_username())
+
     @admin.action(description=_("Unblock"))
     def unblock(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
@@ -105,14 +110,24 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
 
 @admin.register(AgentLiveness)
 class AgentLivenessAdmin(ReadOnlyAdmin):
-    list_display = ["agent", "last_seen_at", "gateway_ok", "gateway_version", "proxy_url"]
+    list_display = ["agent", "last_seen_at", "gateway_ok", "gateway_version", "proxy_url", "agent_version", "protocol", "knows_our_keys"]
     list_select_related = ["agent"]
+
+    @admin.display(description=_("knows our keys"), boolean=True)
+    def knows_our_keys(self, row: AgentLiveness) -> bool:
+        return row.pinned == keys.current_set()
 
 
 @admin.register(AgentKey)
 class AgentKeyAdmin(ReadOnlyAdmin):
-    list_display = ["agent", "created_at", "revoked_at"]
+    list_display = ["agent", "created_at", "used_at", "revoked_at"]
     list_select_related = ["agent"]
+    actions = ["revoke"]
+
+    @admin.action(description=_("Revoke at once"))
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AgentKey]) -> None:
+        for key in queryset.select_related("agent"):
+            agent_keys.revoke(key, by=request.user.get_username())
 
 
 @admin.register(EnrolmentCode)

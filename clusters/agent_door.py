@@ -17,6 +17,7 @@ from agent.protocol.messages import EnrolAnswer, EnrolRequest
 from agent.protocol.signing import (
     CONTROL_PLANE,
     SKEW_S,
+    ClockRefused,
     Key,
     Opened,
     Purpose,
@@ -24,10 +25,11 @@ from agent.protocol.signing import (
     check_request,
     import_key,
     issuer_of,
+    key_id,
     seal,
 )
 from agent.protocol.spec import Wire
-from clusters import keys, services
+from clusters import agent_keys, keys, liveness, services
 from clusters.errors import AgentRefused
 from clusters.models import Agent, AgentKey, UsedRequest
 from core.problems import Invalid
@@ -68,13 +70,19 @@ def enroll(request: HttpRequest) -> HttpResponse:
 
 
 def _authenticate(request: HttpRequest) -> tuple[Agent, Opened]:
-    found = list(AgentKey.objects.filter(agent_id=_claimed_agent(request), revoked_at=None, agent__blocked_at=None).select_related("agent__cluster"))
+    rows = AgentKey.objects.live().filter(agent_id=_claimed_agent(request), agent__blocked_at=None).select_related("agent__cluster")
+    found = {key_id(key): (key, row) for row in rows for key in [import_key(row.public_jwk)]}
     try:
-        opened = _check(request, [import_key(key.public_jwk) for key in found])
+        opened = _check(request, [key for key, _row in found.values()])
     except SignatureRefused as problem:
+        if isinstance(problem, ClockRefused):  # its own signature, so it is worth an operator's attention
+            liveness.record_refusal(next(row.agent for _key, row in found.values()), str(problem))
         raise AgentRefused(str(problem)) from problem
     _use_once(opened)
-    return found[0].agent, opened
+    row = found[opened.key][1]
+    if row.used_at is None:
+        agent_keys.come_into_use(row)
+    return row.agent, opened
 
 
 def _claimed_agent(request: HttpRequest) -> UUID:

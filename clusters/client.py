@@ -62,7 +62,7 @@ def _words(problem: OutboundFailed) -> str:
 
 
 def _open_answer(agent: Agent, body: str, sealed: Sealed) -> CommandAnswer:
-    known = [import_key(key.public_jwk) for key in agent.keys.all() if key.revoked_at is None]
+    known = [import_key(key.public_jwk) for key in agent.keys.live()]
     opened = unseal(body, known, purpose=Purpose.ANSWER, audience=CONTROL_PLANE, issuer=str(agent.pk), answers=sealed.id)
     return CommandAnswer.model_validate_json(opened.body)
 

@@ -1,7 +1,10 @@
 """Refusals of this app, in words."""
 
+from typing import Self
+
 from django.utils.translation import gettext_lazy as _
 
+from agent import protocol
 from core.problems import Problem
 
 
@@ -19,6 +22,19 @@ class AgentRefused(Problem):
     status = 401
     code = "agent_refused"
     detail = _("The request is not signed by a known agent's key.")
+
+
+class AgentOutdated(Problem):
+    """The agent speaks an older protocol than we still understand."""
+
+    status = 409
+    code = "protocol_unsupported"
+    detail = _("This agent speaks protocol %(theirs)d; the control plane needs %(oldest)d to %(newest)d. Update the agent.")
+
+    @classmethod
+    def of(cls, theirs: int) -> Self:
+        """With the numbers."""
+        return cls(cls.detail % {"theirs": theirs, "oldest": protocol.OLDEST, "newest": protocol.VERSION})
 
 
 class AgentSilentError(Exception):

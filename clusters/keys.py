@@ -6,7 +6,7 @@ from functools import cache
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from agent.protocol.signing import Key, SignatureRefused, import_key, key_id, public_jwk
+from agent.protocol.signing import Key, SignatureRefused, import_key, key_id, key_set, public_jwk
 
 
 @cache
@@ -30,6 +30,11 @@ def signing_key() -> Key:
 def fingerprint() -> str:
     """The signing key's thumbprint, as it stands in enrolment codes."""
     return key_id(signing_key())
+
+
+def current_set() -> str:
+    """What an agent says that pins exactly these keys."""
+    return key_set(signing_keys())
 
 
 def pinned_keys() -> tuple[dict[str, str], ...]:

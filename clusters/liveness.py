@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from clusters.models import Agent, AgentEvent, AgentLiveness, connected
 
 EVENTS_KEPT = timedelta(days=90)
+REFUSAL_AGAIN = timedelta(minutes=10)
 
 
 def note_changes() -> list[UUID]:
@@ -39,6 +40,13 @@ def _note(row: AgentLiveness, *, is_there: bool) -> bool:
     if is_there and row.gateway_was_ok != row.gateway_ok:
         record(row.agent, AgentEvent.Kind.GATEWAY_UP if row.gateway_ok else AgentEvent.Kind.GATEWAY_DOWN, message=row.gateway_error)
     return row.was_there != is_there
+
+
+def record_refusal(agent: Agent, words: str) -> None:
+    """A signed request of the agent was refused; said once in ten minutes."""
+    lately = AgentEvent.objects.filter(agent=agent, kind=AgentEvent.Kind.REFUSED, created_at__gt=Now() - REFUSAL_AGAIN)
+    if not lately.exists():
+        record(agent, AgentEvent.Kind.REFUSED, message=words)
 
 
 def record(agent: Agent, kind: "AgentEvent.Kind", *, message: str = "", by: str = "") -> None:

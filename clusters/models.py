@@ -144,6 +144,7 @@ class Agent(Record):
     driver = models.CharField(_("driver"), max_length=20, blank=True, editable=False)
     url = models.URLField(_("inbound URL"), blank=True, editable=False, help_text=_("Empty: this agent works by pull alone."))
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    key_asked_at = models.DateTimeField(_("asked for a new key"), null=True, blank=True, editable=False)
 
     objects = AgentQuerySet.as_manager()
 
@@ -169,6 +170,8 @@ class AgentLiveness(models.Model):
     agent_version = models.CharField(_("agent version"), max_length=50, blank=True)
     proxy_url = models.CharField(_("proxy URL"), max_length=200, blank=True)
     reserved = ArrayField(models.CharField(max_length=300), default=list, verbose_name=_("reserved endpoints"))
+    protocol = models.PositiveSmallIntegerField(_("protocol"), default=1)
+    pinned = models.CharField(max_length=64, blank=True, editable=False, help_text=_("Which of our keys it believes."))
     was_there = models.BooleanField(default=False, editable=False)
     gateway_was_ok = models.BooleanField(default=True, editable=False)
 
@@ -214,12 +217,23 @@ class AgentEvent(models.Model):
         return f"{self.agent_name} {self.kind}"
 
 
+class AgentKeyQuerySet(models.QuerySet["AgentKey"]):
+    """Reads of keys."""
+
+    def live(self) -> Self:
+        """Keys that are believed now. A key that was replaced is so for a moment longer: its last messages are still on their way."""
+        return self.filter(models.Q(revoked_at=None) | models.Q(revoked_at__gt=Now()))
+
+
 class AgentKey(Record):
-    """The public half of a key that an agent signs with."""
+    """The public half of a key that an agent signs with. The first use of a newer one ends the older ones."""
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="keys")
     public_jwk = models.JSONField(_("public key"))
+    used_at = models.DateTimeField(_("first used"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+
+    objects = AgentKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -14,11 +14,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from agent import protocol
 from agent.protocol import fence
 from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
 from clusters import keys, liveness
-from clusters.errors import EnrolmentRefused
+from clusters.errors import AgentOutdated, EnrolmentRefused
 from clusters.models import NAME, Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from core.problems import Invalid
 
@@ -42,12 +43,14 @@ def enrol(request: EnrolRequest) -> Agent:
 
     Raises EnrolmentRefused, or Invalid with the code still good.
     """
+    if request.protocol < protocol.OLDEST:
+        raise AgentOutdated.of(request.protocol)
     check_agent_url(request.url)  # resolves a name, so no transaction may be open yet
     key, driver = _checked_public_key(request.public_key), _checked_driver(request.driver)
     with transaction.atomic():
         agent = _consume_code(request.secret).agent
         EnrolmentCode.objects.filter(agent=agent, consumed_at=None).update(consumed_at=Now())
-        AgentKey.objects.filter(agent=agent, revoked_at=None).update(revoked_at=Now())
+        AgentKey.objects.live().filter(agent=agent).update(revoked_at=Now())
         AgentKey.objects.create(agent=agent, public_jwk=key)
         agent.driver, agent.url = driver, request.url
         agent.save(update_fields=["driver", "url", "updated_at"])
@@ -70,7 +73,7 @@ def unblock(agent: Agent, *, by: str) -> None:
 
 
 def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
-    """Keep what a heartbeat says; the time is the database's."""
+    """Keep what a heartbeat says; the time is the database's. Raises AgentOutdated for a protocol that we do not speak any more."""
     told = {
         "last_seen_at": Now(),
         "gateway_ok": heartbeat.gateway_ok,
@@ -79,10 +82,16 @@ def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
         "gateway_mode": heartbeat.gateway_mode[:50],
         "agent_version": heartbeat.agent_version[:50],
         "proxy_url": heartbeat.proxy_url[:200],
+        "protocol": min(heartbeat.protocol, 32_767),
+        "pinned": heartbeat.pinned[:64],
         "reserved": [text for text in heartbeat.reserved[:20] if _is_endpoint(text)],
     }
+    if heartbeat.protocol < protocol.OLDEST:
+        told |= {"gateway_ok": False, "gateway_error": str(AgentOutdated.of(heartbeat.protocol).detail)[:500]}
     if not AgentLiveness.objects.filter(pk=agent.pk).update(**told):
         AgentLiveness.objects.update_or_create(pk=agent.pk, defaults=told)
+    if heartbeat.protocol < protocol.OLDEST:
+        raise AgentOutdated.of(heartbeat.protocol)
 
 
 def check_agent_url(url: str) -> None:

@@ -35,6 +35,7 @@ SWEEP_S = env.float("SWEEP_S", default=2.0)
 DEADLINE_S = env.float("DEADLINE_S", default=120.0)
 SILENT_S = env.float("SILENT_S", default=15.0)
 HURRY_S = env.float("HURRY_S", default=2.0)
+AGENT_KEY_DAYS = env.int("AGENT_KEY_DAYS", default=90)
 
 # --- the JSON API ------------------------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # per token

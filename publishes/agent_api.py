@@ -2,7 +2,8 @@
 
 from django.conf import settings
 
-from agent.protocol.messages import Accepted, Heartbeat, HeartbeatAnswer, Report, ReportAnswer, Results, SpecsAnswer, SpecsRequest
+from agent.protocol.messages import Accepted, Heartbeat, HeartbeatAnswer, NewKey, Report, ReportAnswer, Results, SpecsAnswer, SpecsRequest
+from clusters import agent_keys, keys
 from clusters.agent_door import agent_door
 from clusters.models import Agent
 from clusters.services import record_heartbeat
@@ -18,7 +19,19 @@ def heartbeat(agent: Agent, message: Heartbeat) -> HeartbeatAnswer:
     record_heartbeat(agent, message)
     asked = expectations.asked_of(agent, message.fingerprint)
     interval_s = settings.HURRY_S if asked.is_waited_for and not agent.url else settings.HEARTBEAT_S
-    return HeartbeatAnswer(interval_ms=round(interval_s * 1000), report=asked.report)
+    return HeartbeatAnswer(
+        interval_ms=round(interval_s * 1000),
+        report=asked.report,
+        control_plane_keys=keys.pinned_keys() if message.pinned not in {"", keys.current_set()} else (),
+        new_key=agent.key_asked_at is not None,
+    )
+
+
+@agent_door(NewKey)
+def new_key(agent: Agent, message: NewKey) -> Accepted:
+    """Take an agent's next key."""
+    agent_keys.register(agent, message)
+    return Accepted()
 
 
 @agent_door(Report)
@@ -31,7 +44,7 @@ def report(agent: Agent, message: Report) -> ReportAnswer:
 def specs(agent: Agent, message: SpecsRequest) -> SpecsAnswer:
     """Hand out current specs."""
     items = delivery.fetch(agent, message.publish_ids)
-    return SpecsAnswer(items=tuple(items), upstream_networks=tuple(agent.cluster.upstream_networks))
+    return SpecsAnswer(items=tuple(items), upstream_networks=tuple(agent.cluster.upstream_networks), reserved=tuple(settings.RESERVED_ENDPOINTS))
 
 
 @agent_door(Results)

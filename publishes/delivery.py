@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
+from agent.protocol import VERSION
 from agent.protocol.messages import Carried, Command, Item, Result
 from agent.protocol.spec import Spec, State
-from clusters import client, liveness
+from clusters import agent_keys, client, liveness
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from clusters.services import forget_used_requests
@@ -56,6 +58,7 @@ def tidy() -> None:
     forget_old_keys()
     forget_old_windows()
     liveness.forget_old_events()
+    agent_keys.ask_for_old_ones()
 
 
 def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
@@ -125,9 +128,15 @@ def _agents_with_due_rows() -> list[UUID]:
 
 
 def _send(agent_id: UUID, claim: outbox.Claim) -> None:
-    agent = Agent.objects.select_related("cluster").prefetch_related("keys").get(pk=agent_id)
+    agent = Agent.objects.select_related("cluster", "liveness").get(pk=agent_id)
     items = tuple(Item(spec=waiting.spec, delivery=waiting.delivery_id, token=waiting.token) for waiting in claim.waiting)
-    command = Command(items=items, upstream_networks=tuple(agent.cluster.upstream_networks), answer_within_ms=ANSWER_WITHIN_MS)
+    command = Command(
+        protocol=min(VERSION, agent.liveness.protocol) if hasattr(agent, "liveness") else VERSION,
+        items=items,
+        upstream_networks=tuple(agent.cluster.upstream_networks),
+        reserved=tuple(settings.RESERVED_ENDPOINTS),
+        answer_within_ms=ANSWER_WITHIN_MS,
+    )
     try:
         answer = client.send(agent, command)
     except AgentSilentError as silence:

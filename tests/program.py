@@ -12,11 +12,13 @@ import httpx2
 from django.test import Client
 
 from agent import batch
+from agent import keys as agent_keys
 from agent.carried import carried_now, fingerprint_of
 from agent.config import AGENT_VERSION, Identity, Settings
 from agent.control_plane import ControlPlane
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Heartbeat, HeartbeatAnswer, Report, Result
+from agent.protocol.signing import key_set
 from agent.state import Store
 from agent.upstreams import Pinner
 from clusters import keys
@@ -45,8 +47,8 @@ class Program:
             agent_id=str(voice.agent.pk), name=voice.agent.name, cluster="acme-kr", control_plane_url=URL, listen="127.0.0.1:9", advertise="", driver="memory"
         )
         client = httpx2.Client(transport=_ToTheControlPlane())
-        self.identity = Identity(settings=settings, key=voice.key, control_plane_keys=keys.signing_keys())
-        self.control_plane = ControlPlane(self.identity, client=client)
+        self.control_plane = ControlPlane(Identity(settings=settings, key=voice.key, control_plane_keys=keys.signing_keys()), client=client)
+        self.remembered: list[Identity] = []
         self.start()
 
     def start(self) -> None:
@@ -59,7 +61,9 @@ class Program:
         carried = carried_now(self.driver, self.store.records)
         described = self.driver.describe()
         heartbeat = Heartbeat(agent_version=AGENT_VERSION, driver="memory", fingerprint=fingerprint_of(carried), gateway_ok=described.ok)
-        answer = self.control_plane.heartbeat(heartbeat.model_copy(update=told))
+        heartbeat = heartbeat.model_copy(update={"pinned": key_set(self.control_plane.identity.control_plane_keys)} | told)
+        answer = self.control_plane.heartbeat(heartbeat)
+        agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)
         if answer.report:
             self.fetch(self.control_plane.report(Report(carried=tuple(carried))).wanted)
         return answer
@@ -69,7 +73,7 @@ class Program:
         specs = self.control_plane.specs(wanted)
         results: list[Result] = []
         tokens = {item.spec.publish_id: item.token for item in specs.items}
-        batch.run(self.kit, [item.spec for item in specs.items], networks=specs.upstream_networks, finish=results.append)
+        batch.run(self.kit, [item.spec for item in specs.items], networks=specs.upstream_networks, reserved=specs.reserved, finish=results.append)
         self.control_plane.results(result.model_copy(update={"token": tokens[result.publish_id]}) for result in results)
         return results
 

@@ -73,7 +73,7 @@ class World:
         """An enrolled agent of the cluster."""
         agent = Agent.objects.create(cluster=self.cluster, name=name, driver="envoy", url=url)
         key = new_key()
-        AgentKey.objects.create(agent=agent, public_jwk=public_jwk(key))
+        AgentKey.objects.create(agent=agent, public_jwk=public_jwk(key), used_at=timezone.now())
         if connected:
             AgentLiveness.objects.create(agent=agent, last_seen_at=timezone.now(), gateway_ok=gateway_ok)
         voice = Voice(agent, key)

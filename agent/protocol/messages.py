@@ -14,6 +14,7 @@ PATH_HEARTBEAT = "/agent/v1/heartbeat"
 PATH_REPORT = "/agent/v1/report"
 PATH_SPECS = "/agent/v1/specs"
 PATH_RESULTS = "/agent/v1/results"
+PATH_KEY = "/agent/v1/key"
 """On the control plane: each takes a JSON body under a signed request proof and answers a sealed answer."""
 
 
@@ -36,11 +37,15 @@ class Item(Wire):
 
 
 class Command(Wire):
-    """What waits for one agent, pushed in one piece. `answer_within_ms`: after that long, answer 202 with what is done."""
+    """What waits for one agent, pushed in one piece. `reserved` are host:port of the control plane that no upstream may be.
+
+    `answer_within_ms`: after that long, answer 202 with what is done.
+    """
 
     protocol: int = VERSION
     items: tuple[Item, ...]
     upstream_networks: tuple[str, ...]
+    reserved: tuple[str, ...] = ()
     answer_within_ms: int = 5_000
 
 
@@ -96,6 +101,7 @@ class EnrolRequest(Wire):
     driver: str
     agent_version: str
     url: str = ""
+    protocol: int = VERSION
 
 
 class EnrolAnswer(Wire):
@@ -108,7 +114,10 @@ class EnrolAnswer(Wire):
 
 
 class Heartbeat(Wire):
-    """Sent every interval. `fingerprint` covers what is verified and not absent; `reserved` are host:port no upstream may be."""
+    """Sent every interval. `fingerprint` covers what is verified and not absent; `reserved` are host:port no upstream may be.
+
+    `pinned` is the `signing.key_set` of the control plane's keys that the agent believes.
+    """
 
     protocol: int = VERSION
     agent_version: str
@@ -120,13 +129,27 @@ class Heartbeat(Wire):
     gateway_mode: str = ""
     proxy_url: str = ""
     reserved: tuple[str, ...] = ()
+    pinned: str = ""
 
 
 class HeartbeatAnswer(Wire):
-    """`report`: the control plane expects something else, or still waits for word; send a `Report` now."""
+    """`report`: the control plane expects something else, or still waits for word; send a `Report` now.
+
+    `control_plane_keys`: pin these from now on (empty: those you have are right). `new_key`: make a new key of your own, and tell it.
+    """
 
     interval_ms: int
     report: bool
+    protocol: int = VERSION
+    control_plane_keys: tuple[dict[str, str], ...] = ()
+    new_key: bool = False
+
+
+class NewKey(Wire):
+    """The public half of an agent's next key. `proof` is sealed with its private half: the agent has it."""
+
+    public_key: dict[str, str]
+    proof: str
 
 
 class Carried(Wire):
@@ -162,3 +185,4 @@ class SpecsAnswer(Wire):
 
     items: tuple[Item, ...]
     upstream_networks: tuple[str, ...]
+    reserved: tuple[str, ...] = ()

@@ -46,12 +46,17 @@ class SignatureRefused(Exception):
     """A message that must not be believed; the text says why, without quoting the message."""
 
 
+class ClockRefused(SignatureRefused):
+    """The signature is right, but the two clocks differ too much, or the message is old."""
+
+
 class Purpose(StrEnum):
     """What a sealed message is; stands in its `typ` header."""
 
     COMMAND = "imp-command+jwt"
     ANSWER = "imp-answer+jwt"
     REQUEST = "imp-request+jwt"
+    NEW_KEY = "imp-new-key+jwt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +69,11 @@ class Sealed:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A message whose signature, audience and time were right."""
+    """A message whose signature, audience and time were right. `key` is the id of the key that it was signed with."""
 
     issuer: str
     id: str
+    key: str
     expires_at: int
     body: str
 
@@ -104,6 +110,11 @@ def key_id(key: Key) -> str:
     return key.thumbprint()
 
 
+def key_set(keys: Iterable[Key]) -> str:
+    """One text for a set of keys, the same in any order."""
+    return hashlib.sha256("\n".join(sorted(key_id(key) for key in keys)).encode()).hexdigest()
+
+
 def seal(key: Key, body: str, *, purpose: Purpose, issuer: str, audience: str, answers: str = "", now: float | None = None) -> Sealed:
     """Sign a JSON text for one audience. `answers` is the id of the message that this one answers."""
     issued_at = int(time.time() if now is None else now)
@@ -114,14 +125,14 @@ def seal(key: Key, body: str, *, purpose: Purpose, issuer: str, audience: str, a
 
 def unseal(token: str, keys: Iterable[Key], *, purpose: Purpose, audience: str, issuer: str = "", answers: str = "", now: float | None = None) -> Opened:
     """Check a sealed message and return what is in it. Raises SignatureRefused with the reason."""
-    claims = _verify(token, keys, purpose, now=now)
+    claims, signed_with = _verify(token, keys, purpose, now=now)
     if claims.get("aud") != audience:
         raise SignatureRefused("The message is meant for somebody else.")
     if issuer and claims.get("iss") != issuer:
         raise SignatureRefused("The message comes from somebody else.")
     if claims.get("irt") != answers:
         raise SignatureRefused("The message answers another request.")
-    return Opened(issuer=str(claims["iss"]), id=str(claims["jti"]), expires_at=int(str(claims["exp"])), body=str(claims["body"]))
+    return Opened(issuer=str(claims["iss"]), id=str(claims["jti"]), key=signed_with, expires_at=int(str(claims["exp"])), body=str(claims["body"]))
 
 
 def prove_request(key: Key, *, agent_id: str, method: str, url: str, body: bytes, now: float | None = None) -> Sealed:
@@ -143,10 +154,10 @@ def prove_request(key: Key, *, agent_id: str, method: str, url: str, body: bytes
 
 def check_request(token: str, keys: Iterable[Key], *, method: str, url: str, body: bytes, now: float | None = None) -> Opened:
     """Check a request's proof. Raises SignatureRefused; whether its id was used before is the caller's to check."""
-    claims = _verify(token, keys, Purpose.REQUEST, now=now)
+    claims, signed_with = _verify(token, keys, Purpose.REQUEST, now=now)
     if (claims.get("htm"), claims.get("htu"), claims.get("bsh")) != (method, url, _body_hash(body)):
         raise SignatureRefused("The proof was made for another request (method, URL or body differ).")
-    return Opened(issuer=str(claims["iss"]), id=str(claims["jti"]), expires_at=int(str(claims["exp"])), body="")
+    return Opened(issuer=str(claims["iss"]), id=str(claims["jti"]), key=signed_with, expires_at=int(str(claims["exp"])), body="")
 
 
 def issuer_of(token: str) -> str:
@@ -164,7 +175,7 @@ def _sign(key: Key, purpose: Purpose, claims: dict[str, object]) -> str:
     return jwt.encode(header, claims, key, registry=_REGISTRY)
 
 
-def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | None) -> dict[str, object]:
+def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | None) -> tuple[dict[str, object], str]:
     by_id = {key_id(key): key for key in keys}
     try:
         decoded = jwt.decode(token, lambda message: _pick(by_id, message.headers().get("kid")), registry=_REGISTRY)
@@ -174,7 +185,7 @@ def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | N
         raise SignatureRefused("The message is of another kind.")
     claims = dict(decoded.claims)
     _check_time(claims, time.time() if now is None else now)
-    return claims
+    return claims, str(decoded.header.get("kid"))
 
 
 def _pick(by_id: dict[str, Key], wanted: object) -> Key:
@@ -189,9 +200,9 @@ def _check_time(claims: dict[str, object], now: float) -> None:
     if not isinstance(issued_at, int) or not isinstance(expires_at, int) or not claims.get("jti"):
         raise SignatureRefused("The message lacks iat, exp or jti.")
     if issued_at > now + SKEW_S:
-        raise SignatureRefused(f"The sender's clock is {issued_at - now:.0f} s ahead of ours; set both clocks by NTP.")
+        raise ClockRefused(f"The sender's clock is {issued_at - now:.0f} s ahead of ours; set both clocks by NTP.")
     if expires_at < now - SKEW_S:
-        raise SignatureRefused(f"The message expired {now - expires_at:.0f} s ago: it is a replay, or the sender's clock is behind; set both clocks by NTP.")
+        raise ClockRefused(f"The message expired {now - expires_at:.0f} s ago: it is a replay, or the sender's clock is behind; set both clocks by NTP.")
 
 
 def _body_hash(body: bytes) -> str:

@@ -25,6 +25,7 @@ class Running:
 
     def __init__(self, folder: Path, double: ControlPlaneDouble) -> None:
         self.double, self.gateway, self.store = double, MemoryGateway(), Store(folder)
+        self.remembered: list[Identity] = []
         self.url = f"http://127.0.0.1:{free_port()}"
         self.me = Enrolled(agent_id=uuid4(), key=signing.new_key(), url=self.url, driver="memory")
         double.agents[str(self.me.agent_id)] = self.me
@@ -44,6 +45,7 @@ class Running:
                 postman=self.postman,
                 pinner=Pinner(),
                 reserved=(listen,),
+                remember=self.remembered.append,
             )
         )
         server = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
