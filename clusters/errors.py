@@ -4,7 +4,7 @@ from typing import Self
 
 from django.utils.translation import gettext_lazy as _
 
-from agent import protocol
+from agent.protocol import OLDEST, VERSION
 from core.problems import Problem
 
 
@@ -34,7 +34,7 @@ class AgentOutdated(Problem):
     @classmethod
     def of(cls, theirs: int) -> Self:
         """With the numbers."""
-        return cls(cls.detail % {"theirs": theirs, "oldest": protocol.OLDEST, "newest": protocol.VERSION})
+        return cls(cls.detail % {"theirs": theirs, "oldest": OLDEST, "newest": VERSION})
 
 
 class AgentSilentError(Exception):

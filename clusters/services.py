@@ -14,8 +14,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agent import protocol
-from agent.protocol import fence
+from agent.protocol import OLDEST, fence
 from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
 from clusters import keys, liveness
@@ -43,7 +42,7 @@ def enrol(request: EnrolRequest) -> Agent:
 
     Raises EnrolmentRefused, or Invalid with the code still good.
     """
-    if request.protocol < protocol.OLDEST:
+    if request.protocol < OLDEST:
         raise AgentOutdated.of(request.protocol)
     check_agent_url(request.url)  # resolves a name, so no transaction may be open yet
     key, driver = _checked_public_key(request.public_key), _checked_driver(request.driver)
@@ -86,11 +85,11 @@ def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
         "pinned": heartbeat.pinned[:64],
         "reserved": [text for text in heartbeat.reserved[:20] if _is_endpoint(text)],
     }
-    if heartbeat.protocol < protocol.OLDEST:
+    if heartbeat.protocol < OLDEST:
         told |= {"gateway_ok": False, "gateway_error": str(AgentOutdated.of(heartbeat.protocol).detail)[:500]}
     if not AgentLiveness.objects.filter(pk=agent.pk).update(**told):
         AgentLiveness.objects.update_or_create(pk=agent.pk, defaults=told)
-    if heartbeat.protocol < protocol.OLDEST:
+    if heartbeat.protocol < OLDEST:
         raise AgentOutdated.of(heartbeat.protocol)
 
 

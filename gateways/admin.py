@@ -1,9 +1,16 @@
 """Operators' view of gateways."""
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.forms import ModelForm
+from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 
+from core.admin import ReadOnlyAdmin
+from core.problems import Invalid
+from core.usage import uses_of
 from gateways.models import Gateway, GatewayCluster, Listener
+from gateways.services import refuse_taking_away
 
 
 class ListenerInline(admin.TabularInline[Listener, Gateway]):
@@ -11,8 +18,22 @@ class ListenerInline(admin.TabularInline[Listener, Gateway]):
     extra = 0
 
 
+class PlaceFormSet(BaseInlineFormSet[GatewayCluster, Gateway, ModelForm[GatewayCluster]]):
+    """The clusters where a gateway stands."""
+
+    def clean(self) -> None:
+        """A cluster with publishes of the gateway, deleted ones included, stays: the database refuses it too."""
+        super().clean()
+        staying = {form.cleaned_data["cluster"].pk for form in self.forms if form.cleaned_data.get("cluster") and not form.cleaned_data.get("DELETE")}
+        try:
+            refuse_taking_away(uses_of(self.instance), staying=frozenset(staying))
+        except Invalid as problem:
+            raise ValidationError([str(text) for texts in problem.fields.values() for text in texts]) from problem
+
+
 class GatewayClusterInline(admin.TabularInline[GatewayCluster, Gateway]):
     model = GatewayCluster
+    formset = PlaceFormSet
     extra = 0
     autocomplete_fields = ["cluster"]
 
@@ -37,6 +58,8 @@ class ListenerAdmin(admin.ModelAdmin[Listener]):
 
 
 @admin.register(GatewayCluster)
-class GatewayClusterAdmin(admin.ModelAdmin[GatewayCluster]):
+class GatewayClusterAdmin(ReadOnlyAdmin):
+    """To look at; they are changed on the gateway's page."""
+
     list_display = ["gateway", "cluster"]
     list_select_related = ["gateway", "cluster"]

@@ -22,6 +22,10 @@ class PublishQuerySet(ScopedQuerySet["ProductPublish"]):
     def visible_to(self, actor: Actor) -> Self:
         return super().visible_to(actor).filter(deleted_at=None)
 
+    def tombstones_visible_to(self, actor: Actor) -> Self:
+        """The deleted ones alone, for whoever wants to say that they are gone."""
+        return super().visible_to(actor).filter(deleted_at__isnull=False)
+
 
 class ProductPublish(Record):
     """One product on one gateway of one cluster in one environment. Deleted ones stay as tombstones."""
@@ -79,6 +83,15 @@ class ProductPublish(Record):
         return f"{self.hostname_base} · {self.status}"
 
 
+class OperationQuerySet(models.QuerySet["Operation"]):
+    """Operations are seen by whoever sees their publish, deleted or not."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Only those of the actor's tenant. Raises Forbidden for a role that sees nothing here."""
+        actor.require_read()
+        return self.filter(publish__tenant_id=actor.tenant_id)
+
+
 class Operation(Record):
     """One run of a verb on one publish. It owns one generation, whose spec is kept (ids and fingerprints of secrets only)."""
 
@@ -96,6 +109,8 @@ class Operation(Record):
     deadline_at = models.DateTimeField(_("deadline"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     took_ms = models.PositiveIntegerField(_("took (ms)"), null=True, blank=True)
+
+    objects = OperationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-generation"]

@@ -77,7 +77,7 @@ class Live:
 
 def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
     """A deleted publish of the actor's tenant. Raises NotFound."""
-    found = ProductPublish.objects.filter(pk=publish_id, tenant_id=actor.tenant_id, deleted_at__isnull=False).first()
+    found = ProductPublish.objects.tombstones_visible_to(actor).filter(pk=publish_id).first()
     if found is None:
         raise NotFound
     return found
@@ -113,9 +113,8 @@ def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, l
 
 def live_of(actor: Actor, publish_id: UUID) -> Live:
     """What is going on with a publish. Two queries (three before its first operation). Raises NotFound."""
-    actor.require_read()
     newest_asked = Operation.objects.filter(publish=OuterRef("publish"), kind__in=PEOPLES_KINDS).order_by("-generation").values("generation")[:1]
-    rows = Operation.objects.filter(publish_id=publish_id, publish__tenant_id=actor.tenant_id, publish__deleted_at=None)
+    rows = Operation.objects.visible_to(actor).filter(publish_id=publish_id, publish__deleted_at=None)
     rows = rows.filter(generation__gte=Subquery(newest_asked)).order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
     operations = list(rows.defer("spec"))
     if not operations:
@@ -140,8 +139,7 @@ def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
 
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:
     """An operation with its deliveries; those of deleted publishes stay readable. Raises NotFound."""
-    actor.require_read()
-    rows = Operation.objects.filter(publish__tenant_id=actor.tenant_id).select_related("publish").prefetch_related(_DELIVERIES)
+    rows = Operation.objects.visible_to(actor).select_related("publish").prefetch_related(_DELIVERIES)
     found = rows.filter(pk=operation_id).first()
     if found is None:
         raise NotFound
@@ -150,8 +148,7 @@ def operation_of(actor: Actor, operation_id: UUID) -> Operation:
 
 def operations_of(actor: Actor, *, is_open: bool | None = None, **exact: Any) -> QuerySet[Operation]:
     """The tenant's operations with their deliveries, newest first; those of deleted publishes too. Two queries."""
-    actor.require_read()
-    rows = Operation.objects.filter(publish__tenant_id=actor.tenant_id, **exact).order_by("-created_at", "pk").prefetch_related(_DELIVERIES).defer("spec")
+    rows = Operation.objects.visible_to(actor).filter(**exact).order_by("-created_at", "pk").prefetch_related(_DELIVERIES).defer("spec")
     return rows if is_open is None else rows.filter(phase__in=OPEN_PHASES) if is_open else rows.exclude(phase__in=OPEN_PHASES)
 
 

@@ -131,7 +131,7 @@ def retry(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) -
     """
     publish = selectors.publish_of(actor, publish_id)
     actor.require_write()
-    last = publish.operations.filter(kind__in=PEOPLES_KINDS).first()
+    last = Operation.objects.visible_to(actor).filter(publish=publish, kind__in=PEOPLES_KINDS).first()
     if last is None or last.phase != Phase.FAILED:
         raise errors.WrongState(_("Nothing has failed here, so there is nothing to try again."))
     if operation_id not in (None, last.pk):

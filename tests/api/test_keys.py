@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from agent import control_plane, protocol
+from agent import control_plane
 from agent import keys as agents_own_keys
 from agent.config import Identity
 from agent.control_plane import ControlPlaneFailed
@@ -183,8 +183,9 @@ def test_a_stranger_with_a_wrong_clock_leaves_no_trace(world: World) -> None:
 
 
 def test_an_agent_of_a_protocol_that_is_no_longer_spoken_is_told_so_and_shown_so(world: World, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "OLDEST", 2)
-    monkeypatch.setattr(protocol, "VERSION", 3)
+    monkeypatch.setattr("clusters.services.OLDEST", 2)
+    monkeypatch.setattr("clusters.errors.OLDEST", 2)
+    monkeypatch.setattr("clusters.errors.VERSION", 3)
     with pytest.raises(ControlPlaneFailed, match=r"speaks protocol 1; the control plane needs 2 to 3. Update the agent.") as refusal:
         program.beat(protocol=1)
     assert refusal.value.code == "protocol_unsupported"
