@@ -36,6 +36,7 @@ class _Change:
     now: dict[Group, kong_plan.Target]
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
+    ahead: dict[UUID, int] = field(default_factory=dict)
     unproved: set[Group] = field(default_factory=set)
     touched: set[Group] = field(default_factory=set)
 
@@ -62,7 +63,7 @@ class KongDriver:
         self._go_back(change)
         self._clear_issuers(change)
         publishes = {UUID(group): why for group, why in change.refused.items() if not group.startswith("issuer:")}
-        return Applied(changes=change.changes, refused=publishes)
+        return Applied(changes=change.changes, refused=publishes, ahead=change.ahead)
 
     def observe(self) -> Observed:
         """What the entities' own tags say; what another hand has changed carries no digest."""
@@ -103,13 +104,12 @@ class KongDriver:
         return listed
 
     def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
-        held = [one.wanted for one in desired if not self._is_ahead(change, one.wanted.spec)]
+        generations = {one.wanted.spec.publish_id: change.there.generation(str(one.wanted.spec.publish_id)) for one in desired}
+        # Another agent of this database has heard of more: what it wrote is not ours to undo.
+        change.ahead = {one.wanted.spec.publish_id: there for one in desired if (there := generations[one.wanted.spec.publish_id]) > one.wanted.spec.generation}
+        held = [one.wanted for one in desired if one.wanted.spec.publish_id not in change.ahead]
         plans = [plan for one in held if (plan := self._plan(change, one))]
         return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
-
-    def _is_ahead(self, change: _Change, spec: Spec) -> bool:
-        """Another agent of this database has heard of more: what it wrote is not ours to undo."""
-        return change.there.generation(str(spec.publish_id)) > spec.generation
 
     def _plan(self, change: _Change, held: Held) -> Plan | None:
         group = str(held.spec.publish_id)

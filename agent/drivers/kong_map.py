@@ -16,7 +16,7 @@ from agent.protocol.spec import AuthMode, Route, Service, Spec, State
 ALL_METHODS = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
 METHOD = re.compile(r"[A-Z]+")
 REST_WAVE, MARKER_WAVE = 4, 5
-OTHER_GENERATION = json.dumps({"type": "about:blank", "title": "Not Found", "status": 404, "code": "other_generation"})
+OTHER_GENERATION = "other_generation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,12 @@ def marked(spec: Spec, entities: list[Entity]) -> list[Entity]:
 def gone_body(generation: int) -> str:
     """The body of the marker of a withdrawn publish: the problem that all other paths answer, and the generation."""
     return json.dumps({**json.loads(WITHDRAWN_BODY), "generation": generation}, ensure_ascii=False)
+
+
+def others_body(spec: Spec) -> str:
+    """What all other markers answer. Where a publish asks for credentials it tells the generation: only a worker that has its plugins knows it."""
+    generation = {} if spec.auth.mode == AuthMode.NONE else {"generation": spec.generation}
+    return json.dumps({"type": "about:blank", "title": "Not Found", "status": 404, "code": OTHER_GENERATION, **generation})
 
 
 def marker_ids(publish: UUID) -> frozenset[UUID]:
@@ -142,10 +148,9 @@ def _rest(spec: Spec, status: int, body: str, *, paths: list[str]) -> list[Entit
 
 
 def _others(spec: Spec) -> list[Entity]:
-    """The markers of all other generations: a worker that lags behind answers here, and no upstream hears of it."""
-    is_live = spec.state == State.LIVE
-    status, body = (404, OTHER_GENERATION) if is_live else (410, WITHDRAWN_BODY)
-    route = _route_entity(spec, "others", paths=[f"~{re.escape(marker_prefix(spec))}/"], methods=["GET"], wave=REST_WAVE, priority=0)
+    """The markers of all other generations: a worker that lags behind answers here, and no upstream hears of it. So its route comes first of all."""
+    status, body = (404, others_body(spec)) if spec.state == State.LIVE else (410, WITHDRAWN_BODY)
+    route = _route_entity(spec, "others", paths=[f"~{re.escape(marker_prefix(spec))}/"], methods=["GET"], wave=WAVES["services"], priority=0)
     return [route, _answer(spec, "others", route.id, status=status, body=body, content_type=PROBLEM_TYPE, wave=REST_WAVE + 1)]
 
 

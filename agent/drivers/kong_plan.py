@@ -73,7 +73,7 @@ class There:
 
     def issuers(self, group: Group) -> set[Group]:
         """The issuers whose keys a publish needs."""
-        return {f"issuer:{name}" for entity in self.target(group).values() if (name := tag_value(entity.body, "imp-issuer:"))}
+        return {f"issuer:{name}" for entity in self.target(group).values() if entity.kind == "plugins" and (name := tag_value(entity.body, "imp-issuer:"))}
 
     def _seen(self, publish: UUID) -> Seen:
         target = self.target(str(publish))
@@ -169,7 +169,7 @@ def _kept(there: Target, final: Target) -> Target:
 
 def _is_last(entity: Entity) -> bool:
     publish = tag_value(entity.body, "imp-publish:")
-    names = ("marker", "rest", "others")
+    names = ("marker", "rest")
     routes = {own_id(UUID(publish), f"route:{name}") for name in names}
     return entity.id in routes or entity.parent("route") in routes
 

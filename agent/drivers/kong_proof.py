@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from agent import proof
+from agent.drivers import kong_map
 from agent.drivers.base import Held
-from agent.drivers.kong_map import OTHER_GENERATION, gone_body
+from agent.drivers.kong_map import gone_body
 from agent.proof import Answer, Question
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, State
@@ -19,8 +20,16 @@ def live(held: Held, proxy: tuple[str, int]) -> Evidence:
 
 
 def closed(held: Held, proxy: tuple[str, int]) -> None:
-    """Every worker refuses a caller who shows nothing, at this generation's auth marker. Raises Unproved."""
-    proof.prove_all((_auth_question(held),), proxy=proxy, deadline_s=PROOF_S)
+    """Every worker refuses a caller who shows nothing, and has all plugins of this generation. Raises Unproved.
+
+    The 401 tells that the router knows this generation's auth marker; it may come from a plugin that was there before. What the other markers
+    answer was written after all that guards the services.
+    """
+    wanted = kong_map.others_body(held.spec).encode()
+    gate = Question(
+        host=held.probe_host, path=f"{proof.marker_prefix(held.spec)}/gate", judge=lambda answer: "" if answer.body == wanted else _describe(answer)
+    )
+    proof.prove_all((_auth_question(held), gate), proxy=proxy, deadline_s=PROOF_S)
 
 
 def gone(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
@@ -54,7 +63,7 @@ def _judge_closed(answer: Answer) -> str:
 
 def _judge_absent(answer: Answer) -> str:
     # A worker that still has a route answers with our words, or has lost the plugin already and says that there is no service.
-    is_ours = answer.status == 503 or answer.body == OTHER_GENERATION.encode() or answer.status in {0, 410} or answer.body.isdigit()
+    is_ours = answer.status == 503 or kong_map.OTHER_GENERATION.encode() in answer.body or answer.status in {0, 410} or answer.body.isdigit()
     return _describe(answer) if is_ours else ""
 
 

@@ -37,7 +37,8 @@ def test_a_fresh_publish_is_one_write_per_entity_in_waves(db: Gateway, upstream:
     assert db.memory.apply(spec).changes == 19
     assert db.counts() == {"services": 3, "routes": 13, "plugins": 3}
     kinds = [kind for _, kind in words(db)]
-    assert kinds[:13] == ["services"] * 3 + ["routes"] * 10
+    assert sorted(kinds[:4]) == ["routes", "services", "services", "services"]
+    assert kinds[4:14] == ["routes"] * 10
     assert {method for method, _ in words(db)} == {"PUT"}
     assert kinds[-1] == "plugins"
     assert str(db.kong.faults.writes()[-1].body).count("request-termination") == 1
@@ -115,8 +116,8 @@ def test_f9_what_is_passing_is_tried_again(db: Gateway, upstream: Upstreams, fau
 
 def test_f9_who_stays_away_is_unreachable_and_nothing_is_refused(db: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.drivers.kong_admin.PAUSES_S", (0.01, 0.01, 0.01))
-    db.kong.faults.on(lambda call: call.method == "PUT", *[Fault(status=503)] * 4)
-    with pytest.raises(Unreachable, match="answered 503 for PUT /services/") as problem:
+    db.kong.faults.on(lambda call: call.method == "PUT", *[Fault(status=503)] * 8)
+    with pytest.raises(Unreachable, match="answered 503 for PUT /") as problem:
         db.memory.apply(live())
     assert problem.value.code == "admin_busy"
 
@@ -126,7 +127,7 @@ def test_f9_another_answer_is_final_and_names_entity_and_field(db: Gateway) -> N
     (why,) = db.memory.apply(spec).refused.values()
     assert isinstance(why, Refused)
     assert (why.code, why.field) == ("gateway_refused", "hosts")
-    assert why.entity == f"route imp.{spec.publish_id}.{spec.services[0].routes[0].id}"
+    assert why.entity.startswith(f"route imp.{spec.publish_id}.")
     assert "invalid wildcard" in str(why)
     tried = [call.path for call in db.kong.faults.writes() if call.method == "PUT"]
     assert len(set(tried)) == len(tried)

@@ -95,6 +95,7 @@ def test_a_newer_generation_on_the_gateway_is_left_alone(gateway: Gateway, upstr
     spec = live(port=upstream.port, generation=1)
     gateway.publish(spec)
     Gateway(gateway.kong).publish(withdrawn(spec, generation=5))
-    assert gateway.memory.apply(changed(spec, generation=4)).changes == 0
+    applied = gateway.memory.apply(changed(spec, generation=4))
+    assert (applied.changes, applied.refused, applied.ahead) == (0, {}, {spec.publish_id: 5})
     assert gateway.ask(spec.host).status == 410
     assert gateway.driver.observe().carried[spec.publish_id].generation == 5

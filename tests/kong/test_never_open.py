@@ -1,0 +1,168 @@
+"""What asks for credentials is open to nobody without them, not for a moment: whatever Kong rebuilds first, router or plugins."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from agent.protocol.spec import Auth, Spec
+from tests.agent.doubles import Upstreams, absent, live, make_service, withdrawn
+from tests.agent.gateway import Answer
+from tests.doubles.kong.node import Kong
+from tests.kong.gateway import Gateway, changed, key, route, with_keys, with_tokens
+
+ORDERS = {
+    "strict": (0.0, 0.0),
+    "plugins first": (0.15, 0.03),
+    "router first": (0.03, 0.15),
+    "router at once": (0.0, 0.15),
+    "plugins at once": (0.15, 0.0),
+}
+QUICK = {("plugins first", "postgres"), ("router first", "postgres"), ("router at once", "off")}
+CASES = [pytest.param(order, mode, marks=() if (order, mode) in QUICK else (pytest.mark.long,)) for order in ORDERS for mode in ("postgres", "off")]
+
+
+every_order = pytest.mark.parametrize(("order", "mode"), CASES)
+
+
+@contextmanager
+def watched(gateway: Gateway, *specs: Spec) -> Iterator[Counter[int]]:
+    """Ask without credentials all the time; the answers by status."""
+    seen: Counter[int] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            for spec in specs:
+                answer: Answer = gateway.ask(spec.host, "/x")
+                seen[answer.status] += 1
+
+    pollers = [threading.Thread(target=ask) for _ in range(2)]
+    for poller in pollers:
+        poller.start()
+    try:
+        yield seen
+    finally:
+        # Long enough for everything to become visible.
+        stop.wait(0.25)
+        stop.set()
+        for poller in pollers:
+            poller.join()
+
+
+@pytest.fixture
+def late(order: str, mode: str) -> Iterator[Gateway]:
+    """A Kong whose two workers see router and plugins in this order."""
+    kong = Kong(database=mode).start()
+    routes_s, plugins_s = ORDERS[order]
+    kong.late(routes_s=routes_s, plugins_s=plugins_s)
+    yield Gateway(kong)
+    kong.stop()
+
+
+def keyed(port: int) -> Spec:
+    return with_keys(port, key("one", "key-one"))
+
+
+def never_reached(seen: Counter[int], upstream: Upstreams) -> None:
+    assert sum(seen.values()) > 20
+    assert seen[200] == 0
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("make", [keyed, with_tokens])
+@every_order
+def test_on_publish(late: Gateway, upstream: Upstreams, make: Callable[[int], Spec]) -> None:
+    spec = make(upstream.port)
+    with watched(late, spec) as seen:
+        late.publish(spec)
+    never_reached(seen, upstream)
+    assert late.ask(spec.host).status == 401
+
+
+@every_order
+def test_on_withdraw_and_publishing_again(late: Gateway, upstream: Upstreams) -> None:
+    spec = keyed(upstream.port)
+    late.publish(spec)
+    with watched(late, spec) as seen:
+        late.publish(withdrawn(spec, generation=2))
+        late.publish(changed(spec, generation=3))
+    never_reached(seen, upstream)
+    assert seen[410] > 0
+
+
+@every_order
+def test_on_a_change_of_auth_mode_there_and_back(late: Gateway, upstream: Upstreams) -> None:
+    keys = keyed(upstream.port)
+    tokens = changed(keys, generation=2, auth=with_tokens(9).auth)
+    late.publish(keys)
+    with watched(late, keys) as seen:
+        late.publish(tokens)
+        late.publish(changed(keys, generation=3))
+    never_reached(seen, upstream)
+
+
+@every_order
+def test_on_publishing_again_in_another_auth_mode(late: Gateway, upstream: Upstreams) -> None:
+    keys = keyed(upstream.port)
+    late.publish(keys)
+    with watched(late, keys) as seen:
+        late.publish(withdrawn(keys, generation=2))
+        late.publish(changed(keys, generation=3, auth=with_tokens(9).auth))
+    never_reached(seen, upstream)
+
+
+@every_order
+def test_from_open_to_closed_it_is_closed_once_it_is_proved(late: Gateway, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port)
+    late.publish(spec)
+    late.publish(changed(spec, generation=2, auth=keyed(9).auth))
+    with watched(late, spec) as seen:
+        pass
+    never_reached(seen, upstream)
+
+
+@every_order
+def test_when_a_service_joins_and_another_leaves(late: Gateway, upstream: Upstreams) -> None:
+    one, two = make_service(upstream.port, routes=[route("/x")]), make_service(upstream.port, routes=[route("/y")])
+    auth = keyed(9).auth
+    spec = live(services=(two,), auth=auth)
+    late.publish(spec)
+    with watched(late, spec) as seen:
+        late.publish(changed(spec, generation=2, services=(one, two)))
+        late.publish(changed(spec, generation=3, services=(two,)))
+    never_reached(seen, upstream)
+
+
+@every_order
+def test_on_removal(late: Gateway, upstream: Upstreams) -> None:
+    spec = keyed(upstream.port)
+    late.publish(spec)
+    with watched(late, spec) as seen:
+        late.memory.apply(absent(spec, generation=2))
+    never_reached(seen, upstream)
+    assert late.counts() == {}
+    assert late.ask(spec.host).status == 404
+
+
+def test_services_are_switched_on_only_after_every_worker_refused(db: Gateway, upstream: Upstreams) -> None:
+    db.kong.late(routes_s=0.3, plugins_s=0.3)
+    spec = keyed(upstream.port)
+    db.publish(spec)
+    bodies = [call.body for call in db.kong.faults.writes() if call.steps[0] == "services"]
+    assert [b'"enabled":false' in body.replace(b" ", b"") for body in bodies] == [True, False]
+
+
+def test_a_gate_that_is_not_passed_leaves_everything_shut(gateway: Gateway, upstream: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.drivers.kong_proof.PROOF_S", 0.3)
+    gateway.kong.late(routes_s=0.0, plugins_s=600.0)
+    spec, other = keyed(upstream.port), live(port=upstream.port, auth=Auth())
+    gateway.memory.apply(spec, other)
+    assert gateway.ask(spec.host).status == 404
+    assert {service["enabled"] for service in gateway.kong.own("services") if f"imp-publish:{spec.publish_id}" in service["tags"]} == {False}
+    assert gateway.ask(other.host).status == 200
+    gateway.kong.late(routes_s=0.0, plugins_s=0.0)
+    gateway.publish(spec)
+    assert gateway.ask(spec.host, headers={"apikey": "key-one"}).status == 200
