@@ -32,7 +32,12 @@ def new_client() -> httpx2.Client:
 
 def post(client: httpx2.Client, url: str, *, body: bytes, proof: str) -> str:
     """POST a JSON body under a proof and return the sealed answer's text. Raises ControlPlaneFailed."""
-    headers = {"authorization": f"Imp {proof}", "content-type": "application/json", "accept": "application/jose, application/problem+json"}
+    headers = {
+        "authorization": f"Imp {proof}",
+        "content-type": "application/json",
+        "accept": "application/jose, application/problem+json",
+        "accept-language": "en",  # a refusal goes into the agent's log
+    }
     try:
         with client.stream("POST", url, content=body, headers=headers) as response:
             status, text = response.status_code, _limited(response.iter_bytes())

@@ -32,7 +32,7 @@ class _ToTheControlPlane(httpx2.BaseTransport):
     """Requests go to the control plane of this very process and transaction."""
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        headers = {"Authorization": request.headers["authorization"]}
+        headers = {name: request.headers[name] for name in ("authorization", "accept-language")}
         answer = Client(headers=headers).post(request.url.path, request.read(), content_type="application/json")
         return httpx2.Response(answer.status_code, content=answer.content, headers={"content-type": answer.headers["Content-Type"]})
 
