@@ -69,7 +69,7 @@ def web(env: Env, *, port: int) -> Part:
 
 def worker(env: Env) -> Part:
     """The tasks: pushes to agents, and the sweep."""
-    options = ("--pool", "threads", "--concurrency", "8", "-Q", "deliver,sweep,celery", "-n", "demo@localhost", "--without-gossip", "--without-mingle")
+    options = ("--pool", "threads", "--concurrency", "24", "-Q", "deliver,sweep,celery", "-n", "demo@localhost", "--without-gossip", "--without-mingle")
     return Part(name="worker", argv=_python("celery", "-A", "config", "worker", *options), env=env)
 
 

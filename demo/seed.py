@@ -21,7 +21,7 @@ from tenants.models import Membership, Tenant, User
 from tenants.services import actor_by_token, create_api_token
 
 UPSTREAM_NETWORKS = ["0.0.0.0/0", "::/0", "127.0.0.0/8"]
-PLACES = (("kr-dev", "dev-1", "dev-gateway"), ("kr-staging", "staging-1", "stage-gateway"), ("kr-prod", "prod-1", "prod-gateway"))
+PLACES = (("kr-dev", ("dev-1",), "dev-gateway"), ("kr-staging", ("staging-1",), "stage-gateway"), ("kr-prod", ("prod-1", "prod-2"), "prod-gateway"))
 SERVICES = (
     ("Billing Service", "billing", "/billing", ["GET", "POST", "PUT", "DELETE"]),
     ("Invoice Service", "invoice", "/invoices", ["GET", "POST"]),
@@ -92,7 +92,7 @@ def seed(*, upstreams: Mapping[str, str], state: Path) -> Seeded:
     logins = {name: Login(username=user.username, password=_password(user.username), api_token=tokens.get(name, "")) for name, user in people.items()}
     product = _payment_api(acme, upstreams)
     _weather_api(globex, upstreams)
-    clusters = tuple(_place(acme, cluster, agent=agent, gateway=gateway) for cluster, agent, gateway in PLACES)
+    clusters = tuple(_place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in PLACES)
     _stand(_gateway(globex, "globex-gateway"), Cluster.objects.get(name="kr-dev"))
     return Seeded(product_id=str(product.pk), clusters=clusters, **logins)
 
@@ -172,17 +172,17 @@ def _service(product: Product, name: str, *, url: str, path: str, methods: list[
     ProductService.objects.get_or_create(tenant=product.tenant, product=product, service=service)
 
 
-def _place(tenant: Tenant, name: str, *, agent: str, gateway: str) -> SeededCluster:
+def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) -> SeededCluster:
     defaults = {"region": "kr-seoul", "description": "Seoul, Korea", "host_suffixes": ["localhost"], "upstream_networks": UPSTREAM_NETWORKS}
     cluster, _is_new = Cluster.objects.get_or_create(name=name, defaults=defaults)
     standing = _gateway(tenant, gateway)
     _stand(standing, cluster)
-    there, _is_new_agent = Agent.objects.get_or_create(cluster=cluster, name=agent)
+    there = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
     return SeededCluster(
         id=str(cluster.pk),
         name=name,
         gateways=(SeededGateway(id=str(standing.pk), name=standing.name, gateway_class=standing.gateway_class),),
-        agents=(SeededAgent(id=str(there.pk), name=agent),),
+        agents=tuple(SeededAgent(id=str(agent.pk), name=agent.name) for agent in there),
     )
 
 
