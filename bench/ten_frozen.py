@@ -1,0 +1,46 @@
+"""Ten agents of another cluster freeze: how long do publishes of kr-dev take? `python -m bench.ten_frozen var/demo.json [rounds] [frozen]`."""
+
+import importlib
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from bench.inside import enter
+from bench.many_publishes import say, wait
+
+
+def main() -> None:
+    """Let them freeze in the middle of a publish, and publish elsewhere meanwhile."""
+    told = enter(Path(sys.argv[1]))
+    rounds, frozen = (int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((2, 10), (3, 10)))
+    bench: Any = importlib.import_module("bench.rows")
+    icy = bench.make_cluster(f"icy-{uuid.uuid4().hex[:6]}")
+    doors = bench.add_frozen_agents(icy, frozen)
+    try:
+        waits_for_them = bench.drafts(icy, told["product_id"], 1)[0]
+        bench.publish(waits_for_them)
+        took = [one_round(bench, told, icy, number) for number in range(rounds)]
+        say(f"{frozen} frozen agents; {rounds} publishes on kr-dev took {min(took):.2f} to {max(took):.2f} s; load average {os.getloadavg()[0]:.1f}")
+    finally:
+        bench.forget_agents(icy)
+        for door in doors:
+            door.close()
+
+
+def one_round(bench: Any, told: dict[str, Any], icy: Any, number: int) -> float:
+    """One publish on kr-dev, in seconds; it is taken off again."""
+    bench.keep_fresh(icy)
+    draft = bench.draft_on("kr-dev", told["product_id"], f"icy-{number}-{uuid.uuid4().hex[:6]}.localhost")
+    started = time.perf_counter()
+    bench.publish(draft)
+    wait(lambda: bench.status_of(draft.pk) == "PUBLISHED")
+    took = time.perf_counter() - started
+    bench.take_off_one(draft, wait)
+    return took
+
+
+if __name__ == "__main__":
+    main()
