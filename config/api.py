@@ -14,6 +14,9 @@ from config.openapi import DescribedApi
 from config.words import field_errors
 from core.idempotency import once
 from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Unauthenticated, json_response
+from gateways.api import router as gateways
+from products.api import router as products
+from products.service_api import router as api_services
 from publishes.api import listing, operations, places, publishes
 from tenants.api import SessionAuth, TokenAuth, scope_of
 from tenants.token_api import router as tokens
@@ -31,6 +34,9 @@ api.add_decorator(partial(once, who=scope_of), mode="operation")  # inside of au
 api.add_router("/provider", publishes.router)
 api.add_router("/provider", listing.router)
 api.add_router("/provider", operations.router)
+api.add_router("/provider", products)
+api.add_router("/provider", api_services)
+api.add_router("/provider", gateways)
 api.add_router("/provider", tokens)
 api.add_router("/operator", places.router)
 

@@ -31,6 +31,7 @@ REST_MS = 10_000
 LAST_PAGE = 10_000
 
 
+@require_http_methods(["GET", "POST"])
 @actor_page
 def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """Change a draft's settings."""

@@ -1,0 +1,133 @@
+"""The JSON API of gateways: a gateway, its listeners and the clusters where it stands are read and changed as one."""
+
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
+
+from core.paging import PageIn, page_of, say_where
+from core.usage import uses_of
+from core.versions import IfMatch, mark, require_match
+from gateways import selectors, services
+from gateways.forms import MAX_LISTENERS, checked_gateway
+from gateways.models import Gateway, Listener
+from tenants.api import actor_of
+
+router = Router(tags=["gateways"])
+
+
+class GatewayFilters(Schema):
+    """What the list is narrowed to."""
+
+    cluster_id: UUID | None = Field(None, description="Those that can be chosen there: they stand in the cluster and are active.")
+    status: Gateway.Status | None = None
+    q: str = Field("", max_length=100, description="Looked for in the name.")
+
+
+class ListenerIn(Schema, extra="forbid"):
+    """A port. Without a name it is called after port and protocol."""
+
+    port: int | None = Field(None, examples=[8443])
+    protocol: str | None = Field(None, examples=["HTTPS"])
+    name: str | None = None
+
+
+class GatewayIn(Schema, extra="forbid"):
+    """A gateway with all its listeners and clusters; what is left out keeps its value."""
+
+    name: str | None = Field(None, examples=["prod-gateway"])
+    gateway_class: str | None = Field(None, examples=["envoy"])
+    status: str | None = Field(None, examples=["active"])
+    listeners: list[ListenerIn] | None = Field(None, max_length=MAX_LISTENERS)
+    clusters: list[UUID] | None = Field(None, max_length=1_000)
+
+
+class ListenerOut(Schema):
+    """A port of a gateway."""
+
+    name: str
+    port: int
+    protocol: str
+
+    @classmethod
+    def of(cls, listener: Listener) -> Self:
+        """From the row."""
+        return cls(name=listener.name, port=listener.port, protocol=listener.protocol)
+
+
+class GatewayOut(Schema):
+    """A gateway: a template. Its class says which agents can serve it."""
+
+    id: UUID
+    name: str = Field(examples=["prod-gateway"])
+    gateway_class: str = Field(examples=["envoy"])
+    status: str = Field(examples=["active"])
+    listeners: list[ListenerOut]
+    clusters: list[UUID]
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, gateway: Gateway) -> Self:
+        """From the row, with listeners and places prefetched."""
+        same = ("name", "gateway_class", "status", "created_at", "updated_at")
+        listeners = [ListenerOut.of(listener) for listener in gateway.listeners.all()]
+        clusters = sorted(place.cluster_id for place in gateway.places.all())
+        return cls(id=gateway.pk, listeners=listeners, clusters=clusters, **{name: getattr(gateway, name) for name in same})
+
+
+@router.get("/gateways", response=list[GatewayOut], summary="Gateways")
+def list_gateways(request: HttpRequest, response: HttpResponse, filters: Query[GatewayFilters], which: Query[PageIn]) -> list[GatewayOut]:
+    """By name."""
+    exact = {"status": filters.status, "places__cluster": filters.cluster_id}
+    if filters.cluster_id and not filters.status:
+        exact["status"] = Gateway.Status.ACTIVE
+    rows = selectors.gateways_of(actor_of(request)).filter(name__icontains=filters.q.replace("\x00", ""), **{k: v for k, v in exact.items() if v})
+    page = page_of(rows.prefetch_related("listeners", "places"), which)
+    say_where(request, response, page)
+    return [GatewayOut.of(gateway) for gateway in page.rows]
+
+
+@router.post("/gateways", response={201: GatewayOut}, summary="Make a gateway")
+def create_gateway(request: HttpRequest, response: HttpResponse, body: GatewayIn) -> Status[GatewayOut]:
+    """name, listeners and clusters are required."""
+    actor = actor_of(request)
+    actor.require_write()
+    gateway = services.create_gateway(actor, fields=checked_gateway(actor, body.model_dump(exclude_none=True)))
+    response["Location"] = request.build_absolute_uri(reverse("api:get_gateway", args=[gateway.pk]))
+    return Status(201, _shown(response, gateway))
+
+
+@router.get("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="One gateway")
+def get_gateway(request: HttpRequest, response: HttpResponse, gateway_id: UUID) -> GatewayOut:
+    """With its listeners, and the clusters where it stands."""
+    return _shown(response, selectors.gateway_of(actor_of(request), gateway_id))
+
+
+@router.put("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="Change a gateway")
+def update_gateway(request: HttpRequest, response: HttpResponse, *, gateway_id: UUID, body: GatewayIn, if_match: IfMatch = None) -> GatewayOut:
+    """While publishes use it, its class and their clusters stay. With If-Match: 412 when it was changed since that ETag."""
+    actor = actor_of(request)
+    gateway = selectors.gateway_of(actor, gateway_id)
+    actor.require_write()
+    fields = checked_gateway(actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway))
+    with transaction.atomic():
+        require_match(services.lock_gateway(actor, gateway_id), if_match)
+        return _shown(response, services.update_gateway(actor, gateway_id, fields=fields))
+
+
+@router.delete("/gateways/{uuid:gateway_id}", response={204: None}, summary="Delete a gateway")
+def delete_gateway(request: HttpRequest, gateway_id: UUID) -> Status[None]:
+    """409 while publishes use it; the detail names them."""
+    services.delete_gateway(actor_of(request), gateway_id)
+    return Status(204, None)
+
+
+def _shown(response: HttpResponse, gateway: Gateway) -> GatewayOut:
+    mark(response, gateway)
+    return GatewayOut.of(gateway)

@@ -1,0 +1,152 @@
+"""Who may come in where: one row per URL, and in it one word per method. A URL without a row fails tests/architecture/test_doors.py.
+
+To add a URL: add a line to ROWS below. To add a parameter that URLs had not yet: add a line to `ids_of` in scene.py. A form that is
+looked at before the role is: add what it needs to FORMS. Methods that a row does not name must be refused with 405, except where
+everybody is let in anyway.
+"""
+
+from dataclasses import dataclass
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+IN, SIGN_IN = "in", "sign in"
+Told = int | str
+"""A status, or IN (through the door, whatever was said behind it), or SIGN_IN (led to the sign-in page)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What each persona is told. The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one."""
+
+    nobody: Told
+    viewer: Told
+    developer: Told
+    stranger: Told
+    operator: Told
+    agent: Told
+    revoked: Told
+
+
+def _api(*, viewer: Told, stranger: Told, developer: Told = IN, operator: Told = 403) -> Access:
+    return Access(nobody=401, viewer=viewer, developer=developer, stranger=stranger, operator=operator, agent=401, revoked=401)
+
+
+def _page(*, viewer: Told, stranger: Told, developer: Told = IN) -> Access:
+    return Access(nobody=SIGN_IN, viewer=viewer, developer=developer, stranger=stranger, operator=403, agent=SIGN_IN, revoked=SIGN_IN)
+
+
+def _all(told: Told) -> Access:
+    return Access(nobody=told, viewer=told, developer=told, stranger=told, operator=told, agent=told, revoked=told)
+
+
+READ = _api(viewer=IN, stranger=404)  # API: something of ours
+READ_OWN = _api(viewer=IN, stranger=IN)  # API: a list, of which everybody sees his own
+READ_ALL = _api(viewer=IN, stranger=IN, operator=IN)
+WRITE = _api(viewer=403, stranger=404)  # API: change something of ours
+WRITE_OWN = _api(viewer=403, stranger=IN)  # API: make something new, everybody in his own workspace
+MANAGE = _api(viewer=403, developer=403, stranger=404)  # API: owners and admins alone
+MANAGE_OWN = _api(viewer=403, developer=403, stranger=403)
+PAGE = _page(viewer=IN, stranger=404)
+PAGE_OWN = _page(viewer=IN, stranger=IN)
+PAGE_WRITE = _page(viewer=403, stranger=404)
+PAGE_WRITE_OWN = _page(viewer=403, stranger=IN)
+PUBLIC = _all(IN)
+NOTHING = _all(404)
+AGENTS = Access(nobody=401, viewer=401, developer=401, stranger=401, operator=401, agent=IN, revoked=401)
+BY_CODE = _all(IN)  # enrolment: the code in the body decides, and {} holds none
+
+_API = "/api/v1/provider"
+_PRODUCT = "/provider/products/<uuid:product_id>"
+_PUBLISH = f"{_PRODUCT}/publishes/<uuid:publish_id>"
+_SERVICE = "/provider/api-services/<uuid:service_id>"
+_GATEWAY = "/provider/gateways/<uuid:gateway_id>"
+_FORM = {"GET": PAGE_WRITE, "POST": PAGE_WRITE}
+_FORM_OWN = {"GET": PAGE_WRITE_OWN, "POST": PAGE_WRITE_OWN}
+
+ROWS: dict[str, dict[str, Access]] = {
+    "/": {"GET": PUBLIC},
+    "/livez": {"GET": PUBLIC},
+    "/readyz": dict.fromkeys(METHODS, _all(503)),  # for everybody; no worker runs here
+    "/theme": {"POST": PUBLIC},
+    "/i18n/setlang/": {"POST": PUBLIC},
+    "/sign-in": {"GET": PUBLIC, "POST": PUBLIC},
+    "/sign-out": {"POST": _all(SIGN_IN)},
+    # agents
+    "/agent/v1/enroll": {"POST": BY_CODE},
+    "/agent/v1/heartbeat": {"POST": AGENTS},
+    "/agent/v1/key": {"POST": AGENTS},
+    "/agent/v1/report": {"POST": AGENTS},
+    "/agent/v1/results": {"POST": AGENTS},
+    "/agent/v1/specs": {"POST": AGENTS},
+    # the JSON API
+    "/api/v1/": dict.fromkeys(METHODS, NOTHING),
+    "/api/v1/docs": {"GET": PUBLIC},
+    "/api/v1/openapi.json": {"GET": PUBLIC},
+    "/api/v1/operator/clusters": {"GET": READ_ALL},
+    f"{_API}/api-tokens": {"GET": MANAGE_OWN, "POST": MANAGE_OWN},
+    f"{_API}/api-tokens/<uuid:token_id>": {"GET": MANAGE, "DELETE": MANAGE},
+    f"{_API}/api-services": {"GET": READ_OWN, "POST": WRITE_OWN},
+    f"{_API}/api-services/<uuid:service_id>": {"GET": READ, "PUT": WRITE, "DELETE": WRITE},
+    f"{_API}/gateways": {"GET": READ_OWN, "POST": WRITE_OWN},
+    f"{_API}/gateways/<uuid:gateway_id>": {"GET": READ, "PUT": WRITE, "DELETE": WRITE},
+    f"{_API}/operations": {"GET": READ_OWN},
+    f"{_API}/operations/<uuid:operation_id>": {"GET": READ},
+    f"{_API}/operations/<uuid:operation_id>/cancel": {"POST": WRITE},
+    f"{_API}/operations/<uuid:operation_id>/retry": {"POST": WRITE},
+    f"{_API}/product-publishes": {"GET": READ_OWN},
+    f"{_API}/product-publishes/<uuid:publish_id>": {"GET": READ, "PUT": WRITE, "DELETE": WRITE},
+    f"{_API}/product-publishes/<uuid:publish_id>/events": {"GET": READ},
+    f"{_API}/product-publishes/<uuid:publish_id>/publish": {"POST": WRITE},
+    f"{_API}/product-publishes/<uuid:publish_id>/withdraw": {"POST": WRITE},
+    f"{_API}/products": {"GET": READ_OWN, "POST": WRITE_OWN},
+    f"{_API}/products/<uuid:product_id>": {"GET": READ, "PUT": WRITE, "DELETE": WRITE},
+    f"{_API}/products/<uuid:product_id>/activate": {"POST": WRITE},
+    f"{_API}/products/<uuid:product_id>/archive": {"POST": WRITE},
+    f"{_API}/products/<uuid:product_id>/deactivate": {"POST": WRITE},
+    f"{_API}/products/<uuid:product_id>/publishes": {"GET": READ, "POST": WRITE},
+    # pages of products
+    "/provider/products/": {"GET": PAGE_OWN},
+    "/provider/products/new": _FORM_OWN,
+    _PRODUCT: {"GET": PAGE},
+    **{f"{_PRODUCT}/{verb}": _FORM for verb in ("edit", "services", "activate", "deactivate", "archive", "delete")},
+    # pages of API services
+    "/provider/api-services/": {"GET": PAGE_OWN},
+    "/provider/api-services/new": _FORM_OWN,
+    "/provider/api-services/import": _FORM_OWN,
+    "/provider/api-services/upstream": {"GET": PAGE_WRITE_OWN},
+    _SERVICE: {"GET": PAGE},
+    **{f"{_SERVICE}/{verb}": _FORM for verb in ("edit", "import", "delete")},
+    # pages of gateways
+    "/provider/gateways/": {"GET": PAGE_OWN},
+    "/provider/gateways/new": _FORM_OWN,
+    _GATEWAY: {"GET": PAGE},
+    **{f"{_GATEWAY}/{verb}": _FORM for verb in ("edit", "delete")},
+    "/system": {"GET": PUBLIC},  # whether the background works, for every page
+    # pages of clusters: everybody sees the places, and there what is his own
+    "/provider/clusters": {"GET": PAGE_OWN},
+    "/provider/clusters/<uuid:cluster_id>": {"GET": PAGE_OWN},
+    # pages of publishes
+    "/provider/publishes": {"GET": PAGE_OWN},
+    "/provider/publishes/board": {"GET": PAGE_OWN},
+    "/provider/publishes/<uuid:publish_id>": {"GET": PAGE},
+    f"{_PRODUCT}/publish": {"GET": PAGE_WRITE},
+    f"{_PRODUCT}/publish/<str:step>": _FORM,
+    f"{_PRODUCT}/publish/confirm/checks": {"GET": PAGE_WRITE},
+    f"{_PRODUCT}/publish/settings/hostname": {"GET": PAGE_WRITE},
+    f"{_PRODUCT}/publishes": {"GET": PAGE},
+    _PUBLISH: {"GET": PAGE},
+    f"{_PUBLISH}/agents": {"GET": PAGE},
+    f"{_PUBLISH}/cancel": _FORM,
+    f"{_PUBLISH}/command": {"GET": PAGE},
+    f"{_PUBLISH}/delete": _FORM,
+    f"{_PUBLISH}/execute": _FORM,
+    f"{_PUBLISH}/history": {"GET": PAGE},
+    f"{_PUBLISH}/live": {"GET": PAGE},
+    f"{_PUBLISH}/retry": {"POST": PAGE_WRITE},
+    f"{_PUBLISH}/settings": _FORM,
+    f"{_PUBLISH}/withdraw": _FORM,
+}
+FORMS = {f"{_PUBLISH}/cancel": "operation={operation_id}"}
+"""What a page's POST has to carry before anybody is asked for a role."""
+
+OPERATORS_ALONE = "/admin/"
+"""Below this everything is Django's admin: one rule for all of it."""
