@@ -1,6 +1,7 @@
 """What is right of a gateway with its listeners and clusters: checked once for pages and API alike."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, cast
 
 from django import forms
@@ -39,7 +40,7 @@ class GatewayForm(forms.ModelForm[Gateway]):
         fields = ("name", "gateway_class", "status", "clusters")
 
     def __init__(self, actor: Actor, data: Any = None, *, gateway: Gateway | None = None, uses: Sequence[Use] = ()) -> None:
-        super().__init__(data, instance=gateway)
+        super().__init__(data, instance=copy(gateway))  # a copy: checking writes into it
         self._actor, self.uses = actor, list(uses)
 
     def clean_name(self) -> str:

@@ -1,6 +1,7 @@
 """What is right of a product, and of an API service with its upstream and routes: checked once for pages and API alike."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, cast
 
 from django import forms
@@ -85,7 +86,7 @@ class ServiceForm(forms.ModelForm[ApiService]):
 
     def __init__(self, actor: Actor, data: Any = None, *, service: ApiService | None = None, initial: Mapping[str, Any] | None = None) -> None:
         upstream = {"upstream_url": str(upstream_urls.UpstreamUrl.of(service))} if service else {}
-        super().__init__(data, instance=service, initial=upstream | dict(initial or {}))
+        super().__init__(data, instance=copy(service), initial=upstream | dict(initial or {}))  # a copy: checking writes into it
         self._actor = actor
 
     def clean_name(self) -> str:

@@ -14,7 +14,10 @@ from products.openapi.text import Document, DocumentRefused
 from products.upstream_urls import parse
 
 MAX_SERVERS = 20
+MAX_PATHS = 2_000
+MAX_PATH = 500
 MOST_COMPLAINTS = 20
+MOST_NOTES = 50
 _OPERATIONS = {method.lower(): method for method in METHODS}
 _NO_OPERATIONS = {"summary", "description", "servers", "parameters", "$ref"}
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
@@ -55,7 +58,7 @@ def read(document: Document) -> Api:
     if complaints:
         raise DocumentRefused(*complaints[:MOST_COMPLAINTS])
     description = _line(str(info.get("description") or info.get("summary") or "").strip().split("\n\n")[0])
-    return Api(title=title, version=_line(info.get("version"))[:50], description=_cut(description, 500), servers=servers, paths=paths, notes=tuple(notes))
+    return Api(title=title, version=_line(info.get("version"))[:50], description=_cut(description, 500), servers=servers, paths=paths, notes=_first(notes))
 
 
 def _require_version_3(root: Any) -> None:
@@ -86,27 +89,34 @@ def _default(variables: Any, name: str) -> str:
 
 
 def _paths(document: Document, root: dict[str, Any], notes: list[Text], complaints: list[str]) -> Iterator[ApiPath]:
-    listed = root.get("paths")
-    for key, item in listed.items() if isinstance(listed, dict) else []:
+    paths = root.get("paths")
+    listed: dict[Any, Any] = paths if isinstance(paths, dict) else {}
+    if len(listed) > MAX_PATHS:
+        complaints.append(_("%(place)s: more than %(most)d paths. Divide the document.") % {"place": document.place("paths"), "most": MAX_PATHS})
+        return
+    for key, item in listed.items():
         path = str(key)
         if path.startswith("x-"):
             continue
-        place = document.place("paths", path)
-        if not path.startswith("/"):
-            complaints.append(_("%(place)s: a path starts with /.") % {"place": place})
+        if not path.startswith("/") or len(path) > MAX_PATH:
+            place = {"place": document.place("paths", _cut(path, 60)), "most": MAX_PATH}
+            complaints.append(_("%(place)s: a path starts with / and has %(most)d characters at most.") % place)
             continue
         try:
             operations = _resolved(root, item)
         except LookupError:
-            complaints.append(_("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.") % {"place": place})
+            complaints.append(
+                _("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.") % {"place": document.place("paths", path)}
+            )
             continue
         methods = tuple(method for name, method in _OPERATIONS.items() if name in operations)
         if unknown := sorted(
             str(name) for name in operations if str(name) not in _OPERATIONS | dict.fromkeys(_NO_OPERATIONS) and not str(name).startswith("x-")
         ):
-            notes.append(_("%(place)s: %(names)s is no method that a route can name.") % {"place": place, "names": ", ".join(unknown)})
+            said = {"place": document.place("paths", path), "names": _cut(", ".join(unknown), 100)}
+            notes.append(_("%(place)s: %(names)s is no method that a route can name.") % said)
         if operations.get("servers"):
-            notes.append(_("%(place)s: its own servers are not read; a service has one upstream.") % {"place": place})
+            notes.append(_("%(place)s: its own servers are not read; a service has one upstream.") % {"place": document.place("paths", path)})
         if methods:
             yield ApiPath(path=path, methods=methods)
 
@@ -131,6 +141,11 @@ def _line(value: object) -> str:
     """A value as one line of plain text; empty for what is no plain value."""
     text = "" if value is None or isinstance(value, dict | list) else str(value)
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _first(notes: list[Text]) -> tuple[Text, ...]:
+    more = len(notes) - MOST_NOTES
+    return (*notes[:MOST_NOTES], _("And %(n)d more of the kind.") % {"n": more}) if more > 0 else tuple(notes)
 
 
 def _cut(text: str, most: int) -> str:

@@ -14,9 +14,9 @@ from products import api_services
 from products.api_services import ServiceFields
 from products.forms import checked_service
 from products.models import METHODS, ApiService, Route, validate_path
-from products.openapi.document import Api, read
+from products.openapi.document import MOST_COMPLAINTS, Api, read
 from products.openapi.routes import Collapsed, collapse
-from products.openapi.text import DocumentRefused, load
+from products.openapi.text import Document, DocumentRefused, load
 from products.upstream_urls import UpstreamUrl
 from tenants.actors import Actor
 
@@ -105,8 +105,8 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, upstream
     document = load(text)
     api = read(document)
     routes = collapse(api.paths)
-    if complaints := [text for route in routes for text in _complaints(route, document.place("paths", route.sources[0]))]:
-        raise DocumentRefused(*complaints)
+    if complaints := [text for route in routes for text in _complaints(route, document)]:
+        raise DocumentRefused(*complaints[:MOST_COMPLAINTS])
     service = service or ApiService.objects.visible_to(actor).filter(name=api.title).first()
     kept = (str(UpstreamUrl.of(service)),) if service else ()
     choices = tuple(dict.fromkeys(((upstream,) if upstream else ()) + api.servers + kept))
@@ -172,9 +172,9 @@ def _in_order(methods: set[str]) -> tuple[str, ...]:
     return tuple(name for name in METHODS if name in methods)
 
 
-def _complaints(route: Collapsed, place: str) -> list[str]:
+def _complaints(route: Collapsed, document: Document) -> list[str]:
     try:
         validate_path(route.path)
     except ValidationError as problem:
-        return [f"{place}: {text}" for text in problem.messages]
+        return [f"{document.place('paths', route.sources[0])}: {text}" for text in problem.messages]
     return []

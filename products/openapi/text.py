@@ -3,6 +3,7 @@
 import json
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -12,7 +13,9 @@ from yaml.constructor import ConstructorError
 from core.problems import Invalid, Text
 
 MAX_BYTES = 1_000_000
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser refuses nesting deeper than 1000 by itself
+MAX_DEPTH = 100
+MAX_EVENTS = 150_000
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DocumentRefused(Invalid):
@@ -24,28 +27,30 @@ class DocumentRefused(Invalid):
         super().__init__(fields={"document": list(texts)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Document:
-    """What was read. `node` is YAML's own tree, for its lines; JSON has none until somebody asks."""
+    """What was read, and its text, which tells the lines when somebody asks for one."""
 
     data: Any
     text: str = field(repr=False)
-    node: Any = None
 
     def place(self, *keys: str) -> str:
-        """Where something stands, in words: `paths → /pets (line 12)`."""
-        name, line = " → ".join(keys), self._line(keys)
+        """Where something stands, in words: `paths → /pets (line 12)`. Two names at most."""
+        name, line = " → ".join(keys), self._lines.get(keys) or self._lines.get(keys[:1])
         return _("%(place)s (line %(line)d)") % {"place": name, "line": line} if line else name
 
-    def _line(self, keys: tuple[str, ...]) -> int:
-        node, line = self.node or _composed(self.text), 0
-        for key in keys:
-            children = node.value if isinstance(node, yaml.MappingNode) else []
-            found = next(((name, child) for name, child in children if getattr(name, "value", None) == key), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        return int(line)
+    @cached_property
+    def _lines(self) -> dict[tuple[str, ...], int]:
+        """The lines of all names at the top, and of those below them. JSON is nearly YAML; where it is not, there is no line to tell."""
+        try:
+            root = _tree(self.text)
+        except (yaml.YAMLError, RecursionError):
+            return {}
+        lines: dict[tuple[str, ...], int] = {}
+        for name, node in _children(root):
+            lines[(name.value,)] = name.start_mark.line + 1
+            lines |= {(name.value, below.value): below.start_mark.line + 1 for below, _node in _children(node)}
+        return lines
 
 
 class _Loader(_Base):  # type: ignore[misc]
@@ -106,14 +111,29 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _yaml(text: str) -> Document:
     loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        return Document(data=loader.construct_document(node) if node else None, text=text, node=node)
+        _check_bounds(text)
+        return Document(data=loader.get_single_data(), text=text)
     except yaml.MarkedYAMLError as problem:
         raise DocumentRefused(_in_words(problem)) from problem
     except (yaml.YAMLError, ValueError, TypeError) as problem:
         raise DocumentRefused(_("A value in the document cannot be read.")) from problem
     finally:
         loader.dispose()
+
+
+def _check_bounds(text: str) -> None:
+    """Raises RecursionError for what is nested too deeply, DocumentRefused for too many values.
+
+    Events come one by one; building the tree of them first would overrun C's stack, or take half a minute.
+    """
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Base)):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        if count > MAX_EVENTS:
+            raise DocumentRefused(_("The document has too many values. Leave out examples and schemas; servers and paths are all that is read."))
 
 
 def _in_words(problem: yaml.MarkedYAMLError) -> str:
@@ -126,9 +146,13 @@ def _in_words(problem: yaml.MarkedYAMLError) -> str:
     return _("This is no YAML: it cannot be read at line %(line)d, column %(column)d.") % at
 
 
-def _composed(text: str) -> Any:
-    """JSON is nearly YAML, so that tree tells its lines too; where it does not, there is no line to tell."""
+def _tree(text: str) -> Any:
     try:
-        return yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError):
-        return None
+        _check_bounds(text)
+    except DocumentRefused as problem:
+        raise RecursionError from problem
+    return yaml.compose(text, Loader=_Loader)
+
+
+def _children(node: Any) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+    return [(name, child) for name, child in node.value if isinstance(name, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []

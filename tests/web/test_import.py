@@ -1,0 +1,117 @@
+"""The page that imports an OpenAPI document: nothing happens before it was shown, and what is wrong is said with its place."""
+
+import re
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import escape
+
+from products import api_services
+from products.forms import checked_service
+from products.models import ApiService
+from tests.documents import LEDGER, LEDGER_AGAIN
+from tests.web.test_languages import HANGUL
+from tests.web.test_pages import signed_in
+from tests.world import World
+
+IMPORT = "/provider/api-services/import"
+
+
+@pytest.fixture
+def browser(world: World) -> Client:
+    """The tenant's owner, reading English."""
+    return signed_in(world.user)
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    return found[1] if found else ""
+
+
+def test_a_document_is_shown_first_and_taken_when_asked_again(world: World, browser: Client) -> None:
+    shown = browser.post(IMPORT, {"document": LEDGER})
+    page = shown.content.decode()
+    assert shown.status_code == 200
+    assert "Create Ledger?" in page
+    assert "2 added, 0 changed, 0 removed. Nothing has been done yet." in page
+    assert escape(LEDGER) in page
+    assert "/accounts/{id}/postings" in page
+    assert "/relative was left out" in page
+    assert not ApiService.objects.filter(name="Ledger").exists()
+    done = browser.post(IMPORT, {"document": LEDGER, "upstream_url": "https://kr.ledger.example.com", "apply": "1"})
+    service = ApiService.objects.get(name="Ledger")
+    assert done.headers["Location"] == reverse("services:detail", args=[service.pk])
+    assert (service.upstream_host, service.routes.count()) == ("kr.ledger.example.com", 2)
+    assert "The API service was created from the document" in browser.get(done.headers["Location"]).content.decode()
+
+
+def test_a_file_is_taken_like_pasted_text(world: World, browser: Client) -> None:
+    page = browser.post(IMPORT, {"file": SimpleUploadedFile("ledger.yaml", LEDGER.encode())}).content.decode()
+    assert "Create Ledger?" in page
+    assert escape(LEDGER) in page
+    refused = browser.post(IMPORT, {"file": SimpleUploadedFile("ledger.yaml", b"\xff\xfe\x00")})
+    assert refused.status_code == 422
+    assert "The file is no text in UTF-8" in refused.content.decode()
+    large = browser.post(IMPORT, {"file": SimpleUploadedFile("large.yaml", b"#" * 1_000_001)})
+    assert "larger than 1 MB" in large.content.decode()
+
+
+def test_importing_again_shows_the_changes_and_changes_in_place(world: World, browser: Client) -> None:
+    browser.post(IMPORT, {"document": LEDGER, "apply": "1"})
+    service = ApiService.objects.get(name="Ledger")
+    page = browser.post(IMPORT, {"document": LEDGER_AGAIN}).content.decode()
+    assert "Change Ledger?" in page
+    assert "1 added, 1 changed, 1 removed" in page
+    assert '<del class="method">DELETE</del>' in page
+    assert "<del>1.4</del> <ins>1.5</ins>" in page
+    seen = hidden(page, "seen")
+    browser.post(IMPORT, {"document": LEDGER_AGAIN, "seen": seen, "apply": "1"})
+    assert list(service.routes.values_list("path", flat=True)) == ["/accounts", "/reports"]
+    nothing = browser.post(IMPORT, {"document": LEDGER_AGAIN, "upstream_url": ""}).content.decode()
+    assert "The service is as the document says already" in nothing
+
+
+def test_a_service_that_changed_meanwhile_is_shown_anew(world: World, browser: Client) -> None:
+    browser.post(IMPORT, {"document": LEDGER, "apply": "1"})
+    service = ApiService.objects.get(name="Ledger")
+    seen = hidden(browser.post(IMPORT, {"document": LEDGER_AGAIN}).content.decode(), "seen")
+    api_services.update_service(world.actor, service.pk, fields=checked_service(world.actor, {"version": "9"}, service=service))
+    again = browser.post(IMPORT, {"document": LEDGER_AGAIN, "seen": seen, "apply": "1"})
+    assert again.status_code == 409
+    assert "Somebody else changed this" in again.content.decode()
+    assert "<del>9</del> <ins>1.5</ins>" in again.content.decode()
+    assert ApiService.objects.get(pk=service.pk).version == "9"
+
+
+def test_every_complaint_stands_on_the_form_with_the_document(world: World, browser: Client) -> None:
+    wrong = LEDGER.replace("/health:", "/he alth:").replace("/accounts/{id}/postings:", "accounts:")
+    answer = browser.post(IMPORT, {"document": wrong})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "paths → accounts (line 19): a path starts with / and has 500 characters at most." in page
+    assert escape(wrong) in page
+    alone = browser.post(IMPORT, {"document": LEDGER.replace("/health:", "/he alth:")}).content.decode()
+    assert escape("paths → /he alth (line 21): A path is made of letters, digits and the URL's plain signs.") in alone
+    assert not ApiService.objects.filter(name="Ledger").exists()
+
+
+def test_going_back_keeps_the_document(world: World, browser: Client) -> None:
+    page = browser.post(IMPORT, {"document": LEDGER, "upstream_url": "http://mine:1", "again": "1"}).content.decode()
+    assert escape(LEDGER) in page
+    assert 'value="http://mine:1"' in page
+
+
+def test_markup_in_a_document_stays_text(world: World, browser: Client) -> None:
+    page = browser.post(IMPORT, {"document": LEDGER.replace("title: Ledger", "title: <script>alert(1)</script>")}).content.decode()
+    assert "<script>alert(1)</script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_plan_is_korean_for_koreans(world: World, browser: Client) -> None:
+    page = browser.post(IMPORT, {"document": LEDGER}, headers={"Accept-Language": "ko"}).content.decode()
+    shown = page.split("<main", 1)[1]
+    assert "servers (6번째 줄) → 3" in shown
+    assert "라우트 2개 추가, 0개 변경, 0개 제거" in shown
+    assert not HANGUL.search(browser.post(IMPORT, {"document": LEDGER}).content.decode().split("<main", 1)[1])
