@@ -14,6 +14,7 @@ from agent.enrol import EnrolmentFailed, Plan, enrol, read_code
 from agent.files import FileDamaged
 from agent.protocol.fence import split_endpoint
 from agent.serve import CannotServe, serve
+from agent.state import PUBLISHES_FILE
 
 
 class _Mistake(Exception):
@@ -45,6 +46,8 @@ def _enroll(chosen: argparse.Namespace) -> None:
     advertise = f"http://{chosen.listen}" if chosen.advertise is None else chosen.advertise
     identity = enrol(code, Plan(driver=setup.name, options=options, listen=chosen.listen, advertise=advertise))
     try:
+        if not config.has_driver(state, setup.name):  # what is remembered of another gateway says nothing of this one
+            (state / PUBLISHES_FILE).unlink(missing_ok=True)
         setup.prepare(state, options, node=identity.settings.agent_id)
         config.save(state, identity)
     except OSError as problem:

@@ -41,6 +41,14 @@ def is_enrolled(state: Path) -> bool:
     return (state / SETTINGS_FILE).exists()
 
 
+def has_driver(state: Path, name: str) -> bool:
+    """Whether the enrolment that stands in the folder is one for this driver; True when none that can be read does."""
+    try:
+        return not is_enrolled(state) or read_object(state / SETTINGS_FILE).get("driver") == name
+    except FileDamaged:
+        return True
+
+
 def save(state: Path, identity: Identity) -> None:
     """Write all three files; the settings last, because their presence means that the others are whole."""
     save_keys(state, identity)

@@ -20,6 +20,7 @@ from agent.protocol.spec import Spec
 from clusters.models import Agent
 from gateways.models import Gateway
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase
+from publishes.errors import AlreadyInProgress, Frozen
 from publishes.models import AgentLease, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
@@ -57,8 +58,11 @@ class Claim:
 def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | None = None, because: Operation | None = None, note: str = "") -> Operation:
     """Write an operation and its deliveries in the caller's transaction, which holds the publish's lock; wake workers after it.
 
-    `because` names the operation that the system follows up on; its actor is taken over.
+    `because` names the operation that the system follows up on; its actor is taken over. The system's own changes wait for people's:
+    raises AlreadyInProgress for them while a person's operation is open, Frozen while an agent is ahead.
     """
+    if kind in (Kind.SYNC, Kind.HEAL):
+        _refuse_to_interrupt(publish)
     label = actor.label if actor else because.actor_label if because else ""
     user_id = actor.user_id if actor else because.actor_user_id if because else None
     supersede(publish)
@@ -194,6 +198,14 @@ def supersede(publish: ProductPublish) -> None:
     Delivery.objects.filter(operation__publish=publish, phase__in=OPEN_PHASES).update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
     system = Operation.objects.filter(publish=publish, phase__in=OPEN_PHASES).exclude(kind__in=PEOPLES_KINDS)
     system.update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
+
+
+def _refuse_to_interrupt(publish: ProductPublish) -> None:
+    # Its deliveries would be superseded, and nobody would ever answer the person.
+    if publish.frozen_at is not None:
+        raise Frozen
+    if publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).exists():
+        raise AlreadyInProgress
 
 
 def _want(publish: ProductPublish, spec: Spec) -> None:

@@ -85,6 +85,20 @@ def test_an_enrolled_state_is_replaced_only_by_force(control_plane: ControlPlane
     assert (state / "key.json").read_text() != first
 
 
+@pytest.mark.parametrize(("former", "is_kept"), [("memory", True), ("envoy", False)])
+def test_enrolled_anew_with_another_driver_it_forgets_what_its_former_gateway_carried(
+    control_plane: ControlPlaneDouble, tmp_path: Path, former: str, is_kept: bool
+) -> None:
+    state = tmp_path / "state"
+    assert enrol(control_plane, state).returncode == 0
+    settings = json.loads((state / "agent.json").read_text()) | {"driver": former}
+    (state / "agent.json").write_text(json.dumps(settings))
+    (state / "publishes.json").write_text("{}")
+    again = run("enroll", "--code", control_plane.code(), "--state", str(state), "--driver", "memory", "--listen", "127.0.0.1:1", "--force")
+    assert again.returncode == 0
+    assert (state / "publishes.json").exists() is is_kept
+
+
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:port", "127.0.0.1:0", "127.0.0.1:70000"])
 def test_a_wrong_endpoint_costs_no_code(control_plane: ControlPlaneDouble, tmp_path: Path, listen: str) -> None:
     assert "HOST:PORT" in only_line(enrol(control_plane, tmp_path / "state", listen=listen))

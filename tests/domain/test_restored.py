@@ -9,10 +9,11 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from agent.drivers.memory import MemoryGateway
 from clusters.models import Agent
-from publishes import adoption, errors, services
+from publishes import adoption, errors, outbox, services, spec
 from publishes.choices import EventKind, Kind, Phase, Status
 from publishes.models import Alarm, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.models import User
@@ -248,3 +249,29 @@ def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, progr
     assert f"Adopted {publish.pk} as v4." in done
     program.beat()
     assert program.serves() == {publish.pk: (4, "live")}
+
+
+@pytest.mark.parametrize("kind", [Kind.SYNC, Kind.HEAL])
+def test_the_systems_own_changes_wait_for_peoples_and_for_adoption(world: World, kind: Kind) -> None:
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    publish.refresh_from_db()
+    with pytest.raises(errors.AlreadyInProgress):
+        outbox.enqueue(publish, kind, spec.live(publish))
+    world.everybody_confirms()
+    publish.frozen_at = timezone.now()
+    with pytest.raises(errors.Frozen):
+        outbox.enqueue(publish, kind, spec.live(publish))
+    assert world.last_operation(publish).kind == Kind.WITHDRAW
+
+
+def test_the_systems_own_changes_are_superseded_by_anything_newer(world: World) -> None:
+    publish = world.published()
+    healing = outbox.enqueue(publish, Kind.HEAL, spec.live(publish))
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    healing.refresh_from_db()
+    assert healing.phase == Phase.SUPERSEDED
+    assert set(Delivery.objects.filter(operation=healing).values_list("phase", flat=True)) == {Phase.SUPERSEDED}
+    world.everybody_confirms()
+    publish.refresh_from_db()
+    assert (publish.status, publish.generation) == (Status.WITHDRAWN, 3)
