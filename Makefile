@@ -19,7 +19,7 @@ help: ## this list
 setup: .venv/synced $(MESSAGES) ## install everything into .venv; the others do it when needed
 
 # exec: signals that make passes on, and Ctrl-C, must reach the supervisor itself.
-demo: setup ## the whole system on this machine until Ctrl-C; PORT=8000, DEMO_DIR=var
+demo: setup ## the whole system on this machine until Ctrl-C; PORT=8000, DEMO_DIR=var, KONG_ADMIN_URL= and KONG_PROXY_URL= of a Kong of yours
 	@exec $(VENV)/python -m demo
 
 demo-reset: setup ## forget the demo's data

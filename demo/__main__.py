@@ -1,4 +1,5 @@
-"""`python -m demo` runs the whole system in the foreground; `python -m demo --reset` empties its folder. DEMO_DIR and PORT are its settings."""
+"""`python -m demo` runs the whole system in the foreground; `python -m demo --reset` empties its folder. DEMO_DIR and PORT are its settings,
+KONG_ADMIN_URL and KONG_PROXY_URL a Kong of your own."""
 
 import argparse
 import os
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.folder import Folder, is_free
+from demo.own_kong import OwnKong, take_back
 from demo.process import ROOT, DemoRefused
 from demo.reaper import ENDINGS
 from demo.system import System
@@ -21,6 +23,7 @@ class Options:
 
     folder: Path
     port: int
+    kong: OwnKong | None = None
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Options":
@@ -28,7 +31,7 @@ class Options:
         text = environ.get("PORT") or "8000"
         if not text.isdecimal() or not 0 < int(text) < 65_536:
             raise DemoRefused(f"PORT={text} is not a port number.")
-        return cls(folder=Path(environ.get("DEMO_DIR") or ROOT / "var").resolve(), port=int(text))
+        return cls(folder=Path(environ.get("DEMO_DIR") or ROOT / "var").resolve(), port=int(text), kong=OwnKong.of(environ))
 
 
 def main() -> int:
@@ -57,18 +60,22 @@ def _use(options: Options, *, reset: bool) -> None:
     try:
         folder = Folder(options.folder)
         if reset:
+            for url in take_back(folder.path("agents")):
+                _say(f"Took everything of ours off the Kong at {url}.")
             folder.empty()
             _say(f"Emptied {folder.root}.")
         else:
-            _run(folder, port=options.port)
+            _run(folder, options)
     except OSError as problem:
         raise DemoRefused(f"The demo cannot use {options.folder}: {problem}") from problem
 
 
-def _run(folder: Folder, *, port: int) -> None:
-    _refuse_taken(port)
+def _run(folder: Folder, options: Options) -> None:
+    _refuse_taken(options.port)
+    if options.kong:
+        options.kong.check()
     _say(f"The demo starts in {folder.root} ...")
-    System(folder, port=port, say=_say).run()
+    System(folder, port=options.port, say=_say, kong=options.kong).run()
 
 
 def _refuse_taken(port: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from demo.embedded import envoy_binary, is_listening
 from demo.folder import write_private
+from demo.own_kong import OwnKong
 from demo.process import Part
 
 Env = Mapping[str, str]
@@ -18,15 +19,31 @@ Env = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One agent of one cluster with its gateway: its state folder and its three ports."""
+    """One agent of one cluster with its gateway: its state folder and its three ports. A Kong of the person's own has addresses instead of two of them."""
 
     id: str
     name: str
     cluster: str
     state: Path
     listen: int
-    proxy: int
-    admin: int
+    proxy: int = 0
+    admin: int = 0
+    kong: OwnKong | None = None
+
+    @property
+    def proxy_url(self) -> str:
+        """Where callers go."""
+        return self.kong.proxy_url if self.kong else f"http://127.0.0.1:{self.proxy}"
+
+    @property
+    def admin_url(self) -> str:
+        """The gateway's admin side."""
+        return self.kong.admin_url if self.kong else f"http://127.0.0.1:{self.admin}"
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """What no upstream may be."""
+        return (f"127.0.0.1:{self.listen}", *(self.kong.reserved if self.kong else (f"127.0.0.1:{self.admin}",)))
 
     @property
     def agent(self) -> str:
@@ -57,7 +74,8 @@ class Site:
         return self.state.with_name(f"{self.name}.json")
 
     def _terms(self, url: str) -> dict[str, str | int]:
-        return {"agent": self.id, "url": url, "listen": self.listen, "proxy": self.proxy, "admin": self.admin}
+        terms: dict[str, str | int] = {"agent": self.id, "url": url, "listen": self.listen, "proxy": self.proxy, "admin": self.admin}
+        return {**terms, **self.kong.driver_options} if self.kong else terms
 
 
 def web(env: Env, *, port: int) -> Part:
@@ -86,11 +104,9 @@ def upstreams(env: Env, *, ports: Mapping[str, int]) -> Part:
 
 def enrolment(site: Site, *, code: str, env: Env) -> Part:
     """A program that makes a site's state folder, with its gateway's bootstrap in it."""
-    endpoints = {"--listen": site.listen, "--proxy": site.proxy, "--admin": site.admin}
-    options = [word for option, port in endpoints.items() for word in (option, f"127.0.0.1:{port}")]
-    argv = _python(
-        "agent", "enroll", "--code", code, "--state", str(site.state), "--driver", "envoy", "--advertise", f"http://127.0.0.1:{site.listen}", *options
-    )
+    driver = site.kong.arguments if site.kong else ("--driver", "envoy", "--proxy", f"127.0.0.1:{site.proxy}", "--admin", f"127.0.0.1:{site.admin}")
+    place = ("--listen", f"127.0.0.1:{site.listen}", "--advertise", f"http://127.0.0.1:{site.listen}")
+    argv = _python("agent", "enroll", "--code", code, "--state", str(site.state), *driver, *place)
     return Part(name=f"enroll-{site.name}", argv=argv, env=env)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.protocol.signing import new_key, private_jwk
 from demo.embedded import Postgres, Valkey
 from demo.folder import Folder, Ports, write_private
+from demo.own_kong import OwnKong
 from demo.parts import Site
 
 LOOPBACK = "127.0.0.1"
@@ -44,15 +45,15 @@ class Plan:
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
-    def site(self, *, id: str, name: str, cluster: str) -> Site:  # noqa: A002 (an id is called id)
-        """The place of an agent and its gateway."""
-        listen, proxy, admin = (self._ports[f"{name}-{use}"] for use in ("listen", "proxy", "admin"))
-        return Site(id=id, name=name, cluster=cluster, state=self._folder.path("agents") / name, listen=listen, proxy=proxy, admin=admin)
+    def site(self, *, id: str, name: str, cluster: str, kong: OwnKong | None = None) -> Site:  # noqa: A002 (an id is called id)
+        """The place of an agent and its gateway: one of the demo's Envoys, or that Kong."""
+        ports = {use: self._ports[f"{name}-{use}"] for use in (("listen",) if kong else ("listen", "proxy", "admin"))}
+        return Site(id=id, name=name, cluster=cluster, state=self._folder.path("agents") / name, kong=kong, **ports)
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
         """The environment of the control plane's parts. No upstream may be a port of ours or a site's own side."""
-        own = (self.postgres.port, self.broker.port, self.web_port)
-        reserved = (*own, *(port for site in sites for port in (site.listen, site.admin)))
+        own = (f"{LOOPBACK}:{port}" for port in (self.postgres.port, self.broker.port, self.web_port))
+        reserved = (*own, *(endpoint for site in sites for endpoint in site.reserved))
         return self.env | {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DEMO": "1",
@@ -65,7 +66,7 @@ class Plan:
             "PUBLIC_URL": self.web_url,
             "ALLOWED_HOSTS": f"localhost,{LOOPBACK}",
             "AGENT_NETWORKS": "127.0.0.0/8",
-            "RESERVED_ENDPOINTS": ",".join(f"{LOOPBACK}:{port}" for port in reserved),
+            "RESERVED_ENDPOINTS": ",".join(reserved),
             "INSECURE_COOKIES": "1",
             "STATIC_ROOT": str(self._folder.path("static")),
         }

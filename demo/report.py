@@ -63,7 +63,7 @@ class Report:
   or ask the API:
     curl -H 'Authorization: Bearer {seeded.provider.api_token}' {publishes}
 
-  Gateways: {", ".join(f"{site.cluster} http://127.0.0.1:{site.proxy}" for site in self.sites)}
+  Gateways: {", ".join(f"{site.cluster} {site.proxy_url}" for site in self.sites)}
   Logs: {plan.logs}   Ctrl-C stops everything; the data stays until `make demo-reset`.
 """
 
@@ -78,9 +78,9 @@ def _agent(site: Site, pids: Mapping[str, int]) -> dict[str, Any]:
         "id": site.id,
         "name": site.name,
         "pid": pids[site.agent],
-        "gateway_pid": pids[site.envoy],
-        "proxy_url": f"http://127.0.0.1:{site.proxy}",
-        "admin_url": f"http://127.0.0.1:{site.admin}",
+        "gateway_pid": None if site.kong else pids[site.envoy],
+        "proxy_url": site.proxy_url,
+        "admin_url": site.admin_url,
     }
 
 

@@ -22,6 +22,8 @@ from tenants.services import actor_by_token, create_api_token
 
 UPSTREAM_NETWORKS = ["0.0.0.0/0", "::/0", "127.0.0.0/8"]
 PLACES = (("kr-dev", ("dev-1",), "dev-gateway"), ("kr-staging", ("staging-1",), "stage-gateway"), ("kr-prod", ("prod-1", "prod-2"), "prod-gateway"))
+KONG_PLACE = ("kr-kong", ("kong-1",), "kong-gateway")
+"""Where a Kong that the person brings stands."""
 SERVICES = (
     ("Billing Service", "billing", "/billing", ["GET", "POST", "PUT", "DELETE"]),
     ("Invoice Service", "invoice", "/invoices", ["GET", "POST"]),
@@ -64,6 +66,11 @@ class SeededCluster:
     gateways: tuple[SeededGateway, ...]
     agents: tuple[SeededAgent, ...]
 
+    @property
+    def is_kong(self) -> bool:
+        """True for the place of a Kong that the person brings."""
+        return self.name == KONG_PLACE[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded:
@@ -78,7 +85,7 @@ class Seeded:
 
 
 @transaction.atomic
-def seed(*, upstreams: Mapping[str, str], state: Path) -> Seeded:
+def seed(*, upstreams: Mapping[str, str], state: Path, with_kong: bool = False) -> Seeded:
     """Make everything that is missing. `upstreams` maps billing, invoice and refund to their URLs; `state` keeps the tokens."""
     acme, globex = _tenant("acme", "Acme Payments"), _tenant("globex", "Globex")
     people = {
@@ -92,7 +99,8 @@ def seed(*, upstreams: Mapping[str, str], state: Path) -> Seeded:
     logins = {name: Login(username=user.username, password=_password(user.username), api_token=tokens.get(name, "")) for name, user in people.items()}
     product = _payment_api(acme, upstreams)
     _weather_api(globex, upstreams)
-    clusters = tuple(_place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in PLACES)
+    places = (*PLACES, *((KONG_PLACE,) if with_kong else ()))
+    clusters = tuple(_place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in places)
     _stand(_gateway(globex, "globex-gateway"), Cluster.objects.get(name="kr-dev"))
     return Seeded(product_id=str(product.pk), clusters=clusters, **logins)
 
@@ -175,7 +183,7 @@ def _service(product: Product, name: str, *, url: str, path: str, methods: list[
 def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) -> SeededCluster:
     defaults = {"region": "kr-seoul", "description": "Seoul, Korea", "host_suffixes": ["localhost"], "upstream_networks": UPSTREAM_NETWORKS}
     cluster, _is_new = Cluster.objects.get_or_create(name=name, defaults=defaults)
-    standing = _gateway(tenant, gateway)
+    standing = _gateway(tenant, gateway, gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY)
     _stand(standing, cluster)
     there = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
     return SeededCluster(
@@ -186,8 +194,8 @@ def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) 
     )
 
 
-def _gateway(tenant: Tenant, name: str) -> Gateway:
-    gateway, is_new = Gateway.objects.get_or_create(tenant=tenant, name=name)
+def _gateway(tenant: Tenant, name: str, *, gateway_class: str = Gateway.Class.ENVOY) -> Gateway:
+    gateway, is_new = Gateway.objects.get_or_create(tenant=tenant, name=name, defaults={"gateway_class": gateway_class})
     if is_new:
         Listener.objects.create(gateway=gateway, name="http", port=8080, protocol=Listener.Protocol.HTTP)
     return gateway

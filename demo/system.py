@@ -4,24 +4,29 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from demo import parts
 from demo.control_plane import ControlPlane
 from demo.folder import Folder
+from demo.own_kong import OwnKong
 from demo.parts import Site
 from demo.plan import Plan
 from demo.reaper import ignore_endings
 from demo.report import Report
 from demo.supervisor import Supervisor
 
+if TYPE_CHECKING:
+    from demo.seed import Seeded
+
 
 class System:
     """One run of the demo in one folder."""
 
-    def __init__(self, folder: Folder, *, port: int, say: Callable[[str], None]) -> None:
-        """`port` is the web port; `say` takes lines for the person."""
+    def __init__(self, folder: Folder, *, port: int, say: Callable[[str], None], kong: OwnKong | None = None) -> None:
+        """`port` is the web port; `say` takes lines for the person; `kong` gets a cluster and an agent of its own."""
         self._begun = time.monotonic()
-        self._say = say
+        self._say, self._kong = say, kong
         self._plan = Plan(folder, port=port)
         self._plan.report.unlink(missing_ok=True)
         self._supervisor = Supervisor(self._plan.logs, say=say, lock=folder.lock)
@@ -40,15 +45,19 @@ class System:
 
     def _start(self) -> Report:
         control_plane = self._start_servers()
-        seeded = control_plane.migrate_and_seed(upstreams=self._plan.upstream_urls, state=self._plan.seed_state)
+        seeded = control_plane.migrate_and_seed(upstreams=self._plan.upstream_urls, state=self._plan.seed_state, with_kong=self._kong is not None)
         self._tell("schema, sample data")
-        sites = tuple(self._plan.site(id=agent.id, name=agent.name, cluster=cluster.name) for cluster in seeded.clusters for agent in cluster.agents)
+        sites = self._sites(seeded)
         self._start_control_plane(sites)
         self._enrol(sites, control_plane)
         self._start_sites(sites, control_plane)
         report = Report(plan=self._plan, seeded=seeded, sites=sites)
         self._write(report)
         return report
+
+    def _sites(self, seeded: "Seeded") -> tuple[Site, ...]:
+        placed = [(agent, cluster, self._kong if cluster.is_kong else None) for cluster in seeded.clusters for agent in cluster.agents]
+        return tuple(self._plan.site(id=agent.id, name=agent.name, cluster=cluster.name, kong=kong) for agent, cluster, kong in placed)
 
     def _start_servers(self) -> ControlPlane:
         plan = self._plan
@@ -78,7 +87,7 @@ class System:
 
     def _start_sites(self, sites: tuple[Site, ...], control_plane: ControlPlane) -> None:
         env, supervisor = self._plan.env, self._supervisor
-        supervisor.launch(*(parts.envoy(site, env=env) for site in sites), *(parts.agent(site, env=env) for site in sites))
+        supervisor.launch(*(parts.envoy(site, env=env) for site in sites if not site.kong), *(parts.agent(site, env=env) for site in sites))
         supervisor.settle()
         for site in sites:
             supervisor.wait_until(partial(_is_connected, site, control_plane), part=site.agent, otherwise="did not connect to the control plane")
