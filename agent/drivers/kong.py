@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from agent.drivers import kong_dbless, kong_node, kong_plan, kong_proof
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unproved, Unreachable
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unproved, Unreachable
 from agent.drivers.kong_admin import Admin, entities
 from agent.drivers.kong_db import Database, Written
 from agent.drivers.kong_dbless import Declarative
@@ -49,6 +49,7 @@ class KongDriver:
     def __init__(self, *, admin: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options) -> None:
         self._admin, self._proxy, self._reserved, self._options = admin, proxy, reserved, options
         self.proxy_url = proxy_url
+        self._observed: tuple[tuple[str, str] | None, dict[UUID, Seen]] | None = None
 
     def reserved(self) -> tuple[str, ...]:
         """Its admin and proxy side, and what the operator named besides."""
@@ -66,9 +67,14 @@ class KongDriver:
         return Applied(changes=change.changes, refused=publishes, ahead=change.ahead)
 
     def observe(self) -> Observed:
-        """What the entities' own tags say; what another hand has changed carries no digest."""
+        """What the entities' own tags say; what another hand has changed carries no digest. Without a database, the hash tells when to look again."""
         node = kong_node.find_out(self._admin)
-        return Observed(carried=self._read(node, []).seen(), in_force=True)
+        content = (node.id, self._hash()) if node.is_dbless else None
+        known = self._observed
+        if content is None or known is None or known[0] != content:
+            known = (content, self._read(node, []).seen())
+            self._observed = known
+        return Observed(carried=known[1], in_force=True)
 
     def verify(self, held: Held) -> Evidence:
         """Ask through the proxy."""
@@ -77,13 +83,16 @@ class KongDriver:
     def describe(self) -> Description:
         """Fine when the Admin API answers, and is one that this driver can work with."""
         try:
-            node = kong_node.find_out(self._admin)
+            # Once: a heartbeat must not wait for a gateway that is away.
+            node = kong_node.find_out(self._admin, pauses_s=())
         except Unreachable as problem:
             return Description(ok=False, error=str(problem))
         return Description(ok=True, version=node.version, mode=node.mode)
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
         there = self._read(node, specs)
+        if node.is_dbless and not there.groups and self._hash() != kong_dbless.EMPTY_HASH:
+            raise Unreachable(kong_dbless.foreign("nothing that this agent reads"), code="foreign_configuration")
         return _Change(node=node, specs=specs, there=there, now={group: dict(target) for group, target in there.groups.items()})
 
     def _read(self, node: Node, specs: Sequence[Spec]) -> There:
@@ -99,9 +108,11 @@ class KongDriver:
         # Without a database a filter fails on any untagged entity; there everything has to be ours anyway.
         listed = self._admin.listed(kinds, tagged=not node.is_dbless)
         if node.is_dbless and (foreign := kong_dbless.check_ours(listed)):
-            words = f"This Kong serves a configuration of its own ({foreign}); without a database the agent would have to replace it all."
-            raise Unreachable(words, code="foreign_configuration")
+            raise Unreachable(kong_dbless.foreign(foreign), code="foreign_configuration")
         return listed
+
+    def _hash(self) -> str:
+        return str(self._admin.get("/status").get("configuration_hash", ""))
 
     def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
         generations = {one.wanted.spec.publish_id: change.there.generation(str(one.wanted.spec.publish_id)) for one in desired}

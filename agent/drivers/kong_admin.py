@@ -43,9 +43,9 @@ class Admin:
         self._client = httpx2.Client(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits, headers=headers)
         self._pool = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="kong")
 
-    def get(self, path: str) -> Body:
-        """A JSON object."""
-        answer = self._ask("GET", path)
+    def get(self, path: str, *, pauses_s: tuple[float, ...] | None = None) -> Body:
+        """A JSON object. `pauses_s`: how long to wait between tries, none for one try."""
+        answer = self._ask("GET", path, pauses_s=pauses_s)
         if answer.status != 200 or not isinstance(answer.body, dict):
             raise Unreachable(f"Kong's Admin API at {self.url} answered {answer.status} for {urlsplit(path).path}.", code="admin_answer")
         return answer.body
@@ -95,10 +95,10 @@ class Admin:
             # Without a database a page can be empty while there is a next one.
             following = page.get("next")
 
-    def _ask(self, method: str, path: str, *, json: Any = None, timeout: float | None = None) -> Answer:
+    def _ask(self, method: str, path: str, *, json: Any = None, timeout: float | None = None, pauses_s: tuple[float, ...] | None = None) -> Answer:
         """One call, tried again while Kong is away or busy: every call here may be repeated."""
         problem = ""
-        for pause in (*PAUSES_S, None):
+        for pause in (*(PAUSES_S if pauses_s is None else pauses_s), None):
             try:
                 response = self._client.request(method, self.url + path, json=json, timeout=timeout or TIMEOUT)
                 answer = Answer(status=response.status_code, body=_json(response), retry_after=response.headers.get("retry-after", ""))

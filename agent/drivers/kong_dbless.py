@@ -11,6 +11,7 @@ from agent.drivers.kong_db import Written
 from agent.drivers.kong_entities import TAG, Body, Entity, tag_value
 from agent.drivers.kong_plan import Group, Target
 
+EMPTY_HASH = "0" * 32
 _INSIDE = {"routes": ("service",), "plugins": ("service", "route", "consumer"), "keyauth_credentials": ("consumer",), "acls": ("consumer",)}
 _INSIDE |= {"jwt_secrets": ("consumer",)}
 
@@ -63,6 +64,11 @@ def text_of(groups: Mapping[Group, Target]) -> str:
         listed = [_declared(entity, entities) for entity in top if entity.kind == kind]
         config |= {kind: listed} if listed else {}
     return json.dumps(config, sort_keys=True, ensure_ascii=False)
+
+
+def foreign(what: str) -> str:
+    """Why a node is left alone."""
+    return f"This Kong serves a configuration of its own ({what}); without a database the agent would have to replace it all."
 
 
 def check_ours(entities: Iterable[tuple[str, list[Body]]]) -> str:

@@ -9,7 +9,8 @@ from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_auth import NEEDED
 from agent.protocol.spec import AuthMode, Spec, State
 
-FLAVORS = ("traditional_compatible", "traditional")
+FLAVOR = "traditional_compatible"
+"""Kong's default. Others weigh regex paths beside plain ones differently."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +34,9 @@ class Node:
         return "DB-less" if self.is_dbless else f"DB ({self.database})"
 
 
-def find_out(admin: Admin) -> Node:
+def find_out(admin: Admin, *, pauses_s: tuple[float, ...] | None = None) -> Node:
     """Ask the node. Raises Unreachable, also when what answers is no Kong that we know how to drive."""
-    root = admin.get("/")
+    root = admin.get("/", pauses_s=pauses_s)
     try:
         configuration, plugins = root["configuration"], root["plugins"]["available_on_server"]
         node = Node(
@@ -44,7 +45,7 @@ def find_out(admin: Admin) -> Node:
             database=str(configuration["database"]),
             plugins=frozenset(plugins),
             has_lua=configuration.get("untrusted_lua", "sandbox") != "off",
-            router_flavor=str(configuration.get("router_flavor", FLAVORS[0])),
+            router_flavor=str(configuration.get("router_flavor", FLAVOR)),
         )
     except (KeyError, TypeError) as problem:
         raise Unreachable(f"What answers at {admin.url} is not Kong's Admin API.", code="not_kong") from problem
@@ -68,7 +69,7 @@ def _check(node: Node, configuration: dict[str, Any]) -> None:
     major = re.match(r"(\d+)\.", node.version)
     if not major or int(major.group(1)) < 3:
         raise Unreachable(f"This is Kong {node.version}; the driver needs 3.0 or newer.", code="version_unsuitable")
-    if node.router_flavor not in FLAVORS:
-        raise Unreachable(f"This Kong routes by {node.router_flavor}; the driver needs router_flavor {FLAVORS[0]}.", code="router_unsuitable")
+    if node.router_flavor != FLAVOR:
+        raise Unreachable(f"This Kong routes by {node.router_flavor}; the driver needs router_flavor {FLAVOR}.", code="router_unsuitable")
     if configuration.get("role") in {"data_plane", "control_plane"}:
         raise Unreachable(f"This Kong is a {configuration['role']} of a hybrid deployment; the driver needs a traditional node.", code="role_unsuitable")

@@ -10,6 +10,7 @@ from agent import heartbeat
 from agent.batch import Kit
 from agent.config import Identity, Settings
 from agent.control_plane import ControlPlane
+from agent.drivers.base import Driver
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.postman import Postman
 from agent.protocol import messages, signing
@@ -21,9 +22,9 @@ from tests.agent.doubles import ControlPlaneDouble, Enrolled, free_port
 
 
 class Running:
-    """An agent in this process: everything but the command line, over a gateway in memory."""
+    """An agent in this process: everything but the command line, over a gateway in memory unless it is given another driver."""
 
-    def __init__(self, folder: Path, double: ControlPlaneDouble) -> None:
+    def __init__(self, folder: Path, double: ControlPlaneDouble, *, driver: Driver | None = None) -> None:
         self.double, self.gateway, self.store = double, MemoryGateway(), Store(folder)
         self.remembered: list[Identity] = []
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -34,7 +35,8 @@ class Running:
             agent_id=str(self.me.agent_id), name="one", cluster="c", control_plane_url=double.url, listen=listen, advertise=self.url, driver="memory"
         )
         self.control_plane = ControlPlane(Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)))
-        self.postman, driver = Postman(self.control_plane), MemoryDriver(self.gateway, proxy_url="http://proxy.example")
+        self.postman = Postman(self.control_plane)
+        driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
         self.worker = Worker(Kit(driver=driver, store=self.store, pinner=Pinner(), reserved=(listen,)), on_done=self.postman.nudge)
         self.heart = heartbeat.Heart(
             heartbeat.Kit(

@@ -85,6 +85,14 @@ def test_a_node_that_serves_another_s_configuration_is_not_touched(dbless: Gatew
     assert dbless.fingerprint() == before
 
 
+def test_a_configuration_of_kinds_that_we_never_read_is_not_wiped_either(dbless: Gateway) -> None:
+    dbless.admin("POST", "/config?check_hash=1", {"config": json.dumps({"_format_version": "3.0", "consumers": [{"username": "them"}]})})
+    before = dbless.fingerprint()
+    with pytest.raises(Unreachable, match="serves a configuration of its own"):
+        dbless.memory.apply(live())
+    assert dbless.fingerprint() == before
+
+
 def test_f9_a_busy_load_is_tried_again_and_a_lost_answer_is_no_harm(dbless: Gateway, upstream: Upstreams) -> None:
     dbless.kong.faults.on(lambda call: call.method == "POST", Fault(status=429, retry_after="0"), Fault(status=0, after=True))
     spec = live(port=upstream.port)

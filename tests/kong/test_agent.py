@@ -1,0 +1,117 @@
+"""A whole agent before a Kong: it finishes by heartbeat what a Kong has lost, and shares a database with another agent."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from agent.drivers.base import Seen
+from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn
+from tests.agent.running import Running
+from tests.kong.gateway import Gateway, changed, driver_of, key, with_keys
+
+
+@pytest.fixture
+def control_plane() -> Iterator[ControlPlaneDouble]:
+    double = ControlPlaneDouble().start()
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, control_plane: ControlPlaneDouble, gateway: Gateway) -> Iterator[Running]:
+    running = Running(tmp_path, control_plane, driver=gateway.driver)
+    yield running
+    running.stop()
+
+
+def beat_until_verified(agent: Running, generation: int) -> None:
+    def is_verified() -> bool:
+        agent.heart.beat()
+        reports = agent.double.reports
+        return bool(reports) and all(one.verified and one.generation == generation for one in reports[-1].carried) and len(reports[-1].carried) > 0
+
+    until(is_verified, within_s=20, what="verified")
+
+
+def test_a_kong_that_lost_everything_is_filled_by_the_next_heartbeats(agent: Running, gateway: Gateway, upstream: Upstreams) -> None:
+    open_one, closed = live(port=upstream.port), with_keys(upstream.port, key("one", "key-one"))
+    agent.double.expected = {spec.publish_id: spec for spec in (open_one, closed)}
+    beat_until_verified(agent, 1)
+    gateway.kong.lose_everything()
+    assert gateway.ask(open_one.host).status == 404
+    beat_until_verified(agent, 1)
+    assert [gateway.ask(spec.host).status for spec in (open_one, closed)] == [200, 401]
+    assert gateway.ask(closed.host, headers={"apikey": "key-one"}).status == 200
+
+
+def test_an_observation_costs_two_calls_while_nothing_changes_without_a_database(dbless: Gateway) -> None:
+    spec = live()
+    dbless.publish(spec)
+    dbless.driver.observe()
+    dbless.kong.faults.clear()
+    assert dbless.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert [call.path for call in dbless.kong.faults.calls] == ["/", "/status"]
+
+
+def test_f26_a_route_deleted_by_hand_is_reported_and_healed(tmp_path: Path, control_plane: ControlPlaneDouble, db: Gateway, upstream: Upstreams) -> None:
+    agent = Running(tmp_path, control_plane, driver=db.driver)
+    spec = live(port=upstream.port)
+    control_plane.expected = {spec.publish_id: spec}
+    beat_until_verified(agent, 1)
+    victim = next(route for route in db.kong.own("routes") if route["service"])
+    db.admin("DELETE", f"/routes/{victim['id']}")
+    agent.heart.beat()
+    assert [one.verified for one in control_plane.reports[-1].carried] == [False]
+    beat_until_verified(agent, 1)
+    assert db.ask(spec.host).status == 200
+    agent.stop()
+
+
+def test_f8_a_kong_that_is_away_is_said_and_goes_on_when_it_is_back(
+    agent: Running, gateway: Gateway, upstream: Upstreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.drivers.kong_admin.PAUSES_S", ())
+    spec = live(port=upstream.port)
+    agent.double.expected = {spec.publish_id: spec}
+    gateway.kong.token = "closed"
+    agent.heart.beat()
+    beat = agent.double.heartbeats[-1]
+    assert (beat.gateway_ok, "does not let this agent in (401); check its token" in beat.gateway_error) == (False, True)
+    gateway.kong.token = ""
+    beat_until_verified(agent, 1)
+    assert agent.double.heartbeats[-1].gateway_version == "3.9.3"
+    assert gateway.ask(spec.host).status == 200
+
+
+def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Upstreams) -> None:
+    drivers = [Gateway(db.kong) for _ in range(3)]
+    spec = with_keys(upstream.port, key("one", "key-one"))
+    steps = [spec, withdrawn(spec, generation=2), changed(spec, generation=3)]
+    for step in steps:
+        with ThreadPoolExecutor() as pool:
+            applied = list(pool.map(lambda one, step=step: one.memory.apply(step), drivers))
+        assert [one.refused for one in applied] == [{}, {}, {}]
+        for one in drivers:
+            one.driver.verify(one.memory.good[spec.publish_id])
+    assert db.driver.observe().carried == {spec.publish_id: Seen(generation=3, digest=spec.digest)}
+    assert db.ask(spec.host, headers={"apikey": "key-one"}).status == 200
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_kong_s_default_consistency_is_proved_within_the_deadline(gateway: Gateway, upstream: Upstreams) -> None:
+    gateway.kong.late(routes_s=9.3, plugins_s=9.3)
+    spec = with_keys(upstream.port, key("one", "key-one"))
+    (evidence,) = gateway.publish(spec)
+    assert evidence.verify_ms < 20_000
+    gateway.publish(withdrawn(spec, generation=2))
+    assert gateway.ask(spec.host).status == 410
+    assert upstream.seen == []
+
+
+def test_the_driver_of_an_agent_started_anew_knows_what_is_there(db: Gateway, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port)
+    db.publish(spec)
+    assert driver_of(db.kong).observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}

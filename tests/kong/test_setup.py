@@ -1,0 +1,96 @@
+"""Choosing the driver on the command line, and what it makes of nodes it cannot work with."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.__main__ import _parse
+from agent.drivers.base import SetupFailed, Unreachable
+from agent.drivers.kong_setup import KongSetup
+from tests.agent.doubles import free_port, live
+from tests.kong.gateway import Gateway, driver_of
+
+BASE = ["enroll", "--code", "c", "--state", "/s", "--driver", "kong", "--listen", "127.0.0.1:1"]
+GOOD = {"--admin-url": "http://127.0.0.1:8001/", "--proxy-url": "http://127.0.0.1:8000"}
+
+
+def options(**given: str) -> dict[str, str]:
+    words = {**GOOD, **{f"--{name.replace('_', '-')}": value for name, value in given.items()}}
+    return KongSetup().options(_parse([*BASE, *[word for pair in words.items() for word in pair]]))
+
+
+def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
+    remembered = options(reserve="127.0.0.1:8100", public_url="https://api.example")
+    assert remembered["admin_url"] == "http://127.0.0.1:8001"
+    driver = KongSetup().create(tmp_path, remembered)
+    assert driver.reserved() == ("127.0.0.1:8001", "127.0.0.1:8000", "127.0.0.1:8100")
+    assert driver.proxy_url == "https://api.example"
+    assert KongSetup().create(tmp_path, options()).proxy_url == "http://127.0.0.1:8000"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"admin_url": "127.0.0.1:8001"}, "--admin-url must be an http or https URL"),
+        ({"admin_url": "http://me:pw@127.0.0.1:8001"}, "without credentials"),
+        ({"admin_url": "http://127.0.0.1:99999"}, "--admin-url must be"),
+        ({"proxy_url": "https://127.0.0.1:8443"}, "must be the plain HTTP listener"),
+        ({"reserve": "8100"}, "--reserve must be HOST:PORT"),
+        ({"admin_token_file": "/no/such/file"}, "cannot be read"),
+    ],
+)
+def test_a_mistake_is_said_before_the_code_is_spent(given: dict[str, str], words: str) -> None:
+    with pytest.raises(SetupFailed, match=words):
+        options(**given)
+
+
+def test_the_admin_api_s_token_comes_from_a_file_and_stays_there(db: Gateway, tmp_path: Path) -> None:
+    db.kong.token = "canary-token"
+    (tmp_path / "token").write_text("canary-token\n")
+    remembered = options(admin_url=db.kong.admin_url, proxy_url=db.kong.proxy_url, admin_token_file=str(tmp_path / "token"))
+    assert "canary-token" not in str(remembered)
+    assert KongSetup().create(tmp_path, remembered).describe().ok
+    (tmp_path / "token").write_text("wrong")
+    refused = KongSetup().create(tmp_path, remembered).describe()
+    assert (refused.ok, refused.error) == (False, f"Kong's Admin API at {db.kong.admin_url} does not let this agent in (401); check its token.")
+
+
+def test_settings_of_an_older_enrolment_are_said_to_be_so() -> None:
+    with pytest.raises(SetupFailed, match="enrol again with --force"):
+        KongSetup().create(Path(), {"admin_url": "http://127.0.0.1:1"})
+
+
+def test_it_finds_out_what_it_is_before(gateway: Gateway) -> None:
+    description = gateway.driver.describe()
+    mode = "DB-less" if gateway.kong.database == "off" else "DB (postgres)"
+    assert (description.ok, description.error, description.version, description.mode) == (True, "", "3.9.3", mode)
+
+
+@pytest.mark.parametrize(
+    ("switch", "words", "code"),
+    [
+        ({"version": "2.8.5"}, "This is Kong 2.8.5; the driver needs 3.0 or newer.", "version_unsuitable"),
+        ({"router_flavor": "expressions"}, "This Kong routes by expressions; the driver needs router_flavor traditional_compatible.", "router_unsuitable"),
+        ({"reachable": False}, "answered 500 for GET /.", "admin_busy"),
+    ],
+)
+def test_a_node_that_cannot_be_driven_is_not_touched(gateway: Gateway, switch: dict[str, Any], words: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.drivers.kong_admin.PAUSES_S", ())
+    for name, value in switch.items():
+        setattr(gateway.kong.admin, name, value)
+    description = gateway.driver.describe()
+    assert (description.ok, words in description.error) == (False, True)
+    with pytest.raises(Unreachable) as problem:
+        gateway.memory.apply(live())
+    assert problem.value.code == code
+    assert gateway.kong.faults.writes() == []
+
+
+def test_what_is_no_kong_is_said_so(db: Gateway) -> None:
+    wrong = KongSetup().create(Path(), {"admin_url": db.kong.proxy_url, "proxy_url": db.kong.proxy_url})
+    assert "answered 404" in wrong.describe().error
+    away = KongSetup().create(Path(), {"admin_url": f"http://127.0.0.1:{free_port()}", "proxy_url": db.kong.proxy_url})
+    assert "does not answer" in away.describe().error
+    assert driver_of(db.kong).describe().ok
