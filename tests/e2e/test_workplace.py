@@ -130,10 +130,9 @@ def test_search_narrows_while_typing_and_stays_in_the_url(stage: World, client: 
     expect(page.locator("#list")).to_contain_text("Refund Service")
 
 
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_everything_works_without_script(stage: World, client: Client, open_as: Open, size: str) -> None:
+def test_everything_works_without_script(stage: World, client: Client, open_as: Open) -> None:
     emptied(stage)
-    page = open_as(client, size=size, script=False)
+    page = open_as(client, size="phone", script=False)
     imported(page)
     page.get_by_role("button", name="Create the API service").click()
     page.get_by_role("link", name="Edit").click()

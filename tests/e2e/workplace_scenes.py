@@ -56,11 +56,6 @@ def _services(world: World, client: Client) -> str:
     return reverse("services:list")
 
 
-def _services_empty(world: World, client: Client) -> str:
-    _nothing(world)
-    return reverse("services:list")
-
-
 def _service(world: World, client: Client) -> str:
     world.published()
     world.published(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
@@ -119,11 +114,6 @@ def _gateways(world: World, client: Client) -> str:
     return reverse("gateways:list")
 
 
-def _gateways_empty(world: World, client: Client) -> str:
-    Gateway.objects.filter(tenant=world.tenant).delete()
-    return reverse("gateways:list")
-
-
 def _gateway(world: World, client: Client) -> str:
     _gateways(world, client)
     world.published()
@@ -142,13 +132,11 @@ def _open(page: Page, name: str) -> None:
 WORKPLACE = (
     Scene(name="products-empty", prepare=_products_empty),
     Scene(name="product-form", prepare=lambda world, client: reverse("products:create")),
-    Scene(name="dialog-archive", prepare=_product, act=lambda page: _open(page, "archive")),
     Scene(name="dialog-activate", prepare=_product_draft, act=lambda page: _open(page, "activate")),
     Scene(name="dialog-link", prepare=_product, act=_link),
     Scene(name="product-link", prepare=lambda world, client: f"{_product(world, client)}/services"),
     Scene(name="product-archive", prepare=lambda world, client: f"{_product(world, client)}/archive"),
     Scene(name="services", prepare=_services),
-    Scene(name="services-empty", prepare=_services_empty),
     Scene(name="service", prepare=_service),
     Scene(name="service-form", prepare=_service_form),
     Scene(name="service-form-wrong", prepare=_service_form, act=_wrong, status=422),
@@ -157,7 +145,6 @@ WORKPLACE = (
     Scene(name="import-plan", prepare=_import, act=_paste(LEDGER)),
     Scene(name="import-change", prepare=_reimport, act=_paste(LEDGER_AGAIN)),
     Scene(name="gateways", prepare=_gateways),
-    Scene(name="gateways-empty", prepare=_gateways_empty),
     Scene(name="gateway", prepare=_gateway),
     Scene(name="gateway-form", prepare=_gateway_form),
 )
