@@ -58,3 +58,21 @@ class Pulse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.beat_at}"
+
+
+class Label(models.Model):
+    """What a declared file has made, or has taken over: the thing's name in files of that namespace. `publishes.declarations` alone writes these."""
+
+    tenant_id = models.UUIDField()
+    namespace = models.CharField(_("namespace"), max_length=63)
+    kind = models.CharField(_("kind"), max_length=20)
+    name = models.CharField(_("name"), max_length=200)
+    object_id = models.UUIDField(unique=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant_id", "namespace", "kind", "name"], name="label_once")]
+        verbose_name = _("label")
+        verbose_name_plural = _("labels")
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.kind}/{self.name}"

@@ -1,25 +1,25 @@
-"""What the commands share: their arguments, their actor, and waiting for an operation."""
+"""What the commands share: their actor, their exit codes, and waiting for operations with progress on a terminal."""
 
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 
 from core.problems import Problem
-from publishes.choices import Phase
-from publishes.models import Operation, ProductPublish
+from publishes.choices import OPEN_PHASES, Phase
+from publishes.models import Delivery, Operation, ProductPublish
 from tenants.actors import Actor, Role
+from tenants.models import Tenant
 
-EXIT_USAGE, EXIT_FAILED, EXIT_TIMED_OUT = 1, 4, 5
+EXIT_USAGE, EXIT_DIFFERS, EXIT_PARTIAL, EXIT_FAILED, EXIT_TIMED_OUT = 1, 2, 3, 4, 5
 POLL_S = 0.1
 
 
 def add_wait_arguments(parser: ArgumentParser) -> None:
-    """The publish, --wait and --timeout."""
-    parser.add_argument("publish_id", type=UUID)
-    parser.add_argument("--wait", action="store_true", help="return only when the operation has ended")
+    """--wait and --timeout."""
+    parser.add_argument("--wait", action="store_true", help="return only when what was asked for has ended")
     parser.add_argument("--timeout", type=float, default=180.0, metavar="SECONDS", help="how long --wait waits (default 180)")
 
 
@@ -31,25 +31,55 @@ def command_actor(publish_id: UUID) -> Actor:
     return Actor(tenant_id=tenant_id, role=Role.OWNER, label="command line")
 
 
+def tenant_actor(slug: str) -> Actor:
+    """The same for a whole tenant. Raises CommandError."""
+    tenant = Tenant.objects.filter(slug=slug).first()
+    if tenant is None:
+        known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "none"
+        raise CommandError(f"There is no tenant with the slug {slug!r}. Known: {known}.", returncode=EXIT_USAGE)
+    return Actor(tenant_id=tenant.pk, role=Role.OWNER, label="command line", tenant_name=tenant.name)
+
+
 def finish(command: BaseCommand, request: Callable[[Actor], Operation], *, actor: Actor, timeout: float | None) -> None:
     """Ask for the operation, print its id, wait up to `timeout` seconds (None: not at all), and say how it ended."""
     try:
         operation = request(actor)
     except Problem as problem:
-        words = [str(problem.detail), *(f"{name}: {text}" for name, texts in problem.fields.items() for text in texts)]
-        raise CommandError(" ".join(words), returncode=EXIT_USAGE) from problem
+        raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
     command.stdout.write(str(operation.pk))
-    if timeout is not None:
-        _wait(command, operation, timeout=timeout)
-
-
-def _wait(command: BaseCommand, operation: Operation, *, timeout: float) -> None:
-    give_up_at = time.monotonic() + timeout
-    while operation.is_open:
-        if time.monotonic() > give_up_at:
-            raise CommandError(f"Still {operation.phase} after {timeout:g} s; it goes on without us.", returncode=EXIT_TIMED_OUT)
-        time.sleep(POLL_S)
-        operation.refresh_from_db()
+    if timeout is None:
+        return
+    (operation,) = wait([operation], stderr=command.stderr, timeout=timeout)
+    if operation.is_open:
+        raise CommandError(f"Still {operation.phase} after {timeout:g} s; it goes on without us.", returncode=EXIT_TIMED_OUT)
     if operation.phase != Phase.SUCCEEDED:
         raise CommandError(f"{operation.phase}: {operation.error}", returncode=EXIT_FAILED)
     command.stdout.write(f"{operation.kind} succeeded in {operation.took_ms} ms.")
+
+
+def wait(operations: Sequence[Operation], *, stderr: OutputWrapper, timeout: float) -> list[Operation]:
+    """The operations as they are once all have ended, or the time is over. On a terminal it says meanwhile how far they are."""
+    ids, give_up_at, shown = [operation.pk for operation in operations], time.monotonic() + timeout, ""
+    while True:
+        rows = sorted(Operation.objects.filter(pk__in=ids), key=lambda row: ids.index(row.pk))
+        is_over = time.monotonic() > give_up_at or not any(row.is_open for row in rows)
+        if stderr.isatty():
+            shown = _say(stderr, rows, shown=shown, is_over=is_over)
+        if is_over:
+            return rows
+        time.sleep(POLL_S)
+
+
+def words_of(problem: Problem) -> str:
+    """A refusal as one line."""
+    return " ".join([str(problem.detail), *(f"{name}: {text}" for name, texts in problem.fields.items() for text in texts)])
+
+
+def _say(stderr: OutputWrapper, rows: Sequence[Operation], *, shown: str, is_over: bool) -> str:
+    deliveries = Delivery.objects.filter(operation__in=rows)
+    done, agents = deliveries.exclude(phase__in=OPEN_PHASES).count(), deliveries.count()
+    text = f"{sum(not row.is_open for row in rows)} of {len(rows)} done, {done} of {agents} agents answered"
+    if text != shown or is_over:
+        stderr.write(f"\r{text}", ending="\n" if is_over else "")
+        stderr.flush()
+    return text

@@ -13,9 +13,10 @@ from publishes.management.waiting import add_wait_arguments, command_actor, fini
 class Command(BaseCommand):
     """`manage.py withdraw PUBLISH_ID --reason TEXT [--wait] [--timeout SECONDS]`."""
 
-    help = "Withdraw. With --wait: exit code 0 when every path answers 410, 4 when it failed, 5 when the time was not enough."
+    help = "Withdraw. With --wait: exit code 0 when every path answers 410, 1 when it is refused, 4 when it failed, 5 when the time was not enough."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("publish_id", type=UUID)
         add_wait_arguments(parser)
         parser.add_argument("--reason", required=True)
 

@@ -1,0 +1,165 @@
+"""What the steps of a plan do, each by the service that pages and API use, and the labels that say what a file holds."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from clusters.models import Cluster
+from core.models import Label
+from core.problems import NotFound, Problem
+from gateways import services as gateway_services
+from gateways.forms import checked_gateway
+from gateways.models import Gateway
+from products import api_services, services
+from products.forms import checked_product, checked_service
+from products.models import ApiService, Product
+from publishes import services as publish_services
+from publishes.choices import Status
+from publishes.declarations import files
+from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present
+from publishes.forms import PublishForm, initial_of
+from publishes.models import Operation, ProductPublish
+from tenants.actors import Actor
+
+PRUNED = "no longer declared"
+
+
+def put_label(actor: Actor, namespace: str, *, kind: str, name: str, pk: UUID) -> None:
+    """The thing is the namespace's from now on, under that name."""
+    Label.objects.filter(tenant_id=actor.tenant_id, namespace=namespace, kind=kind, name=name).exclude(object_id=pk).delete()  # of what is no more
+    Label.objects.update_or_create(object_id=pk, defaults={"tenant_id": actor.tenant_id, "namespace": namespace, "kind": kind, "name": name})
+
+
+@transaction.atomic
+def put_service(actor: Actor, namespace: str, wanted: files.Service) -> None:
+    """Make or change an API service."""
+    row = ApiService.objects.visible_to(actor).filter(name=wanted.name).first()
+    fields = checked_service(actor, wanted.model_dump(), service=row)
+    service = api_services.update_service(actor, row.pk, fields=fields) if row else api_services.create_service(actor, fields=fields)
+    put_label(actor, namespace, kind=SERVICE, name=wanted.name, pk=service.pk)
+
+
+@transaction.atomic
+def put_product(actor: Actor, namespace: str, wanted: files.Product) -> None:
+    """Make or change a product, link its services, and give it its status."""
+    row = Product.objects.visible_to(actor).filter(name=wanted.name, version=wanted.version).first()
+    fields = checked_product(wanted.model_dump(exclude={"status", "services"}), product=row)
+    linked = _ids_of(ApiService, actor, wanted.services)
+    product = (
+        services.update_product(actor, row.pk, fields=fields, service_ids=linked) if row else services.create_product(actor, fields=fields, service_ids=linked)
+    )
+    status = Product.Status(wanted.status)
+    if status != product.status:
+        if product.status == Product.Status.DRAFT:
+            services.activate(actor, product.pk)
+        if status == Product.Status.ARCHIVED:
+            services.archive(actor, product.pk)
+        elif status == Product.Status.DRAFT:
+            services.deactivate(actor, product.pk)
+    put_label(actor, namespace, kind=PRODUCT, name=wanted.called, pk=product.pk)
+
+
+@transaction.atomic
+def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
+    """Make or change a gateway."""
+    row = Gateway.objects.visible_to(actor).filter(name=wanted.name).first()
+    clusters = {cluster.name: cluster.pk for cluster in Cluster.objects.filter(name__in=wanted.clusters)}
+    _refuse_missing("cluster", set(wanted.clusters) - set(clusters))
+    fields = checked_gateway(actor, wanted.model_dump() | {"clusters": list(clusters.values())}, gateway=row)
+    gateway = gateway_services.update_gateway(actor, row.pk, fields=fields) if row else gateway_services.create_gateway(actor, fields=fields)
+    put_label(actor, namespace, kind=GATEWAY, name=wanted.name, pk=gateway.pk)
+
+
+@transaction.atomic
+def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
+    """Make or change a draft."""
+    row = _publish_of(actor, namespace, wanted)
+    product = next((p for p in Product.objects.visible_to(actor) if f"{p.name} {p.version}" == wanted.product), None)
+    cluster, gateway = Cluster.objects.filter(name=wanted.cluster).first(), Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first()
+    for kind, found, name in ((PRODUCT, product, wanted.product), ("cluster", cluster, wanted.cluster), (GATEWAY, gateway, wanted.gateway)):
+        _refuse_missing(kind, set() if found else {name})
+    assert product and cluster and gateway  # noqa: S101 - tells mypy what the line above refuses
+    same = ("environment", "auth_mode", "visibility", "approval_required")
+    given = {"cluster": cluster.pk, "gateway": gateway.pk, **{name: getattr(wanted, name) for name in same}}
+    given |= {"hostname_base": wanted.hostname} if wanted.hostname else {}
+    given |= {"auth_config": wanted.auth_config} if wanted.auth_config else {}
+    settings = PublishForm(actor, product, initial_of(row) | given, publish=row).settings()
+    made = publish_services.update_publish(actor, row.pk, settings=settings) if row else publish_services.create_publish(actor, product, settings=settings)
+    put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
+
+
+def publish(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:
+    """Ask for it to become live."""
+    return publish_services.request_publish(actor, _there(actor, namespace, wanted).pk, note=f"declared in {namespace}")
+
+
+def withdraw(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:
+    """Ask for it to be taken off."""
+    return publish_services.request_withdraw(actor, _there(actor, namespace, wanted).pk, reason=f"declared as withdrawn in {namespace}")
+
+
+def take_away(actor: Actor, label: Label) -> Operation | None:
+    """Take away what carries the label; what is live is withdrawn first, and deleted by the next run. The label goes with the thing."""
+    operation = None
+    try:
+        if label.kind == PUBLISH:
+            operation = _take_off(actor, label.object_id)
+        elif label.kind == GATEWAY:
+            gateway_services.delete_gateway(actor, label.object_id)
+        elif label.kind == PRODUCT:
+            _end_product(actor, label.object_id)
+        else:
+            api_services.delete_service(actor, label.object_id)
+    except NotFound:
+        pass  # somebody was faster
+    if operation is None or operation.kind != "withdraw":
+        label.delete()
+    return operation
+
+
+def _take_off(actor: Actor, publish_id: UUID) -> Operation | None:
+    row = ProductPublish.objects.visible_to(actor).filter(pk=publish_id).first()
+    if row is not None and row.status == Status.PUBLISHED:
+        return publish_services.request_withdraw(actor, publish_id, reason=PRUNED)
+    return publish_services.request_delete(actor, publish_id)
+
+
+@transaction.atomic
+def _end_product(actor: Actor, product_id: UUID) -> None:
+    """A draft that was never published is deleted; what has a history is archived."""
+    product = services.lock_product(actor, product_id)
+    if product.status == Product.Status.ARCHIVED:
+        return
+    if product.status == Product.Status.ACTIVE:
+        services.deactivate(actor, product_id)
+    try:
+        with transaction.atomic():
+            services.delete_product(actor, product_id)
+    except Problem as problem:
+        if problem.code != "in_use" or ProductPublish.objects.filter(product_id=product_id, deleted_at=None).exists():
+            raise
+        services.activate(actor, product_id)
+        services.archive(actor, product_id)
+
+
+def _publish_of(actor: Actor, namespace: str, wanted: files.Publish) -> ProductPublish | None:
+    found = Present.of(actor).publish_of(namespace, wanted)
+    return found[0] if found else None
+
+
+def _there(actor: Actor, namespace: str, wanted: files.Publish) -> ProductPublish:
+    row = _publish_of(actor, namespace, wanted)
+    _refuse_missing(PUBLISH, set() if row else {wanted.name})
+    assert row  # noqa: S101 - tells mypy what the line above refuses
+    return row
+
+
+def _ids_of(model: type[ApiService], actor: Actor, names: list[str]) -> list[UUID]:
+    rows = dict(model.objects.visible_to(actor).filter(name__in=names).values_list("name", "pk"))
+    _refuse_missing(SERVICE, set(names) - set(rows))
+    return list(rows.values())
+
+
+def _refuse_missing(kind: str, names: set[str]) -> None:
+    if names:
+        raise NotFound(f"There is no {kind} named {', '.join(sorted(names))}.")

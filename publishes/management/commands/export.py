@@ -1,0 +1,24 @@
+"""A workspace as a file that `apply` takes."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from publishes.declarations.files import dump
+from publishes.declarations.present import written_down
+from publishes.management.waiting import tenant_actor
+
+
+class Command(BaseCommand):
+    """`manage.py export --tenant SLUG [--namespace NAME] [--all]`."""
+
+    help = "Write services, products, gateways and publishes as YAML. Without --all only what carries the namespace's label. Secrets are not in it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--tenant", required=True, metavar="SLUG")
+        parser.add_argument("--namespace", default="default")
+        parser.add_argument("--all", action="store_true", help="everything in the workspace, whoever made it")
+
+    def handle(self, *_args: Any, tenant: str, namespace: str, **options: Any) -> None:
+        self.stdout.write(dump(written_down(tenant_actor(tenant), namespace=namespace, is_all=options["all"])), ending="")

@@ -1,0 +1,57 @@
+"""What is live, what is going on and what differs, for scripts and people."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from publishes.choices import Condition, Environment, Status
+from publishes.listing import Filters, conditions_of, matching, with_conditions
+from publishes.management.waiting import EXIT_DIFFERS, tenant_actor
+from publishes.models import ProductPublish
+
+_COLUMNS = ("name", "environment", "cluster", "gateway", "status", "conditions", "hostname")
+
+
+class Command(BaseCommand):
+    """`manage.py publish_status --tenant SLUG [--environment ENV] [--status STATUS] [--text TEXT] [--json]`."""
+
+    help = "A table of publishes, or with --json a list. Exit code 0 when all is as wanted, 2 when something failed, drifts or is not done yet."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--tenant", required=True, metavar="SLUG")
+        parser.add_argument("--environment", default="", choices=Environment.values)
+        parser.add_argument("--status", default="", choices=Status.values)
+        parser.add_argument("--text", default="", help="looked for in product, hostname, cluster and gateway")
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *_args: Any, tenant: str, environment: str, status: str, text: str, **options: Any) -> None:
+        filters = Filters(environment=environment, status=status, text=text)
+        rows = with_conditions(matching(tenant_actor(tenant), filters)).select_related("product", "cluster", "gateway")
+        told = [_told(row) for row in rows]
+        self.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) if options["json"] else _table(told))
+        if differing := [row["hostname"] for row in told if row["conditions"]]:
+            raise CommandError(f"Not as wanted: {', '.join(differing)}.", returncode=EXIT_DIFFERS)
+
+
+def _told(row: ProductPublish) -> dict[str, Any]:
+    conditions: tuple[Condition, ...] = conditions_of(row)
+    return {
+        "id": str(row.pk),
+        "name": str(row.product),
+        "environment": row.environment,
+        "cluster": row.cluster.name,
+        "gateway": row.gateway.name,
+        "status": row.status,
+        "conditions": [condition.value for condition in conditions],
+        "hostname": row.hostname_base,
+        "generation": row.generation,
+    }
+
+
+def _table(told: list[dict[str, Any]]) -> str:
+    lines = [tuple(name.upper() for name in _COLUMNS)]
+    lines += [tuple(", ".join(row[name]) if isinstance(row[name], list) else row[name] for name in _COLUMNS) for row in told]
+    widths = [max(len(line[number]) for line in lines) for number in range(len(_COLUMNS))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
