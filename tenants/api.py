@@ -23,19 +23,24 @@ class TokenAuth(HttpBearer):
         return actor_of_token(found)
 
 
-class SessionAuth(APIKeyCookie):
+class _BySession(APIKeyCookie):
+    """Nobody is asked for a CSRF token before he has a session: he is told to sign in."""
+
+    param_name = "sessionid"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if request.user.is_authenticated else None
+
+
+class SessionAuth(_BySession):
     """The browser's session."""
 
-    param_name = "sessionid"
-
-    def authenticate(self, request: HttpRequest, key: str | None) -> Actor | None:  # noqa: ARG002 - ninja's signature
-        return actor_by_session(request) if request.user.is_authenticated else None
+    def authenticate(self, request: HttpRequest, key: str | None) -> Actor:  # noqa: ARG002 - ninja's signature
+        return actor_by_session(request)
 
 
-class OperatorAuth(APIKeyCookie):
+class OperatorAuth(_BySession):
     """The session of an operator, who needs no tenant."""
-
-    param_name = "sessionid"
 
     def authenticate(self, request: HttpRequest, key: str | None) -> User | None:  # noqa: ARG002 - ninja's signature
         user = request.user
