@@ -19,7 +19,7 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
     403: ("Your role does not allow it.", "forbidden", "Your role does not allow this. Ask an owner or admin of your workspace."),
     404: ("It is not there, or it is not yours.", "not_found", "There is nothing here, or it is not yours."),
     409: ("Its state does not allow it now; the detail says what to do.", "wrong_state", "It is live. Withdraw it first; then it can be deleted."),
-    412: ("It was changed since the ETag in If-Match.", "precondition_failed", "Somebody changed it since you last looked."),
+    412: ("It was changed since the ETag in If-Match.", "changed_meanwhile", "Somebody changed it since you last looked."),
     422: ("Fields are not right; `fields` says which and why.", "invalid", "Some fields are not right."),
     429: ("The token has used up its minute; wait Retry-After seconds.", "too_many_requests", "This token has made too many requests."),
 }

@@ -3,21 +3,12 @@
 from typing import Annotated
 
 from django.http import HttpResponse
-from django.utils.translation import gettext_lazy as _
 from ninja import Header
 
-from core.problems import Problem
+from core.problems import ChangedMeanwhile
 from core.records import Record
 
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag that you last saw; 412 when it is another by now.")]
-
-
-class Moved(Problem):
-    """The world moved since the caller looked."""
-
-    status = 412
-    code = "precondition_failed"
-    detail = _("Somebody changed it since you last looked. Read it again, then send your change with its new ETag.")
 
 
 def etag_of(record: Record) -> str:
@@ -31,8 +22,8 @@ def mark(response: HttpResponse, record: Record) -> None:
 
 
 def require_match(record: Record, if_match: str | None) -> None:
-    """Raises Moved when the caller names versions (`If-Match`) and this is none of them. `*` and nothing at all match anything."""
+    """Raises ChangedMeanwhile when the caller names versions (`If-Match`) and this is none of them. `*` and nothing at all match anything."""
     if if_match is None or if_match.strip() == "*":
         return
     if etag_of(record) not in {part.strip() for part in if_match.split(",")}:
-        raise Moved
+        raise ChangedMeanwhile

@@ -17,12 +17,6 @@ from tests.world import World
 P = "/api/v1/provider"
 
 
-@pytest.fixture(autouse=True)
-def whole_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The minute of a test never ends in the middle of it: a window lasts as long as the database says, so it says an hour."""
-    monkeypatch.setattr(limits, "_RESERVE", limits._RESERVE.replace("'minute'", "'year'").replace("1 minute", "1 year"))
-
-
 def test_every_answer_says_what_is_left_and_the_one_too_many_when_to_come_back(world: World, settings: Settings) -> None:
     settings.API_REQUESTS_PER_MINUTE = 3
     api, path = client_for(world), f"{P}/products/{world.product.pk}/publishes"

@@ -23,7 +23,7 @@ def test_a_change_on_what_was_seen_passes_and_on_what_moved_is_412(api: Client, 
     changed = put(api, publish, {"environment": "stage"}, **{"If-Match": seen})
     assert (changed.status_code, changed.headers["ETag"] != seen) == (200, True)
     refused = put(api, publish, {"environment": "prod"}, **{"If-Match": seen})
-    assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
+    assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
     publish.refresh_from_db()
     assert publish.environment == "stage"
     assert put(api, publish, {"environment": "prod"}, **{"If-Match": changed.headers["ETag"]}).status_code == 200

@@ -75,7 +75,7 @@ def test_put_changes_what_is_given_and_nothing_else_and_minds_if_match(api: Clie
     assert rest == {name: value for name, value in before.json().items() if name not in {field, "updated_at"}}
     assert (changed.json()[field], changed.headers["ETag"] != before.headers["ETag"]) == (change[field], True)
     refused = send(api, "PUT", one, {kept: "zzz"}, **{"If-Match": before.headers["ETag"]})
-    assert (refused.status_code, refused.json()["code"]) == (412, "precondition_failed")
+    assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
     assert send(api, "GET", one).json() == changed.json()
 
 

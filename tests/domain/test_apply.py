@@ -172,6 +172,15 @@ def test_wait_says_how_it_ended(world: World, path: Path) -> None:
     assert Operation.objects.get().phase == "QUEUED"
 
 
+def test_the_example_in_the_docs_is_one_that_apply_takes(world: World, path: Path) -> None:
+    example = (Path(__file__).resolve().parents[2] / "docs" / "workspace.yaml").read_text()
+    path.write_text(example.replace("kr-dev", "acme-kr").replace("ledger-upstream", "127.0.0.1"))
+    assert run("apply", "--tenant", "acme", "-f", path)[0] == 0
+    world.everybody_confirms()
+    assert ProductPublish.objects.get(status="PUBLISHED").hostname_base == "ledger.dev.localhost"
+    assert run("apply", "--tenant", "acme", "-f", path)[1] == "Nothing to do.\n"
+
+
 def test_status_is_a_table_or_json_and_2_when_something_differs(world: World, other: World) -> None:
     other.published(hostname_base="theirs.localhost")
     publish = world.published()

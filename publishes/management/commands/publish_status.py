@@ -37,17 +37,9 @@ class Command(BaseCommand):
 
 def _told(row: ProductPublish) -> dict[str, Any]:
     conditions: tuple[Condition, ...] = conditions_of(row)
-    return {
-        "id": str(row.pk),
-        "name": str(row.product),
-        "environment": row.environment,
-        "cluster": row.cluster.name,
-        "gateway": row.gateway.name,
-        "status": row.status,
-        "conditions": [condition.value for condition in conditions],
-        "hostname": row.hostname_base,
-        "generation": row.generation,
-    }
+    names = {"id": str(row.pk), "name": str(row.product), "cluster": row.cluster.name, "gateway": row.gateway.name, "hostname": row.hostname_base}
+    same = {name: getattr(row, name) for name in ("environment", "status", "generation")}
+    return {**names, **same, "conditions": [condition.value for condition in conditions]}
 
 
 def _table(told: list[dict[str, Any]]) -> str:

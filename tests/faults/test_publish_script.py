@@ -1,0 +1,38 @@
+"""docs/publish.sh against the real system: nothing but curl and a token."""
+
+import os
+import subprocess
+
+from demo.process import ROOT
+from tests.faults.stack import Stack
+
+
+def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
+    told, cluster = stack.told, stack.cluster
+    asked = {
+        "URL": told["web_url"],
+        "TOKEN": told["provider"]["api_token"],
+        "PRODUCT": told["product_id"],
+        "CLUSTER": cluster["name"],
+        "GATEWAY": cluster["gateways"][0]["name"],
+        "PROXY": cluster["agents"][0]["proxy_url"],
+        "PATH_TO_CALL": "/billing",
+    }
+    env = {"PATH": os.environ["PATH"], "NO_PROXY": "*", **asked, **changes}
+    return subprocess.run(["sh", str(ROOT / "docs" / "publish.sh")], env=env, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_the_script_publishes_calls_withdraws_and_deletes(stack: Stack) -> None:
+    done = run(stack)
+    assert done.returncode == 0, done.stderr
+    draft, *rest = done.stdout.splitlines()
+    assert draft.startswith("draft ")
+    assert rest == ["live: 200", "withdrawn: 410", "deleted"]
+
+
+def test_the_script_says_what_was_refused(stack: Stack) -> None:
+    refused = run(stack, TOKEN="impg_wrong")
+    assert refused.returncode == 1
+    assert "401" in refused.stderr
+    assert "Bearer" in refused.stderr
+    assert stack.told["provider"]["api_token"] not in refused.stderr
