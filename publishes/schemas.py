@@ -5,6 +5,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from ninja import Schema
+from pydantic import Field
 
 from publishes.choices import Condition
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
@@ -15,25 +16,25 @@ class PublishIn(Schema, extra="forbid"):
 
     cluster_id: UUID | None = None
     gateway_id: UUID | None = None
-    environment: str | None = None
-    auth_mode: str | None = None
+    environment: str | None = Field(None, examples=["prod"], description="dev, stage or prod; dev when left out.")
+    auth_mode: str | None = Field(None, examples=["none"], description="none, api-key or oauth2; none when left out.")
     auth_config: dict[str, Any] | None = None
-    visibility: str | None = None
+    visibility: str | None = Field(None, examples=["public"], description="public or private; public when left out.")
     approval_required: bool | None = None
-    hostname_base: str | None = None
+    hostname_base: str | None = Field(None, examples=["payment-api.prod.kr-seoul.localhost"], description="Left out: we choose one.")
     api_services: list[UUID] | None = None
 
 
 class NoteIn(Schema, extra="forbid"):
     """An optional note for the history."""
 
-    note: str = ""
+    note: str = Field("", examples=["Production release v2.0"])
 
 
 class ReasonIn(Schema, extra="forbid"):
     """Why it is withdrawn, 1 to 500 characters."""
 
-    reason: str = ""
+    reason: str = Field("", examples=["a fault upstream"])
 
 
 class PublishOut(Schema):
@@ -44,15 +45,15 @@ class PublishOut(Schema):
     provider_tenant_id: UUID
     gateway_id: UUID
     cluster_id: UUID
-    environment: str
-    hostname_base: str
+    environment: str = Field(examples=["prod"])
+    hostname_base: str = Field(examples=["payment-api.prod.kr-seoul.localhost"])
     api_services: list[UUID]
     route_ids: list[UUID]
     auth_mode: str
     auth_config: dict[str, Any]
     visibility: str
     approval_required: bool
-    status: str
+    status: str = Field(examples=["PUBLISHED"], description="DRAFT, PUBLISHED or WITHDRAWN.")
     generation: int
     published_at: datetime | None
     published_by: str | None
@@ -123,8 +124,8 @@ class OperationOut(Schema):
 
     id: UUID
     publish_id: UUID
-    kind: str
-    phase: str
+    kind: str = Field(examples=["publish"], description="publish, withdraw and delete are people's; sync, revert and heal the system's.")
+    phase: str = Field(examples=["SUCCEEDED"], description="QUEUED and SENT go on; SUCCEEDED, FAILED, CANCELLED and SUPERSEDED are the end.")
     generation: int
     note: str
     requested_by: str

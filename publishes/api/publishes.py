@@ -87,7 +87,7 @@ def withdraw(request: HttpRequest, response: HttpResponse, publish_id: UUID, bod
 
 
 @router.delete("/product-publishes/{uuid:publish_id}", response={202: OperationOut, 204: None}, summary="Delete")
-def delete(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Status[OperationOut] | Status[None]:
+def delete_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Status[OperationOut] | Status[None]:
     """202 with the operation that takes it off the gateways; 204 for a draft that was never sent anywhere."""
     operation = services.request_delete(actor_of(request), publish_id)
     return Status(204, None) if operation is None else accepted(request, response, operation)

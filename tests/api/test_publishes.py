@@ -260,6 +260,9 @@ def test_the_openapi_document_is_public_and_names_every_endpoint(db: None) -> No
     found = {(method.upper(), path.replace("/api/v1/provider", "")) for path, item in document["paths"].items() for method in item}
     wanted = {(method, path.format(product="{product_id}", publish="{publish_id}", operation="{operation_id}")) for method, path in ENDPOINTS}
     assert wanted <= found
+    names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(names) == len(set(names))
+    assert {"create_publish", "update_publish", "publish", "withdraw", "delete_publish", "get_operation", "create_api_token"} <= set(names)
 
 
 QUERIES = {"list": 3, "detail": 2, "events": 2, "operation": 2}  # with something live: one more for what was deployed

@@ -1,0 +1,20 @@
+"""The API's own page: it reads in a browser that reaches nothing but us, under a policy that allows no foreign script."""
+
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import Open
+
+
+def test_the_api_can_be_read_offline_and_its_policy_is_its_own(open_as: Open, transactional_db: None) -> None:
+    page = open_as()
+    answer = page.goto("/api/v1/docs", wait_until="commit", timeout=60_000)
+    assert answer
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self';" in policy + ";"
+    assert "style-src 'self' 'unsafe-inline'" in policy
+    expect(page.get_by_role("heading", name="imp-gateway")).to_be_visible(timeout=60_000)
+    page.get_by_text("Make a draft").first.click()
+    expect(page.get_by_text("cluster_id and gateway_id are required").first).to_be_visible(timeout=30_000)
+    elsewhere = page.goto("/sign-in", wait_until="commit", timeout=60_000)
+    assert elsewhere
+    assert "unsafe-inline" not in elsewhere.headers["content-security-policy"]
