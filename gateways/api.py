@@ -74,10 +74,10 @@ class GatewayOut(Schema):
 
     @classmethod
     def of(cls, gateway: Gateway) -> Self:
-        """From the row, with listeners and places prefetched."""
+        """From the row, with listeners and clusters prefetched."""
         same = ("name", "gateway_class", "status", "created_at", "updated_at")
         listeners = [ListenerOut.of(listener) for listener in gateway.listeners.all()]
-        clusters = sorted(place.cluster_id for place in gateway.places.all())
+        clusters = sorted(cluster.pk for cluster in gateway.clusters.all())
         return cls(id=gateway.pk, listeners=listeners, clusters=clusters, **{name: getattr(gateway, name) for name in same})
 
 
@@ -88,7 +88,7 @@ def list_gateways(request: HttpRequest, response: HttpResponse, filters: Query[G
     if filters.cluster_id and not filters.status:
         exact["status"] = Gateway.Status.ACTIVE
     rows = selectors.gateways_of(actor_of(request)).filter(name__icontains=filters.q.replace("\x00", ""), **{k: v for k, v in exact.items() if v})
-    page = page_of(rows.prefetch_related("listeners", "places"), which)
+    page = page_of(rows, which)
     say_where(request, response, page)
     return [GatewayOut.of(gateway) for gateway in page.rows]
 
