@@ -10,6 +10,12 @@ from core import pulse
 from tests.world import World, make_world
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: from the first of them on, Playwright keeps an event loop in this thread, and nobody else can run one."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def fast_passwords(settings: Settings) -> None:
     """Hashing a password properly takes a third of a second; no test is about that."""
