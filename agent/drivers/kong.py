@@ -142,15 +142,15 @@ class KongDriver:
             jwks = {str(jwk.get("kid", "")): jwk for spec in using for jwk in spec.auth.jwks}
             taken = next((kid for kid in jwks if kid and owners.setdefault(kid, issuer) != issuer), "")
             try:
-                plans.append(self._issuer_plan(change, issuer, using, list(jwks.values()), taken=taken))
+                plans.append(self._issuer_plan(change, issuer, list(jwks.values()), taken=taken))
             except Refused as problem:
                 change.refused |= {str(spec.publish_id): problem for spec in using}
         return plans
 
-    def _issuer_plan(self, change: _Change, issuer: str, users: Sequence[Spec], jwks: list[dict[str, Any]], *, taken: str) -> Plan:
+    def _issuer_plan(self, change: _Change, issuer: str, jwks: list[dict[str, Any]], *, taken: str) -> Plan:
         if taken:
             raise kong_plan.conflict(taken)
-        group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in users}
+        group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in change.specs}
         others = [one for one in change.now if group in change.there.issuers(one) and one not in known]
         return kong_plan.of_issuer(issuer, jwks, change.there.target(group), keep=bool(others))
 

@@ -142,6 +142,15 @@ def test_an_issuer_s_changed_keys_take_the_place_of_the_old_ones(gateway: Gatewa
         assert [with_token(gateway, spec.host, issuer.token(signer)).status for signer in (old, new)] == statuses
 
 
+def test_a_withdrawn_publish_keeps_no_key_that_its_issuer_has_given_up(gateway: Gateway, upstream: Upstreams) -> None:
+    old, new = issuer.rsa(), issuer.rsa("rsa-2")
+    gone, spec = with_tokens(upstream.port, old), with_tokens(upstream.port, old)
+    gateway.publish(gone, spec)
+    gateway.publish(withdrawn(gone, generation=2))
+    gateway.publish(changed(spec, generation=2, auth=spec.auth.model_copy(update={"jwks": issuer.public(new)})))
+    assert [with_token(gateway, spec.host, issuer.token(signer)).status for signer in (old, new)] == [401, 200]
+
+
 def test_a_token_key_that_is_gone_is_seen_and_healed(db: Gateway, upstream: Upstreams) -> None:
     spec = with_tokens(upstream.port)
     db.publish(spec)
