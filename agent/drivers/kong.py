@@ -37,6 +37,8 @@ class _Change:
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
     ahead: dict[UUID, int] = field(default_factory=dict)
+    declined: dict[Group, Refused] = field(default_factory=dict)
+    """Refused before anything was written; what stands for them goes its own way."""
     unproved: set[Group] = field(default_factory=set)
     touched: set[Group] = field(default_factory=set)
 
@@ -63,7 +65,8 @@ class KongDriver:
         self._run(change, plans)
         self._go_back(change)
         self._clear_issuers(change)
-        publishes = {UUID(group): why for group, why in change.refused.items() if not group.startswith("issuer:")}
+        refused = {**change.refused, **change.declined}
+        publishes = {UUID(group): why for group, why in refused.items() if not group.startswith("issuer:")}
         return Applied(changes=change.changes, refused=publishes, ahead=change.ahead)
 
     def observe(self) -> Observed:
@@ -118,8 +121,8 @@ class KongDriver:
         generations = {one.wanted.spec.publish_id: change.there.generation(str(one.wanted.spec.publish_id)) for one in desired}
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {one.wanted.spec.publish_id: there for one in desired if (there := generations[one.wanted.spec.publish_id]) > one.wanted.spec.generation}
-        held = [one.wanted for one in desired if one.wanted.spec.publish_id not in change.ahead]
-        plans = [plan for one in held if (plan := self._plan(change, one))]
+        ours = [one for one in desired if one.wanted.spec.publish_id not in change.ahead]
+        plans = [plan for one in ours if (plan := self._plan(change, one.wanted) or (self._plan(change, one.fallback) if one.fallback else None))]
         return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
 
     def _plan(self, change: _Change, held: Held) -> Plan | None:
@@ -128,7 +131,7 @@ class KongDriver:
             kong_node.check(change.node, held.spec)
             return kong_plan.of_publish(held, change.there.target(group), self._options)
         except Refused as problem:
-            change.refused[group] = problem
+            change.declined.setdefault(group, problem)
             return None
 
     def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:

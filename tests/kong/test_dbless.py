@@ -75,6 +75,17 @@ def test_a_kong_started_empty_is_noticed_and_filled_again(dbless: Gateway, upstr
     assert dbless.ask(closed.host, headers={"apikey": "key-one"}).status == 200
 
 
+def test_a_kong_started_empty_gets_the_last_good_spec_of_what_it_refuses_now(gateway: Gateway, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port)
+    gateway.publish(spec)
+    gateway.kong.lose_everything()
+    gateway.kong.admin.untrusted_lua = "off"
+    applied = gateway.memory.apply(changed(spec, generation=2, auth=with_tokens(9).auth))
+    assert [why.code for why in applied.refused.values()] == ["lua_off"]
+    assert gateway.ask(spec.host).status == 200
+    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+
+
 def test_a_node_that_serves_another_s_configuration_is_not_touched(dbless: Gateway) -> None:
     theirs = json.dumps({"_format_version": "3.0", "services": [{"name": "theirs", "url": "http://127.0.0.1:9"}]})
     dbless.admin("POST", "/config?check_hash=1", {"config": theirs})
