@@ -204,5 +204,6 @@ STORAGES = {
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 3_000  # an API service's form: 200 routes, each with up to eleven fields
 LOGGING = logs.config(level=env.str("LOG_LEVEL", default="INFO"))
 structlog.configure(**logs.STRUCTLOG)

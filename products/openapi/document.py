@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from core.problems import Text
 from products.models import METHODS
-from products.openapi.text import Document, DocumentRefused
+from products.openapi.text import Document, DocumentRefused, printable
 from products.upstream_urls import parse
 
 MAX_SERVERS = 20
@@ -98,6 +98,9 @@ def _paths(document: Document, root: dict[str, Any], notes: list[Text], complain
         path = str(key)
         if path.startswith("x-"):
             continue
+        if not path.isprintable():
+            complaints.append(_("%(place)s: the path has characters that no URL has.") % {"place": document.place("paths", _cut(path, 60))})
+            continue
         if not path.startswith("/") or len(path) > MAX_PATH:
             place = {"place": document.place("paths", _cut(path, 60)), "most": MAX_PATH}
             complaints.append(_("%(place)s: a path starts with / and has %(most)d characters at most.") % place)
@@ -113,7 +116,7 @@ def _paths(document: Document, root: dict[str, Any], notes: list[Text], complain
         if unknown := sorted(
             str(name) for name in operations if str(name) not in _OPERATIONS | dict.fromkeys(_NO_OPERATIONS) and not str(name).startswith("x-")
         ):
-            said = {"place": document.place("paths", path), "names": _cut(", ".join(unknown), 100)}
+            said = {"place": document.place("paths", path), "names": _cut(_line(", ".join(unknown)), 100)}
             notes.append(_("%(place)s: %(names)s is no method that a route can name.") % said)
         if operations.get("servers"):
             notes.append(_("%(place)s: its own servers are not read; a service has one upstream.") % {"place": document.place("paths", path)})
@@ -139,8 +142,7 @@ def _resolved(root: dict[str, Any], item: Any) -> dict[str, Any]:
 
 def _line(value: object) -> str:
     """A value as one line of plain text; empty for what is no plain value."""
-    text = "" if value is None or isinstance(value, dict | list) else str(value)
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return "" if value is None or isinstance(value, dict | list) else printable(str(value))
 
 
 def _first(notes: list[Text]) -> tuple[Text, ...]:

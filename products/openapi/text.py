@@ -1,6 +1,7 @@
 """The text of a document as data: YAML or JSON, size-capped, nothing but plain values, with the lines to point at."""
 
 import json
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,11 @@ class DocumentRefused(Invalid):
         super().__init__(fields={"document": list(texts)})
 
 
+def printable(text: str) -> str:
+    """One line that can be shown and stored: JSON may hold control characters, and half of a surrogate pair."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
 @dataclass(kw_only=True)
 class Document:
     """What was read, and its text, which tells the lines when somebody asks for one."""
@@ -36,7 +42,7 @@ class Document:
 
     def place(self, *keys: str) -> str:
         """Where something stands, in words: `paths → /pets (line 12)`. Two names at most."""
-        name, line = " → ".join(keys), self._lines.get(keys) or self._lines.get(keys[:1])
+        name, line = " → ".join(printable(key) for key in keys), self._lines.get(keys) or self._lines.get(keys[:1])
         return _("%(place)s (line %(line)d)") % {"place": name, "line": line} if line else name
 
     @cached_property
@@ -104,8 +110,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _value in pairs]
-        raise DocumentRefused(_("%(name)s stands twice in one place.") % {"name": next(name for name in names if names.count(name) > 1)})
+        raise DocumentRefused(_("%(name)s stands twice in one place.") % {"name": printable(_doubled(names))})
     return found
+
+
+def _doubled(names: list[str]) -> str:
+    return Counter(names).most_common(1)[0][0]
 
 
 def _yaml(text: str) -> Document:

@@ -9,8 +9,8 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from products import api_services, services
-from products.forms import checked_service
-from products.models import ApiService, Product
+from products.forms import MAX_ROUTES, checked_service
+from products.models import METHODS, ApiService, Product
 from tenants.actors import Role
 from tests.web.test_pages import SCRIPT, member, signed_in
 from tests.world import World, nobody_knows
@@ -106,6 +106,12 @@ def test_a_form_that_is_not_right_is_422_with_the_words_at_the_field(world: Worl
     assert 'id="id_routes-0-path_error"' in page
     assert paths_in(page) == ["ledger"]
     assert ApiService.objects.filter(tenant=world.tenant).count() == 3
+
+
+def test_as_many_routes_as_a_service_may_have_fit_into_one_form(world: World, browser: Client) -> None:
+    every = {"methods": list(METHODS), "is_active": "on", "strip_path": "on", "id": ""}
+    browser.post(reverse("services:create"), filled(*({"path": f"/r{number}"} | every for number in range(MAX_ROUTES))))
+    assert ApiService.objects.get(name="Ledger").routes.count() == MAX_ROUTES
 
 
 @pytest.mark.parametrize("total", ["", "x", "-1", "99999", "1e9"])

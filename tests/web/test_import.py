@@ -1,5 +1,6 @@
 """The page that imports an OpenAPI document: nothing happens before it was shown, and what is wrong is said with its place."""
 
+import json
 import re
 
 import pytest
@@ -95,6 +96,15 @@ def test_every_complaint_stands_on_the_form_with_the_document(world: World, brow
     alone = browser.post(IMPORT, {"document": LEDGER.replace("/health:", "/he alth:")}).content.decode()
     assert escape("paths → /he alth (line 21): A path is made of letters, digits and the URL's plain signs.") in alone
     assert not ApiService.objects.filter(name="Ledger").exists()
+
+
+@pytest.mark.parametrize("path", ["/a\ud800", "/a/{\ud800}", "\ud800", "/a/{\x00}", "x-\ud800"])
+def test_half_a_character_in_a_document_is_a_complaint_and_no_crash(world: World, browser: Client, path: str) -> None:
+    document = {"openapi": "3.1.0", "info": {"title": "Half \ud800", "version": "\ud800"}, "servers": [{"url": "http://a\ud800"}, {"url": "http://a"}]}
+    both: list[dict[str, object]] = [{"get": {}}, {"get": {}, "\ud800": {}}]
+    for operations in both:
+        answer = browser.post(IMPORT, {"document": json.dumps(document | {"paths": {"/fine": operations, path: operations}})})
+        assert answer.status_code == (200 if path.startswith("x-") else 422)
 
 
 def test_going_back_keeps_the_document(world: World, browser: Client) -> None:
