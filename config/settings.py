@@ -52,6 +52,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "axes",
     "core",
     "csp",
@@ -82,6 +88,7 @@ MIDDLEWARE = [
     "core.limits.RateLimitMiddleware",
     "core.idempotency.IdempotencyMiddleware",
     "core.problems.ProblemMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -131,7 +138,6 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_CONSUMER = "config.consumer:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
@@ -155,6 +161,25 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "products:list"
 LOGOUT_REDIRECT_URL = "sign-in"
+ACCOUNT_ADAPTER = "tenants.sign_in_rules.PeopleRules"
+SOCIALACCOUNT_ADAPTER = "tenants.sign_in_rules.ProviderRules"
+MFA_ADAPTER = "tenants.sign_in_rules.SecondStepRules"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+TWO_STEP = env.bool("TWO_STEP", default=False)  # lets people protect their sign-in with an authenticator app
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "imp-gateway"
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="").rstrip("/")  # empty: no sign-in by an identity provider
+OIDC_NAME = env.str("OIDC_NAME", default="SSO")
+OIDC = {
+    "provider_id": "oidc",
+    "name": OIDC_NAME,
+    "client_id": env.str("OIDC_CLIENT_ID", default=""),
+    "secret": env.str("OIDC_CLIENT_SECRET", default=""),
+    "settings": {"server_url": OIDC_ISSUER},
+}
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [OIDC] if OIDC_ISSUER else [], "OAUTH_PKCE_ENABLED": True}}
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -181,7 +206,7 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF],
         "img-src": [SELF, "data:"],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, *([OIDC_ISSUER] if OIDC_ISSUER else [])],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     },

@@ -11,16 +11,19 @@ from config.health import livez, readyz
 from core.frame import set_theme
 from core.pulse import banner
 from publishes.upstream_views import check as check_upstream
+from tenants.sign_in import admin_sign_in
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
     path("livez", livez),
     path("readyz", readyz),
+    path("admin/login/", admin_sign_in),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("theme", set_theme, name="set-theme"),
     path("system", banner, name="system"),
     path("", include("tenants.urls")),
+    path("account", include("tenants.account_urls")),
     path("provider/products/", include("products.urls")),
     path("provider/products/", include("publishes.urls")),
     path("provider/publishes", include("publishes.overview_urls")),

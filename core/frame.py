@@ -51,6 +51,13 @@ def set_theme(request: HttpRequest) -> HttpResponse:
         target = "/"
     response = HttpResponseRedirect(target)
     chosen = request.POST.get("theme", "")
-    if chosen in THEMES:
-        response.set_cookie(COOKIE, chosen, max_age=YEAR_S, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
+    return keep_preferences(response, language="", theme=chosen)
+
+
+def keep_preferences(response: HttpResponse, *, language: str, theme: str) -> HttpResponse:
+    """This browser shows pages in that language and theme from now on; empty ones change nothing here."""
+    if language:
+        response.set_cookie(settings.LANGUAGE_COOKIE_NAME, language, max_age=YEAR_S, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
+    if theme in THEMES:
+        response.set_cookie(COOKIE, theme, max_age=YEAR_S, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
     return response

@@ -1,4 +1,4 @@
-"""배포: the page across products, and its live part."""
+"""배포: the page across products, its live part, and what differs between two states of a publish."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,8 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from core.frame import is_htmx
-from publishes import overview, selectors
+from core.problems import NotFound
+from publishes import comparing, first_run, overview, selectors
 from publishes.choices import Condition, Environment, Status
 from publishes.listing import Filters
 from tenants.actors import Actor
@@ -25,7 +26,7 @@ TONES = {Condition.IN_PROGRESS: "blue", Condition.FAILED: "red", Condition.DRIFT
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Which products are live where, and what needs a look? Six queries."""
     clusters = overview.clusters_of(actor)
-    choices = {"environments": Environment.choices, "statuses": Status.values, "clusters": clusters}
+    choices = {"actor": actor, "environments": Environment.choices, "statuses": Status.values, "clusters": clusters}
     return render(request, "publishes/overview.html", _context(request, actor) | choices)
 
 
@@ -49,12 +50,23 @@ def publish(request: HttpRequest, actor: Actor, publish_id: UUID) -> HttpRespons
     return redirect("publishes:detail", found.product_id, found.pk)
 
 
+@require_GET
+@actor_page
+def compare(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """What differs between two generations of a publish, or one and what an agent carries. Four queries."""
+    found = comparing.comparison_of(actor, publish_id, old=request.GET.get("old", ""), new=request.GET.get("new", ""))
+    if found.publish.product_id != product_id:
+        raise NotFound
+    return render(request, "publishes/compare.html", {"comparison": found, "publish": found.publish, "product": found.publish.product})
+
+
 def _context(request: HttpRequest, actor: Actor) -> dict[str, Any]:
     filters = Filters.parse(request.GET.dict())
     shown = overview.overview_of(actor, filters, number=request.GET.get("page"))
     page = {"page": str(shown.page.number)} if shown.page.number > 1 else {}
     return {
         "overview": shown,
+        "is_guided": not shown.rows and not filters.as_query and bool(first_run.steps_to_first_publish(actor)),
         "filters": filters,
         "tiles": [_tile(filters, condition, shown.counts[condition]) for condition in Condition],
         "query": urlencode(filters.as_query | page),

@@ -162,8 +162,8 @@ class History:
 
 
 def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
-    """The history of a publish, newest first."""
-    return publish.events.all()
+    """The history of a publish, newest first, each line with its operation but for the spec."""
+    return publish.events.select_related("operation").defer("operation__spec")
 
 
 def history_of(publish: ProductPublish, *, number: int = 1) -> History:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from publishes import views, wizard
+from publishes import overview_views, views, wizard
 
 app_name = "publishes"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>/agents", views.agents, name="agents"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/command", views.command, name="command"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/history", views.history, name="history"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/compare", overview_views.compare, name="compare"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/execute", views.execute, name="execute"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/withdraw", views.withdraw, name="withdraw"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/delete", views.delete, name="delete"),

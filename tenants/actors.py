@@ -25,14 +25,26 @@ MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A tenant as its members call it."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who acts. `label` is what history shows; `user_id` is empty for an API token, `tenant_name` is there for pages."""
+    """Who acts. `label` is what history shows; `user_id` is empty for an API token; `tenant_name` and `elsewhere` are there for pages.
+
+    `elsewhere`: the other workspaces that the person may switch to.
+    """
 
     tenant_id: UUID
     role: Role
     label: str
     user_id: UUID | None = None
     tenant_name: str = ""
+    elsewhere: tuple[Workspace, ...] = ()
 
     @property
     def writes(self) -> bool:

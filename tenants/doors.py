@@ -1,4 +1,4 @@
-"""What every page needs at its door: a signed-in actor."""
+"""What every page needs at its door: a signed-in person, and for most pages the actor."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,17 +6,19 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from core.frame import is_htmx
-from core.problems import Unauthenticated
+from core.problems import Forbidden, Unauthenticated
 from tenants.actors import Actor
+from tenants.models import User
 from tenants.services import actor_by_session
 
 P = ParamSpec("P")
 
 
 def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for signed-in people; the view gets the actor after the request, and the page's frame finds it on the request."""
+    """A page for members of a workspace; the view gets the actor after the request, and the page's frame finds it on the request."""
 
     @wraps(view)
     def with_actor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -24,7 +26,38 @@ def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse])
         request.actor = actor  # type: ignore[attr-defined]
         return view(request, actor, *args, **kwargs)
 
-    for_people = login_required(with_actor)
+    return _door(with_actor)
+
+
+def person_page(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page for everybody who is signed in, also for people without a workspace; the frame shows the workspace if there is one."""
+
+    @wraps(view)
+    def with_frame(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            request.actor = actor_by_session(request)  # type: ignore[attr-defined]
+        except Forbidden:
+            request.actor = None  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)
+
+    return _door(with_frame)
+
+
+def person_of(request: HttpRequest) -> User:
+    """Whoever is signed in."""
+    assert isinstance(request.user, User)  # noqa: S101 - the door has made sure
+    return request.user
+
+
+def _door(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Signed-in people only; times are shown in their zone."""
+
+    @wraps(view)
+    def in_their_zone(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        with timezone.override(person_of(request).zone):
+            return view(request, *args, **kwargs)
+
+    for_people = login_required(in_their_zone)
 
     @wraps(view)
     def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 import uuid
 from typing import Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from core.records import Record
 from tenants.actors import Actor, Role
 
+DEFAULT_ZONE = "Asia/Seoul"
 M = TypeVar("M", bound=models.Model)
 
 
@@ -25,7 +27,23 @@ class ScopedQuerySet(models.QuerySet[M]):
 class User(AbstractUser):
     """A person. Operators are staff; providers are members of a tenant."""
 
+    class Theme(models.TextChoices):
+        SYSTEM = "", _("As the system has it")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    language = models.CharField(_("language"), max_length=5, blank=True, choices=[("ko", "한국어"), ("en", "English")])
+    theme = models.CharField(_("theme"), max_length=5, blank=True, choices=Theme)
+    time_zone = models.CharField(_("time zone"), max_length=64, default=DEFAULT_ZONE)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which this person reads times."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo(DEFAULT_ZONE)
 
 
 class Tenant(Record):

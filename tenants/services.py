@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Forbidden, NotFound, Unauthenticated
-from tenants.actors import Actor, Role
+from tenants.actors import Actor, Role, Workspace
 from tenants.models import ApiToken, Membership, Tenant
 
 TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, so that leaks can be searched for
@@ -88,8 +88,22 @@ def actor_by_session(request: HttpRequest) -> Actor:
         raise Forbidden
     chosen = request.session.get(SESSION_TENANT)
     membership = next((m for m in memberships if str(m.tenant_id) == chosen), memberships[0])
-    name = membership.tenant.name
-    return Actor(tenant_id=membership.tenant_id, role=Role(membership.role), label=user.get_username(), user_id=UUID(str(user.pk)), tenant_name=name)
+    return Actor(
+        tenant_id=membership.tenant_id,
+        role=Role(membership.role),
+        label=user.get_username(),
+        user_id=UUID(str(user.pk)),
+        tenant_name=membership.tenant.name,
+        elsewhere=tuple(Workspace(id=m.tenant_id, name=m.tenant.name) for m in memberships if m is not membership),
+    )
+
+
+def switch_tenant(request: HttpRequest, tenant_id: UUID) -> None:
+    """From now on this session acts for another workspace of the person's. Raises NotFound."""
+    user = request.user
+    if not user.is_authenticated or not Membership.objects.filter(user_id=user.pk, tenant_id=tenant_id).exists():
+        raise NotFound
+    request.session[SESSION_TENANT] = str(tenant_id)
 
 
 def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None) -> tuple[ApiToken, str]:

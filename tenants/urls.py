@@ -1,9 +1,12 @@
-"""Sign-in and sign-out."""
+"""Sign-in and sign-out, and what belongs to them."""
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
+from tenants import sign_in
+
 urlpatterns = [
-    path("sign-in", LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    *sign_in.urlpatterns,
     path("sign-out", LogoutView.as_view(), name="sign-out"),
+    path("sign-out", LogoutView.as_view(), name="account_logout"),
 ]

@@ -23,6 +23,9 @@ from lucide.templatetags.lucide import lucide
 register = template.Library()
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
+# In this order: most browsers also carry the signs of older ones.
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"))
 _SVG = re.compile(r"<svg[^>]*>")
 _SPACE = re.compile(r">\s+<")
 
@@ -78,6 +81,14 @@ def ago_text(value: datetime) -> str:
 def seconds(milliseconds: int | None) -> str:
     """Milliseconds as seconds with one digit: 0.8. Never 0.0: that would look like nothing was measured."""
     return "" if milliseconds is None else f"{max(0.1, milliseconds / 1000):.1f}"
+
+
+@register.filter
+def device(user_agent: str) -> str:
+    """`Firefox · Windows`: what a person tells their browsers apart by. An unknown one is shown by its first word."""
+    browser = next((name for sign, name in _BROWSERS if sign in user_agent), user_agent.partition("/")[0][:40] or "?")
+    system = next((name for sign, name in _SYSTEMS if sign in user_agent), "")
+    return " · ".join(part for part in (browser, system) if part)
 
 
 @register.simple_block_tag

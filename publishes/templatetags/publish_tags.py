@@ -15,7 +15,7 @@ from core import lists
 from core.templatetags.ui import badge
 from gateways.models import Gateway
 from products.models import METHODS, ApiService, Product
-from publishes import carriers, listing, selectors, words
+from publishes import carriers, first_run, listing, selectors, words
 from publishes.board import AgentRow
 from publishes.choices import Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import ProductPublish, PublishEvent
@@ -54,6 +54,14 @@ register.filter("outcome", words.outcome)
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
     return {"actor": actor, "product": product, "board": selectors.board_of(actor, product)}
+
+
+@register.inclusion_tag("publishes/_first_steps.html")
+def first_steps(actor: Actor) -> dict[str, Any]:
+    """The way to the first publish, until there was one. One query at most."""
+    steps = first_run.steps_to_first_publish(actor)
+    current = next((step for step in steps if not step.is_done), None)
+    return {"steps": steps, "current": current, "done": sum(step.is_done for step in steps)}
 
 
 @register.simple_tag

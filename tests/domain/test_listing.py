@@ -174,8 +174,9 @@ def test_counts_say_how_many_are_in_each_condition_within_the_other_filters(worl
 
 @pytest.mark.parametrize("rows", [1, 50])
 def test_a_list_and_its_counts_are_one_query_each(world: World, rows: int, django_assert_num_queries: Any) -> None:
-    for number in range(rows):
-        world.published(hostname_base=f"n{number}.localhost")
+    for number in range(rows - 1):
+        world.draft(hostname_base=f"n{number}.localhost")
+    world.published(hostname_base="n.localhost")
     with django_assert_num_queries(1):
         listed = list(with_conditions(matching(world.actor, Filters(text="payment"))).select_related("product", "cluster", "gateway"))
         assert [conditions_of(publish) for publish in listed] == [()] * rows

@@ -38,6 +38,11 @@ def _all(told: Told) -> Access:
     return Access(nobody=told, viewer=told, developer=told, stranger=told, operator=told, agent=told, revoked=told)
 
 
+def _person(told: Told) -> Access:
+    """Everybody who is signed in, whatever they belong to."""
+    return Access(nobody=SIGN_IN, viewer=told, developer=told, stranger=told, operator=told, agent=SIGN_IN, revoked=SIGN_IN)
+
+
 READ = _api(viewer=IN, stranger=404)  # API: something of ours
 READ_OWN = _api(viewer=IN, stranger=IN)  # API: a list, of which everybody sees his own
 READ_ALL = _api(viewer=IN, stranger=IN, operator=IN)
@@ -49,6 +54,8 @@ PAGE = _page(viewer=IN, stranger=404)
 PAGE_OWN = _page(viewer=IN, stranger=IN)
 PAGE_WRITE = _page(viewer=403, stranger=404)
 PAGE_WRITE_OWN = _page(viewer=403, stranger=IN)
+PAGE_MANAGE = _page(viewer=403, developer=403, stranger=404)
+PAGE_MANAGE_OWN = _page(viewer=403, developer=403, stranger=403)
 PUBLIC = _all(IN)
 NOTHING = _all(404)
 AGENTS = Access(nobody=401, viewer=401, developer=401, stranger=401, operator=401, agent=IN, revoked=401)
@@ -62,6 +69,9 @@ _GATEWAY = "/provider/gateways/<uuid:gateway_id>"
 _FORM = {"GET": PAGE_WRITE, "POST": PAGE_WRITE}
 _FORM_OWN = {"GET": PAGE_WRITE_OWN, "POST": PAGE_WRITE_OWN}
 
+_PROVIDER_PAGES = ("second-step", "oidc/<str:provider_id>", "oidc/<str:provider_id>/callback", "refused", "cancelled", "unknown")
+_SECOND_STEP_PAGES = ("code-again", "second-step", "second-step/app", "second-step/app/off", "second-step/codes", "second-step/codes/new")
+
 ROWS: dict[str, dict[str, Access]] = {
     "/": {"GET": PUBLIC},
     "/livez": {"GET": PUBLIC},
@@ -70,6 +80,22 @@ ROWS: dict[str, dict[str, Access]] = {
     "/i18n/setlang/": {"POST": PUBLIC},
     "/sign-in": {"GET": PUBLIC, "POST": PUBLIC},
     "/sign-out": {"POST": _all(SIGN_IN)},
+    # signing in: by a provider and in two steps only while that is configured
+    **dict.fromkeys((f"/sign-in/{page}" for page in _PROVIDER_PAGES), dict.fromkeys(METHODS, NOTHING)),
+    **dict.fromkeys((f"/account/{page}" for page in _SECOND_STEP_PAGES), dict.fromkeys(METHODS, NOTHING)),
+    "/account/password-again": {"GET": _person(IN), "POST": _person(IN)},
+    # the account
+    "/account": {"GET": _person(IN)},
+    "/account/preferences": {"POST": _person(IN)},
+    "/account/password": {"POST": _person(IN)},
+    "/account/workspace": {"POST": _person(404)},  # {} names none
+    "/account/sessions/others/end": {"POST": _person(IN)},
+    "/account/sessions/<int:session_id>/end": {"POST": _person(404)},  # it is nobody's
+    "/account/members": {"GET": PAGE_MANAGE_OWN, "POST": PAGE_MANAGE_OWN},
+    "/account/members/<uuid:membership_id>/role": {"POST": PAGE_MANAGE},
+    "/account/members/<uuid:membership_id>/remove": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
+    "/account/tokens": {"GET": PAGE_MANAGE_OWN, "POST": PAGE_MANAGE_OWN},
+    "/account/tokens/<uuid:token_id>/revoke": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
     # agents
     "/agent/v1/enroll": {"POST": BY_CODE},
     "/agent/v1/heartbeat": {"POST": AGENTS},
@@ -137,6 +163,7 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_PUBLISH}/agents": {"GET": PAGE},
     f"{_PUBLISH}/cancel": _FORM,
     f"{_PUBLISH}/command": {"GET": PAGE},
+    f"{_PUBLISH}/compare": {"GET": PAGE},
     f"{_PUBLISH}/delete": _FORM,
     f"{_PUBLISH}/execute": _FORM,
     f"{_PUBLISH}/history": {"GET": PAGE},

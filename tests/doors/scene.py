@@ -93,6 +93,9 @@ def ids_of(world: World) -> dict[str, Any]:
         "cluster_id": world.cluster.pk,
         "agent_id": world.agents[0].agent.pk,
         "token_id": ApiToken.objects.get(name="door").pk,
+        "membership_id": Membership.objects.get(user=world.user).pk,
+        "session_id": 0,
+        "provider_id": "oidc",
         "step": "cluster",
     }
 

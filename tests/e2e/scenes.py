@@ -10,9 +10,11 @@ from playwright.sync_api import Page
 
 from agent.protocol.messages import Outcome
 from clusters.models import AgentLiveness, Cluster
+from gateways.models import Gateway
 from products.models import Product
 from publishes import services
 from publishes.models import Observation, ProductPublish
+from tenants.models import ApiToken, Membership, Tenant, User
 from tests.e2e.scene import Scene as Scene
 from tests.e2e.workplace_scenes import WORKPLACE
 from tests.web.run import Run
@@ -132,6 +134,56 @@ def _cluster(world: World, client: Client) -> str:
     return reverse("clusters:detail", args=[world.cluster.pk])
 
 
+def _compare(world: World, client: Client) -> str:
+    publish = world.withdrawn()
+    service = world.product.services.get(name="Billing Service")
+    service.routes.update(methods=["GET", "POST"])
+    world.product.services.filter(name="Refund Service").update(status="inactive")
+    add_service(world.product, "Ledger Service", "/ledger", ["GET"])
+    services.request_publish(world.actor, publish.pk)
+    world.everybody_confirms()
+    return f"{reverse('publishes:compare', args=[publish.product_id, publish.pk])}?old=1&new=3"
+
+
+def _first_run(world: World, client: Client) -> str:
+    tenant = Tenant.objects.create(slug="fresh", name="Fresh")
+    Membership.objects.filter(user=world.user).update(tenant=tenant)
+    return reverse("overview:list")
+
+
+def _first_run_half(world: World, client: Client) -> str:
+    Gateway.objects.filter(tenant=world.tenant).delete()
+    return reverse("gateways:list")
+
+
+def _account(world: World, client: Client) -> str:
+    Membership.objects.create(user=world.user, tenant=Tenant.objects.create(slug="globex", name="Globex"), role="viewer")
+    return reverse("account:index")
+
+
+def _members(world: World, client: Client) -> str:
+    for name, role in (("jisoo", "admin"), ("minho", "developer"), ("viewer-1", "viewer")):
+        Membership.objects.create(user=User.objects.create_user(name), tenant=world.tenant, role=role)
+    return reverse("account:members")
+
+
+def _tokens(world: World, client: Client) -> str:
+    now = timezone.now()
+    for name, told in (
+        ("CI", {"last_used_at": now, "expires_at": now + timedelta(days=30)}),
+        ("Nightly", {"revoked_at": now}),
+        ("Backup", {"expires_at": now}),
+    ):
+        ApiToken.objects.create(tenant=world.tenant, name=name, role="developer", prefix="impg_Ab3xY", token_hash=name, **told)
+    return reverse("account:tokens")
+
+
+def _new_token(page: Page) -> None:
+    page.locator("[name=name]").fill("CI")
+    page.locator("#new button").click()
+    page.locator("#new-token").wait_for()
+
+
 def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[World, Client], str]:
     return lambda world, client: f"{prepare(world, client)}/{name}"
 
@@ -163,6 +215,13 @@ SCENES = (
     Scene(name="overview-empty", prepare=lambda world, client: reverse("overview:list")),
     Scene(name="clusters", prepare=_clusters),
     Scene(name="cluster", prepare=_cluster),
+    Scene(name="first-run", prepare=_first_run),
+    Scene(name="first-run-half", prepare=_first_run_half),
+    Scene(name="account", prepare=_account),
+    Scene(name="account-menu", prepare=_account, act=lambda page: page.locator(".who summary").click()),
+    Scene(name="members", prepare=_members),
+    Scene(name="tokens", prepare=_tokens),
+    Scene(name="token-made", prepare=lambda world, client: reverse("account:tokens"), act=_new_token),
     Scene(name="wizard-cluster", prepare=_wizard("cluster")),
     Scene(name="wizard-gateway", prepare=_wizard("gateway")),
     Scene(name="wizard-settings", prepare=_wizard("settings")),
@@ -178,6 +237,7 @@ SCENES = (
     Scene(name="dialog-withdraw", prepare=_published, act=_open("withdraw")),
     Scene(name="dialog-cancel", prepare=_deploying, act=_open("cancel")),
     Scene(name="publish-cancelled", prepare=_cancelled),
+    Scene(name="compare", prepare=_compare),
     Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
     Scene(name="settings", prepare=_below("settings", _draft)),
     Scene(name="not-found", prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]), status=404),

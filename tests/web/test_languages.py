@@ -78,6 +78,7 @@ def of_the_tenant(world: World) -> set[str]:
         "Legacy Service",
         "kong-gateway",
     ]
+    names += ["Globex", "Fresh", "jisoo", "minho", "viewer-1", "CI", "Nightly", "Backup"]
     return {name for name in names if name}
 
 

@@ -33,10 +33,12 @@ def seen(page: str) -> str:
     return page.partition("seen=")[2].partition('"')[0]
 
 
-def test_an_empty_workspace_is_led_to_its_products(world: World, browser: Client) -> None:
-    page = text_of(browser.get(PAGE))
-    assert "Nothing is published yet" in page
-    assert "DEV" not in page
+def test_an_empty_workspace_is_led_to_its_products_by_steps_or_in_one(world: World, browser: Client) -> None:
+    assert "Four steps to your first publish" in text_of(browser.get(PAGE))
+    looker = text_of(signed_in(member(world.tenant, Role.VIEWER)).get(PAGE))
+    assert "Nothing is published yet" in looker
+    assert "DEV" not in looker
+    assert "Four steps" not in looker
 
 
 def test_products_stand_by_environment_with_what_needs_a_look(world: World, browser: Client, other: World) -> None:

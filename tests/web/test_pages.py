@@ -225,7 +225,7 @@ def test_queries_per_page_do_not_grow_with_rows(world: World, browser: Client, r
     for number in range(rows):
         publish = world.published(hostname_base=f"n{number}.localhost")
     budgets = {
-        reverse("products:list"): 3,
+        reverse("products:list"): 4,
         product_url(world): 4,
         url("detail", publish): 7,
         url("live", publish): 2,

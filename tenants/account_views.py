@@ -1,0 +1,108 @@
+"""My account: preferences, password, where I am signed in, and which workspace I work in."""
+
+from typing import Any
+from uuid import UUID
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_POST
+
+from core.frame import keep_preferences
+from core.problems import NotFound
+from tenants import sessions
+from tenants.account_forms import COMMON_ZONES, NewPasswordForm, PreferencesForm
+from tenants.doors import person_of, person_page
+from tenants.services import switch_tenant
+
+
+@require_GET
+@person_page
+def index(request: HttpRequest) -> HttpResponse:
+    """The account page."""
+    return _page(request)
+
+
+@require_POST
+@person_page
+def preferences(request: HttpRequest) -> HttpResponse:
+    """Keep language, theme and time zone; this browser follows at once."""
+    form = PreferencesForm(request.POST, instance=person_of(request))
+    if not form.is_valid():
+        person_of(request).refresh_from_db()
+        return _page(request, preferences=form)
+    form.instance.save(update_fields=form.Meta.fields)
+    with override(form.instance.language or None):
+        messages.success(request, _("Your preferences were saved"))
+    response = redirect("account:index")
+    if not form.instance.theme:
+        response.delete_cookie("theme")
+    if not form.instance.language:
+        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+    return keep_preferences(response, language=form.instance.language, theme=form.instance.theme)
+
+
+@sensitive_post_parameters()
+@require_POST
+@person_page
+def password(request: HttpRequest) -> HttpResponse:
+    """Change the password; this session goes on, all others end."""
+    form = NewPasswordForm(person_of(request), request.POST)
+    if not form.is_valid():
+        return _page(request, password=form)
+    form.save()
+    was = request.session.session_key
+    update_session_auth_hash(request, form.user)
+    UserSession.objects.filter(session_key=was).update(session_key=request.session.session_key)
+    sessions.end_other_sessions(person_of(request), but=request.session.session_key)
+    messages.success(request, _("Your password was changed; other browsers are signed out"))
+    return redirect("account:index")
+
+
+@require_POST
+@person_page
+def end_session(request: HttpRequest, session_id: int) -> HttpResponse:
+    """Sign one browser out."""
+    sessions.end_session(person_of(request), session_id)
+    messages.success(request, _("That browser was signed out"))
+    return redirect("account:index")
+
+
+@require_POST
+@person_page
+def end_other_sessions(request: HttpRequest) -> HttpResponse:
+    """Sign every browser but this one out."""
+    sessions.end_other_sessions(person_of(request), but=request.session.session_key)
+    messages.success(request, _("All other browsers were signed out"))
+    return redirect("account:index")
+
+
+@require_POST
+@person_page
+def workspace(request: HttpRequest) -> HttpResponse:
+    """Work in another workspace from now on."""
+    try:
+        tenant_id = UUID(request.POST.get("tenant", ""))
+    except ValueError as problem:
+        raise NotFound from problem
+    switch_tenant(request, tenant_id)
+    return redirect("home")
+
+
+def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
+    person = person_of(request)
+    context = {
+        "preferences": PreferencesForm(instance=person),
+        "password": NewPasswordForm(person),
+        "zones": COMMON_ZONES,
+        "sessions": sessions.sessions_of(person),
+        "this_session": request.session.session_key,
+        "has_second_step": settings.TWO_STEP,
+    }
+    return render(request, "account/index.html", context | forms, status=422 if forms else 200)

@@ -1,0 +1,61 @@
+"""Our rules for django-allauth: nobody signs up, an identity provider vouches for people we know, second-step secrets are encrypted."""
+
+from typing import Any
+from uuid import UUID
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from core import secrets
+from core.frame import keep_preferences
+from tenants.models import User
+
+# The library stores these secrets inside JSON and tells no row, so they are bound to the table alone.
+_PLACE: dict[str, Any] = {"table": "mfa_authenticator", "row": UUID(int=0), "column": "data"}
+
+
+class PeopleRules(DefaultAccountAdapter):  # type: ignore[misc]
+    """Operators make accounts; nobody makes one for themselves."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - the library's signature
+        return False
+
+    def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:
+        """However somebody signed in: this browser shows pages as they like them."""
+        return keep_preferences(super().post_login(request, user, **told), language=user.language, theme=user.theme)
+
+    def add_message(self, *args: Any, **told: Any) -> None:
+        """The pages themselves say what happened."""
+
+
+class ProviderRules(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Who comes from the identity provider must have an account here already."""
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002 - the library's signature
+        return False
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """The first time, the one account with an address that the provider has verified is meant."""
+        if sociallogin.is_existing or request.user.is_authenticated:
+            return
+        verified = [address.email for address in sociallogin.email_addresses if address.verified]
+        people = [person for email in verified for person in User.objects.filter(email__iexact=email, is_active=True)]
+        if len(people) == 1:
+            sociallogin.connect(request, people[0])
+
+
+class SecondStepRules(DefaultMFAAdapter):  # type: ignore[misc]
+    """The second step is asked for only while the setting is on."""
+
+    def is_mfa_enabled(self, user: User, types: Any = None) -> bool:
+        return settings.TWO_STEP and bool(super().is_mfa_enabled(user, types=types))
+
+    def encrypt(self, text: str) -> str:
+        return secrets.encrypt(text, **_PLACE)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return secrets.decrypt(encrypted_text, **_PLACE)

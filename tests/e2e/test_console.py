@@ -1,0 +1,144 @@
+"""The pages across products and the account in a real browser: filters while typing, the live part, the menu by keyboard, no script."""
+
+import re
+
+from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+from pytest_django import Settings
+
+from products.models import Product
+from publishes import services
+from tenants.models import Membership, Tenant
+from tests.e2e.browser import SIZES, Guard
+from tests.e2e.conftest import Open
+from tests.e2e.test_journey import tab_to
+from tests.web.test_sign_in import code_of
+from tests.world import World
+
+OVERVIEW = reverse("overview:list")
+
+
+def ledger(world: World) -> None:
+    product = Product.objects.create(tenant=world.tenant, name="Ledger API", version="0.3", status=Product.Status.ACTIVE)
+    services.create_publish(world.actor, product, settings=world.settings(environment="prod", hostname_base="ledger.prod.localhost"))
+
+
+def test_filters_follow_the_typing_stay_in_the_url_and_leave_the_focus_alone(stage: World, client: Client, open_as: Open) -> None:
+    stage.published()
+    ledger(stage)
+    page = open_as(client)
+    page.goto(OVERVIEW)
+    rows = page.locator(".matrix tbody tr")
+    expect(rows).to_have_count(2)
+    search = page.get_by_role("searchbox")
+    search.press_sequentially("ledg", delay=40)
+    expect(rows).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"text=ledg"))
+    expect(search).to_be_focused()
+    page.get_by_label("Environment").select_option("dev")
+    expect(page.locator("#overview")).to_contain_text("Nothing matches these filters")
+    page.reload()
+    expect(search).to_have_value("ledg")
+    page.get_by_role("link", name="Show everything").click()
+    expect(rows).to_have_count(2)
+
+
+def test_the_overview_shows_by_itself_what_is_going_on(stage: World, client: Client, open_as: Open) -> None:
+    publish = stage.draft()
+    services.request_publish(stage.actor, publish.pk)
+    page = open_as(client)
+    page.goto(OVERVIEW)
+    expect(page.locator(".matrix")).to_contain_text("Publishing")
+    stage.everybody_confirms()
+    expect(page.locator(".matrix")).to_contain_text("PUBLISHED", timeout=15_000)
+    expect(page.locator("#tile-1 b")).to_have_text("0")
+
+
+def test_without_script_the_filters_work_by_their_button(stage: World, client: Client, open_as: Open) -> None:
+    stage.published()
+    ledger(stage)
+    page = open_as(client, script=False)
+    page.goto(OVERVIEW)
+    page.get_by_label("Environment").select_option("prod")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".matrix tbody tr")).to_have_count(1)
+    expect(page.locator(".matrix")).to_contain_text("Ledger API")
+
+
+def test_the_workspace_is_switched_by_keyboard_alone(stage: World, client: Client, open_as: Open) -> None:
+    Membership.objects.create(user=stage.user, tenant=Tenant.objects.create(slug="globex", name="Globex"), role="viewer")
+    page = open_as(client)
+    page.goto(OVERVIEW)
+    tab_to(page, ".who summary")
+    page.keyboard.press("Enter")
+    tab_to(page, ".who button")
+    page.keyboard.press("Enter")
+    expect(page.locator(".who summary")).to_contain_text("Globex")
+    expect(page).to_have_url(re.compile(f"{reverse('products:list')}$"))
+
+
+def test_a_token_is_made_copied_and_revoked(stage: World, client: Client, open_as: Open) -> None:
+    page = open_as(client)
+    page.goto(reverse("account:tokens"))
+    page.get_by_label("Name").fill("CI")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#new-token")).to_contain_text("impg_")
+    page.goto(reverse("account:tokens"))
+    expect(page.locator("#new-token")).to_have_count(0)
+    page.get_by_role("link", name="Revoke CI").click()
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.locator(".toast")).to_contain_text("The token was revoked")
+    expect(page.locator("#tokens")).to_contain_text("revoked")
+
+
+def test_nobody_is_let_in_twice_and_the_page_says_why(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+    guard.may_refuse = True
+    page = open_as(client)
+    page.goto(reverse("account:members"))
+    page.get_by_label("User name").fill(stage.user.username)
+    page.get_by_role("button", name="Let in").click()
+    expect(page.locator(".error-text")).to_have_text("This person is a member already.")
+
+
+def test_axe_finds_nothing_on_the_pages_of_the_second_step(stage: World, client: Client, open_as: Open, settings: Settings) -> None:
+    settings.TWO_STEP = True
+    page = open_as(client, language="ko")
+    page.goto(reverse("mfa_activate_totp"))
+    looked_at = [_checked(page)]
+    page.get_by_label("비밀번호").fill("acme-secret")
+    page.get_by_role("button", name="계속").click()
+    looked_at.append(_checked(page))
+    page.locator("[name=code]").fill(code_of(page.locator(".card code").inner_text()))
+    page.get_by_role("button", name="켜기").click()
+    expect(page.locator("#codes")).to_contain_text(re.compile(r"\d{8}"))
+    looked_at.append(_checked(page))
+    for name in ("mfa_index", "mfa_generate_recovery_codes", "mfa_deactivate_totp"):
+        page.goto(reverse(name))
+        looked_at.append(_checked(page))
+    other = open_as(language="ko")
+    other.goto(reverse("sign-in"))
+    other.get_by_label("사용자 이름").fill(stage.user.username)
+    other.get_by_label("비밀번호").fill("acme-secret")
+    other.get_by_role("button", name="로그인").click()
+    looked_at.append(_checked(other))
+    assert looked_at == [
+        "본인 확인",
+        "인증 앱 설정",
+        "복구 코드",
+        "2단계 로그인",
+        "복구 코드를 새로 만드시겠습니까?",
+        "인증 앱을 끄시겠습니까?",
+        "2단계 로그인",
+    ]
+
+
+def _checked(page: Page) -> str:
+    """The heading of a page on which axe finds nothing, in both themes."""
+    for theme, (width, height) in (("light", SIZES["desktop"]), ("dark", SIZES["phone"])):
+        page.emulate_media(color_scheme="light" if theme == "light" else "dark")
+        page.set_viewport_size({"width": width, "height": height})
+        found = Axe().run(page, options={"resultTypes": ["violations"]})
+        assert found.violations_count == 0, f"{page.url} {theme}\n{found.generate_report()}"
+    return page.locator("h1").inner_text()

@@ -1,0 +1,195 @@
+"""Signing in by an identity provider and with a second step: nothing of either while off, and never an account for a stranger."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.utils import encrypt
+from django.core.cache import cache
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from pytest_django import Settings
+
+from tenants.models import User
+from tests.issuer import CLIENT_ID, Issuer, running
+from tests.web.run import text_of
+from tests.world import World
+
+SIGN_IN, HOME = reverse("sign-in"), reverse("account:index")
+SECOND_STEP = reverse("mfa_authenticate")
+ACTIVATE = reverse("mfa_activate_totp")
+
+
+@pytest.fixture
+def two_step(settings: Settings) -> None:
+    cache.clear()
+    settings.TWO_STEP = True
+
+
+@pytest.fixture
+def issuer(settings: Settings) -> Iterator[Issuer]:
+    with running() as made:
+        app = {"provider_id": "oidc", "name": "Acme ID", "client_id": CLIENT_ID, "secret": "s", "settings": {"server_url": made.url}}
+        settings.OIDC_ISSUER, settings.OIDC_NAME = made.url, "Acme ID"
+        settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
+        yield made
+
+
+def browser() -> Client:
+    return Client(headers={"Accept-Language": "en"})
+
+
+def with_password(client: Client, name: str = "acme-owner") -> Any:
+    return client.post(SIGN_IN, {"username": name, "password": f"{name.partition('-')[0]}-secret"})
+
+
+def code_of(secret: str) -> str:
+    return str(format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time())))))
+
+
+def by_provider(client: Client, *, state: str = "") -> Any:
+    """Go to the issuer and come back as whoever it says."""
+    away = client.post(reverse("openid_connect_login", args=["oidc"]))
+    told = parse_qs(urlsplit(away.headers["Location"]).query)
+    return client.get(reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state or told["state"][0]})
+
+
+@pytest.mark.parametrize("name", ["mfa_authenticate", "mfa_index", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_reauthenticate"])
+def test_without_the_setting_there_is_no_second_step(world: World, name: str) -> None:
+    client = browser()
+    with_password(client)
+    assert client.get(reverse(name)).status_code == 404
+    assert "Two-step" not in text_of(client.get(HOME))
+
+
+def test_without_an_issuer_there_is_no_sign_in_by_one(world: World) -> None:
+    assert "Sign in with" not in text_of(browser().get(SIGN_IN))
+    assert browser().post(reverse("openid_connect_login", args=["oidc"])).status_code == 404
+    assert browser().get(reverse("openid_connect_callback", args=["oidc"])).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["account_signup", "account_email", "account_reset_password", "account_set_password", "socialaccount_connections"])
+def test_the_librarys_other_pages_do_not_exist(name: str) -> None:
+    with pytest.raises(NoReverseMatch):
+        reverse(name)
+
+
+def test_the_second_step_is_set_up_asked_for_and_switched_off(world: World, two_step: None) -> None:
+    client = browser()
+    with_password(client)
+    again = client.get(ACTIVATE, follow=True)
+    assert "Is it still you?" in text_of(again)
+    set_up = client.post(again.redirect_chain[-1][0], {"password": "acme-secret"}, follow=True)
+    secret = set_up.context["form"].secret
+    assert f"<code>{secret}</code>" in set_up.content.decode()
+    assert 'src="data:image/svg+xml' in set_up.content.decode()
+    codes = client.post(ACTIVATE, {"code": code_of(secret)}, follow=True)
+    assert "Recovery codes" in text_of(codes)
+    assert secret not in str(Authenticator.objects.get(type="totp").data)
+
+    cache.clear()  # a code is taken once, and this test cannot wait for the next
+    other = browser()
+    assert with_password(other).headers["Location"] == SECOND_STEP
+    assert other.get(HOME).status_code == 302
+    assert "Incorrect code." in text_of(other.post(SECOND_STEP, {"code": "000000"}))
+    assert other.post(SECOND_STEP, {"code": code_of(secret)}).status_code == 302
+    assert other.get(HOME).status_code == 200
+
+    third = browser()
+    with_password(third)
+    recovery = codes.context["unused_codes"][0]
+    assert third.post(SECOND_STEP, {"code": recovery}).status_code == 302
+    assert third.get(HOME).status_code == 200
+    fourth = browser()
+    with_password(fourth)
+    assert "Incorrect code." in text_of(fourth.post(SECOND_STEP, {"code": recovery}))
+
+    assert client.post(reverse("mfa_deactivate_totp")).status_code == 302
+    assert not Authenticator.objects.exists()
+    assert with_password(browser()).headers["Location"] != SECOND_STEP
+
+
+def test_switched_off_by_the_operator_nobody_is_locked_out(world: World, settings: Settings) -> None:
+    Authenticator.objects.create(user=world.user, type="totp", data={"secret": encrypt(generate_totp_secret())})
+    assert with_password(browser()).headers["Location"] != SECOND_STEP
+    settings.TWO_STEP = True
+    assert with_password(browser()).headers["Location"] == SECOND_STEP
+
+
+def test_the_admin_has_no_way_around_the_second_step(world: World, settings: Settings) -> None:
+    operator = User.objects.create_superuser("operator-1", password="operator-secret")
+    Authenticator.objects.create(user=operator, type="totp", data={"secret": encrypt(generate_totp_secret())})
+    form = {"username": "operator-1", "password": "operator-secret", "next": "/admin/"}
+    assert browser().post("/admin/login/", form).headers["Location"] == "/admin/"
+    settings.TWO_STEP = True
+    client = browser()
+    away = client.get("/admin/", follow=True)
+    assert away.redirect_chain[-1][0] == "/sign-in?next=/admin/"
+    assert client.post("/admin/login/", form).headers["Location"].startswith("/sign-in")
+    assert client.post("/sign-in?next=/admin/", form).headers["Location"] == SECOND_STEP
+    assert client.get("/admin/").status_code == 302
+    provider = browser()
+    with_password(provider)
+    assert provider.get("/admin/", follow=True).status_code == 403
+
+
+def test_somebody_known_by_a_verified_address_comes_in_and_is_known_from_then_on(world: World, issuer: Issuer) -> None:
+    User.objects.filter(pk=world.user.pk).update(email="Owner@Acme.example", theme="dark")
+    issuer.person = {"sub": "42", "email": "owner@acme.example", "email_verified": True}
+    client = browser()
+    assert "Sign in with Acme ID" in text_of(client.get(SIGN_IN))
+    assert by_provider(client).status_code == 302
+    page = client.get(HOME).content.decode()
+    assert "acme-owner" in page
+    assert 'data-theme="dark"' in page
+    assert issuer.asked[0]["code_verifier"]
+    User.objects.filter(pk=world.user.pk).update(email="changed@acme.example")
+    again = browser()
+    by_provider(again)
+    assert again.get(HOME).status_code == 200
+    assert with_password(browser()).status_code == 302  # the password still works too
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        {"sub": "1", "email": "owner@acme.example", "email_verified": False},
+        {"sub": "2", "email": "stranger@elsewhere.example", "email_verified": True, "preferred_username": "acme-owner"},
+        {"sub": "3"},
+    ],
+)
+def test_nobody_gets_an_account_and_an_address_nobody_verified_opens_nothing(world: World, issuer: Issuer, person: dict[str, Any]) -> None:
+    User.objects.filter(pk=world.user.pk).update(email="owner@acme.example")
+    issuer.person, client, before = person, browser(), User.objects.count()
+    page = by_provider(client)
+    page = client.get(page.headers["Location"]) if page.status_code == 302 else page
+    assert "No account here" in text_of(page)
+    assert User.objects.count() == before
+    assert client.get(HOME).status_code == 302
+
+
+def test_two_people_with_one_address_are_nobody(world: World, other: World, issuer: Issuer) -> None:
+    User.objects.update(email="shared@acme.example")
+    issuer.person, client = {"sub": "1", "email": "shared@acme.example", "email_verified": True}, browser()
+    by_provider(client)
+    assert client.get(HOME).status_code == 302
+
+
+def test_a_forged_state_or_a_broken_issuer_is_told_in_words(world: World, issuer: Issuer) -> None:
+    assert "The sign-in did not work" in text_of(by_provider(browser(), state="forged"))
+    client = browser()
+    away = client.post(reverse("openid_connect_login", args=["oidc"]))
+    issuer.is_broken = True
+    state = parse_qs(urlsplit(away.headers["Location"]).query)["state"][0]
+    assert "The sign-in did not work" in text_of(client.get(reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state}))
+    assert "The sign-in did not work" in text_of(browser().post(reverse("openid_connect_login", args=["oidc"])))
+
+
+def test_who_has_a_second_step_is_asked_for_it_after_the_provider_too(world: World, issuer: Issuer, two_step: None) -> None:
+    User.objects.filter(pk=world.user.pk).update(email="owner@acme.example")
+    Authenticator.objects.create(user=world.user, type="totp", data={"secret": encrypt(generate_totp_secret())})
+    issuer.person = {"sub": "42", "email": "owner@acme.example", "email_verified": True}
+    assert by_provider(browser()).headers["Location"] == SECOND_STEP
