@@ -64,7 +64,7 @@ def tidy() -> None:
 def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
     """Believe what an agent says it carries, and name the publishes whose current spec it should fetch.
 
-    Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and is not there.
+    Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and was confirmed so.
     """
     rows: dict[UUID, Any] = {row.pk: row for row in expectations.desired_of(agent).annotate(**expectations.word_of(agent))}
     known = [one for one in carried if one.publish_id in rows]
@@ -119,7 +119,7 @@ def _is_wanted(one: Carried, row: ProductPublish) -> bool:
 
 
 def _should_fetch(row: Any, *, is_present: bool) -> bool:
-    return row.frozen_at is None and (row.is_awaited or row.desired_state != Desired.ABSENT or is_present)
+    return row.frozen_at is None and (row.is_unconfirmed or row.desired_state != Desired.ABSENT or is_present)
 
 
 def _agents_with_due_rows() -> list[UUID]:

@@ -25,6 +25,7 @@ class Asked:
 def asked_of(agent: Agent, fingerprint: str) -> Asked:
     """An agent should report when it does not carry what it should, when its word is awaited, or when what it last told is out of date.
 
+    One that refused to take something off is asked again while that keeps a host from being given back.
     (A gateway that was away for a moment is no reason to say for good that it serves nothing.) One query.
     """
     with connection.cursor() as cursor:
@@ -44,6 +45,11 @@ coalesce(bool_or(NOT EXISTS (
 )), false) OR EXISTS (
     SELECT FROM {Observation._meta.db_table} seen JOIN {ProductPublish._meta.db_table} gone ON gone.id = seen.publish_id
     WHERE seen.agent_id = %(agent)s AND seen.state <> 'absent' AND gone.desired_state = 'absent'
+) OR EXISTS (
+    SELECT FROM {ProductPublish._meta.db_table} gone JOIN {Operation._meta.db_table} operation ON operation.publish_id = gone.id
+    AND operation.generation = gone.generation JOIN {Delivery._meta.db_table} refused ON refused.operation_id = operation.id
+    WHERE gone.cluster_id = %(cluster)s AND gone.desired_state = 'absent' AND gone.claimed_host IS NOT NULL
+    AND refused.agent_id = %(agent)s AND refused.phase = 'FAILED'
 ),
 EXISTS (
     SELECT FROM {Delivery._meta.db_table} delivery JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
