@@ -65,10 +65,14 @@ class Worker:
 
     def start(self) -> list[Ticket]:
         """Begin, with what an earlier run left unfinished; its tickets are returned."""
-        unfinished = [Item(spec=held.spec) for held in self._kit.store.pending()]
-        tickets = self.submit(unfinished, networks=self._kit.store.networks, reserved=self._kit.store.reserved)
+        tickets = self.recover()
         self._thread.start()
         return tickets
+
+    def recover(self) -> list[Ticket]:
+        """Queue what an earlier run left unfinished."""
+        unfinished = [Item(spec=held.spec) for held in self._kit.store.pending()]
+        return self.submit(unfinished, networks=self._kit.store.networks, reserved=self._kit.store.reserved)
 
     def stop(self, *, timeout_s: float) -> None:
         """Take no more work and wait for the current step, at most `timeout_s` seconds."""
@@ -97,16 +101,21 @@ class Worker:
         self._waiting.append(job)
         return job
 
+    def work_once(self) -> None:
+        """Work on whatever waits now, as one batch. The thread's step; tests without the thread take it themselves."""
+        with self._wake:
+            jobs, self._waiting = self._waiting, []
+            moved, self._moved = self._moved, {}
+        if moved:
+            self._repin(moved)
+        if jobs:
+            self._work(jobs)
+
     def _run(self) -> None:
         while not self._stopping:
             with self._wake:
                 self._wake.wait_for(lambda: self._waiting or self._moved or self._stopping)
-                jobs, self._waiting = self._waiting, []
-                moved, self._moved = self._moved, {}
-            if moved:
-                self._repin(moved)
-            if jobs:
-                self._work(jobs)
+            self.work_once()
 
     def _work(self, jobs: list[Job]) -> None:
         started = time.monotonic()

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.faults.stack import Publish, Stack, running_stack
+from tests.faults import table
+from tests.faults.publish import Publish
+from tests.faults.stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +26,16 @@ def api(stack: Stack) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def publish(stack: Stack, api: httpx2.Client) -> Iterator[Publish]:
-    """A draft on kr-dev, taken off the gateway afterwards."""
+    """A draft, taken off the gateway afterwards."""
     made = stack.draft(api)
     yield made
     if api.get(made.path).status_code == 200:
         made.clean_up()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of faults: time until gateway, database and page agreed again."""
+    if lines := table.lines():
+        terminalreporter.section("faults: what was seen, and the time until all agreed again")
+        for line in lines:
+            terminalreporter.write_line(str(line))

@@ -1,4 +1,4 @@
-"""The whole system in real processes, as `make demo` runs it, driven from outside by HTTP and signals."""
+"""The whole system in real processes, driven from outside by HTTP, signals and holes between its parts."""
 
 import json
 import os
@@ -7,18 +7,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
+import psycopg
 
 from demo.folder import free_port
 from demo.process import ROOT
+from tests.faults.browser import Browser
+from tests.faults.hole import Hole
+from tests.faults.publish import Publish
+from tests.faults.system import AGENTS, CLUSTER, SETTINGS_FILE
 
 READY_WITHIN_S = 180.0  # on a machine that does much else at the same time
-OPEN = {"QUEUED", "SENT"}
+TAKEN_OVER = {
+    *("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SIGNING_KEY_FILE", "ENCRYPTION_KEYS", "SECRET_KEY", "DJANGO_SETTINGS_MODULE"),
+    *("STATIC_ROOT", "STATICFILES_BACKEND"),
+}
+"""What the tests' own environment has for itself."""
 T = TypeVar("T")
 
 
@@ -33,11 +43,12 @@ def eventually(look: Callable[[], T | None], *, within_s: float, every_s: float 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running demo."""
+    """A running demo, or what `system.py` makes of its parts. `holes` are between those."""
 
     file: Path
     process: subprocess.Popen[bytes]
-    gateway_client: httpx2.Client
+    cluster_name: str
+    holes: dict[str, Hole]
 
     @property
     def told(self) -> dict[str, Any]:
@@ -47,28 +58,84 @@ class Stack:
 
     @property
     def cluster(self) -> dict[str, Any]:
-        """kr-dev."""
-        cluster: dict[str, Any] = next(cluster for cluster in self.told["clusters"] if cluster["name"] == "kr-dev")
+        """The cluster that tests publish to."""
+        cluster: dict[str, Any] = next(cluster for cluster in self.told["clusters"] if cluster["name"] == self.cluster_name)
         return cluster
+
+    @cached_property
+    def agents(self) -> list[str]:
+        """The names of its agents."""
+        return [agent["name"] for agent in self.cluster["agents"]]
+
+    @cached_property
+    def gateway_client(self) -> httpx2.Client:
+        """For callers of published APIs."""
+        return httpx2.Client(trust_env=False, timeout=5)
+
+    @cached_property
+    def browser(self) -> Browser:
+        """The provider, signed in."""
+        told = self.told
+        return Browser.signed_in(told["web_url"], told["provider"])
+
+    def agent(self, name: str) -> dict[str, Any]:
+        """What demo.json tells of an agent."""
+        found: dict[str, Any] = next(agent for agent in self.cluster["agents"] if agent["name"] == name)
+        return found
 
     def api(self, *, who: str = "provider") -> httpx2.Client:
         """A client with that persona's token."""
         token = self.told[who]["api_token"]
         return httpx2.Client(base_url=self.told["web_url"], headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"}, timeout=30, trust_env=False)
 
-    def at_gateway(self, host: str, path: str, *, method: str = "GET") -> httpx2.Response:
-        """Ask the gateway as a caller of the published API would."""
-        return self.gateway_client.request(method, self.cluster["agents"][0]["proxy_url"] + path, headers={"Host": host})
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database past everything; a statement that returns nothing is carried out."""
+        with psycopg.connect(self.told["database_url"], autocommit=True) as connection:
+            cursor = connection.execute(query, values)
+            return list(cursor.fetchall()) if cursor.description else []
 
-    def kill(self, part: str) -> None:
-        """kill -9; the supervisor starts another one."""
-        os.kill(self.pid(part), signal.SIGKILL)
+    def at_gateway(self, host: str, path: str, *, method: str = "GET", agent: str = "") -> httpx2.Response:
+        """Ask the gateway as a caller of the published API would."""
+        url = self.agent(agent or self.agents[0])["proxy_url"]
+        return self.gateway_client.request(method, url + path, headers={"Host": host})
+
+    def state_of(self, agent: str) -> Path:
+        """An agent's state folder."""
+        return self.file.parent / "agents" / agent
+
+    @property
+    def operators_environment(self) -> dict[str, str]:
+        """The control plane's settings, for commands."""
+        content: dict[str, str] = json.loads((self.file.parent / SETTINGS_FILE).read_text())
+        return content
+
+    def operator(self, *arguments: str) -> str:
+        """What an operator types after `python`; what it says."""
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=self.operators_environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def django(self, code: str) -> str:
+        """Change rows by the models, past every service."""
+        return self.operator("manage.py", "shell", "--verbosity", "0", "-c", code)
+
+    def kill(self, part: str) -> int:
+        """kill -9; the supervisor starts another one. Returns the dead one's pid."""
+        pid = self.pid(part)
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def pid(self, part: str) -> int:
-        """The process of a part: web, worker, beat, postgres, broker, agent or gateway."""
-        agent = self.cluster["agents"][0]
-        pids: dict[str, int] = {**self.told["pids"], "agent": agent["pid"], "gateway": agent["gateway_pid"]}
-        return pids[part]
+        """The process of a part: web, worker, beat, postgres, broker, an agent's name, or `gateway-` with it."""
+        told = self.told
+        if part in told["pids"]:
+            return int(told["pids"][part])
+        name = part.removeprefix("gateway-")
+        return int(self.agent(name)["pid" if name == part else "gateway_pid"])
+
+    def runs_again(self, part: str, *, not_as: int) -> None:
+        """Wait until the supervisor has started the part anew."""
+        eventually(lambda: self.file.exists() and self.pid(part) != not_as, within_s=45)
 
     @contextmanager
     def frozen(self, *parts: str) -> Iterator[None]:
@@ -82,89 +149,72 @@ class Stack:
             for pid in reversed(pids):
                 os.kill(pid, signal.SIGCONT)
 
-    def draft(self, api: httpx2.Client) -> "Publish":
-        """A new draft on kr-dev."""
+    @contextmanager
+    def weather(self, *holes: str, **weather: object) -> Iterator[None]:
+        """The same bad weather in several holes; a name that ends in `-` stands for all that begin so, one that begins with it for all that end so."""
+        with ExitStack() as stack:
+            for name, hole in self.holes.items():
+                if any(
+                    name == wanted or (wanted.endswith("-") and name.startswith(wanted)) or (wanted[0] == "-" and name.endswith(wanted)) for wanted in holes
+                ):
+                    stack.enter_context(hole.having(**weather))
+            yield
+
+    def draft(self, api: httpx2.Client, **settings: object) -> Publish:
+        """A new draft on the cluster."""
         cluster = self.cluster
-        where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
+        where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"], **settings}
         made = api.post(f"/api/v1/provider/products/{self.told['product_id']}/publishes", json=where)
         assert made.status_code == 201, made.text
         return Publish(api, made.json()["id"], made.json()["hostname_base"])
 
 
-@dataclass(frozen=True)
-class Publish:
-    """One publish, as a script sees it."""
-
-    api: httpx2.Client
-    id: str
-    host: str
-
-    @property
-    def path(self) -> str:
-        """Its URL."""
-        return f"/api/v1/provider/product-publishes/{self.id}"
-
-    @property
-    def status(self) -> str:
-        """DRAFT, PUBLISHED or WITHDRAWN."""
-        return str(self.api.get(self.path).json()["status"])
-
-    def ask(self, verb: str, **body: str) -> httpx2.Response:
-        """publish, withdraw or delete."""
-        if verb == "delete":
-            return self.api.delete(self.path)
-        return self.api.post(f"{self.path}/{verb}", json=body)
-
-    def ended(self, asked: httpx2.Response, *, within_s: float) -> dict[str, Any]:
-        """Poll the operation until it has ended, as its `Location` says."""
-        assert asked.status_code == 202, asked.text
-
-        def look() -> dict[str, Any] | None:
-            operation: dict[str, Any] = self.api.get(asked.headers["Location"]).json()
-            return None if operation["phase"] in OPEN else operation
-
-        return eventually(look, within_s=within_s)
-
-    def run(self, verb: str, *, within_s: float = 10.0, **body: str) -> dict[str, Any]:
-        """Ask, and wait until it has succeeded."""
-        operation = self.ended(self.ask(verb, **body), within_s=within_s)
-        assert operation["phase"] == "SUCCEEDED", operation
-        return operation
-
-    def transitions(self) -> list[str]:
-        """The statuses it went to, oldest first."""
-        events = self.api.get(f"{self.path}/events").json()
-        return [event["to_status"] for event in reversed(events) if event["to_status"]]
-
-    def clean_up(self) -> None:
-        """Off the gateway again."""
-        if self.status == "PUBLISHED":
-            self.run("withdraw", reason="the test is over")
-        self.run("delete")
+@contextmanager
+def running_demo(folder: Path) -> Iterator[Stack]:
+    """`python -m demo` in a folder of its own, stopped as Ctrl-C would."""
+    with _running("demo", folder, cluster="kr-dev", holes={}) as stack:
+        yield stack
 
 
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Stack]:
-    """Start the demo in a folder of its own, and stop it as Ctrl-C would."""
-    taken_over = {
-        "DATABASE_URL",
-        "REDIS_URL",
-        "PUBLIC_URL",
-        "SIGNING_KEY_FILE",
-        "ENCRYPTION_KEYS",
-        "SECRET_KEY",
-        "DJANGO_SETTINGS_MODULE",
-        "STATIC_ROOT",
-        "STATICFILES_BACKEND",
+    """The demo's parts with holes between them."""
+    folder.mkdir(mode=0o700)
+    ports = {name: free_port() for name in ("postgres", "broker", *(f"{agent}-{use}" for agent in AGENTS for use in ("listen", "proxy", "admin")))}
+    web = free_port(avoid=set(ports.values()))
+    holes = {name: Hole(name, target).open() for name, target in _targets(ports, web=web).items()}
+    (folder / "ports.json").write_text(json.dumps(ports))
+    (folder / "holes.json").write_text(json.dumps({name: hole.port for name, hole in holes.items()}))
+    try:
+        with _running("tests.faults.system", folder, cluster=CLUSTER, holes=holes, port=web) as stack:
+            yield stack
+    finally:
+        for hole in holes.values():
+            hole.close()
+
+
+def _targets(ports: dict[str, int], *, web: int) -> dict[str, int]:
+    """Where each hole leads."""
+    return {
+        "web-postgres": ports["postgres"],
+        "worker-postgres": ports["postgres"],
+        **{f"{part}-broker": ports["broker"] for part in ("web", "worker", "beat")},
+        "control-plane": web,
+        **{f"agent-{agent}": ports[f"{agent}-listen"] for agent in AGENTS},
+        **{f"admin-{agent}": ports[f"{agent}-admin"] for agent in AGENTS},
     }
-    env = {name: value for name, value in os.environ.items() if name not in taken_over} | {"DEMO_DIR": str(folder), "PORT": str(free_port())}
-    process = subprocess.Popen([sys.executable, "-m", "demo"], cwd=ROOT, env=env, stdout=(folder.parent / "demo.out").open("wb"), stderr=subprocess.STDOUT)
+
+
+@contextmanager
+def _running(module: str, folder: Path, *, cluster: str, holes: dict[str, Hole], port: int = 0) -> Iterator[Stack]:
+    env = {name: value for name, value in os.environ.items() if name not in TAKEN_OVER} | {"DEMO_DIR": str(folder), "PORT": str(port or free_port())}
+    out = folder.with_name(f"{folder.name}.out")
+    process = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=env, stdout=out.open("wb"), stderr=subprocess.STDOUT)
     file = folder / "demo.json"
     try:
         eventually(lambda: file.exists() or process.poll() is not None, within_s=READY_WITHIN_S)
-        assert process.poll() is None, (folder.parent / "demo.out").read_text()
-        with httpx2.Client(trust_env=False, timeout=5) as gateway_client:
-            yield Stack(file, process, gateway_client)
+        assert process.poll() is None, out.read_text()
+        yield Stack(file, process, cluster, holes)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=20)

@@ -1,12 +1,22 @@
 """The main job on real parts: draft, live, withdrawn, live again, withdrawn, gone."""
 
+from collections.abc import Iterator
+
 import httpx2
 import psycopg
 import pytest
 
-from tests.faults.stack import Publish, Stack
+from tests.faults.publish import Publish
+from tests.faults.stack import Stack, running_demo
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo itself."""
+    with running_demo(tmp_path_factory.mktemp("line") / "demo") as running:
+        yield running
 
 
 def test_a_publish_is_live_when_it_says_so_and_gone_when_it_says_so(stack: Stack, publish: Publish) -> None:

@@ -1,0 +1,103 @@
+"""Whether gateway, database and page agree on a publish: asked of each itself, and all that differs is said."""
+
+import json
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import httpx2
+
+from agent.drivers.envoy_config import publish_of
+from tests.faults.publish import Publish
+from tests.faults.stack import Stack, eventually
+
+STATUS_AT_GATEWAY = {"DRAFT": 404, "PUBLISHED": 200, "WITHDRAWN": 410}
+PATIENCE_S = 30.0
+"""How much longer than a fault's bound we look, so that its true time is known."""
+
+
+def agree(stack: Stack, publish: Publish, status: str, *, within_s: float, since: float | None = None, agents: list[str] | None = None) -> float:
+    """Wait until all three agree on that status; returns the seconds since then (or now). They must take `within_s` at most."""
+    began = since or time.monotonic()
+    eventually(lambda: not next(differences(stack, publish, status, agents=agents or stack.agents), None), within_s=within_s + PATIENCE_S, every_s=0.1)
+    took = time.monotonic() - began
+    assert not list(differences(stack, publish, status, agents=agents or stack.agents))
+    assert took <= within_s, f"agreed after {took:.1f} s"
+    return took
+
+
+def differences(stack: Stack, publish: Publish, status: str, *, agents: list[str]) -> Iterator[str]:
+    """What does not say that the publish has this status, in words; the cheapest to ask comes first."""
+    try:
+        yield from _in_database(stack, publish, status, agents)
+        generation = int(stack.rows("SELECT generation FROM publishes_productpublish WHERE id = %s", publish.id)[0][0])
+        for agent in agents:
+            yield from _at_gateway(stack, publish, status, agent, generation)
+        yield from _on_page(stack, publish, status, agents, generation)
+    except httpx2.HTTPError as problem:
+        yield f"somebody does not answer: {problem!r}"
+
+
+def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str]) -> Iterator[str]:
+    ((there, generation),) = stack.rows("SELECT status, generation FROM publishes_productpublish WHERE id = %s", publish.id)
+    if there != status:
+        yield f"the database says {there}"
+    if stack.rows("SELECT FROM publishes_operation WHERE publish_id = %s AND phase IN ('QUEUED', 'SENT')", publish.id):
+        yield "an operation is open"
+    if not generation:
+        return
+    done = stack.rows(
+        "SELECT a.name FROM publishes_observation o JOIN clusters_agent a ON a.id = o.agent_id JOIN publishes_productpublish p ON p.id = o.publish_id"
+        " WHERE p.id = %s AND o.generation = p.generation AND o.digest = p.desired_digest AND o.verified ORDER BY a.name",
+        publish.id,
+    )
+    if [name for (name,) in done] != sorted(agents):
+        yield f"these agents have proved it: {done}"
+    yield from _in_history(stack, publish, status)
+
+
+def _in_history(stack: Stack, publish: Publish, status: str) -> Iterator[str]:
+    """One line per transition, each from where the one before led to."""
+    moves = stack.rows("SELECT from_status, to_status FROM publishes_publishevent WHERE publish_id = %s AND to_status <> '' ORDER BY id", publish.id)
+    if any(before[1] != after[0] for before, after in pairwise(moves)) or moves[-1][1] != status:
+        yield f"the history says {moves}"
+    ((made,),) = stack.rows(
+        "SELECT count(*) FROM publishes_operation WHERE publish_id = %s AND phase = 'SUCCEEDED' AND kind IN ('publish', 'withdraw')", publish.id
+    )
+    if made != len(moves) - 1:
+        yield f"{made} operations made {len(moves) - 1} transitions"
+
+
+def _at_gateway(stack: Stack, publish: Publish, status: str, agent: str, generation: int) -> Iterator[str]:
+    answer = stack.at_gateway(publish.host, "/billing", agent=agent).status_code
+    if answer != STATUS_AT_GATEWAY[status]:
+        yield f"callers at {agent} get {answer}"
+    marker = stack.at_gateway(publish.host, f"/.well-known/imp/{publish.id}/{generation}", agent=agent)
+    if status != "DRAFT" and marker.headers.get("imp-generation") != str(generation):
+        yield f"the gateway of {agent} does not carry generation {generation}"
+    twins = virtual_hosts(stack, agent).count(publish.id)
+    if twins != (0 if status == "DRAFT" else 1):
+        yield f"the gateway of {agent} has {twins} virtual hosts for it"
+
+
+def virtual_hosts(stack: Stack, agent: str) -> list[str]:
+    """The publishes of the virtual hosts that a gateway itself says it runs."""
+    dump = stack.gateway_client.get(stack.agent(agent)["admin_url"] + "/config_dump?resource=dynamic_route_configs")
+    configs = json.loads(dump.text).get("configs", [])
+    return [publish_of(host) for config in configs for host in config["route_config"].get("virtual_hosts", [])]
+
+
+def page_of(stack: Stack, publish: Publish) -> str:
+    """The publish's page, as text."""
+    return stack.browser.text(f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}")
+
+
+def _on_page(stack: Stack, publish: Publish, status: str, agents: list[str], generation: int) -> Iterator[str]:
+    text = page_of(stack, publish)
+    numbers = f"{len(agents)} of {len(stack.agents)} agents"
+    if status == "DRAFT":
+        said = f"{numbers} have taken it off (v{generation})" if generation else f"{len(agents)} agents are connected"
+    else:
+        said = f"{numbers} {'serve' if status == 'PUBLISHED' else 'answer 410'} {f'v{generation}' if status == 'PUBLISHED' else f'(v{generation})'}"
+    if status not in text or said not in text:
+        yield f"the page does not say {status} and {said}: {text[:600]}"

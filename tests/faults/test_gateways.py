@@ -1,0 +1,153 @@
+"""The gateway's admin side refuses, breaks, or loses its answers; a name is taken; one of many is never taken."""
+
+import time
+
+import httpx2
+import pytest
+
+from agent.drivers.envoy_config import Resource
+from agent.drivers.envoy_files import Document, route_configuration, virtual_hosts
+from tests.faults.agreement import agree, page_of
+from tests.faults.publish import Publish, clean_up
+from tests.faults.stack import Stack, eventually
+from tests.faults.table import note
+
+BROKEN = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 5\r\nconnection: close\r\n\r\nouch\n"
+
+
+def message(publish: Publish, asked: httpx2.Response) -> str:
+    """What the first agent with words says."""
+    return next((row["message"] for row in publish.operation(asked)["deliveries"] if row["message"]), "")
+
+
+def test_f8_a_gateway_that_refuses_connections_is_named_and_it_succeeds_when_that_is_back(stack: Stack, publish: Publish) -> None:
+    with stack.weather("admin-", refuses=True):
+        asked = publish.ask("publish")
+        words = eventually(lambda: message(publish, asked), within_s=15)
+        assert "admin interface" in words
+        assert "Will be tried again" in page_of(stack, publish)
+        assert publish.status == "DRAFT"
+    took = agree(stack, publish, "PUBLISHED", within_s=15)
+    note("F8", "shown with its words and 'will be tried again'; the gateway back: PUBLISHED", seconds=took, bound_s=15)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_works(stack: Stack, publish: Publish) -> None:
+    pauses: dict[int, float] = {}
+    with stack.weather("admin-", refuses=True):
+        asked = publish.ask("publish")
+
+        def has_paused_often() -> bool:
+            query = (
+                "SELECT d.attempt, extract(epoch FROM d.due_at - d.updated_at) FROM publishes_delivery d"
+                " WHERE d.operation_id = %s AND d.phase = 'QUEUED' AND d.attempt > 0"
+            )
+            pauses.update({attempt: float(pause) for attempt, pause in stack.rows(query, asked.json()["id"])})
+            return len(pauses) >= 4
+
+        eventually(has_paused_often, within_s=60)
+        for attempt, pause in pauses.items():
+            assert 0.75 * 2 ** (attempt - 1) <= pause <= 1.25 * 2 ** (attempt - 1), pauses
+        stack.rows("UPDATE publishes_operation SET deadline_at = now() WHERE id = %s", asked.json()["id"])
+        failed = publish.ended(asked, within_s=15)
+        assert failed["phase"] == "FAILED"
+        assert "admin interface" in failed["error"]
+        assert "Publishing failed" in page_of(stack, publish)
+    agree(stack, publish, "DRAFT", within_s=45)
+    path = f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}"
+    began = time.monotonic()
+    assert stack.browser.send(f"{path}/retry", seen_on=path).status_code == 200
+    took = agree(stack, publish, "PUBLISHED", within_s=10, since=began)
+    shown = ", ".join(f"{pauses[attempt]:.1f}" for attempt in sorted(pauses))
+    note("F8", f"pauses {shown} s; FAILED with its words at the deadline and taken off; 'try again': PUBLISHED", seconds=took, bound_s=10)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("weather", [{"instead": BROKEN}, {"swallows": True}, {"resets": True}, {"cut_after": 20}], ids=lambda weather: next(iter(weather)))
+def test_f9_a_gateway_that_answers_wrongly_for_a_moment_is_asked_again(stack: Stack, publish: Publish, weather: dict[str, object]) -> None:
+    with stack.weather("admin-", **weather):
+        asked = publish.ask("publish")
+        words = eventually(lambda: message(publish, asked), within_s=20)
+    took = agree(stack, publish, "PUBLISHED", within_s=20)
+    note("F9", f"{next(iter(weather))}: {words[:70]}; tried again, PUBLISHED", seconds=took, bound_s=20)
+
+
+@pytest.mark.long
+def test_f10_what_was_taken_although_the_answer_was_lost_is_not_written_twice(stack: Stack, publish: Publish) -> None:
+    routes = {agent: stack.state_of(agent) / "envoy" / "rds.json" for agent in stack.agents}
+    before = {agent: Document.read(path).version for agent, path in routes.items()}
+    with stack.weather("admin-", latency_s=0.25):
+        asked = publish.ask("publish")
+        eventually(lambda: all(Document.read(path).version != before[agent] for agent, path in routes.items()), within_s=20, every_s=0.005)
+        written = {agent: Document.read(path).version for agent, path in routes.items()}
+        for agent in stack.agents:
+            stack.holes[f"admin-{agent}"].reset_all()
+    assert asked.status_code == 202
+    took = agree(stack, publish, "PUBLISHED", within_s=20)
+    assert {agent: Document.read(path).version for agent, path in routes.items()} == written
+    note("F10", "the write stood, its answer was lost: found as it should be, not written again, no twin", seconds=took, bound_s=20)
+
+
+def all_count(stack: Stack) -> None:
+    """Wait until every agent has said that its gateway answers: nobody waits for the word of one that has not."""
+    query = "SELECT count(*) FROM clusters_agentliveness WHERE gateway_ok AND last_seen_at > now() - interval '15 seconds'"
+    eventually(lambda: stack.rows(query) == [(len(stack.agents),)], within_s=30, every_s=0.2)
+
+
+def plant_foreign(stack: Stack, agent: str, *, host: str) -> Resource:
+    """A virtual host that is nobody's of ours, as another hand would put it into the gateway's routes."""
+    all_count(stack)
+    path = stack.state_of(agent) / "envoy" / "rds.json"
+    foreign: Resource = {"name": "somebody-else", "domains": [host], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 418}}]}
+    Document.of([route_configuration([*virtual_hosts(Document.read(path)), foreign])]).save(path)
+    eventually(lambda: stack.at_gateway(host, "/", agent=agent).status_code == 418, within_s=10)
+    return foreign
+
+
+def remove_foreign(stack: Stack, agent: str) -> None:
+    """Take it out again."""
+    path = stack.state_of(agent) / "envoy" / "rds.json"
+    hosts = [host for host in virtual_hosts(Document.read(path)) if host["name"] != "somebody-else"]
+    Document.of([route_configuration(hosts)]).save(path)
+
+
+@pytest.mark.long
+def test_f11_a_host_that_somebody_else_serves_is_refused_and_left_alone(stack: Stack, publish: Publish) -> None:
+    agent = stack.agents[0]
+    foreign = plant_foreign(stack, agent, host=publish.host)
+    began = time.monotonic()
+    failed = publish.ended(publish.ask("publish"), within_s=20)
+    took = time.monotonic() - began
+    assert (failed["phase"], failed["error_code"]) == ("FAILED", "gateway_refused")
+    assert f"publish {publish.id}" in failed["error"]
+    assert "refused" in page_of(stack, publish)
+    assert foreign in virtual_hosts(Document.read(stack.state_of(agent) / "envoy" / "rds.json"))
+    assert stack.at_gateway(publish.host, "/billing", agent=agent).status_code == 418
+    remove_foreign(stack, agent)
+    agree(stack, publish, "DRAFT", within_s=20)
+    note("F11", "refused with the gateway's words and the guilty publish; the foreign virtual host is as it was", seconds=took)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_f27_one_that_is_always_refused_does_not_keep_a_hundred_others(stack: Stack, api: httpx2.Client, publish: Publish) -> None:
+    agent, good = stack.agents[0], [stack.draft(api) for _ in range(100)]
+    plant_foreign(stack, agent, host=publish.host)
+    asked = [one.ask("publish") for one in good[:50]]
+    bad = publish.ask("publish")
+    asked += [one.ask("publish") for one in good[50:]]
+    began = time.monotonic()
+    assert {answer.status_code for answer in asked} == {202}
+    query = "SELECT count(*) FROM publishes_productpublish WHERE status = 'PUBLISHED' AND id = ANY(%s)"
+    eventually(lambda: stack.rows(query, [one.id for one in good]) == [(100,)], within_s=90, every_s=0.2)
+    took = time.monotonic() - began
+    failed = publish.ended(bad, within_s=20)
+    assert (failed["phase"], failed["error_code"]) == ("FAILED", "gateway_refused")
+    assert {stack.at_gateway(one.host, "/billing", agent=name).status_code for one in good for name in stack.agents} == {200}
+    remove_foreign(stack, agent)
+    agree(stack, publish, "DRAFT", within_s=20)
+    agree(stack, good[0], "PUBLISHED", within_s=10)
+    clean_up(good)
+    note("F27", "100 PUBLISHED on 3 agents after the last click, the bad one FAILED with its reason", seconds=took, bound_s=30)
+    assert took <= 30

@@ -1,0 +1,308 @@
+"""The control plane of one run with its agents, every step the test's: who works, what is lost, how time passes, and what must hold throughout."""
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.utils import translation
+
+from agent import heartbeat, work
+from agent.drivers.base import Held
+from agent.protocol.messages import Command, CommandAnswer
+from agent.protocol.spec import Spec, State
+from clusters import client
+from clusters.errors import AgentSilentError
+from clusters.models import Agent
+from core.problems import Problem
+from products.models import Route
+from publishes import delivery, outbox, selectors, services, words
+from publishes.choices import OPEN_PHASES, Desired, Kind, Phase, Status
+from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from tests.machine.stepped import Killed, SteppedAgent
+from tests.world import World, make_world
+
+Carried = tuple[int, str, State]
+ROUNDS_TO_REST = 12
+LEGAL = {("", "DRAFT"), ("DRAFT", "PUBLISHED"), ("PUBLISHED", "WITHDRAWN"), ("WITHDRAWN", "PUBLISHED")}
+
+
+class Push(StrEnum):
+    """What becomes of one push of a worker."""
+
+    WELL = "well"
+    LOST = "lost"
+    LATE = "late"  # the worker gives up; the agent gets it when the test wants
+    SLOW = "slow"  # the agent says that it works on it
+    ANSWER_LOST = "answer lost"
+    WORKER_DIES_BEFORE = "worker dies before"
+    WORKER_DIES_AFTER = "worker dies after"
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """A command that has not arrived yet."""
+
+    to: SteppedAgent
+    command: Command
+
+
+class Bugs:
+    """A log that lets no bug pass as a line."""
+
+    def exception(self, event: str, **about: object) -> None:
+        """Called from handlers that go on after a bug: here it ends the run."""
+        raise AssertionError(f"{event}: {about}")
+
+    def __getattr__(self, _level: str) -> Callable[..., None]:
+        return lambda *_args, **_about: None
+
+
+class System:
+    """One run. Nothing happens in it that a method was not called for."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, *, agents: int) -> None:
+        self.world: World = make_world()
+        self.agents = [SteppedAgent(self.world.add_agent(f"busan-{n + 1}"), folder / f"busan-{n + 1}") for n in range(agents)]
+        self.drafts: list[UUID] = []
+        self.delayed: list[Delayed] = []
+        self.pushes: deque[Push] = deque()
+        self.woken: list[UUID] = []
+        self._worker_died = False
+        self._newest: dict[tuple[str, UUID], int] = {}
+        self._foreign = self._plant_foreign()
+        self._patch(patch)
+
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    def draft(self, *, host: str) -> None:
+        """Make a draft."""
+        self.drafts.append(self.world.draft(hostname_base=f"{host}.localhost").pk)
+
+    def verb(self, choice: int, *, which: int) -> Callable[[UUID], object]:
+        """What a person might do with it now: the first choices are what the page offers, the last ones anything."""
+        row = ProductPublish.objects.filter(pk=self.drafts[which % len(self.drafts)]).first()
+        offered = {
+            Status.DRAFT: [self.publish, self.publish, self.retry, self.delete],
+            Status.PUBLISHED: [self.withdraw],
+            Status.WITHDRAWN: [self.publish, self.change_and_publish, self.delete],
+        }[Status(row.status) if row else Status.DRAFT]
+        anything = [self.publish, self.withdraw, self.delete, self.retry, self.cancel]
+        return offered[choice % len(offered)] if choice < 8 else anything[choice % len(anything)]
+
+    def ask(self, verb: Callable[[UUID], object], *, which: int) -> None:
+        """A person asks for something; it may be refused in words."""
+        publish_id = self.drafts[which % len(self.drafts)]
+        try:
+            verb(publish_id)
+        except Problem as problem:
+            assert problem.status in {404, 409}, problem
+
+    def publish(self, publish_id: UUID) -> None:
+        """배포 실행."""
+        services.request_publish(self.world.actor, publish_id)
+
+    def withdraw(self, publish_id: UUID) -> None:
+        """철회."""
+        services.request_withdraw(self.world.actor, publish_id, reason="for a test")
+
+    def delete(self, publish_id: UUID) -> None:
+        """삭제."""
+        services.request_delete(self.world.actor, publish_id)
+
+    def cancel(self, publish_id: UUID) -> None:
+        """취소."""
+        services.cancel(self.world.actor, publish_id)
+
+    def retry(self, publish_id: UUID) -> None:
+        """다시 시도."""
+        services.retry(self.world.actor, publish_id)
+
+    def change_and_publish(self, publish_id: UUID) -> None:
+        """The next publish carries something else."""
+        route = Route.objects.filter(service__products=self.world.product).order_by("path")[0]
+        Route.objects.filter(pk=route.pk).update(path=f"/changed-{uuid4().hex[:6]}")
+        self.publish(publish_id)
+
+    # --- machines -----------------------------------------------------------------------------------------------------
+
+    def deliver(self, agent: SteppedAgent, *pushes: Push) -> None:
+        """A worker is woken for an agent; its pushes meet these fates, later ones go well."""
+        self.pushes, self._worker_died = deque(pushes), False
+        with suppress(Killed):
+            delivery.deliver(agent.voice.agent.pk)
+
+    def sweep(self) -> None:
+        """The sweep, and whom it wakes."""
+        self.woken.clear()
+        delivery.sweep()
+        for agent in self.agents:
+            if agent.voice.agent.pk in self.woken:
+                self.deliver(agent)
+
+    def arrive(self, which: int, *, again: bool) -> None:
+        """A late command arrives after all; nobody waits for its answer."""
+        one = self.delayed[which % len(self.delayed)]
+        if not again:
+            self.delayed.remove(one)
+        one.to.alive(lambda: one.to.take(one.command, in_time=False))
+
+    def pass_time(self, seconds: int) -> None:
+        """Move every clock that decides anything."""
+        columns = {
+            "publishes_delivery": "due_at",
+            "publishes_agentlease": "until",
+            "publishes_operation": "deadline_at",
+            "clusters_agentliveness": "last_seen_at",
+        }
+        with connection.cursor() as cursor:
+            for table, column in columns.items():
+                cursor.execute(f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)", [seconds])  # noqa: S608 - names from above
+
+    def rest(self) -> None:
+        """All faults end; after some heartbeats everything has to agree."""
+        for agent in self.agents:
+            agent.gateway.away = agent.line.is_cut = False
+            agent.gateway.refuse.clear()
+            agent.gateway.unproved.clear()
+            agent.line.fates.clear()
+            agent.gateway.before = lambda _point: None
+            if not agent.is_up:
+                agent.start()
+        for _round in range(ROUNDS_TO_REST):
+            self.pass_time(10)
+            for agent in self.agents:
+                for step in (agent.beat, agent.worker.work_once, agent.hand_in):
+                    agent.alive(step)
+            self.sweep()
+            self.check()
+            if self._is_quiet():
+                break
+        self.check_agreement()
+
+    # --- what must hold -----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """At any moment."""
+        accepted = {(o.publish_id, o.generation, o.digest) for o in Operation.objects.all()}
+        for agent in self.agents:
+            assert agent.gateway.carried[self._foreign.spec.publish_id] == self._foreign, "something foreign was touched"
+            for publish_id in set(self.drafts) & agent.gateway.carried.keys():
+                carried = agent.carries(publish_id)
+                assert carried
+                assert (publish_id, *carried[:2]) in accepted, "the gateway carries what nobody asked for"
+            self._check_direction(agent)
+        self._check_words()
+        self._check_history()
+
+    def check_agreement(self) -> None:
+        """At rest: gateway = desired = page, for all that are there."""
+        assert not Operation.objects.filter(phase__in=OPEN_PHASES).exists(), "something is still open at rest"
+        for row in ProductPublish.objects.all():
+            there = None if row.desired_state in {"", Desired.ABSENT} else (row.generation, row.desired_digest, State(row.desired_state))
+            for agent in self.agents:
+                assert agent.carries(row.pk) == there, f"{agent} at rest"
+            assert (row.claimed_host is None) == (row.desired_state in {"", Desired.ABSENT}), "a host was kept, or lost"
+            if row.deleted_at is None:
+                self._check_page(row)
+
+    def _check_page(self, row: ProductPublish) -> None:
+        live = selectors.live_of(self.world.actor, row.pk)
+        assert words.progress(live) == ""
+        n = len(self.agents)
+        said = {
+            "": "1 agent is connected and will take it" if n == 1 else f"{n} agents are connected and will take it",
+            Desired.LIVE: f"{n} of {n} agents serve v{row.generation}",
+            Desired.WITHDRAWN: f"{n} of {n} agents answer 410 (v{row.generation})",
+            Desired.ABSENT: f"{n} of {n} agents have taken it off (v{row.generation})",
+        }
+        with translation.override("en"):  # requests leave their own behind
+            says = words.board_sentence(live).split(" · ")[0]
+        assert says == said[row.desired_state], f"the page says {says}"
+        if row.status == Status.PUBLISHED:
+            assert row.desired_state in {Desired.LIVE, Desired.WITHDRAWN}
+        if row.desired_state == Desired.LIVE:
+            assert row.status == Status.PUBLISHED
+
+    def _check_direction(self, agent: SteppedAgent) -> None:
+        for publish_id in self.drafts:
+            carried = agent.carries(publish_id)
+            if carried is not None:
+                newest = self._newest.get((repr(agent), publish_id), 0)
+                assert carried[0] >= newest, f"{agent} went back from {newest} to {carried[0]}"
+                self._newest[repr(agent), publish_id] = carried[0]
+        for publish_id, generation, _digest in agent.proved:
+            # What was proved absent must not come back as something older.
+            key = (repr(agent), publish_id)
+            self._newest[key] = max(self._newest.get(key, 0), generation)
+
+    def _check_words(self) -> None:
+        """Whoever is counted as done has proved exactly that."""
+        done = Delivery.objects.filter(phase=Phase.SUCCEEDED).select_related("operation")
+        proved = {agent.voice.agent.pk: agent.proved for agent in self.agents}
+        for row in done:
+            operation = row.operation
+            assert (operation.publish_id, operation.generation, operation.digest) in proved[row.agent_id], "counted without proof"
+
+    def _check_history(self) -> None:
+        """One line per transition, each from where the last one led to, and as many as operations that made one."""
+        for row in ProductPublish.objects.all():
+            moves = list(PublishEvent.objects.filter(publish=row).exclude(to_status="").order_by("id").values_list("from_status", "to_status"))
+            assert set(moves) <= LEGAL
+            assert [before for before, _after in moves] == ["", *(after for _before, after in moves[:-1])]
+            assert moves[-1][1] == row.status
+            made = row.operations.filter(phase=Phase.SUCCEEDED, kind__in=[Kind.PUBLISH, Kind.WITHDRAW]).count()
+            assert len(moves) - 1 == made, "a transition without an operation, or the other way round"
+            assert row.generation == row.operations.count()
+
+    # --- how it is put together ---------------------------------------------------------------------------------------
+
+    def _is_quiet(self) -> bool:
+        waiting = Operation.objects.filter(phase__in=OPEN_PHASES).exists() or Delivery.objects.filter(phase__in=OPEN_PHASES).exists()
+        agree = [
+            agent.carries(row.pk) == (None if row.desired_state in {"", "absent"} else (row.generation, row.desired_digest, State(row.desired_state)))
+            for row in ProductPublish.objects.all()
+            for agent in self.agents
+        ]
+        return not waiting and all(agree)
+
+    def _plant_foreign(self) -> Held:
+        held = Held(spec=Spec(publish_id=uuid4(), generation=7, state=State.LIVE, host="foreign.localhost"))
+        for agent in self.agents:
+            agent.gateway.carried[held.spec.publish_id] = held
+        return held
+
+    def _patch(self, patch: pytest.MonkeyPatch) -> None:
+        release = outbox.release
+        patch.setattr(client, "send", self._exchange)
+        patch.setattr(outbox, "release", lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease))
+        patch.setattr(outbox, "wake", self.woken.extend)
+        for module in (delivery, work, heartbeat):
+            patch.setattr(module, "log", Bugs())
+
+    def _exchange(self, row: Agent, command: Command) -> CommandAnswer:
+        """In place of the network between a worker and an agent."""
+        fate = self.pushes.popleft() if self.pushes else Push.WELL
+        to = next(one for one in self.agents if one.voice.agent.pk == row.pk)
+        if fate is Push.WORKER_DIES_BEFORE:
+            self._die()
+        if fate is Push.LATE:
+            self.delayed.append(Delayed(to, command))
+        if fate in {Push.LOST, Push.LATE} or to.line.is_cut or not to.is_up:
+            raise AgentSilentError("The agent did not answer in time.")
+        answers: list[CommandAnswer] = []
+        to.alive(lambda: answers.append(to.take(command, in_time=fate is not Push.SLOW)))
+        if fate is Push.WORKER_DIES_AFTER:
+            self._die()
+        if fate is Push.ANSWER_LOST or not answers:
+            raise AgentSilentError("The agent did not answer in time.")
+        return CommandAnswer.model_validate_json(answers[0].model_dump_json())
+
+    def _die(self) -> None:
+        self._worker_died = True
+        raise Killed
