@@ -123,9 +123,14 @@ class Heart:
         )
 
     def _fetch(self, wanted: Sequence[UUID]) -> None:
-        for start in range(0, len(wanted), SPECS_AT_ONCE):
-            answer = self._kit.control_plane.specs(wanted[start : start + SPECS_AT_ONCE])
-            log.info("pulled", publishes=[str(item.spec.publish_id) for item in answer.items])
+        left = list(wanted)
+        while left:
+            asked, left = left[:SPECS_AT_ONCE], left[SPECS_AT_ONCE:]
+            answer = self._kit.control_plane.specs(asked)
+            got = {item.spec.publish_id for item in answer.items}
+            # An answer holds as many as fit; what is left out although nothing came is not ours.
+            left = [publish for publish in asked if publish not in got] + left if got else left
+            log.info("pulled", publishes=[str(publish) for publish in got])
             self._kit.postman.follow(self._kit.worker.submit(answer.items, networks=answer.upstream_networks, reserved=answer.reserved))
 
     def _moved(self, held: Held, pin: Addresses | Refused | Unreachable) -> Addresses | None:

@@ -17,7 +17,7 @@ from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Una
 from gateways.api import router as gateways
 from products.api import router as products
 from products.service_api import router as api_services
-from publishes.api import listing, operations, places, publishes
+from publishes.api import keys, listing, operations, places, publishes
 from tenants.api import SessionAuth, TokenAuth, scope_of
 from tenants.token_api import router as tokens
 
@@ -32,6 +32,7 @@ api = DescribedApi(
 )
 api.add_decorator(partial(once, who=scope_of), mode="operation")  # inside of authentication and parsing
 api.add_router("/provider", publishes.router)
+api.add_router("/provider", keys.router)
 api.add_router("/provider", listing.router)
 api.add_router("/provider", operations.router)
 api.add_router("/provider", products)

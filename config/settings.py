@@ -36,6 +36,7 @@ DEADLINE_S = env.float("DEADLINE_S", default=120.0)
 SILENT_S = env.float("SILENT_S", default=15.0)
 HURRY_S = env.float("HURRY_S", default=2.0)
 AGENT_KEY_DAYS = env.int("AGENT_KEY_DAYS", default=90)
+ISSUER_REFRESH_S = env.float("ISSUER_REFRESH_S", default=300.0)
 
 # --- the JSON API ------------------------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # per token
@@ -148,6 +149,7 @@ CELERY_TASK_ROUTES = {"publishes.sweep": {"queue": "sweep"}, "publishes.tidy": {
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "publishes.sweep", "schedule": SWEEP_S, "options": {"expires": SWEEP_S}},
     "tidy": {"task": "publishes.tidy", "schedule": 60.0, "options": {"expires": 60.0}},
+    "refresh-issuers": {"task": "publishes.refresh_issuers", "schedule": ISSUER_REFRESH_S, "options": {"expires": ISSUER_REFRESH_S}},
 }
 
 # --- sign-in ----------------------------------------------------------------------------------------------------------

@@ -102,6 +102,11 @@ def upstreams(env: Env, *, ports: Mapping[str, int]) -> Part:
     return Part(name="upstreams", argv=argv, env=env, is_ready=partial(is_listening, *ports.values()))
 
 
+def issuer(env: Env, *, port: int, state: Path) -> Part:
+    """The sample issuer of tokens."""
+    return Part(name="issuer", argv=_python("demo.issuer", str(port), str(state)), env=env, is_ready=partial(is_listening, port))
+
+
 def enrolment(site: Site, *, code: str, env: Env) -> Part:
     """A program that makes a site's state folder, with its gateway's bootstrap in it."""
     driver = site.kong.arguments if site.kong else ("--driver", "envoy", "--proxy", f"127.0.0.1:{site.proxy}", "--admin", f"127.0.0.1:{site.admin}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.protocol.signing import new_key, private_jwk
 from demo.embedded import Postgres, Valkey
 from demo.folder import Folder, Ports, write_private
+from demo.issuer import PATH as ISSUER_PATH
 from demo.own_kong import OwnKong
 from demo.parts import Site
 
@@ -30,6 +31,7 @@ class Plan:
         self.postgres = Postgres(home=folder.path("postgres"), port=self._ports["postgres"], password=folder.secret("postgres"), env=self.env)
         self.broker = Valkey(home=folder.path("broker"), port=self._ports["broker"], password=folder.secret("broker"), env=self.env)
         self.upstreams = {name: self._ports[f"upstream-{name}"] for name in UPSTREAMS}
+        self.issuer_port = self._ports["issuer"]
         self.logs = folder.path("log")
         self.report = folder.path("demo.json")
 
@@ -37,6 +39,18 @@ class Plan:
     def upstream_urls(self) -> dict[str, str]:
         """The sample upstreams, for the seeds."""
         return {name: f"http://{LOOPBACK}:{port}" for name, port in self.upstreams.items()}
+
+    @property
+    def issuer_url(self) -> str:
+        """The sample issuer, as its tokens name it."""
+        return f"http://{LOOPBACK}:{self.issuer_port}{ISSUER_PATH}"
+
+    @property
+    def issuer_state(self) -> Path:
+        """Where the sample issuer keeps its keys."""
+        path = self._folder.path("secrets")
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
 
     @property
     def seed_state(self) -> Path:

@@ -41,6 +41,7 @@ class Report:
             "product_id": seeded.product_id,
             "clusters": [self._cluster(cluster, pids) for cluster in seeded.clusters],
             "pids": {name: pids[name] for name in SERVERS},
+            "issuer_url": plan.issuer_url,
             "log_dir": str(plan.logs),
             "database_url": plan.postgres.url,
             "redis_url": plan.broker.url,
@@ -62,6 +63,9 @@ class Report:
     {plan.web_url}/provider/products/{seeded.product_id}
   or ask the API:
     curl -H 'Authorization: Bearer {seeded.provider.api_token}' {publishes}
+
+  Tokens for publishes with OAuth 2.0 (issuer {plan.issuer_url}, audience payment-api, scopes read write):
+    curl -s {plan.issuer_url}/token
 
   Gateways: {", ".join(f"{site.cluster} {site.proxy_url}" for site in self.sites)}
   Logs: {plan.logs}   Ctrl-C stops everything; the data stays until `make demo-reset`.

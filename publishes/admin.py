@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import ReadOnlyAdmin
 from core.problems import Problem
 from publishes import adoption, alarms
-from publishes.models import AgentLease, Alarm, Delivery, Observation, Operation, ProductPublish, PublishEvent
+from publishes.models import AgentLease, Alarm, Credential, Delivery, Issuer, Observation, Operation, ProductPublish, PublishEvent
 
 
 @admin.register(ProductPublish)
@@ -82,3 +82,16 @@ class PublishEventAdmin(ReadOnlyAdmin):
 class AgentLeaseAdmin(ReadOnlyAdmin):
     list_display = ["agent", "until"]
     list_select_related = ["agent"]
+
+
+@admin.register(Credential)
+class CredentialAdmin(ReadOnlyAdmin):
+    list_display = ["publish", "consumer", "fingerprint", "state", "expires_at", "created_at"]
+    list_filter = ["state"]
+    list_select_related = ["publish"]
+    exclude = ["secret"]
+
+
+@admin.register(Issuer)
+class IssuerAdmin(ReadOnlyAdmin):
+    list_display = ["url", "fetched_at", "failing_since", "error"]

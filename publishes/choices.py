@@ -97,6 +97,21 @@ class EventKind(models.TextChoices):
     FROZEN = "frozen", _("Frozen: an agent is ahead of us")
     ADOPTED = "adopted", _("Adopted by an operator")
     IN_STEP = "in_step", _("All agents in step again")
+    KEY_MADE = "key_made", _("Test key made")
+    KEY_ROTATED = "key_rotated", _("Test key replaced")
+    KEY_OFF = "key_off", _("Key switched off")
+    KEY_EXPIRED = "key_expired", _("Key expired")
+    ISSUER_CHANGED = "issuer_changed", _("The issuer changed its keys")
+    SYNC_REQUESTED = "sync_requested", _("Bringing it to the gateways")
+    SYNCED = "synced", _("In force on the gateways")
+
+
+class KeyState(models.TextChoices):
+    """Whether a key is let in. One that was replaced is active until its end."""
+
+    ACTIVE = "active", _("Active")
+    OFF = "off", _("Switched off")
+    EXPIRED = "expired", _("Expired")
 
 
 class AlarmKind(models.TextChoices):

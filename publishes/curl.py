@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from agent.protocol.spec import Route, Service
 from publishes.choices import AuthMode
+from publishes.models import ProductPublish
 from publishes.selectors import Live
-
-_HEADERS = {AuthMode.API_KEY: "apikey: YOUR_KEY", AuthMode.OAUTH2: "Authorization: Bearer YOUR_TOKEN"}
+from publishes.spec import KEY_HEADER
 
 
 def command(live: Live, services: Iterable[Service]) -> str:
@@ -21,9 +21,15 @@ def command(live: Live, services: Iterable[Service]) -> str:
     route = next((route for route in routes if _takes_get(route)), routes[0])
     port = f":{parts.port}" if parts.port else ""
     words = ["curl"] if _takes_get(route) else ["curl", "-X", route.methods[0]]
-    header = _HEADERS.get(AuthMode(live.publish.auth_mode))
-    words += ["-H", header] if header else []
+    words += _credentials(live.publish)
     return shlex.join([*words, f"{parts.scheme}://{live.publish.hostname_base}{port}{route.path}"])
+
+
+def _credentials(publish: ProductPublish) -> list[str]:
+    """What the caller has to fill in: a key in the publish's own header, or a token."""
+    if publish.auth_mode == AuthMode.API_KEY:
+        return ["-H", f"{publish.auth_config.get('key_header', KEY_HEADER)}: YOUR_KEY"]
+    return ["-H", "Authorization: Bearer YOUR_TOKEN"] if publish.auth_mode == AuthMode.OAUTH2 else []
 
 
 def _takes_get(route: Route) -> bool:

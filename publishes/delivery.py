@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from agent.protocol import VERSION
 from agent.protocol.messages import Carried, Command, Item, Result
+from agent.protocol.signing import SIZE_LIMIT
 from agent.protocol.spec import Spec, State
 from clusters import agent_keys, client, liveness
 from clusters.errors import AgentSilentError
@@ -19,13 +20,14 @@ from clusters.models import Agent
 from clusters.services import forget_used_requests
 from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
-from publishes import alarms, expectations, outbox, settlement
+from publishes import alarms, credentials, expectations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
 
 log = structlog.get_logger(__name__)
 
 SETTLE_AT_ONCE = 500
+PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
 
 
@@ -49,6 +51,11 @@ def sweep() -> None:
     for operation_id in expectations.ripe_operations()[:SETTLE_AT_ONCE]:
         with _going_on("settle", operation=str(operation_id)):
             settlement.settle_by_id(operation_id)
+    for publish_id in syncs.waiting()[:SETTLE_AT_ONCE]:
+        with _going_on("sync", publish=str(publish_id)):
+            syncs.sync_by_id(publish_id)
+    with _going_on("expire_keys"):
+        credentials.expire()
     settlement.release_hosts()
 
 
@@ -91,18 +98,19 @@ def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
 
 
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
-    """The current specs of these publishes, as far as they are this agent's; open deliveries get a token for their results.
+    """The current specs of these publishes, as far as they are this agent's and fit into one answer; open deliveries get a token for their results.
 
     What operators want off an agent that we know nothing of goes along.
     """
-    operations = expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None))
+    operations = list(expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None)))
+    specs = credentials.joined([Spec.model_validate(operation.spec) for operation in operations])
     open_ones = {d.operation_id: d for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)}
-    items = []
-    for operation in operations:
-        delivery = open_ones.get(operation.pk)
-        token = outbox.claim_for_pull(delivery) if delivery else None
-        items.append(Item(spec=Spec.model_validate(operation.spec), delivery=delivery.pk if delivery else None, token=token))
-    return items + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
+    deliveries = [open_ones.get(operation.pk) for operation in operations]
+    items = [Item(spec=spec, delivery=delivery.pk if delivery else None) for spec, delivery in zip(specs, deliveries, strict=True)]
+    first = next(_pieces(items), [])
+    tokens = [outbox.claim_for_pull(delivery) if delivery else None for delivery in deliveries[: len(first)]]
+    fitting = [item.model_copy(update={"token": token}) for item, token in zip(first, tokens, strict=True)]
+    return fitting + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
 
 
 @contextmanager
@@ -129,10 +137,18 @@ def _agents_with_due_rows() -> list[UUID]:
 
 def _send(agent_id: UUID, claim: outbox.Claim) -> None:
     agent = Agent.objects.select_related("cluster", "liveness").get(pk=agent_id)
-    items = tuple(Item(spec=waiting.spec, delivery=waiting.delivery_id, token=waiting.token) for waiting in claim.waiting)
+    specs = credentials.joined([waiting.spec for waiting in claim.waiting])
+    items = [Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token) for spec, waiting in zip(specs, claim.waiting, strict=True)]
+    for number, piece in enumerate(_pieces(items)):
+        if number:
+            outbox.renew(agent_id)
+        _send_piece(agent, piece)
+
+
+def _send_piece(agent: Agent, items: list[Item]) -> None:
     command = Command(
         protocol=min(VERSION, agent.liveness.protocol) if hasattr(agent, "liveness") else VERSION,
-        items=items,
+        items=tuple(items),
         upstream_networks=tuple(agent.cluster.upstream_networks),
         reserved=tuple(settings.RESERVED_ENDPOINTS),
         answer_within_ms=ANSWER_WITHIN_MS,
@@ -140,7 +156,23 @@ def _send(agent_id: UUID, claim: outbox.Claim) -> None:
     try:
         answer = client.send(agent, command)
     except AgentSilentError as silence:
-        for waiting in claim.waiting:
-            settlement.record_silence(waiting.delivery_id, token=waiting.token, message=str(silence))
+        for item in items:
+            assert item.delivery and item.token  # noqa: S101 - what is pushed was claimed
+            settlement.record_silence(item.delivery, token=item.token, message=str(silence))
     else:
         take_results(agent, answer.results)
+
+
+def _pieces(items: list[Item]) -> Iterator[list[Item]]:
+    """The items in their order, in pieces that each fit into one message; one that alone is larger goes alone."""
+    piece: list[Item] = []
+    size = 0
+    for item in items:
+        weight = len(item.model_dump_json())
+        if piece and size + weight > PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(item)
+        size += weight
+    if piece:
+        yield piece

@@ -102,6 +102,20 @@ class UpstreamRefused(Conflict):
     detail = _("The upstream of %(service)s is refused: %(reason)s Change the upstream, or ask an operator to allow its network.")
 
 
+class NoKeysAskedFor(Conflict):
+    """Keys are for publishes in api-key mode."""
+
+    code = "no_keys_asked_for"
+    detail = _("Callers of this publish need no API key. Only a publish with the authentication mode API Key has keys.")
+
+
+class IssuerUnknown(Conflict):
+    """The keys of the issuer were never fetched, so no token could be checked."""
+
+    code = "issuer_unknown"
+    detail = _("The public keys of the issuer are not known. Save the settings again while the issuer can be reached.")
+
+
 class PathsOverlap(Conflict):
     """Two routes would answer the same request."""
 

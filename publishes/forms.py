@@ -13,7 +13,7 @@ from clusters.models import Cluster
 from core.problems import Invalid
 from gateways.models import Gateway
 from products.models import Product
-from publishes import places, services
+from publishes import auth_config, issuers, places, services
 from publishes.choices import AuthMode, Environment, Visibility
 from publishes.models import ProductPublish
 from publishes.places import ClusterCard, GatewayCard
@@ -36,12 +36,6 @@ class SettingsRules(forms.Form):
 
     product: Product
     publish: ProductPublish | None = None
-
-    def clean_auth_mode(self) -> str:
-        mode = str(self.cleaned_data["auth_mode"])
-        if mode != AuthMode.NONE:
-            raise forms.ValidationError(_("Only the authentication mode none can be published in this version."))
-        return mode
 
     def suggestion(self, cluster: Cluster, environment: str) -> str:
         """The hostname that we would choose. One query."""
@@ -81,12 +75,6 @@ class PublishForm(SettingsRules):
         assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands above
         choice.queryset = gateways
 
-    def clean_auth_config(self) -> dict[str, Any]:
-        config = self.cleaned_data["auth_config"] or {}
-        if config:
-            raise forms.ValidationError(_("The authentication mode none has no settings."))
-        return {}
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         cluster, gateway = cleaned.get("cluster"), cleaned.get("gateway")
@@ -96,7 +84,21 @@ class PublishForm(SettingsRules):
             self.add_error("cluster", places.IN_MAINTENANCE)
         if cluster and "hostname_base" in cleaned:
             cleaned["hostname_base"] = self.checked_hostname(cluster, cleaned.get("environment", Environment.DEV))
+        self._check_auth(cleaned)
         return cleaned
+
+    def _check_auth(self, cleaned: dict[str, Any]) -> None:
+        given, mode = cleaned.get("auth_config") or {}, cleaned.get("auth_mode")
+        if self.publish is not None and mode != self.publish.auth_mode and "auth_config" in cleaned and given == self.publish.auth_config:
+            given = {}  # another mode, and nothing said of its settings: those of the old one do not stay
+        try:
+            cleaned["auth_config"] = auth_config.checked(str(mode), given) if mode else {}
+            if mode == AuthMode.OAUTH2:
+                issuers.learn(cleaned["auth_config"]["issuer_url"])
+        except auth_config.WrongConfig as problem:
+            self.add_error("auth_config", str(problem.sentence))
+        except issuers.IssuerRefused as problem:
+            self.add_error("auth_config", str(auth_config.sentence("issuer_url", problem.text)))
 
     def settings(self) -> services.Settings:
         """The checked settings. Raises Invalid with a reason per field."""
@@ -155,7 +157,8 @@ class SettingsForm(SettingsRules):
     `is_kept` is for what was checked when it was entered: whether the hostname is still free is not asked again.
     """
 
-    issuer = forms.CharField(required=False, max_length=500, label=_("Issuer URL"))
+    key_header = forms.CharField(required=False, max_length=60, label=_("Header of the key"))
+    issuer_url = forms.CharField(required=False, max_length=500, label=_("Issuer URL"))
     audience = forms.CharField(required=False, max_length=200, label=_("Audience"))
     scopes = forms.CharField(required=False, max_length=500, label=_("Scopes"))
     hostname_suggested = forms.CharField(required=False, max_length=253, widget=forms.HiddenInput)
@@ -176,13 +179,29 @@ class SettingsForm(SettingsRules):
             self.add_error("hostname_base", _("The cluster was changed. Please look at the hostname again."))
         elif "hostname_base" in cleaned and not self.is_kept and (self.publish or cleaned["hostname_base"] != cleaned.get("hostname_suggested")):
             cleaned["hostname_base"] = self.checked_hostname(self.cluster, cleaned.get("environment", Environment.DEV))
+        cleaned["auth_config"] = self._checked_auth(cleaned) if cleaned.get("auth_mode") else {}
         return cleaned
 
     def settings(self, *, gateway: Gateway) -> services.Settings:
         """The checked settings for that gateway of the cluster. Raises Invalid with a reason per field."""
         self.refuse_unless_valid()
-        values = {name: self.cleaned_data[name] for name in services.SETTINGS if name != "auth_config"}
-        return services.Settings(cluster=self.cluster, gateway=gateway, auth_config={}, **values)
+        return services.Settings(cluster=self.cluster, gateway=gateway, **{name: self.cleaned_data[name] for name in services.SETTINGS})
+
+    def _checked_auth(self, cleaned: dict[str, Any]) -> dict[str, Any]:
+        """What the fields of the chosen mode say; fields of another mode, which the page hides, are left alone. The issuer is asked unless it was before."""
+        mode = str(cleaned["auth_mode"])
+        given = {name: cleaned.get(name, "") for name in auth_config.NAMES[AuthMode(mode)]}
+        try:
+            checked = auth_config.checked(mode, {name: value for name, value in given.items() if value})
+            if mode == AuthMode.OAUTH2 and not self.is_kept:
+                issuers.learn(checked["issuer_url"])
+        except auth_config.WrongConfig as problem:
+            self.add_error(problem.name, str(problem.text))
+        except issuers.IssuerRefused as problem:
+            self.add_error("issuer_url", str(problem.text))
+        else:
+            return checked
+        return {}
 
     def _fill_in(self) -> None:
         suggested = self.suggestion(self.cluster, str(self.initial["environment"]))
@@ -204,7 +223,8 @@ def initial_of(publish: ProductPublish | None) -> dict[str, Any]:
     """What the form starts from: the publish's settings, or the defaults for a new one."""
     if publish is None:
         return {"environment": Environment.DEV, "auth_mode": AuthMode.NONE, "visibility": Visibility.PUBLIC, "approval_required": True}
-    return {"cluster": publish.cluster_id, "gateway": publish.gateway_id} | {name: getattr(publish, name) for name in services.SETTINGS}
+    shown = {**publish.auth_config, "scopes": " ".join(publish.auth_config.get("scopes", []))}
+    return {"cluster": publish.cluster_id, "gateway": publish.gateway_id} | shown | {name: getattr(publish, name) for name in services.SETTINGS}
 
 
 def _offer(form: forms.Form, name: str, cards: Mapping[UUID, Any]) -> None:

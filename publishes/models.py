@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Agent, Cluster
 from core.records import Record
+from core.secrets import CiphertextField
 from gateways.models import Gateway
 from products.models import Product
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AlarmKind, AuthMode, Desired, Environment, EventKind, Kind, Phase, Status, Visibility
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AlarmKind, AuthMode, Desired, Environment, EventKind, KeyState, Kind, Phase, Status, Visibility
 from tenants.actors import Actor
 from tenants.models import ScopedQuerySet, Tenant, User
 
@@ -52,6 +53,7 @@ class ProductPublish(Record):
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     frozen_at = models.DateTimeField(_("frozen"), null=True, blank=True)
     run_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
+    sync_wanted = models.BooleanField(default=False, editable=False, help_text=_("Callers' credentials changed while somebody's operation was going on."))
 
     objects = PublishQuerySet.as_manager()
 
@@ -75,6 +77,7 @@ class ProductPublish(Record):
         indexes = [
             models.Index(fields=["tenant", "-created_at"], condition=models.Q(deleted_at=None), name="publish_list"),
             models.Index(fields=["cluster"], condition=models.Q(desired_state=Desired.ABSENT, claimed_host__isnull=False), name="publish_host_to_release"),
+            models.Index(fields=["id"], condition=models.Q(sync_wanted=True), name="publish_sync_wanted"),
         ]
         verbose_name = _("publish")
         verbose_name_plural = _("publishes")
@@ -249,3 +252,43 @@ class PublishEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.created_at}"
+
+
+class Credential(Record):
+    """A key that a publish in api-key mode lets in, and the consumer whom its upstreams are told of. The key itself is encrypted for this row."""
+
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="credentials")
+    consumer = models.CharField(_("consumer"), max_length=100)
+    is_test = models.BooleanField(_("test key"), default=False)
+    secret = CiphertextField(editable=False)
+    fingerprint = models.CharField(_("fingerprint"), max_length=32)
+    state = models.CharField(_("state"), max_length=7, choices=KeyState, default=KeyState.ACTIVE)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [models.UniqueConstraint(fields=["publish", "fingerprint"], name="credential_once")]
+        indexes = [models.Index(fields=["expires_at"], condition=models.Q(state=KeyState.ACTIVE, expires_at__isnull=False), name="credential_ending")]
+        verbose_name = _("key")
+        verbose_name_plural = _("keys")
+
+    def __str__(self) -> str:
+        return f"{self.consumer} · {self.fingerprint[:8]}"
+
+
+class Issuer(Record):
+    """What an issuer of tokens last published: its public keys. When it cannot be reached the old ones stay, and `failing_since` says since when."""
+
+    url = models.CharField(_("issuer URL"), max_length=500, unique=True)
+    jwks = models.JSONField(_("public keys"), default=list)
+    fetched_at = models.DateTimeField(_("fetched"), null=True, blank=True)
+    failing_since = models.DateTimeField(_("failing since"), null=True, blank=True)
+    error = models.CharField(_("error"), max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["url"]
+        verbose_name = _("issuer")
+        verbose_name_plural = _("issuers")
+
+    def __str__(self) -> str:
+        return self.url

@@ -35,6 +35,7 @@ _REQUEST_EVENTS = {
     Kind.WITHDRAW: EventKind.WITHDRAW_REQUESTED,
     Kind.DELETE: EventKind.DELETE_REQUESTED,
     Kind.REVERT: EventKind.GOING_BACK,
+    Kind.SYNC: EventKind.SYNC_REQUESTED,
 }
 
 

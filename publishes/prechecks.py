@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from time import monotonic
 
 from django.db.models import Q
 from django.utils.functional import Promise
@@ -11,10 +12,12 @@ from django.utils.translation import ngettext_lazy
 
 from clusters.models import Agent, counting
 from core.problems import Problem, Text
-from publishes import errors, places, spec, upstreams
+from publishes import errors, issuers, places, spec, upstreams
+from publishes.choices import AuthMode
 from publishes.models import ProductPublish
 
 DEADLINE_S = 1.5
+ALL_S = 1.8
 
 
 class Level(StrEnum):
@@ -35,20 +38,18 @@ class Check:
 
 
 def run(draft: ProductPublish) -> list[Check]:
-    """All checks of a publish that need not be stored yet. Six queries; answers within two seconds even when names do not resolve.
-
-    For oauth2 the issuer and its keys will be one more line of this list.
-    """
-    return [_services(draft), _agents(draft), _hostname(draft), *_upstreams(draft)]
+    """All checks of a publish that need not be stored yet. Seven queries; answers within two seconds even when names do not resolve."""
+    until = monotonic() + ALL_S
+    checks = [_services(draft), _agents(draft), _hostname(draft), *_upstreams(draft)]
+    return [*checks, _issuer(draft, until=until)] if draft.auth_mode == AuthMode.OAUTH2 else checks
 
 
 def _services(draft: ProductPublish) -> Check:
     title = _("API services")
     try:
-        live = spec.live(draft)
+        count = len(spec.deployable(draft.product).services)
     except (errors.NothingToDeploy, errors.PathsOverlap) as problem:
         return _blocked(title, problem)
-    count = len(live.services)
     return _fine(title, ngettext_lazy("%(n)d service goes with it.", "%(n)d services go with it.", count) % {"n": count})
 
 
@@ -91,6 +92,17 @@ def _upstreams(draft: ProductPublish) -> list[Check]:
     if unknown:
         refused.append(Check(title=title, level=Level.WARNING, text=_("Not looked up in time: %s. It is checked again when you publish.") % ", ".join(unknown)))
     return refused or ([_fine(title, _("All are inside the networks allowed for this cluster."))] if services else [])
+
+
+def _issuer(draft: ProductPublish, *, until: float) -> Check:
+    """Asks the issuer in the time that is left."""
+    title = _("Issuer and its keys")
+    try:
+        found = issuers.look_up(str(draft.auth_config["issuer_url"]), deadline_s=max(0.1, until - monotonic()))
+    except issuers.IssuerRefused as problem:
+        return Check(title=title, level=Level.BLOCKER if problem.is_final else Level.WARNING, text=problem.text)
+    kinds, count = ", ".join(sorted({str(key["alg"]) for key in found.jwks})), len(found.jwks)
+    return _fine(title, ngettext_lazy("%(n)d usable key: %(kinds)s.", "%(n)d usable keys: %(kinds)s.", count) % {"n": count, "kinds": kinds})
 
 
 def _fine(title: Text, text: str | Promise) -> Check:

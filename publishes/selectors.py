@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Prefetch, Subquery
+from django.db.models import F, OuterRef, Prefetch, Q, Subquery
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
@@ -114,8 +114,10 @@ def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, l
 def live_of(actor: Actor, publish_id: UUID) -> Live:
     """What is going on with a publish. Two queries (three before its first operation). Raises NotFound."""
     newest_asked = Operation.objects.filter(publish=OuterRef("publish"), kind__in=PEOPLES_KINDS).order_by("-generation").values("generation")[:1]
-    rows = Operation.objects.visible_to(actor).filter(publish_id=publish_id, publish__deleted_at=None)
-    rows = rows.filter(generation__gte=Subquery(newest_asked)).order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
+    # Of what the system did since, the newest alone matters; there may be many syncs.
+    generations = Q(generation=Subquery(newest_asked)) | Q(generation=F("publish__generation"))
+    rows = Operation.objects.visible_to(actor).filter(generations, publish_id=publish_id, publish__deleted_at=None)
+    rows = rows.order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
     operations = list(rows.defer("spec"))
     if not operations:
         publish = publish_of(actor, publish_id)

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 BACK_OFF_MAX_S = 60.0
 _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
+_DONE_EVENTS = {Kind.REVERT: EventKind.WENT_BACK, Kind.HEAL: EventKind.IN_STEP, Kind.SYNC: EventKind.SYNCED}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop("The agent has not been heard of since three heartbeats. It catches up by itself when it is back.")
 AHEAD = gettext_noop("An agent has a newer version of this publish than we know of, as after a restored backup. An operator has to adopt it first.")
@@ -242,12 +243,11 @@ def _succeed(operation: Operation, confirmed: Sequence[Delivery]) -> None:
     elif operation.kind == Kind.DELETE:
         publish.deleted_at = timezone.now()
         publish.save(update_fields=["deleted_at", "updated_at"])
+        publish.credentials.all().delete()
         _note(operation, EventKind.DELETED, evidence=evidence)
         release_hosts(pk=publish.pk)
-    elif operation.kind == Kind.REVERT:
-        _note(operation, EventKind.WENT_BACK, evidence=evidence)
-    elif operation.kind == Kind.HEAL:
-        _note(operation, EventKind.IN_STEP, evidence=evidence)
+    elif operation.kind in _DONE_EVENTS:
+        _note(operation, _DONE_EVENTS[Kind(operation.kind)], evidence=evidence)
 
 
 def _freeze(agent: Agent, publish: ProductPublish, *, generation: int, state: str) -> None:

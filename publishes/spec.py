@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, Q, prefetch_related_objects
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import spec as wire
 from core.problems import Text
 from products.models import ApiService, Product, Route
-from publishes.errors import NothingToDeploy, PathsOverlap
-from publishes.models import ProductPublish
+from publishes.choices import AuthMode, KeyState
+from publishes.errors import IssuerUnknown, NothingToDeploy, PathsOverlap
+from publishes.models import Issuer, ProductPublish
+
+KEY_HEADER = "apikey"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +64,47 @@ def planned(service: ApiService) -> wire.Service | None:
 
 
 def live(publish: ProductPublish) -> wire.Spec:
-    """The product as it is now, for the publish's next generation. Raises NothingToDeploy or PathsOverlap."""
-    selection = select(publish.product)
-    if not selection.services:
-        raise NothingToDeploy
-    _check_overlaps(selection.services)
+    """The product as it is now, for the publish's next generation. Raises NothingToDeploy, PathsOverlap or IssuerUnknown."""
+    selection = deployable(publish.product)
     return wire.Spec(
         publish_id=publish.pk,
         generation=publish.generation + 1,
         state=wire.State.LIVE,
         host=publish.hostname_base,
-        auth=wire.Auth(mode=wire.AuthMode(publish.auth_mode)),
+        auth=auth_of(publish),
         services=services_of(selection),
     )
+
+
+def renewed(publish: ProductPublish, there: wire.Spec) -> wire.Spec:
+    """What is live, with the credentials that are let in now, for the publish's next generation. Raises IssuerUnknown."""
+    return there.model_copy(update={"generation": publish.generation + 1, "auth": auth_of(publish)})
+
+
+def auth_of(publish: ProductPublish) -> wire.Auth:
+    """What callers have to show now; keys by fingerprint. One query, none without auth. Raises IssuerUnknown."""
+    config, mode = publish.auth_config, wire.AuthMode(publish.auth_mode)
+    if publish.auth_mode == AuthMode.API_KEY:
+        usable = publish.credentials.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), state=KeyState.ACTIVE)
+        rows = usable.order_by("created_at", "pk").values_list("pk", "consumer", "fingerprint")
+        keys = tuple(wire.ApiKey(id=pk, consumer=consumer, fingerprint=fingerprint) for pk, consumer, fingerprint in rows)
+        return wire.Auth(mode=mode, key_header=config.get("key_header", KEY_HEADER), keys=keys)
+    if publish.auth_mode == AuthMode.OAUTH2:
+        issuer = Issuer.objects.filter(url=config.get("issuer_url", "")).first()
+        if issuer is None or not issuer.jwks:
+            raise IssuerUnknown
+        scopes = tuple(config.get("scopes", ()))
+        return wire.Auth(mode=mode, issuer=issuer.url, audience=config.get("audience", ""), scopes=scopes, jwks=tuple(issuer.jwks))
+    return wire.Auth()
+
+
+def deployable(product: Product) -> Selection:
+    """What a publish of the product would carry now. Two queries. Raises NothingToDeploy or PathsOverlap."""
+    selection = select(product)
+    if not selection.services:
+        raise NothingToDeploy
+    _check_overlaps(selection.services)
+    return selection
 
 
 def withdrawn(publish: ProductPublish) -> wire.Spec:

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from core import pulse
-from publishes import delivery
+from publishes import delivery, issuers
 
 
 @shared_task(name="publishes.deliver")
@@ -29,3 +29,10 @@ def tidy() -> None:
     """Forget what has expired."""
     close_old_connections()
     delivery.tidy()
+
+
+@shared_task(name="publishes.refresh_issuers")
+def refresh_issuers() -> None:
+    """Ask the issuers of tokens for their keys again."""
+    close_old_connections()
+    issuers.refresh_all()

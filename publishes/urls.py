@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from publishes import overview_views, views, wizard
+from publishes import key_views, overview_views, views, wizard
 
 app_name = "publishes"
 urlpatterns = [
@@ -23,4 +23,6 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>/delete", views.delete, name="delete"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/cancel", views.cancel, name="cancel"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/retry", views.retry, name="retry"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/test-key", key_views.make, name="make-key"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/keys/<uuid:credential_id>/off", key_views.switch_off, name="switch-key-off"),
 ]

@@ -42,7 +42,9 @@ def progress(live: Live) -> str:
         return verb_going_on(Kind(live.operation.kind))
     if live.following is None or not live.following.is_open:
         return ""
-    return _("Going back to what stood before") if live.following.kind == Kind.REVERT else _("Bringing the agents in step")
+    return {Kind.REVERT: _("Going back to what stood before"), Kind.SYNC: _("Bringing changed keys to the gateways")}.get(
+        Kind(live.following.kind), _("Bringing the agents in step")
+    )
 
 
 def verb_going_on(kind: Kind) -> str:

@@ -7,7 +7,10 @@ from django.utils import translation
 from pytest_django import Settings
 
 from core import pulse
+from tests.issuing import issuer_site
 from tests.world import World, make_world
+
+__all__ = ["issuer_site"]
 
 
 @pytest.hookimpl(trylast=True)

@@ -181,7 +181,7 @@ class SpecsRequest(Wire):
 
 
 class SpecsAnswer(Wire):
-    """The specs asked for; publishes that are not this agent's are left out."""
+    """The specs asked for, as many as fit into one answer; publishes that are not this agent's are left out."""
 
     items: tuple[Item, ...]
     upstream_networks: tuple[str, ...]

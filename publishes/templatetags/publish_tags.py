@@ -15,7 +15,7 @@ from core import lists
 from core.templatetags.ui import badge
 from gateways.models import Gateway
 from products.models import METHODS, ApiService, Product
-from publishes import carriers, first_run, listing, selectors, words
+from publishes import callers, carriers, first_run, listing, selectors, words
 from publishes.board import AgentRow
 from publishes.choices import Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import ProductPublish, PublishEvent
@@ -42,6 +42,13 @@ _EVENTS = {
     EventKind.FROZEN: ("snowflake", "amber"),
     EventKind.ADOPTED: ("stamp", "blue"),
     EventKind.IN_STEP: ("check-check", "green"),
+    EventKind.KEY_MADE: ("key-round", "grey"),
+    EventKind.KEY_ROTATED: ("key-round", "grey"),
+    EventKind.KEY_OFF: ("key-round", "amber"),
+    EventKind.KEY_EXPIRED: ("key-round", "amber"),
+    EventKind.ISSUER_CHANGED: ("key-round", "grey"),
+    EventKind.SYNC_REQUESTED: ("refresh-cw", "blue"),
+    EventKind.SYNCED: ("refresh-cw", "green"),
 }
 
 register.filter("board_sentence", words.board_sentence)
@@ -62,6 +69,12 @@ def first_steps(actor: Actor) -> dict[str, Any]:
     steps = first_run.steps_to_first_publish(actor)
     current = next((step for step in steps if not step.is_done), None)
     return {"steps": steps, "current": current, "done": sum(step.is_done for step in steps)}
+
+
+@register.inclusion_tag("publishes/_auth.html", takes_context=True)
+def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
+    """What callers have to show: keys, or the issuer of their tokens. One query, none without auth."""
+    return callers.shown_of(publish) | {"actor": context["actor"], "publish": publish, "product": publish.product, "csrf_token": context.get("csrf_token")}
 
 
 @register.simple_tag

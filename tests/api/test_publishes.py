@@ -116,7 +116,7 @@ def test_a19_put_changes_what_is_given_in_a_draft_only(api: Client, world: World
         ({"cluster_id": str(UUID(int=0))}, "cluster_id"),
         ({"environment": "staging"}, "environment"),
         ({"auth_mode": "apikey"}, "auth_mode"),
-        ({"auth_mode": "oauth2"}, "auth_mode"),
+        ({"auth_mode": "oauth2"}, "auth_config"),
         ({"visibility": "secret"}, "visibility"),
         ({"hostname_base": "api.example.com"}, "hostname_base"),
         ({"hostname_base": "*.localhost"}, "hostname_base"),

@@ -56,6 +56,7 @@ def test_demo_json_says_where_everything_is_and_who_may_sign_in(report: Report, 
             }
         ],
         "pids": {"web": 1, "worker": 2, "beat": 3, "postgres": 4, "broker": 5},
+        "issuer_url": report.plan.issuer_url,
         "log_dir": str(tmp_path / "log"),
         "database_url": report.plan.postgres.url,
         "redis_url": report.plan.broker.url,

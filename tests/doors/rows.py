@@ -120,6 +120,8 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_API}/operations/<uuid:operation_id>/retry": {"POST": WRITE},
     f"{_API}/product-publishes": {"GET": READ_OWN},
     f"{_API}/product-publishes/<uuid:publish_id>": {"GET": READ, "PUT": WRITE, "DELETE": WRITE},
+    f"{_API}/product-publishes/<uuid:publish_id>/keys": {"GET": READ},
+    f"{_API}/product-publishes/<uuid:publish_id>/test-key": {"POST": WRITE, "DELETE": WRITE},
     f"{_API}/product-publishes/<uuid:publish_id>/events": {"GET": READ},
     f"{_API}/product-publishes/<uuid:publish_id>/publish": {"POST": WRITE},
     f"{_API}/product-publishes/<uuid:publish_id>/withdraw": {"POST": WRITE},
@@ -167,9 +169,11 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_PUBLISH}/delete": _FORM,
     f"{_PUBLISH}/execute": _FORM,
     f"{_PUBLISH}/history": {"GET": PAGE},
+    f"{_PUBLISH}/keys/<uuid:credential_id>/off": _FORM,
     f"{_PUBLISH}/live": {"GET": PAGE},
     f"{_PUBLISH}/retry": {"POST": PAGE_WRITE},
     f"{_PUBLISH}/settings": _FORM,
+    f"{_PUBLISH}/test-key": _FORM,
     f"{_PUBLISH}/withdraw": _FORM,
 }
 FORMS = {f"{_PUBLISH}/cancel": "operation={operation_id}"}

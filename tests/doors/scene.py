@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.test import Client
@@ -96,6 +97,7 @@ def ids_of(world: World) -> dict[str, Any]:
         "membership_id": Membership.objects.get(user=world.user).pk,
         "session_id": 0,
         "provider_id": "oidc",
+        "credential_id": uuid4(),  # the publish asks for no keys, so none is found behind the door
         "step": "cluster",
     }
 

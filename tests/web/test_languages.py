@@ -19,7 +19,7 @@ WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
 NAMES = """
 imp-gateway Gateway API Key OAuth Services Service DRAFT PUBLISHED WITHDRAWN DEV STAGING PROD dev stage prod auth none Development Staging Production
 Public Private None Hostname Product Plan Consumer Issuer URL Audience Scopes HTTP HTTPS GET POST PUT DELETE PATCH Envoy Gone ms curl English imp
-billing HEAD OPTIONS OpenAPI YAML JSON MB openapi servers paths Kong
+billing HEAD OPTIONS OpenAPI YAML JSON MB openapi servers paths Kong apikey
 """
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from clusters.models import Agent, AgentLiveness, Cluster
 from gateways.models import Gateway, GatewayCluster, Listener
@@ -15,6 +16,7 @@ from publishes import services
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, User
+from tests.issuing import IssuerSite
 from tests.web.run import Run, signed_in, text_of
 from tests.world import World, add_service, nobody_knows
 
@@ -236,23 +238,65 @@ def test_a44_to_a48_a85_the_settings_start_with_the_defaults(run: Run) -> None:
     assert 'name="settings-approval_required" id="id_settings-approval_required" checked' in page
     assert 'value="payment-api.dev.kr-seoul.localhost"' in page
     assert "Each environment can have plans of its own." in text_of(response)
-    for name in ("issuer", "audience", "scopes"):
+    assert 'name="settings-key_header"' in page.split('class="api-key"')[1]
+    for name in ("issuer_url", "audience", "scopes"):
         assert f'name="settings-{name}"' in page.split('class="oauth"')[1]
 
 
-@pytest.mark.parametrize("mode", ["api-key", "oauth2"])
-def test_a45_other_auth_modes_are_refused_in_words(run: Run, mode: str) -> None:
+def test_a45_api_key_with_a_header_of_its_own(run: Run) -> None:
+    run.choose(auth_mode="api-key", key_header="X-Api-Key", issuer_url="not even a URL")
+    assert "X-Api-Key" in text_of(run.get("confirm"))
+    run.confirm()
+    publish = ProductPublish.objects.get()
+    assert (publish.auth_mode, publish.auth_config) == ("api-key", {"key_header": "X-Api-Key"})
+
+
+def test_a46_oauth2_asks_for_issuer_audience_and_scopes(run: Run, issuer_site: IssuerSite) -> None:
+    run.choose(auth_mode="oauth2", issuer_url=issuer_site.url, audience="payment-api", scopes="read write")
+    confirm = text_of(run.get("confirm"))
+    assert issuer_site.url in confirm
+    assert "payment-api" in confirm
+    asked = len(issuer_site.asked)
+    run.get("confirm")
+    assert len(issuer_site.asked) == asked  # looking at it again asks nobody
+    run.confirm()
+    publish = ProductPublish.objects.get()
+    assert (publish.auth_mode, publish.auth_config) == ("oauth2", issuer_site.config)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"issuer_url": ""}, "Say which issuer the tokens come from."),
+        ({"issuer_url": "auth.example.com"}, "without a question mark or a fragment"),
+        ({"issuer_url": "https://10.0.0.1/"}, "Its address is not public, and operators have not allowed it."),
+        ({"audience": ""}, "Say which audience the tokens must be for."),
+        ({"scopes": 'a"b'}, "Scopes are words of visible ASCII characters"),
+    ],
+)
+def test_a46_oauth_settings_that_are_not_right_are_refused_in_words_and_stay(run: Run, issuer_site: IssuerSite, change: dict[str, str], words: str) -> None:
     run.choose(upto="settings")
-    refused = run.post("settings", **run.settings(auth_mode=mode, issuer="https://auth.example.com"))
+    given = {"issuer_url": issuer_site.url, "audience": "payment-api", "scopes": "read"} | change
+    refused = run.post("settings", **run.settings(auth_mode="oauth2", **given))
     assert refused.status_code == 422
-    assert "Only the authentication mode none can be published in this version." in text_of(refused)
-    assert 'value="https://auth.example.com"' in refused.content.decode()
+    assert words in text_of(refused)
+    for value in filter(None, given.values()):
+        assert f'value="{escape(value)}"' in refused.content.decode()
 
 
 def test_a46_oauth_fields_are_ignored_in_the_mode_none(run: Run) -> None:
-    run.choose(issuer="not even a URL", audience="x", scopes="y")
+    run.choose(issuer_url="not even a URL", audience="x", scopes="y")
     run.confirm()
     assert ProductPublish.objects.get().auth_config == {}
+
+
+def test_a_draft_s_oauth_settings_are_shown_where_they_are_changed(run: Run, issuer_site: IssuerSite) -> None:
+    run.choose(auth_mode="oauth2", issuer_url=issuer_site.url, audience="payment-api", scopes="read write")
+    run.confirm()
+    publish = ProductPublish.objects.get()
+    page = run.client.get(reverse("publishes:edit", args=[publish.product_id, publish.pk])).content.decode()
+    for value in (issuer_site.url, "payment-api", "read write"):
+        assert f'value="{value}"' in page
 
 
 def test_a51_the_hostname_follows_environment_and_cluster_until_it_is_edited(run: Run, world: World) -> None:

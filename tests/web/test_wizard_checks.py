@@ -20,6 +20,7 @@ from products.models import ApiService
 from publishes.models import ProductPublish
 from publishes.prechecks import Check, Level
 from publishes.prechecks import run as look
+from tests.issuing import IssuerSite
 from tests.web.run import STEPS, Run, signed_in, text_of
 from tests.world import World, add_service
 
@@ -229,3 +230,22 @@ def test_queries_do_not_grow_with_rows(run: Run, world: World, rows: int) -> Non
     with CaptureQueriesContext(connection) as captured:
         assert run.post("confirm", run_key=key).status_code == 302
     assert counted(captured) == SIGN_IN + 6 + KEEP
+
+
+def test_the_issuer_is_asked_and_says_how_many_keys_it_has(world: World, issuer_site: IssuerSite) -> None:
+    draft = planned(world, auth_mode="oauth2", auth_config=issuer_site.config)
+    assert found(look(draft), "Issuer and its keys") == [(Level.OK, "2 usable keys: ES256, RS256.")]
+    issuer_site.document = {"issuer": "https://other.example"}
+    assert found(look(draft), "Issuer and its keys") == [(Level.BLOCKER, "The issuer calls itself https://other.example. Write it exactly so.")]
+    issuer_site.document = {}
+    issuer_site.status = 503
+    assert found(look(draft), "Issuer and its keys") == [(Level.WARNING, "The issuer's configuration: It answers 503.")]
+    assert found(look(planned(world)), "Issuer and its keys") == []
+
+
+def test_an_issuer_that_hangs_costs_no_more_than_two_seconds(world: World, issuer_site: IssuerSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer_site, "answer", lambda _path: time.sleep(3))
+    started = time.monotonic()
+    ((level, _words),) = found(look(planned(world, auth_mode="oauth2", auth_config=issuer_site.config)), "Issuer and its keys")
+    assert level == Level.WARNING
+    assert time.monotonic() - started < 2.5

@@ -1,0 +1,90 @@
+"""The settings of an authentication mode: which there are, and what is right of them. Asks nobody."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from core.problems import Text
+from publishes.choices import AuthMode
+
+NAMES: dict[AuthMode, tuple[str, ...]] = {
+    AuthMode.NONE: (),
+    AuthMode.API_KEY: ("key_header",),
+    AuthMode.OAUTH2: ("issuer_url", "audience", "scopes"),
+}
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")  # RFC 6749
+_TAKEN = {"host", "content-length", "content-type", "connection", "transfer-encoding", "cookie", "imp-consumer", "imp-generation"}
+
+
+class WrongConfig(Exception):
+    """A setting that is missing or not right: its name, and the reason in words."""
+
+    def __init__(self, name: str, text: Text) -> None:
+        super().__init__(name)
+        self.name, self.text = name, text
+
+    @property
+    def sentence(self) -> Text:
+        """The reason with the name before it, for a door that shows all settings as one field."""
+        return sentence(self.name, self.text) if self.name else self.text
+
+
+def sentence(name: str, text: Text) -> Text:
+    """`issuer_url: It must begin with https://.`"""
+    return format_lazy("{name}: {text}", name=name, text=text)
+
+
+def checked(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they are stored. Raises WrongConfig."""
+    if not isinstance(given, Mapping):
+        raise WrongConfig("", _("The settings of an authentication mode are an object."))
+    if unknown := sorted(set(given) - set(NAMES[AuthMode(mode)])):
+        raise WrongConfig("", _("The authentication mode %(mode)s has no setting %(names)s.") % {"mode": mode, "names": ", ".join(map(str, unknown))})
+    if mode == AuthMode.API_KEY:
+        return _api_key(given)
+    return _oauth2(given) if mode == AuthMode.OAUTH2 else {}
+
+
+def _api_key(given: Mapping[str, Any]) -> dict[str, Any]:
+    header = _text(given, "key_header")
+    if header and (not _HEADER.fullmatch(header) or header.lower() in _TAKEN):
+        raise WrongConfig("key_header", _("The name of a header such as apikey or X-Api-Key: letters, digits and hyphens, and none that HTTP itself uses."))
+    return {"key_header": header} if header else {}
+
+
+def _oauth2(given: Mapping[str, Any]) -> dict[str, Any]:
+    issuer, audience = _text(given, "issuer_url"), _text(given, "audience")
+    if not issuer:
+        raise WrongConfig("issuer_url", _("Say which issuer the tokens come from."))
+    if not _is_issuer(issuer):
+        raise WrongConfig("issuer_url", _("An address such as https://auth.example.com/realms/api, without a question mark or a fragment."))
+    if not audience:
+        raise WrongConfig("audience", _("Say which audience the tokens must be for."))
+    return {"issuer_url": issuer, "audience": audience, "scopes": _scopes(given.get("scopes", []))}
+
+
+def _scopes(given: Any) -> list[str]:
+    listed = given.split() if isinstance(given, str) else given
+    if not isinstance(listed, list) or not all(isinstance(scope, str) and _SCOPE.fullmatch(scope) for scope in listed) or len(listed) > 20:
+        raise WrongConfig("scopes", _("Scopes are words of visible ASCII characters, at most 20, separated by spaces."))
+    return list(dict.fromkeys(listed))
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str) or len(value) > 500 or not value.isprintable():
+        raise WrongConfig(name, _("A text of at most 500 characters."))
+    return value.strip()
+
+
+def _is_issuer(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment or "?" in text or "#" in text) and text.isascii()

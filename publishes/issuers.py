@@ -1,0 +1,167 @@
+"""The public keys of issuers: asked for when settings are saved and every five minutes while in use; what changed goes out as a sync.
+
+The only module that asks an issuer anything. What it could not get leaves what is known as it is.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from core.outbound import OutboundFailed, fetch_json
+from core.problems import Text
+from publishes import syncs
+from publishes.choices import AuthMode, EventKind
+from publishes.errors import IssuerUnknown
+from publishes.models import Issuer, ProductPublish, PublishEvent
+
+log = structlog.get_logger(__name__)
+
+ASK_S = 1.4
+"""For both documents together, so that a page that waits for them answers within two seconds."""
+
+REFRESH_S = 5.0
+"""Nobody waits for these."""
+
+DISCOVERY = "/.well-known/openid-configuration"
+KEYS_AT_MOST = 50
+_PUBLIC = {"RSA": ("kty", "kid", "use", "alg", "n", "e"), "EC": ("kty", "kid", "use", "alg", "crv", "x", "y")}
+_SMALLEST_RSA = 2048
+
+
+class IssuerRefused(Exception):
+    """The issuer's keys cannot be had, in words. `is_final`: not before somebody changes something."""
+
+    def __init__(self, text: Text, *, is_final: bool = True) -> None:
+        super().__init__(str(text))
+        self.text, self.is_final = text, is_final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What an issuer publishes now: its usable keys, sorted by name, public members alone."""
+
+    url: str
+    jwks: tuple[dict[str, Any], ...]
+
+
+def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
+    """Ask an issuer for its keys. No transaction may be open; no query. Raises IssuerRefused."""
+    until = monotonic() + deadline_s
+    document = _fetched(url.rstrip("/") + DISCOVERY, until=until, what=_("The issuer's configuration"))
+    if not isinstance(document, dict) or "issuer" not in document:
+        raise IssuerRefused(_("What answers there is no issuer's configuration."))
+    if document["issuer"] != url:
+        raise IssuerRefused(_("The issuer calls itself %(name)s. Write it exactly so.") % {"name": str(document["issuer"])[:200]})
+    if not isinstance(document.get("jwks_uri"), str):
+        raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
+    keys = _usable(_fetched(document["jwks_uri"], until=until, what=_("The issuer's keys (jwks_uri)")))
+    if not keys:
+        raise IssuerRefused(_("The issuer publishes no key that can be used: RS256 with 2048 bits or more, or ES256, each with a kid."))
+    return Found(url=url, jwks=keys)
+
+
+def learn(url: str) -> None:
+    """Ask an issuer and keep its keys; what changed is brought to what is live. One query when nothing did. Raises IssuerRefused."""
+    found = look_up(url)
+    if not Issuer.objects.filter(url=url, jwks=list(found.jwks), failing_since=None).exists() and _keep(found):
+        _bring(url)
+
+
+def refresh_all() -> None:
+    """Ask every issuer in use again. The beat calls this."""
+    in_use = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None).values_list("auth_config__issuer_url", flat=True).distinct()
+    for url in sorted(filter(None, in_use)):
+        try:
+            refresh(url)
+        except Exception:  # one issuer's surprise must not keep the others from their turn
+            log.exception("bug", doing="refresh_issuer", issuer=url)
+
+
+def refresh(url: str) -> None:
+    """Ask one issuer again, and bring changed keys to what is live. When it fails, the old keys stay and the row says since when."""
+    try:
+        found = look_up(url, deadline_s=REFRESH_S)
+    except IssuerRefused as problem:
+        _note_failure(url, problem)
+        return
+    if _keep(found):
+        _bring(url)
+
+
+def publishes_of(url: str) -> Iterable[UUID]:
+    """The publishes that believe this issuer."""
+    rows = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, auth_config__issuer_url=url, deleted_at=None)
+    return rows.values_list("pk", flat=True)
+
+
+@transaction.atomic
+def _keep(found: Found) -> bool:
+    """Write down what was found; whether keys that were known before are others now."""
+    Issuer.objects.bulk_create([Issuer(url=found.url)], ignore_conflicts=True)
+    issuer = Issuer.objects.select_for_update().get(url=found.url)
+    has_changed = bool(issuer.jwks) and issuer.jwks != list(found.jwks)
+    issuer.jwks, issuer.fetched_at, issuer.failing_since, issuer.error = list(found.jwks), timezone.now(), None, ""
+    issuer.save(update_fields=["jwks", "fetched_at", "failing_since", "error", "updated_at"])
+    return has_changed
+
+
+def _note_failure(url: str, problem: IssuerRefused) -> None:
+    with override("en"):
+        words = str(problem.text)[:300]
+    Issuer.objects.filter(url=url, failing_since=None).update(failing_since=timezone.now())
+    Issuer.objects.filter(url=url).update(error=words)
+    log.warning("issuer_not_refreshed", issuer=url, reason=words)
+
+
+def _bring(url: str) -> None:
+    for publish_id in publishes_of(url):
+        with transaction.atomic():
+            PublishEvent.objects.create(publish_id=publish_id, kind=EventKind.ISSUER_CHANGED)
+            try:
+                syncs.sync_by_id(publish_id)
+            except IssuerUnknown:
+                log.exception("bug", doing="sync_issuer", publish=str(publish_id))
+
+
+def _fetched(url: str, *, until: float, what: Text) -> Any:
+    try:
+        return fetch_json(url, deadline_s=until - monotonic())
+    except OutboundFailed as problem:
+        raise IssuerRefused(format_lazy("{what}: {why}", what=what, why=problem.text), is_final=problem.is_final) from problem
+
+
+def _usable(document: Any) -> tuple[dict[str, Any], ...]:
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise IssuerRefused(_("What answers at jwks_uri is no set of keys."))
+    keys = {str(key["kid"]): key for jwk in listed[:KEYS_AT_MOST] if (key := _public(jwk))}
+    return tuple(keys[name] for name in sorted(keys))
+
+
+def _public(jwk: Any) -> dict[str, Any] | None:
+    """The public members of a key that tokens may be signed with, its algorithm said; None for any other key."""
+    if not isinstance(jwk, dict) or jwk.get("kty") not in _PUBLIC or jwk.get("use", "sig") != "sig" or not jwk.get("kid"):
+        return None
+    kept: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
+    try:
+        wanted = _algorithm_of(kept)
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    return {**kept, "alg": wanted} if wanted and jwk.get("alg", wanted) == wanted else None
+
+
+def _algorithm_of(jwk: dict[str, Any]) -> str:
+    if jwk["kty"] == "RSA":
+        return "RS256" if RSAKey.import_key(jwk).public_key.key_size >= _SMALLEST_RSA else ""
+    return "ES256" if ECKey.import_key(jwk).curve_name == "P-256" else ""

@@ -1,0 +1,132 @@
+"""Syncs: what changed of callers' credentials goes out with the services that were deployed, in nobody's way."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agent.protocol.messages import Outcome
+from agent.protocol.spec import Spec
+from publishes import credentials, delivery, selectors, services, syncs
+from publishes.choices import Kind, Phase
+from publishes.models import Operation, ProductPublish
+from tests.domain.test_credentials import closed, draft
+from tests.domain.test_line import kinds
+from tests.world import World, add_service
+
+
+def open_kinds(publish: ProductPublish) -> list[str]:
+    return list(publish.operations.filter(phase__in=[Phase.QUEUED, Phase.SENT]).values_list("kind", flat=True))
+
+
+def test_a_sync_carries_the_services_that_were_deployed_and_not_what_the_product_became(world: World) -> None:
+    publish = closed(world)
+    add_service(world.product, "Later Service", "/later", ["GET"])
+    credentials.issue_test_key(world.actor, publish.pk)
+    first, second = publish.operations.order_by("generation")
+    before, after = Spec.model_validate(first.spec), Spec.model_validate(second.spec)
+    assert (after.services, after.host, after.generation) == (before.services, before.host, 2)
+    assert [len(spec.auth.keys) for spec in (before, after)] == [0, 1]
+    world.everybody_confirms()
+    publish.refresh_from_db()
+    assert selectors.deployed_spec_of(publish) == after
+
+
+def test_a_newer_sync_takes_the_place_of_an_open_one(world: World) -> None:
+    publish = closed(world)
+    credentials.issue_test_key(world.actor, publish.pk)
+    credentials.switch_off(world.actor, publish.pk)
+    assert [(one.generation, one.phase) for one in publish.operations.order_by("generation")] == [(1, "SUCCEEDED"), (2, "SUPERSEDED"), (3, "QUEUED")]
+    assert open_kinds(publish) == [Kind.SYNC]
+
+
+def test_a_sync_is_never_in_the_way_of_a_person_s_withdrawal(world: World) -> None:
+    publish = closed(world)
+    credentials.issue_test_key(world.actor, publish.pk)
+    services.request_withdraw(world.actor, publish.pk, reason="over")
+    assert open_kinds(publish) == [Kind.WITHDRAW]
+    world.everybody_confirms()
+    publish.refresh_from_db()
+    assert publish.status == "WITHDRAWN"
+    credentials.issue_test_key(world.actor, publish.pk)
+    assert publish.operations.order_by("generation").last().kind == Kind.WITHDRAW  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("status", ["DRAFT", "WITHDRAWN"])
+def test_what_is_not_live_takes_its_keys_with_the_next_publish(world: World, status: str) -> None:
+    publish = draft(world) if status == "DRAFT" else world.withdrawn(auth_mode="api-key")
+    before = publish.operations.count()
+    credentials.issue_test_key(world.actor, publish.pk)
+    publish.refresh_from_db()
+    assert (publish.operations.count(), publish.sync_wanted) == (before, False)
+    services.request_publish(world.actor, publish.pk)
+    assert len(Spec.model_validate(world.last_operation(publish).spec).auth.keys) == 1
+
+
+def test_while_somebody_publishes_a_key_waits_and_the_sweep_brings_it_after_that(world: World) -> None:
+    publish = draft(world)
+    services.request_publish(world.actor, publish.pk)
+    credentials.issue_test_key(world.actor, publish.pk)
+    publish.refresh_from_db()
+    assert (publish.sync_wanted, open_kinds(publish)) == (True, [Kind.PUBLISH])
+    delivery.sweep()
+    assert open_kinds(publish) == [Kind.PUBLISH]
+    world.everybody_confirms()
+    delivery.sweep()
+    publish.refresh_from_db()
+    assert (publish.status, publish.sync_wanted, open_kinds(publish)) == ("PUBLISHED", False, [Kind.SYNC])
+    delivery.sweep()
+    assert publish.operations.count() == 2
+
+
+def test_a_publish_that_failed_needs_no_sync(world: World) -> None:
+    publish = draft(world)
+    services.request_publish(world.actor, publish.pk)
+    credentials.issue_test_key(world.actor, publish.pk)
+    for voice in world.agents:
+        for waiting in voice.claim():
+            voice.answer(waiting, Outcome.REFUSED, message="no")
+    delivery.sweep()
+    publish.refresh_from_db()
+    assert (publish.status, publish.sync_wanted) == ("DRAFT", False)
+    assert Kind.SYNC not in publish.operations.values_list("kind", flat=True)
+
+
+def test_a_failed_withdrawal_is_not_undone_by_a_sync(world: World) -> None:
+    publish = closed(world)
+    services.request_withdraw(world.actor, publish.pk, reason="over")
+    Operation.objects.filter(kind=Kind.WITHDRAW).update(deadline_at=timezone.now() - timedelta(seconds=1))
+    delivery.sweep()
+    credentials.issue_test_key(world.actor, publish.pk)
+    publish.refresh_from_db()
+    assert (publish.status, publish.desired_state, publish.generation) == ("PUBLISHED", "withdrawn", 2)
+
+
+def test_a_sync_that_fails_says_so_and_changes_no_status(world: World) -> None:
+    publish = closed(world)
+    credentials.issue_test_key(world.actor, publish.pk)
+    for voice in world.agents:
+        for waiting in voice.claim():
+            voice.answer(waiting, Outcome.REFUSED, message="no such header")
+    publish.refresh_from_db()
+    operation = world.last_operation(publish)
+    assert (publish.status, operation.kind, operation.phase) == ("PUBLISHED", Kind.SYNC, Phase.FAILED)
+    assert kinds(publish)[-1] == "failed"
+    assert "going_back" not in kinds(publish)
+
+
+def test_nothing_changed_is_no_operation(world: World) -> None:
+    publish = closed(world)
+    assert syncs.sync_by_id(publish.pk) is None
+    assert publish.operations.count() == 1
+
+
+def test_a_page_with_many_syncs_behind_it_asks_no_more(world: World, django_assert_num_queries: object) -> None:
+    publish = closed(world)
+    for _ in range(3):
+        credentials.issue_test_key(world.actor, publish.pk)
+        world.everybody_confirms()
+    now = selectors.live_of(world.actor, publish.pk)
+    assert now.operation is not None
+    assert now.following is not None
+    assert (now.operation.kind, now.following.kind, now.following.generation) == (Kind.PUBLISH, Kind.SYNC, 4)
