@@ -132,19 +132,19 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_API}/products/<uuid:product_id>/deactivate": {"POST": WRITE},
     f"{_API}/products/<uuid:product_id>/publishes": {"GET": READ, "POST": WRITE},
     # pages of products
-    "/provider/products/": {"GET": PAGE_OWN},
+    "/provider/products": {"GET": PAGE_OWN},
     "/provider/products/new": _FORM_OWN,
     _PRODUCT: {"GET": PAGE},
     **{f"{_PRODUCT}/{verb}": _FORM for verb in ("edit", "services", "activate", "deactivate", "archive", "delete")},
     # pages of API services
-    "/provider/api-services/": {"GET": PAGE_OWN},
+    "/provider/api-services": {"GET": PAGE_OWN},
     "/provider/api-services/new": _FORM_OWN,
     "/provider/api-services/import": _FORM_OWN,
     "/provider/api-services/upstream": {"GET": PAGE_WRITE_OWN},
     _SERVICE: {"GET": PAGE},
     **{f"{_SERVICE}/{verb}": _FORM for verb in ("edit", "import", "delete")},
     # pages of gateways
-    "/provider/gateways/": {"GET": PAGE_OWN},
+    "/provider/gateways": {"GET": PAGE_OWN},
     "/provider/gateways/new": _FORM_OWN,
     _GATEWAY: {"GET": PAGE},
     **{f"{_GATEWAY}/{verb}": _FORM for verb in ("edit", "delete")},

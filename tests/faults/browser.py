@@ -20,7 +20,7 @@ class Browser:
     def signed_in(cls, home: str, login: dict[str, str]) -> "Browser":
         """Through the sign-in page, wherever a protected page leads to."""
         client = httpx2.Client(base_url=home, headers={"Accept-Language": "en"}, timeout=30, trust_env=False, follow_redirects=True)
-        page = client.get("/provider/products/")
+        page = client.get("/provider/products")
         name = _LOGIN.search(page.text)
         assert name, page.text
         fields = {name[1]: login["username"], "password": login["password"], "csrfmiddlewaretoken": _token(page.text)}
