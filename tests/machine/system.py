@@ -3,9 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,49 +17,19 @@ from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.spec import Spec, State
 from clusters import client
 from clusters.errors import AgentSilentError
-from clusters.models import Agent
+from clusters.models import Agent, counting
 from core.problems import Problem
 from products.models import Route
-from publishes import delivery, outbox, selectors, services, words
+from publishes import delivery, lifecycle, outbox, selectors, services, words
 from publishes.choices import OPEN_PHASES, Desired, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from tests.machine.fates import Bugs, Delayed, Push
 from tests.machine.stepped import Killed, SteppedAgent
 from tests.world import World, make_world
 
 Carried = tuple[int, str, State]
 ROUNDS_TO_REST = 12
 LEGAL = {("", "DRAFT"), ("DRAFT", "PUBLISHED"), ("PUBLISHED", "WITHDRAWN"), ("WITHDRAWN", "PUBLISHED")}
-
-
-class Push(StrEnum):
-    """What becomes of one push of a worker."""
-
-    WELL = "well"
-    LOST = "lost"
-    LATE = "late"  # the worker gives up; the agent gets it when the test wants
-    SLOW = "slow"  # the agent says that it works on it
-    ANSWER_LOST = "answer lost"
-    WORKER_DIES_BEFORE = "worker dies before"
-    WORKER_DIES_AFTER = "worker dies after"
-
-
-@dataclass(frozen=True)
-class Delayed:
-    """A command that has not arrived yet."""
-
-    to: SteppedAgent
-    command: Command
-
-
-class Bugs:
-    """A log that lets no bug pass as a line."""
-
-    def exception(self, event: str, **about: object) -> None:
-        """Called from handlers that go on after a bug: here it ends the run."""
-        raise AssertionError(f"{event}: {about}")
-
-    def __getattr__(self, _level: str) -> Callable[..., None]:
-        return lambda *_args, **_about: None
 
 
 class System:
@@ -282,8 +251,21 @@ class System:
         patch.setattr(client, "send", self._exchange)
         patch.setattr(outbox, "release", lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease))
         patch.setattr(outbox, "wake", self.woken.extend)
+        patch.setattr(lifecycle, "move", self._moved(lifecycle.move))
         for module in (delivery, work, heartbeat):
             patch.setattr(module, "log", Bugs())
+
+    def _moved(self, move: Callable[..., None]) -> Callable[..., None]:
+        """A status changes when everybody who counts at that moment has proved it, and not before."""
+
+        def watched(publish: ProductPublish, to: Status, *, operation: Operation, evidence: dict[str, Any]) -> None:
+            counted = set(Agent.objects.annotate(counts=counting()).filter(counts=True).values_list("pk", flat=True))
+            for agent in self.agents:
+                done = (publish.pk, operation.generation, operation.digest) in agent.proved
+                assert done or agent.voice.agent.pk not in counted, f"{to} without {agent}"
+            move(publish, to, operation=operation, evidence=evidence)
+
+        return watched
 
     def _exchange(self, row: Agent, command: Command) -> CommandAnswer:
         """In place of the network between a worker and an agent."""

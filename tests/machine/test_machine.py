@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from agent.drivers.base import Refused
+from tests.machine.fates import Push
 from tests.machine.stepped import Fate, SteppedAgent
-from tests.machine.system import Push, System
+from tests.machine.system import System
 
 WHICH = st.integers(0, 2)
 PUSHES = (*[Push.WELL] * 8, *Push)
