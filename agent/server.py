@@ -120,7 +120,8 @@ def bind(app: App, listen: str) -> Server:
     """Open the port. Raises OSError when it is taken."""
     host, port = split_endpoint(listen)
     limits = {"max_request_body_size": signing.SIZE_LIMIT, "channel_timeout": 30}
-    server: Server = waitress.create_server(app, host=host, port=port, threads=16, ident="imp-agent", **limits)
+    # Its usual select() cannot see sockets numbered 1,024 and up.
+    server: Server = waitress.create_server(app, host=host, port=port, threads=16, ident="imp-agent", asyncore_use_poll=True, **limits)
     return server
 
 
