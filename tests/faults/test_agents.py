@@ -106,6 +106,7 @@ def test_f7_killed_between_the_writes_of_a_withdrawal_it_completes_it(stack: Sta
     note("F7", f"withdrawal, killed after {file}: completed; the other publish never answered anything but 200", seconds=took, bound_s=20)
 
 
+@pytest.mark.long
 def test_f12_the_answer_is_lost_and_the_next_heartbeat_tells(stack: Stack, publish: Publish) -> None:
     began = time.monotonic()
     with stack.weather("agent-", mute=True):
@@ -151,6 +152,7 @@ def test_f14_an_older_generation_that_comes_late_is_refused(stack: Stack, publis
     note("F14", "generation 1 after 2: refused as stale, nothing was written, the gateway stays at 2", seconds=took)
 
 
+@pytest.mark.long
 def test_f17_one_of_three_is_away_is_named_and_catches_up(stack: Stack, publish: Publish) -> None:
     away, *_others = stack.agents
     with stack.frozen(away):

@@ -62,6 +62,7 @@ def test_f3_the_broker_comes_back_empty_with_fifty_publishes_queued(stack: Stack
     assert took <= 30
 
 
+@pytest.mark.long
 def test_f4_the_worker_is_killed_in_the_middle_of_a_push(stack: Stack, publish: Publish) -> None:
     with stack.weather("agent-", swallows=True):
         asked = publish.ask("publish")
