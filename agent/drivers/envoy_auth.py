@@ -4,9 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 
-from agent.drivers.base import CONSUMER_HEADER, Refused
-from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY
+from agent.drivers.base import CONSUMER_HEADER, NEVER_PASSED_ON, Refused
+from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
@@ -15,6 +16,8 @@ API_KEY, TOKEN, SCOPES = "envoy.filters.http.api_key_auth", "envoy.filters.http.
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
 _PAYLOAD = "imp"
+_CHALLENGES = "imp"
+_SCHEMES = ("Bearer", "bearer", "BEARER")
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, SCOPES)}
 
@@ -30,7 +33,7 @@ def filters(tokens: Resource) -> list[Resource]:
 
     `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
     """
-    no_pretending = {"mutations": {"request_mutations": [{"remove": CONSUMER_HEADER}]}}
+    no_pretending = {"mutations": {"request_mutations": [{"remove": name} for name in NEVER_PASSED_ON]}}
     return [
         {"name": "envoy.filters.http.header_mutation", "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending}},
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
@@ -41,8 +44,15 @@ def filters(tokens: Resource) -> list[Resource]:
 
 
 def local_replies() -> Resource:
-    """Our words where a filter refuses a caller."""
-    return {"mappers": [_mapper(401, UNAUTHENTICATED_BODY), _mapper(403, FORBIDDEN_BODY)]}
+    """Our words where a filter refuses a caller; the first mapper that fits counts. The challenge is the virtual host's."""
+    return {
+        "mappers": [
+            _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
+            _mapper(401, UNAUTHENTICATED_BODY, "missing"),
+            _mapper(403, FORBIDDEN_BODY, "scopes", also=_token_was_good()),
+            _mapper(403, FORBIDDEN_BODY, "audience"),
+        ]
+    }
 
 
 def token_filter(providers: Mapping[str, Resource]) -> Resource:
@@ -63,7 +73,8 @@ def providers(spec: Spec) -> dict[str, Resource]:
         "issuer": auth.issuer,
         "audiences": [auth.audience],
         "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
-        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter.
+        "from_headers": [{"name": "Authorization", "value_prefix": f"{scheme} "} for scheme in _SCHEMES],
         "forward": True,
         "require_expiration": True,
         "clock_skew_seconds": CLOCK_SKEW_S,
@@ -81,6 +92,12 @@ def per_host(spec: Spec) -> Resource:
         requirement = {"@type": f"{_HTTP}.jwt_authn.v3.PerRouteConfig", "requirement_name": _provider_name(spec)}
         return {TOKEN: requirement, SCOPES: _scopes(spec.auth)}
     return {}
+
+
+def metadata(spec: Spec) -> Resource:
+    """What a live spec's virtual host says of itself: where it refuses callers, the listener reads the challenge here."""
+    said = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
+    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: said}}
 
 
 def off(auth: Auth) -> Resource:
@@ -134,13 +151,26 @@ def _provider_name(spec: Spec) -> str:
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _mapper(status: int, body: str) -> Resource:
+def _mapper(status: int, body: str, situation: str, *, also: Resource | None = None) -> Resource:
     comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": "imp.not-used"}}
+    by_status: Resource = {"status_code_filter": {"comparison": comparison}}
+    challenge = {"key": "www-authenticate", "value": f"%METADATA(VIRTUAL_HOST:{_CHALLENGES}:{situation})%"}
     return {
-        "filter": {"status_code_filter": {"comparison": comparison}},
+        "filter": {"and_filter": {"filters": [by_status, also]}} if also else by_status,
+        # Envoy's own names the path as the realm.
+        "headers_to_add": [{"header": challenge, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
         "body": {"inline_string": body},
         "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}, "content_type": PROBLEM_TYPE},
     }
+
+
+def _came_with_a_token() -> Resource:
+    return {"header_filter": {"header": {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}}}
+
+
+def _token_was_good() -> Resource:
+    matcher = {"filter": TOKEN, "path": [{"key": _PAYLOAD}, {"key": "iss"}], "value": {"present_match": True}}
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
 
 
 def _keys_in(host: Resource) -> list[str]:

@@ -30,8 +30,8 @@ def virtual_host(held: Held) -> Resource | None:
     host: Resource = {"name": f"imp:{spec.publish_id}:{spec.generation}:{spec.digest}", "domains": [spec.host, f"{spec.host}:*"]}
     if spec.state == State.WITHDRAWN:
         return host | {"routes": [_everything_gone(spec)]}
-    policy = envoy_auth.per_host(spec)
-    return host | {"routes": _live_routes(held)} | ({"typed_per_filter_config": policy} if policy else {})
+    said: Resource = {"typed_per_filter_config": envoy_auth.per_host(spec), "metadata": envoy_auth.metadata(spec)}
+    return host | {"routes": _live_routes(held)} | {name: value for name, value in said.items() if value}
 
 
 def clusters(held: Held) -> list[Resource]:

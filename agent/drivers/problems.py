@@ -1,8 +1,37 @@
-"""What callers read when a gateway answers in the place of an upstream: the same problem bodies on every kind of gateway, Korean and English in one."""
+"""What callers read when a gateway answers in the place of an upstream: the same on every kind of gateway, bodies in Korean and English in one."""
 
 import json
+from dataclasses import dataclass
+
+from agent.protocol.spec import AuthMode, Spec
 
 PROBLEM_TYPE = "application/problem+json; charset=utf-8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenges:
+    """The `WWW-Authenticate` of a publish's refusals: 401 to those without credentials and with wrong ones, 403 for another audience or too few scopes."""
+
+    missing: str
+    invalid: str
+    audience: str = ""
+    scopes: str = ""
+
+
+def challenges(spec: Spec) -> Challenges:
+    """What a publish that asks for credentials says that it wants (RFC 9110 §11.6.1, RFC 6750 §3). No scheme is registered for keys: `Key` is Kong's word."""
+    realm = f"realm={_quoted(spec.host)}"
+    if spec.auth.mode == AuthMode.API_KEY:
+        wanted = f"Key {realm}, header={_quoted(spec.auth.key_header)}"
+        return Challenges(missing=wanted, invalid=wanted)
+    invalid = f'Bearer {realm}, error="invalid_token"'
+    scopes = f'Bearer {realm}, error="insufficient_scope", scope={_quoted(" ".join(spec.auth.scopes))}'
+    return Challenges(missing=f"Bearer {realm}", invalid=invalid, audience=invalid, scopes=scopes)
+
+
+def _quoted(text: str) -> str:
+    """A quoted-string of a header."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _problem(status: int, title: str, code: str, detail: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ class Gateway:
         """A hash over everything that is not ours."""
         foreign = {word: [entity for entity in self.kong.entities(word) if "imp" not in (entity["tags"] or ())] for word in KINDS}
         return hashlib.sha256(json.dumps(foreign, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anywhere:
+    """A gateway of any kind: what publishes on it, and what asks it."""
+
+    memory: Memory
+    ask: Callable[..., Answer]
+
+    def publish(self, *specs: Spec) -> None:
+        """Apply and prove."""
+        assert self.memory.apply(*specs).refused == {}
+        for spec in specs:
+            self.memory.driver.verify(hold(spec))
 
 
 def route(path: str, *methods: str, strip: bool = False) -> Route:

@@ -1,20 +1,15 @@
 """One table of routing cases for every kind of gateway: a provider sees no difference between a real Envoy and Kong."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from agent.protocol.spec import Service, Spec
 from tests.agent.doubles import Upstreams, live, make_service, withdrawn
-from tests.agent.gateway import Answer, Memory
-from tests.agent.gateway import Gateway as EnvoyGateway
-from tests.doubles.kong.node import Kong
-from tests.kong.gateway import Gateway as KongGateway
-from tests.kong.gateway import route
+from tests.agent.gateway import Answer
+from tests.kong.gateway import Anywhere, route
 
-Ask = Callable[..., Answer]
 Found = tuple[str, str] | int
 """Which upstream was asked for what, or the status of the gateway's own answer."""
 
@@ -87,21 +82,6 @@ def upstreams() -> Iterator[dict[str, Upstreams]]:
         server.close()
 
 
-@pytest.fixture(params=["envoy", "kong", "kong without a database"])
-def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Memory, Ask]]:
-    """A gateway of each kind: what publishes on it, and what asks it."""
-    if request.param == "envoy":
-        envoy = EnvoyGateway(tmp_path)
-        envoy.prepare()
-        envoy.start()
-        yield Memory(envoy.driver), envoy.ask
-        envoy.stop()
-        return
-    kong = Kong(database="postgres" if request.param == "kong" else "off").start()
-    yield KongGateway(kong).memory, KongGateway(kong).ask
-    kong.stop()
-
-
 def spec_of(table: Any, upstreams: dict[str, Upstreams]) -> Spec:
     def service(name: str, base: str, routes: Any) -> Service:
         made = [route(path, *methods, strip=strip) for path, methods, strip in routes]
@@ -115,8 +95,8 @@ def found(answer: Answer) -> Found:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_request_goes_where_the_table_says(gateway: tuple[Memory, Ask], upstreams: dict[str, Upstreams], name: str) -> None:
-    memory, ask = gateway
+def test_a_request_goes_where_the_table_says(anywhere: Anywhere, upstreams: dict[str, Upstreams], name: str) -> None:
+    memory, ask = anywhere.memory, anywhere.ask
     table, cases = TABLES[name]
     spec = spec_of(table, upstreams)
     assert memory.apply(spec).refused == {}
@@ -124,8 +104,8 @@ def test_a_request_goes_where_the_table_says(gateway: tuple[Memory, Ask], upstre
     assert wrong == {}
 
 
-def test_hosts_ports_and_our_own_answers(gateway: tuple[Memory, Ask], upstreams: dict[str, Upstreams]) -> None:
-    memory, ask = gateway
+def test_hosts_ports_and_our_own_answers(anywhere: Anywhere, upstreams: dict[str, Upstreams]) -> None:
+    memory, ask = anywhere.memory, anywhere.ask
     spec = spec_of(MANY, upstreams)
     memory.apply(spec)
     assert found(ask(f"{spec.host}:8000", "/keep")) == ("one", "/keep")

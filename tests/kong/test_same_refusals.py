@@ -1,0 +1,102 @@
+"""One table of callers for every kind of gateway: what who may not pass reads, and what an upstream hears of those who may."""
+
+from typing import Any
+
+import pytest
+
+from agent.protocol.spec import Auth, AuthMode
+from tests.agent import issuer
+from tests.agent.doubles import Upstreams, live
+from tests.agent.gateway import Answer
+from tests.kong.gateway import Anywhere, key, with_tokens
+
+PROBLEM = "application/problem+json; charset=utf-8"
+UNAUTHENTICATED = "API 키나 토큰이 없거나 올바르지 않습니다. / The API key or token is missing or not valid."
+FORBIDDEN = (
+    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰의 audience나 scope가 맞지 않습니다. / This token does not open this API: its audience or scopes do not fit."
+)
+BODIES: dict[int, dict[str, Any]] = {
+    401: {"type": "about:blank", "title": "Unauthorized", "status": 401, "code": "unauthenticated", "detail": UNAUTHENTICATED},
+    403: {"type": "about:blank", "title": "Forbidden", "status": 403, "code": "forbidden", "detail": FORBIDDEN},
+}
+NO_KEYS: list[dict[str, str]] = [
+    {},
+    {"x-api-key": "wrong"},
+    {"x-api-key": ""},
+    {"x-api-key": "KEY-ONE"},
+    {"apikey": "key-one"},
+    {"Authorization": "Bearer key-one"},
+    {"Cookie": "x-api-key=key-one"},
+]
+WANTS_A_TOKEN = 'Bearer realm="{host}"'
+NOT_THIS_TOKEN = 'Bearer realm="{host}", error="invalid_token"'
+MORE_SCOPES = 'Bearer realm="{host}", error="insufficient_scope", scope="read write"'
+
+
+def tokens() -> dict[str, tuple[str, int, str]]:
+    """Who comes: the Authorization header ("" for none), and the status and challenge that are the answer."""
+    return {
+        "nobody": ("", 401, WANTS_A_TOKEN),
+        "another scheme": ("Basic b25lOnR3bw==", 401, WANTS_A_TOKEN),
+        "garbage": ("Bearer garbage", 401, NOT_THIS_TOKEN),
+        "expired": (f"Bearer {issuer.token(lasts_s=-10)}", 401, NOT_THIS_TOKEN),
+        "another issuer": (f"Bearer {issuer.token(iss='https://other.example')}", 401, NOT_THIS_TOKEN),
+        "wrong signature": (f"Bearer {issuer.token(issuer.renamed('rsa-1'))}", 401, NOT_THIS_TOKEN),
+        "not yet": (f"Bearer {issuer.token(nbf=4_000_000_000)}", 401, NOT_THIS_TOKEN),
+        "another audience": (f"Bearer {issuer.token(aud='other')}", 403, NOT_THIS_TOKEN),
+        "another audience and no scope": (f"Bearer {issuer.token(aud='other', scope=None)}", 403, NOT_THIS_TOKEN),
+        "one scope": (f"Bearer {issuer.token(scope='read')}", 403, MORE_SCOPES),
+        "no scope": (f"Bearer {issuer.token(scope=None)}", 403, MORE_SCOPES),
+    }
+
+
+def refusal(answer: Answer) -> tuple[int, list[str], list[str], Any]:
+    return answer.status, answer.header("www-authenticate"), answer.header("content-type"), answer.json
+
+
+def heard(answer: Answer) -> dict[str, str]:
+    """The headers that the upstream heard."""
+    assert answer.status == 200
+    return {name.lower(): value for name, value in answer.json["headers"].items()}
+
+
+@pytest.mark.parametrize("anywhere", ["envoy"], indirect=True)
+def test_who_has_no_right_key_reads_which_header_is_wanted(anywhere: Anywhere, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port, auth=Auth(mode=AuthMode.API_KEY, key_header="X-Api-Key", keys=(key("one", "key-one"),)))
+    anywhere.publish(spec)
+    wanted = (401, [f'Key realm="{spec.host}", header="X-Api-Key"'], [PROBLEM], BODIES[401])
+    for headers in NO_KEYS:
+        assert refusal(anywhere.ask(spec.host, "/x", headers=headers)) == wanted, headers
+    assert refusal(anywhere.ask(spec.host, "/x?x-api-key=key-one")) == wanted
+    assert refusal(anywhere.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth")) == wanted
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("anywhere", ["envoy"], indirect=True)
+def test_who_has_no_right_token_reads_what_is_wrong_with_it(anywhere: Anywhere, upstream: Upstreams) -> None:
+    spec = with_tokens(upstream.port, issuer.rsa(), issuer.ec())
+    anywhere.publish(spec)
+    for who, (authorization, status, challenge) in tokens().items():
+        answer = anywhere.ask(spec.host, "/x", headers={"Authorization": authorization} if authorization else {})
+        assert refusal(answer) == (status, [challenge.format(host=spec.host)], [PROBLEM], BODIES[status]), who
+    assert upstream.seen == []
+
+
+def test_the_scheme_of_a_token_is_written_in_any_case(anywhere: Anywhere, upstream: Upstreams) -> None:
+    spec = with_tokens(upstream.port)
+    anywhere.publish(spec)
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert anywhere.ask(spec.host, headers={"Authorization": f"{scheme} {issuer.token()}"}).status == 200, scheme
+
+
+@pytest.mark.parametrize("anywhere", ["envoy"], indirect=True)
+def test_no_caller_can_pretend_to_be_a_consumer(anywhere: Anywhere, upstream: Upstreams) -> None:
+    pretending = {"imp-consumer": "somebody", "imp_consumer": "somebody", "Imp-Consumer": "somebody", "IMP_CONSUMER": "somebody"}
+    keys = live(port=upstream.port, auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=(key("one", "key-one"),)))
+    specs = {"nobody asks": (live(port=upstream.port), {}), "token": (with_tokens(upstream.port), {"Authorization": f"Bearer {issuer.token()}"})}
+    anywhere.publish(keys, *(spec for spec, _ in specs.values()))
+    for what, (spec, credentials) in specs.items():
+        names = heard(anywhere.ask(spec.host, headers=pretending | credentials))
+        assert not {"imp-consumer", "imp_consumer"} & set(names), what
+    names = heard(anywhere.ask(keys.host, headers=pretending | {"apikey": "key-one"}))
+    assert (names["imp-consumer"], "imp_consumer" in names, "apikey" in names) == ("one", False, False)
