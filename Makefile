@@ -9,6 +9,9 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 VENV := .venv/bin
 MESSAGES := $(patsubst %.po,%.mo,$(wildcard locale/*/LC_MESSAGES/django.po))
 
+# Tests wait for other processes much of the time. More than four at once is more than one browser each can bear.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
+
 # For commands that load the settings but talk to nobody; strict enough for `check --deploy`.
 CHECK_ENV := env DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 PUBLIC_URL=https://imp.invalid \
 	SIGNING_KEY_FILE=/nonexistent ENCRYPTION_KEYS=checks:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF
@@ -26,10 +29,10 @@ demo-reset: setup ## forget the demo's data
 	@exec $(VENV)/python -m demo --reset
 
 test: setup browser ## all tests; ARGS="tests/demo -x" for some
-	@exec $(VENV)/python -m pytest $(ARGS)
+	@exec $(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-long: setup browser ## all tests and the long ones too: every fault, soak, fuzz; ARGS as above
-	@exec $(VENV)/python -m pytest -m "" $(ARGS)
+	@exec $(VENV)/python -m pytest -m "" $(SIDE_BY_SIDE) $(ARGS)
 
 test-kong: setup ## what holds for any Kong, against yours; KONG_ADMIN_URL=http://127.0.0.1:8001 KONG_PROXY_URL=http://127.0.0.1:8000
 	@test -n "$(KONG_ADMIN_URL)" && test -n "$(KONG_PROXY_URL)" || { echo "Say where it is: make test-kong KONG_ADMIN_URL=... KONG_PROXY_URL=..." >&2; exit 1; }

@@ -41,6 +41,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         os.environ.setdefault(name, value)
     if not {"DATABASE_URL", "REDIS_URL"} <= set(os.environ):
         _start_servers(Path(home.name), early_config)
+    # Of several processes side by side, pytest-django gives each a database of its own; here each gets one of the broker's.
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{worker.removeprefix('gw')}"
 
 
 def _start_servers(home: Path, config: pytest.Config) -> None:

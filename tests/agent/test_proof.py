@@ -212,7 +212,7 @@ def test_it_gives_up_at_its_deadline() -> None:
         started = time.monotonic()
         with pytest.raises(Unproved):
             proof.prove(hold(live()), proxy=address, deadline_s=0.3)
-        assert 0.3 <= time.monotonic() - started < 0.8
+        assert 0.3 <= time.monotonic() - started < 3
     silent.close()
 
 

@@ -219,12 +219,12 @@ def test_an_agent_that_reports_nonsense_spoils_no_publish(world: World) -> None:
 def test_cheap_refusals_come_before_names_are_looked_up_and_looking_up_has_a_deadline(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     publish = world.draft()
     monkeypatch.setattr(upstreams, "LOOK_UP_S", 0.2)
-    monkeypatch.setattr("agent.protocol.fence.resolve", lambda *_args: time.sleep(1))
-    monkeypatch.setattr("agent.protocol.fence.check", lambda *_args: time.sleep(1))
+    monkeypatch.setattr("agent.protocol.fence.resolve", lambda *_args: time.sleep(3))
+    monkeypatch.setattr("agent.protocol.fence.check", lambda *_args: time.sleep(3))
     started = time.monotonic()
     with pytest.raises(errors.UpstreamRefused, match="upstream_refused"):
         services.request_publish(world.actor, publish.pk)
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 2.5
 
     world.cluster.maintenance = True
     world.cluster.save()

@@ -63,7 +63,7 @@ def test_the_usable_keys_are_taken_sorted_with_their_public_members_alone(issuer
         jwk(ECKey.generate_key("P-256"), alg="RS256"),
         jwk(RSAKey.generate_key(2048), n="%%%"),
     ],
-    ids=str,
+    ids=["bare", "text", "empty", "symmetric", "short", "PS256", "for-encryption", "nameless", "P-384", "other-algorithm", "no-number"],
 )
 def test_a_key_that_gateways_cannot_check_tokens_with_is_left_out(issuer_site: IssuerSite, odd: Any) -> None:
     issuer_site.jwks["keys"].append(odd)

@@ -234,11 +234,11 @@ def test_one_deadline_is_over_all_of_it_to_the_last_byte(site: Site) -> None:
 @pytest.mark.usefixtures("site")
 def test_a_name_that_hangs_and_a_port_that_is_shut_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(*_args: Any, **_kwargs: Any) -> list[Any]:
-        time.sleep(1)
+        time.sleep(3)
         return []
 
     assert refused("http://127.0.0.1:9/") == "unreachable"
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     started = time.monotonic()
     assert refused("https://hanging.example/", deadline_s=0.2) == "slow_name"
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 2.5

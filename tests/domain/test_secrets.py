@@ -25,7 +25,7 @@ def test_a_secret_comes_back_at_its_own_place() -> None:
     assert sealed("비밀") != ciphertext
 
 
-@pytest.mark.parametrize("elsewhere", [{"table": "u"}, {"row": uuid4()}, {"column": "d"}])
+@pytest.mark.parametrize("elsewhere", [{"table": "u"}, {"row": uuid4()}, {"column": "d"}], ids=["table", "row", "column"])
 def test_a_ciphertext_says_nothing_at_another_place(elsewhere: dict[str, object]) -> None:
     with pytest.raises(SecretLost, match="not made for this place"):
         decrypt(sealed(), **({"table": "t", "row": ROW, "column": "c"} | elsewhere))  # type: ignore[arg-type]

@@ -51,16 +51,18 @@ def test_the_sweep_wakes_connected_agents_that_have_something_due(world: World, 
     assert sent == [("publishes.deliver", [str(world.agents[1].agent.pk)])]
 
 
-def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: None) -> None:
+def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[object] = []
+    send = current_app.send_task
+    monkeypatch.setattr(current_app, "send_task", lambda *args, **options: tries.append(args) or send(*args, **options))
     wake_ups = outbox._WakeUps()
     started = time.monotonic()
     wake_ups.send([uuid4() for _ in range(50)])
-    assert time.monotonic() - started < 1.2
-    assert wake_ups.muted_until > time.monotonic() + 4
+    assert time.monotonic() - started < 3
+    assert wake_ups.muted_until > time.monotonic() + 1
 
-    started = time.monotonic()
     wake_ups.send([uuid4() for _ in range(50)])
-    assert time.monotonic() - started < 0.05
+    assert len(tries) == 1
 
 
 def test_with_a_dead_broker_the_request_is_queued_all_the_same(

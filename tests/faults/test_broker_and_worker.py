@@ -21,7 +21,7 @@ def test_f1_the_broker_is_stopped_and_the_answer_comes_at_once(stack: Stack, pub
         asked = publish.ask("publish")
         answered = time.monotonic() - started
         assert (asked.status_code, asked.json()["phase"]) == (202, "QUEUED")
-        assert answered <= 0.3
+        assert answered <= 1
         time.sleep(2)
     took = agree(stack, publish, "PUBLISHED", within_s=5)
     note("F1", f"answered after {answered:.2f} s with an operation QUEUED; PUBLISHED once the broker was back", seconds=took, bound_s=5)
@@ -33,7 +33,7 @@ def test_f2_the_broker_is_frozen_and_the_answer_comes_all_the_same(stack: Stack,
         asked = publish.ask("publish")
         answered = time.monotonic() - started
         assert asked.status_code == 202
-        assert answered <= 1.5
+        assert answered <= 3
         again = publish.ask("publish")
         assert again.status_code == 409
     took = agree(stack, publish, "PUBLISHED", within_s=30)

@@ -197,7 +197,7 @@ def test_a_lost_session_starts_again_in_words(run: Run, step: str) -> None:
     assert not ProductPublish.objects.exists()
 
 
-@pytest.mark.parametrize("key", ["", "x", str(uuid4()), "\x00"])
+@pytest.mark.parametrize("key", ["", "x", "0199b0c4-8a54-7c31-9d2e-5f6a7b8c9d0e", "\x00"])
 def test_a_confirmation_without_a_right_key_makes_nothing(run: Run, key: str) -> None:
     run.choose()
     assert run.post("confirm", run_key=key).status_code == 422
