@@ -1,5 +1,6 @@
 """From the outbox to the agents: what a worker does when it is woken, what an agent gets when it asks, and the sweep."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from publishes.models import Delivery, ProductPublish
 log = structlog.get_logger(__name__)
 
 SETTLE_AT_ONCE = 500
+LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
 
@@ -37,7 +39,10 @@ def deliver(agent_id: UUID) -> None:
         return
     while (claim := outbox.claim(agent_id)) is not None:
         try:
-            _send(agent_id, claim)
+            if claim.waiting:
+                _send(agent_id, claim)
+            else:
+                time.sleep(LOCKED_PAUSE_S)
         finally:
             # Released before the next look: whoever was woken while we held the lease went away, and what he came for is ours.
             outbox.release(agent_id, lease=claim.lease)

@@ -99,6 +99,8 @@ def claim(agent_id: UUID) -> Claim | None:
     """Take the lease on an agent and everything that is due for it, in one statement; None when nothing is due or somebody has the lease.
 
     Each row taken counts an attempt, gets a token of its own, and is due again when the lease ends, in case the worker dies.
+    Rows that are locked at the moment are not waited for. When all are, the claim has nothing in it, and whoever made it looks again:
+    nobody else would, since wake-ups that come while the lease is held go away.
     """
     lease = uuid.uuid4()
     with connection.cursor() as cursor:
@@ -106,37 +108,40 @@ def claim(agent_id: UUID) -> Claim | None:
         rows = cursor.fetchall()
     if not rows:
         return None
-    waiting = (Waiting(delivery_id=delivery_id, token=token, spec=Spec.model_validate_json(spec)) for delivery_id, token, spec in rows)
+    waiting = (Waiting(delivery_id=delivery_id, token=token, spec=Spec.model_validate_json(spec)) for delivery_id, token, spec in rows if delivery_id)
     return Claim(lease=lease, waiting=tuple(waiting))
 
 
 _CLAIM = f"""
-WITH lease AS (
-    UPDATE {AgentLease._meta.db_table} SET token = %(lease)s, until = statement_timestamp() + make_interval(secs => %(seconds)s)
-    WHERE agent_id = %(agent)s AND until <= statement_timestamp() AND EXISTS (
-        SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp()
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING agent_id
-), due AS (
-    SELECT delivery.id, delivery.operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
+WITH due AS (
+    SELECT delivery.id FROM {Delivery._meta.db_table} delivery
     JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
     JOIN {ProductPublish._meta.db_table} publish ON publish.id = operation.publish_id AND publish.generation = operation.generation
     JOIN {Gateway._meta.db_table} gateway ON gateway.id = publish.gateway_id
     JOIN {Agent._meta.db_table} agent ON agent.id = delivery.agent_id AND agent.driver = gateway.gateway_class
-    WHERE delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
-    ORDER BY delivery.created_at LIMIT %(batch)s FOR UPDATE OF delivery SKIP LOCKED
+    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
+    ORDER BY delivery.created_at LIMIT %(batch)s
+), lease AS (
+    UPDATE {AgentLease._meta.db_table} SET token = %(lease)s, until = statement_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE agent_id = %(agent)s AND until <= statement_timestamp() AND EXISTS (SELECT FROM due)
+    RETURNING agent_id
+), taken AS (
+    SELECT delivery.id, delivery.operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
+    WHERE delivery.id IN (SELECT id FROM due) AND delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
+    FOR UPDATE OF delivery SKIP LOCKED
 ), begun AS (
     UPDATE {Operation._meta.db_table} SET phase = 'SENT', updated_at = statement_timestamp() WHERE id IN (
-        SELECT id FROM {Operation._meta.db_table} WHERE phase = 'QUEUED' AND id IN (SELECT operation_id FROM due) FOR UPDATE SKIP LOCKED
+        SELECT id FROM {Operation._meta.db_table} WHERE phase = 'QUEUED' AND id IN (SELECT operation_id FROM taken) FOR UPDATE SKIP LOCKED
     )
+), sent AS (
+    UPDATE {Delivery._meta.db_table} delivery
+    SET phase = 'SENT', attempt = attempt + 1, token = gen_random_uuid(), step = 'sent',
+        due_at = statement_timestamp() + make_interval(secs => %(seconds)s), updated_at = statement_timestamp()
+    FROM taken, {Operation._meta.db_table} operation
+    WHERE delivery.id = taken.id AND operation.id = delivery.operation_id
+    RETURNING delivery.id, delivery.token, operation.spec::text
 )
-UPDATE {Delivery._meta.db_table} delivery
-SET phase = 'SENT', attempt = attempt + 1, token = gen_random_uuid(), due_at = statement_timestamp() + make_interval(secs => %(seconds)s), step = 'sent',
-    updated_at = statement_timestamp()
-FROM due, {Operation._meta.db_table} operation
-WHERE delivery.id = due.id AND operation.id = delivery.operation_id
-RETURNING delivery.id, delivery.token, operation.spec::text
+SELECT sent.* FROM lease LEFT JOIN sent ON true
 """  # noqa: S608 - table names from the models, values as parameters
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
+from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from agent.protocol.messages import Outcome
 from clusters.errors import EnrolmentRefused
@@ -13,7 +14,7 @@ from clusters.services import create_enrolment_code, enrol
 from core.problems import Problem
 from products import services as products
 from products.models import Product
-from publishes import errors, outbox, services, settlement
+from publishes import delivery, errors, outbox, services, settlement
 from publishes.choices import Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tests.enrolment import enrol_request
@@ -149,6 +150,32 @@ def test_while_one_worker_holds_the_lease_new_rows_of_that_agent_wait_and_other_
     rest = outbox.claim(first.agent.pk)
     assert rest is not None
     assert len(rest.waiting) == 1
+
+
+def test_a_row_that_is_locked_when_a_worker_comes_for_it_is_sent_once_it_is_free(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    agent = world.agents[0].agent
+    locked, looked = Event(), Event()
+    claim = outbox.claim
+
+    def watched(agent_id: UUID) -> outbox.Claim | None:
+        found = claim(agent_id)
+        looked.set()
+        return found
+
+    def hold() -> None:
+        with transaction.atomic():
+            Delivery.objects.select_for_update().get(agent=agent)
+            locked.set()
+            assert looked.wait(10)
+
+    def work() -> None:
+        assert locked.wait(10)
+        delivery.deliver(agent.pk)  # nobody listens there, so one attempt is made
+
+    monkeypatch.setattr(outbox, "claim", watched)
+    at_once(hold, work)
+    assert Delivery.objects.get(agent=agent).attempt == 1
 
 
 def test_f4_after_the_lease_a_dead_workers_rows_are_due_again(world: World) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID, uuid4
 
 import pytest
@@ -52,9 +53,8 @@ def test_the_sweep_wakes_connected_agents_that_have_something_due(world: World, 
 
 
 def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries: list[object] = []
-    send = current_app.send_task
-    monkeypatch.setattr(current_app, "send_task", lambda *args, **options: tries.append(args) or send(*args, **options))
+    tries = Mock(side_effect=current_app.send_task)
+    monkeypatch.setattr(current_app, "send_task", tries)
     wake_ups = outbox._WakeUps()
     started = time.monotonic()
     wake_ups.send([uuid4() for _ in range(50)])
@@ -62,7 +62,7 @@ def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: N
     assert wake_ups.muted_until > time.monotonic() + 1
 
     wake_ups.send([uuid4() for _ in range(50)])
-    assert len(tries) == 1
+    assert tries.call_count == 1
 
 
 def test_with_a_dead_broker_the_request_is_queued_all_the_same(
