@@ -8,11 +8,12 @@ from uuid import UUID
 
 import structlog
 
-from agent.drivers import kong_dbless, kong_node, kong_plan, kong_proof
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unproved, Unreachable
-from agent.drivers.kong_admin import Admin, entities
+from agent.drivers import kong_node, kong_plan, kong_proof
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unproved, Unreachable
+from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_db import Database, Written
 from agent.drivers.kong_dbless import Declarative
+from agent.drivers.kong_look import Look
 from agent.drivers.kong_map import Options
 from agent.drivers.kong_node import Node
 from agent.drivers.kong_plan import Gate, Group, Plan, Stage, There
@@ -20,8 +21,6 @@ from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, State
 
 PROOFS_AT_ONCE = 4
-BASE = ("services", "routes", "plugins")
-OF_KEYS, OF_TOKENS = ("consumers", "keyauth_credentials", "acls"), ("consumers", "jwt_secrets")
 
 log = structlog.get_logger()
 
@@ -51,7 +50,7 @@ class KongDriver:
     def __init__(self, *, admin: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options) -> None:
         self._admin, self._proxy, self._reserved, self._options = admin, proxy, reserved, options
         self.proxy_url = proxy_url
-        self._observed: tuple[tuple[str, str] | None, dict[UUID, Seen]] | None = None
+        self._look = Look(admin)
 
     def reserved(self) -> tuple[str, ...]:
         """Its admin and proxy side, and what the operator named besides."""
@@ -61,23 +60,18 @@ class KongDriver:
         """Write what differs, never opening what asks for credentials before it is closed at every worker."""
         node = kong_node.find_out(self._admin)
         change = self._begin(node, [one.wanted.spec for one in desired])
-        plans = self._plans(change, desired)
-        self._run(change, plans)
-        self._go_back(change)
-        self._clear_issuers(change)
+        try:
+            self._carry_out(change, desired)
+        except BaseException:
+            self._look.forget()
+            raise
         refused = {**change.refused, **change.declined}
         publishes = {UUID(group): why for group, why in refused.items() if not group.startswith("issuer:")}
         return Applied(changes=change.changes, refused=publishes, ahead=change.ahead)
 
     def observe(self) -> Observed:
-        """What the entities' own tags say; what another hand has changed carries no digest. Without a database, the hash tells when to look again."""
-        node = kong_node.find_out(self._admin)
-        content = (node.id, self._hash()) if node.is_dbless else None
-        known = self._observed
-        if content is None or known is None or known[0] != content:
-            known = (content, self._read(node, []).seen())
-            self._observed = known
-        return Observed(carried=known[1], in_force=True)
+        """What the entities' own tags say; what another hand has changed carries no digest."""
+        return Observed(carried=self._look.read(kong_node.find_out(self._admin)).seen, in_force=True)
 
     def verify(self, held: Held) -> Evidence:
         """Ask through the proxy."""
@@ -93,29 +87,17 @@ class KongDriver:
         return Description(ok=True, version=node.version, mode=node.mode)
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
-        there = self._read(node, specs)
-        if node.is_dbless and not there.groups and self._hash() != kong_dbless.EMPTY_HASH:
-            raise Unreachable(kong_dbless.foreign("nothing that this agent reads"), code="foreign_configuration")
+        there = self._look.read(node, specs)
         return _Change(node=node, specs=specs, there=there, now={group: dict(target) for group, target in there.groups.items()})
 
-    def _read(self, node: Node, specs: Sequence[Spec]) -> There:
-        """Three kinds always; those of consumers only where anything has or gets any."""
-        listed = self._list(node, BASE)
-        names = {str(one.get("name")) for kind, shown in listed if kind == "plugins" for one in shown}
-        modes = {spec.auth.mode for spec in specs if spec.state == State.LIVE}
-        more: tuple[str, ...] = OF_KEYS if "key-auth" in names or AuthMode.API_KEY in modes else ()
-        more += OF_TOKENS if "jwt" in names or AuthMode.OAUTH2 in modes else ()
-        return There.of(entities([*listed, *self._list(node, tuple(dict.fromkeys(more)))]))
-
-    def _list(self, node: Node, kinds: Sequence[str]) -> list[tuple[str, list[dict[str, object]]]]:
-        # Without a database a filter fails on any untagged entity; there everything has to be ours anyway.
-        listed = self._admin.listed(kinds, tagged=not node.is_dbless)
-        if node.is_dbless and (foreign := kong_dbless.check_ours(listed)):
-            raise Unreachable(kong_dbless.foreign(foreign), code="foreign_configuration")
-        return listed
-
-    def _hash(self) -> str:
-        return str(self._admin.get("/status").get("configuration_hash", ""))
+    def _carry_out(self, change: _Change, desired: Sequence[Desired]) -> None:
+        self._run(change, self._plans(change, desired))
+        self._go_back(change)
+        self._clear_issuers(change)
+        if change.refused:
+            self._look.forget()
+        else:
+            self._look.wrote(change.node, change.now)
 
     def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
         generations = {one.wanted.spec.publish_id: change.there.generation(str(one.wanted.spec.publish_id)) for one in desired}
@@ -211,7 +193,8 @@ class KongDriver:
         """What Kong refused halfway is brought back to what stood before; what was not there before goes."""
         failed = change.refused.keys() & change.touched
         if failed and not change.node.is_dbless:
-            there = self._read(change.node, change.specs)
+            self._look.forget()
+            there = self._look.read(change.node, change.specs)
             before = {group: change.there.target(group) for group in failed}
             Database(self._admin).move({group: there.target(group) for group in failed}, before)
             change.now |= {group: dict(target) for group, target in before.items()}

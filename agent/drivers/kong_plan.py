@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +62,7 @@ class There:
     def target(self, group: Group) -> Target:
         return self.groups.get(group, {})
 
+    @cached_property
     def seen(self) -> dict[UUID, Seen]:
         """Generation and digest of each publish; no digest where anything differs from what was written last."""
         publishes = [group for group in self.groups if not group.startswith("issuer:")]

@@ -1,11 +1,12 @@
 """api-key and oauth2 on Kong, in both modes: who gets in, what the upstream hears, and issuers that several publishes share."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from agent.drivers.base import Refused
-from agent.protocol.spec import Auth
+from agent.drivers.base import Refused, Seen
+from agent.protocol.spec import Auth, Spec
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
 from tests.agent.gateway import Answer, hold
@@ -17,6 +18,10 @@ WRONG = [{}, {"apikey": "wrong"}, {"apikey": "KEY-ONE"}, {"Authorization": "Bear
 def heard(answer: Answer) -> dict[str, str]:
     """The headers that the upstream heard."""
     return {name.lower(): value for name, value in answer.json["headers"].items()}
+
+
+def one_key(port: int) -> Spec:
+    return with_keys(port, key("one", "key-one"))
 
 
 def with_token(gateway: Gateway, host: str, token: str, **headers: str) -> Answer:
@@ -151,14 +156,32 @@ def test_a_withdrawn_publish_keeps_no_key_that_its_issuer_has_given_up(gateway: 
     assert [with_token(gateway, spec.host, issuer.token(signer)).status for signer in (old, new)] == [401, 200]
 
 
-def test_a_token_key_that_is_gone_is_seen_and_healed(db: Gateway, upstream: Upstreams) -> None:
-    spec = with_tokens(upstream.port)
+@pytest.mark.parametrize(("make", "path", "kind"), [(with_tokens, "jwts", "jwt_secrets"), (one_key, "key-auths", "keyauth_credentials")])
+def test_a_key_that_another_hand_removed_is_seen_within_a_minute_and_healed(
+    db: Gateway, upstream: Upstreams, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], Spec], path: str, kind: str
+) -> None:
+    spec = make(upstream.port)
     db.publish(spec)
-    db.admin("DELETE", f"/jwts/{db.kong.own('jwt_secrets')[0]['id']}")
+    db.admin("DELETE", f"/{path}/{db.kong.own(kind)[0]['id']}")
+    db.kong.faults.clear()
+    assert db.driver.observe().carried[spec.publish_id].digest == spec.digest
+    assert len(db.kong.faults.reads()) == 3
+    monkeypatch.setattr("agent.drivers.kong_look.KEYS_AGE_S", 0.0)
     assert db.driver.observe().carried[spec.publish_id].digest == ""
     assert db.memory.apply(spec).changes == 1
     assert db.driver.observe().carried[spec.publish_id].digest == spec.digest
-    assert with_token(db, spec.host, issuer.token()).status == 200
+    assert db.ask(spec.host, headers={"apikey": "key-one", "Authorization": f"Bearer {issuer.token()}"}).status == 200
+
+
+def test_keys_that_another_agent_changed_are_seen_at_once(db: Gateway, upstream: Upstreams) -> None:
+    spec = one_key(upstream.port)
+    db.publish(spec)
+    second = Gateway(db.kong)
+    second.memory.apply(spec)
+    newer = changed(spec, generation=2, auth=spec.auth.model_copy(update={"keys": (key("two", "key-two"),)}))
+    db.publish(newer)
+    assert second.driver.observe().carried == {spec.publish_id: Seen(generation=2, digest=newer.digest)}
+    assert second.memory.apply(newer).changes == 0
 
 
 def test_withdrawn_answers_410_before_it_asks_who_calls(gateway: Gateway, upstream: Upstreams) -> None:
