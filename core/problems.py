@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -13,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from psycopg.errors import ForeignKeyViolation
 
 from core.frame import is_htmx, theme_of
 
@@ -75,6 +76,13 @@ class ChangedMeanwhile(Conflict):
     status = 412
     code = "changed_meanwhile"
     detail = _("Somebody else changed this in the meantime. Load it again, look at it, and make your change anew.")
+
+
+class RemovedMeanwhile(Conflict):
+    """Something that the change refers to was removed while the change was made; only the database noticed."""
+
+    code = "removed_meanwhile"
+    detail = _("Something that this needs was removed in the meantime. Load the page again, and choose anew.")
 
 
 class Invalid(Problem):
@@ -161,6 +169,9 @@ class ProblemMiddleware:
         if isinstance(exception, (OperationalError, InterfaceError)):
             log.error("database_unavailable", exc_info=exception)
             exception = Unavailable()
+        if isinstance(exception, IntegrityError) and isinstance(exception.__cause__, ForeignKeyViolation):
+            log.warning("removed_meanwhile", exc_info=exception)
+            exception = RemovedMeanwhile()
         if not isinstance(exception, Problem):
             return None
         if _is_for_programs(request):

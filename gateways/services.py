@@ -15,6 +15,7 @@ from gateways.errors import GatewayInUse
 from gateways.models import Gateway, GatewayCluster, Listener
 from tenants.actors import Actor
 
+NOT_IN_CLUSTER = _("This gateway does not stand in the chosen cluster. Choose another one.")
 NAME_TAKEN = _("Another gateway has this name. Choose another one.")
 CLASS_IS_FIXED = _("The class stays while publishes use this gateway: it says which agents serve them. Make another gateway instead.")
 
@@ -99,6 +100,13 @@ def lock_gateway(actor: Actor, gateway_id: UUID) -> Gateway:
         raise NotFound
     actor.require_write()
     return gateway
+
+
+def hold_place(actor: Actor, gateway: Gateway, *, cluster: Cluster) -> None:
+    """Until the transaction ends nobody deletes the gateway or takes it out of the cluster. Raises Invalid when somebody has."""
+    there = Gateway.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=gateway.pk).exists()
+    if not there or not GatewayCluster.objects.filter(gateway=gateway, cluster=cluster).exists():
+        raise Invalid(fields={"gateway": [NOT_IN_CLUSTER]})
 
 
 def _save(gateway: Gateway, *, is_new: bool = False) -> None:

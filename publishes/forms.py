@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.models import Cluster
 from core.problems import Invalid
 from gateways.models import Gateway
+from gateways.services import NOT_IN_CLUSTER
 from products.models import Product
 from publishes import auth_config, issuers, places, services
 from publishes.choices import AuthMode, Environment, Visibility
@@ -79,7 +80,7 @@ class PublishForm(SettingsRules):
         cleaned = super().clean() or {}
         cluster, gateway = cleaned.get("cluster"), cleaned.get("gateway")
         if cluster and gateway and not gateway.places.filter(cluster=cluster).exists():
-            self.add_error("gateway", _("This gateway does not stand in the chosen cluster."))
+            self.add_error("gateway", NOT_IN_CLUSTER)
         if cluster and cluster.maintenance and not self.publish:
             self.add_error("cluster", places.IN_MAINTENANCE)
         if cluster and "hostname_base" in cleaned:

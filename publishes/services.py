@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.models import Cluster
 from core.problems import Invalid, NotFound
 from gateways.models import Gateway
+from gateways.services import hold_place
 from products.models import Product
 from products.services import lock_product
 from publishes import errors, lifecycle, outbox, selectors, settlement, spec, upstreams
@@ -39,8 +40,8 @@ class Settings:
 @transaction.atomic
 def create_publish(actor: Actor, product: Product, *, settings: Settings, run_key: UUID | None = None) -> ProductPublish:
     """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
-    actor.require_write()
-    require_active(product)
+    require_active(lock_product(actor, product.pk))
+    hold_place(actor, settings.gateway, cluster=settings.cluster)
     values = {name: getattr(settings, name) for name in ("cluster", "gateway", *SETTINGS)}
     publish, is_new = ProductPublish.objects.get_or_create(tenant_id=actor.tenant_id, product=product, run_key=run_key or uuid4(), defaults=values)
     if is_new:
@@ -57,6 +58,7 @@ def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings) -> Pro
     place = (settings.cluster.pk, settings.gateway.pk)
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):
         raise errors.PlaceIsFixed
+    hold_place(actor, settings.gateway, cluster=settings.cluster)
     for name in ("cluster", "gateway", *SETTINGS):
         setattr(publish, name, getattr(settings, name))
     publish.save(update_fields=["cluster", "gateway", *SETTINGS, "updated_at"])

@@ -229,7 +229,7 @@ def test_queries_do_not_grow_with_rows(run: Run, world: World, rows: int) -> Non
     key = run.key()
     with CaptureQueriesContext(connection) as captured:
         assert run.post("confirm", run_key=key).status_code == 302
-    assert counted(captured) == SIGN_IN + 6 + KEEP
+    assert counted(captured) == SIGN_IN + 9 + KEEP
 
 
 def test_the_issuer_is_asked_and_says_how_many_keys_it_has(world: World, issuer_site: IssuerSite) -> None:
