@@ -6,14 +6,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 
 from core.problems import Text
+from core.searching import found_in, search_text
 
 PER_PAGE = 25
-TEXT_MAX = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +65,10 @@ def listing(
 
     `told` adds what the page tells of its rows; it is not counted with, since joins would count rows twice.
     """
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:TEXT_MAX]
+    text = search_text(request.GET.get("q", ""))
     status = request.GET.get("status", "")
     status = status if status in dict(statuses) else ""
-    if text:
-        rows = rows.filter(Q(*((f"{name}__icontains", text) for name in search), _connector=Q.OR))
+    rows = rows.filter(found_in(text, *search))
     counts = dict(rows.order_by().values_list("status").annotate(number=Count("pk")))
     choices = [("", every, sum(counts.values())), *((value, name, counts.get(value, 0)) for value, name in statuses)]
     tabs = tuple(Tab(value=v, text=name, count=n, url=f"?{_query(text, v)}", is_current=v == status) for v, name, n in choices)

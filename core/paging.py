@@ -1,7 +1,6 @@
 """Pages of lists for the JSON API: an array of rows in the body, and the way to the other pages in `Link` and `X-Total-Count`."""
 
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from django.db.models import Model
 from django.db.models.query import QuerySet
@@ -21,36 +20,22 @@ class PageIn(Schema):
     page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX, description="Rows per page.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page(Generic[M]):
-    """Some rows of a list; `total` counts all of them."""
-
-    rows: tuple[M, ...]
-    number: int
-    size: int
-    total: int
-
-    @property
-    def last(self) -> int:
-        """The number of the last page."""
-        return max(1, -(-self.total // self.size))
-
-
-def page_of(rows: QuerySet[M], which: PageIn) -> Page[M]:
-    """One page. One query when it is the last one, two otherwise."""
+def page_of(request: HttpRequest, response: HttpResponse, *, rows: QuerySet[M], which: PageIn) -> list[M]:
+    """The rows of one page; `Link` and `X-Total-Count` on the answer say where the others are. One query for the last page, two otherwise."""
     start = (which.page - 1) * which.page_size
     found = list(rows[start : start + which.page_size + 1])
     has_all = len(found) <= which.page_size and (found or start == 0)
     total = start + len(found) if has_all else rows.count()
-    return Page(rows=tuple(found[: which.page_size]), number=which.page, size=which.page_size, total=total)
+    _say_where(request, response, which=which, total=total)
+    return found[: which.page_size]
 
 
-def say_where(request: HttpRequest, response: HttpResponse, page: Page[M]) -> None:
-    """Put `Link` (first, prev, next, last) and `X-Total-Count` on the answer."""
-    numbers = {"first": 1, "prev": min(page.number - 1, page.last), "next": page.number + 1, "last": page.last}
-    there = {rel: number for rel, number in numbers.items() if 1 <= number <= page.last}
+def _say_where(request: HttpRequest, response: HttpResponse, *, which: PageIn, total: int) -> None:
+    last = max(1, -(-total // which.page_size))
+    numbers = {"first": 1, "prev": min(which.page - 1, last), "next": which.page + 1, "last": last}
+    there = {rel: number for rel, number in numbers.items() if 1 <= number <= last}
     response["Link"] = ", ".join(f'<{_url(request, number)}>; rel="{rel}"' for rel, number in there.items())
-    response["X-Total-Count"] = str(page.total)
+    response["X-Total-Count"] = str(total)
 
 
 def _url(request: HttpRequest, number: int) -> str:

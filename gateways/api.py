@@ -6,13 +6,13 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of, say_where
+from core.paging import PageIn, page_of
+from core.searching import SearchText, found_in
 from core.usage import uses_of
-from core.versions import IfMatch, mark, require_match
+from core.versions import IfMatch, mark, mark_new, require_match
 from gateways import selectors, services
 from gateways.forms import MAX_LISTENERS, checked_gateway
 from gateways.models import Gateway, Listener
@@ -26,7 +26,7 @@ class GatewayFilters(Schema):
 
     cluster_id: UUID | None = Field(None, description="Those that can be chosen there: they stand in the cluster and are active.")
     status: Gateway.Status | None = None
-    q: str = Field("", max_length=100, description="Looked for in the name.")
+    q: SearchText = Field("", description="Looked for in the name.")
 
 
 class ListenerIn(Schema, extra="forbid"):
@@ -87,10 +87,8 @@ def list_gateways(request: HttpRequest, response: HttpResponse, filters: Query[G
     exact = {"status": filters.status, "places__cluster": filters.cluster_id}
     if filters.cluster_id and not filters.status:
         exact["status"] = Gateway.Status.ACTIVE
-    rows = selectors.gateways_of(actor_of(request)).filter(name__icontains=filters.q.replace("\x00", ""), **{k: v for k, v in exact.items() if v})
-    page = page_of(rows, which)
-    say_where(request, response, page)
-    return [GatewayOut.of(gateway) for gateway in page.rows]
+    rows = selectors.gateways_of(actor_of(request)).filter(found_in(filters.q, "name"), **{k: v for k, v in exact.items() if v})
+    return [GatewayOut.of(gateway) for gateway in page_of(request, response, rows=rows, which=which)]
 
 
 @router.post("/gateways", response={201: GatewayOut}, summary="Make a gateway")
@@ -99,14 +97,13 @@ def create_gateway(request: HttpRequest, response: HttpResponse, body: GatewayIn
     actor = actor_of(request)
     actor.require_write()
     gateway = services.create_gateway(actor, fields=checked_gateway(actor, body.model_dump(exclude_none=True)))
-    response["Location"] = request.build_absolute_uri(reverse("api:get_gateway", args=[gateway.pk]))
-    return Status(201, _shown(response, gateway))
+    return Status(201, GatewayOut.of(mark_new(request, response, gateway, at="api:get_gateway")))
 
 
 @router.get("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="One gateway")
 def get_gateway(request: HttpRequest, response: HttpResponse, gateway_id: UUID) -> GatewayOut:
     """With its listeners, and the clusters where it stands."""
-    return _shown(response, selectors.gateway_of(actor_of(request), gateway_id))
+    return GatewayOut.of(mark(response, selectors.gateway_of(actor_of(request), gateway_id)))
 
 
 @router.put("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="Change a gateway")
@@ -118,7 +115,7 @@ def update_gateway(request: HttpRequest, response: HttpResponse, *, gateway_id: 
     fields = checked_gateway(actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway))
     with transaction.atomic():
         require_match(services.lock_gateway(actor, gateway_id), if_match)
-        return _shown(response, services.update_gateway(actor, gateway_id, fields=fields))
+        return GatewayOut.of(mark(response, services.update_gateway(actor, gateway_id, fields=fields)))
 
 
 @router.delete("/gateways/{uuid:gateway_id}", response={204: None}, summary="Delete a gateway")
@@ -126,8 +123,3 @@ def delete_gateway(request: HttpRequest, gateway_id: UUID) -> Status[None]:
     """409 while publishes use it; the detail names them."""
     services.delete_gateway(actor_of(request), gateway_id)
     return Status(204, None)
-
-
-def _shown(response: HttpResponse, gateway: Gateway) -> GatewayOut:
-    mark(response, gateway)
-    return GatewayOut.of(gateway)

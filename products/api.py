@@ -5,12 +5,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of, say_where
-from core.versions import IfMatch, mark, require_match
+from core.paging import PageIn, page_of
+from core.searching import SearchText, found_in
+from core.versions import IfMatch, mark, mark_new, require_match
 from products import selectors, services
 from products.forms import checked_product
 from products.models import Product
@@ -24,16 +24,15 @@ class ProductFilters(Schema):
     """What the list is narrowed to."""
 
     status: Product.Status | None = None
-    q: str = Field("", max_length=100, description="Looked for in the name.")
+    q: SearchText = Field("", description="Looked for in the name.")
 
 
 @router.get("/products", response=list[ProductOut], summary="Products")
 def list_products(request: HttpRequest, response: HttpResponse, filters: Query[ProductFilters], which: Query[PageIn]) -> list[ProductOut]:
     """By name and version."""
-    rows = Product.objects.visible_to(actor_of(request)).filter(name__icontains=filters.q.replace("\x00", "")).prefetch_related("links")
-    page = page_of(rows.filter(status=filters.status) if filters.status else rows, which)
-    say_where(request, response, page)
-    return [ProductOut.of(product) for product in page.rows]
+    rows = Product.objects.visible_to(actor_of(request)).filter(found_in(filters.q, "name")).prefetch_related("links")
+    chosen = rows.filter(status=filters.status) if filters.status else rows
+    return [ProductOut.of(product) for product in page_of(request, response, rows=chosen, which=which)]
 
 
 @router.post("/products", response={201: ProductOut}, summary="Make a product")
@@ -44,14 +43,13 @@ def create_product(request: HttpRequest, response: HttpResponse, body: ProductIn
     given = _given(body)
     linked = given.pop("api_services", ())
     product = services.create_product(actor, fields=checked_product(given), service_ids=linked)
-    response["Location"] = request.build_absolute_uri(reverse("api:get_product", args=[product.pk]))
-    return Status(201, _shown(response, product))
+    return Status(201, ProductOut.of(mark_new(request, response, product, at="api:get_product")))
 
 
 @router.get("/products/{uuid:product_id}", response=ProductOut, summary="One product")
 def get_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
     """With the ids of its API services."""
-    return _shown(response, selectors.product_of(actor_of(request), product_id))
+    return ProductOut.of(mark(response, selectors.product_of(actor_of(request), product_id)))
 
 
 @router.put("/products/{uuid:product_id}", response=ProductOut, summary="Change a product")
@@ -65,7 +63,7 @@ def update_product(request: HttpRequest, response: HttpResponse, *, product_id: 
     fields = checked_product(given, product=product)
     with transaction.atomic():
         require_match(services.lock_product(actor, product_id), if_match)
-        return _shown(response, services.update_product(actor, product_id, fields=fields, service_ids=linked))
+        return ProductOut.of(mark(response, services.update_product(actor, product_id, fields=fields, service_ids=linked)))
 
 
 @router.delete("/products/{uuid:product_id}", response={204: None}, summary="Delete a product")
@@ -78,25 +76,20 @@ def delete_product(request: HttpRequest, product_id: UUID) -> Status[None]:
 @router.post("/products/{uuid:product_id}/activate", response=ProductOut, summary="Activate a draft")
 def activate_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
     """From then on it can be published. Needs an API service."""
-    return _shown(response, services.activate(actor_of(request), product_id))
+    return ProductOut.of(mark(response, services.activate(actor_of(request), product_id)))
 
 
 @router.post("/products/{uuid:product_id}/deactivate", response=ProductOut, summary="Make an active product a draft again")
 def deactivate_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
     """Refused (409) while anything of it is live or going live."""
-    return _shown(response, services.deactivate(actor_of(request), product_id))
+    return ProductOut.of(mark(response, services.deactivate(actor_of(request), product_id)))
 
 
 @router.post("/products/{uuid:product_id}/archive", response=ProductOut, summary="Archive a product for good")
 def archive_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
     """What is live stays live, and can only be withdrawn."""
-    return _shown(response, services.archive(actor_of(request), product_id))
+    return ProductOut.of(mark(response, services.archive(actor_of(request), product_id)))
 
 
 def _given(body: ProductIn) -> dict[str, Any]:
     return body.model_dump(exclude_none=True)
-
-
-def _shown(response: HttpResponse, product: Product) -> ProductOut:
-    mark(response, product)
-    return ProductOut.of(product)

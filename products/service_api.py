@@ -4,12 +4,12 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of, say_where
-from core.versions import IfMatch, mark, require_match
+from core.paging import PageIn, page_of
+from core.searching import SearchText, found_in
+from core.versions import IfMatch, mark, mark_new, require_match
 from products import api_services, selectors
 from products.forms import checked_service
 from products.models import ApiService
@@ -23,16 +23,15 @@ class ServiceFilters(Schema):
     """What the list is narrowed to."""
 
     status: ApiService.Status | None = None
-    q: str = Field("", max_length=100, description="Looked for in the name.")
+    q: SearchText = Field("", description="Looked for in the name.")
 
 
 @router.get("/api-services", response=list[ServiceOut], summary="API services")
 def list_api_services(request: HttpRequest, response: HttpResponse, filters: Query[ServiceFilters], which: Query[PageIn]) -> list[ServiceOut]:
     """By name, with their routes."""
-    rows = ApiService.objects.visible_to(actor_of(request)).filter(name__icontains=filters.q.replace("\x00", "")).prefetch_related("routes")
-    page = page_of(rows.filter(status=filters.status) if filters.status else rows, which)
-    say_where(request, response, page)
-    return [ServiceOut.of(service) for service in page.rows]
+    rows = ApiService.objects.visible_to(actor_of(request)).filter(found_in(filters.q, "name")).prefetch_related("routes")
+    chosen = rows.filter(status=filters.status) if filters.status else rows
+    return [ServiceOut.of(service) for service in page_of(request, response, rows=chosen, which=which)]
 
 
 @router.post("/api-services", response={201: ServiceOut}, summary="Make an API service")
@@ -41,14 +40,13 @@ def create_api_service(request: HttpRequest, response: HttpResponse, body: Servi
     actor = actor_of(request)
     actor.require_write()
     service = api_services.create_service(actor, fields=checked_service(actor, body.model_dump(exclude_none=True)))
-    response["Location"] = request.build_absolute_uri(reverse("api:get_api_service", args=[service.pk]))
-    return Status(201, _shown(response, service))
+    return Status(201, ServiceOut.of(mark_new(request, response, service, at="api:get_api_service")))
 
 
 @router.get("/api-services/{uuid:service_id}", response=ServiceOut, summary="One API service")
 def get_api_service(request: HttpRequest, response: HttpResponse, service_id: UUID) -> ServiceOut:
     """With its routes."""
-    return _shown(response, selectors.service_of(actor_of(request), service_id))
+    return ServiceOut.of(mark(response, selectors.service_of(actor_of(request), service_id)))
 
 
 @router.put("/api-services/{uuid:service_id}", response=ServiceOut, summary="Change an API service")
@@ -60,7 +58,7 @@ def update_api_service(request: HttpRequest, response: HttpResponse, *, service_
     fields = checked_service(actor, body.model_dump(exclude_none=True), service=service)
     with transaction.atomic():
         require_match(api_services.lock_service(actor, service_id), if_match)
-        return _shown(response, api_services.update_service(actor, service_id, fields=fields))
+        return ServiceOut.of(mark(response, api_services.update_service(actor, service_id, fields=fields)))
 
 
 @router.delete("/api-services/{uuid:service_id}", response={204: None}, summary="Delete an API service")
@@ -68,8 +66,3 @@ def delete_api_service(request: HttpRequest, service_id: UUID) -> Status[None]:
     """With its routes; 409 while a product has it or something live carries it."""
     api_services.delete_service(actor_of(request), service_id)
     return Status(204, None)
-
-
-def _shown(response: HttpResponse, service: ApiService) -> ServiceOut:
-    mark(response, service)
-    return ServiceOut.of(service)

@@ -9,11 +9,11 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, TextChoices, 
 from django.db.models.query import QuerySet
 
 from clusters.models import Agent
+from core.searching import found_in, search_text
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AuthMode, Condition, Desired, Environment, Phase, Status
 from publishes.models import Delivery, Observation, Operation, ProductPublish
 from tenants.actors import Actor
 
-TEXT_MAX = 100
 _EXACT = ("environment", "status", "auth_mode", "product", "cluster", "gateway")
 
 
@@ -34,7 +34,7 @@ class Filters:
     def parse(cls, told: Mapping[str, str]) -> Self:
         """The filters of a URL. What is no value of a filter is left out: an old link shows more, never an error."""
         return cls(
-            text=told.get("text", "").replace("\x00", "").strip()[:TEXT_MAX],
+            text=search_text(told.get("text", "")),
             environment=_one_of(Environment, told.get("environment", "")),
             status=_one_of(Status, told.get("status", "")),
             condition=_one_of(Condition, told.get("condition", "")),
@@ -61,9 +61,7 @@ def matching(actor: Actor, filters: Filters) -> QuerySet[ProductPublish]:
     rows = ProductPublish.objects.visible_to(actor).filter(**exact)
     if filters.condition:
         rows = rows.filter(_CONDITIONS[Condition(filters.condition)]())
-    if filters.text:
-        rows = rows.filter(_named(filters.text))
-    return rows
+    return rows.filter(found_in(filters.text, "product__name", "hostname_base", "cluster__name", "gateway__name"))
 
 
 def with_conditions(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
@@ -127,11 +125,6 @@ def _waiting() -> Q:
 
 
 _CONDITIONS = {Condition.IN_PROGRESS: _in_progress, Condition.FAILED: _failed, Condition.DRIFT: _drift, Condition.WAITING: _waiting}
-
-
-def _named(text: str) -> Q:
-    places = ("product__name", "hostname_base", "cluster__name", "gateway__name")
-    return Q(*((f"{place}__icontains", text) for place in places), _connector=Q.OR)
 
 
 def _one_of(choices: type[TextChoices], text: str) -> str:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of, say_where
+from core.paging import PageIn, page_of
 from tenants import services
 from tenants.api import actor_of
 from tenants.forms import ApiTokenForm
@@ -53,9 +53,8 @@ class NewTokenOut(TokenOut):
 @router.get("/api-tokens", response=list[TokenOut], summary="The API tokens of the workspace")
 def list_api_tokens(request: HttpRequest, response: HttpResponse, which: Query[PageIn]) -> list[TokenOut]:
     """Newest first, ended ones too. For owners and admins."""
-    page = page_of(services.api_tokens_of(actor_of(request)), which)
-    say_where(request, response, page)
-    return [TokenOut.of(token) for token in page.rows]
+    rows = services.api_tokens_of(actor_of(request))
+    return [TokenOut.of(token) for token in page_of(request, response, rows=rows, which=which)]
 
 
 @router.post("/api-tokens", response={201: NewTokenOut}, summary="Make an API token")

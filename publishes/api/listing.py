@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from core.paging import PageIn, page_of, say_where
+from core.paging import PageIn, page_of
+from core.searching import SearchText
 from publishes import listing
 from publishes.api.answers import carried_by
 from publishes.choices import AuthMode, Condition, Environment, Status
@@ -48,14 +49,14 @@ class PublishFilters(Schema):
     product_id: UUID | None = None
     cluster_id: UUID | None = None
     gateway_id: UUID | None = None
-    q: str = Field("", max_length=listing.TEXT_MAX, description="Looked for in product, hostname, cluster and gateway.")
+    q: SearchText = Field("", description="Looked for in product, hostname, cluster and gateway.")
     sort: Sort = Sort.NEWEST
 
     @property
     def chosen(self) -> listing.Filters:
         """As the list of the pages knows them."""
         return listing.Filters(
-            text=self.q.replace("\x00", "").strip(),
+            text=self.q,
             environment=self.environment or "",
             status=self.status or "",
             auth_mode=self.auth_mode or "",
@@ -70,10 +71,9 @@ class PublishFilters(Schema):
 def list_all_publishes(request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], which: Query[PageIn]) -> list[PublishRowOut]:
     """Across products, with what is going on with each."""
     rows = listing.with_conditions(listing.matching(actor_of(request), filters.chosen))
-    page = page_of(rows.order_by(_order(filters.sort), "pk"), which)
-    say_where(request, response, page)
-    carried = carried_by(page.rows)
-    return [PublishRowOut.of(row, conditions=list(listing.conditions_of(row)), **carried[row.pk]) for row in page.rows]
+    page = page_of(request, response, rows=rows.order_by(_order(filters.sort), "pk"), which=which)
+    carried = carried_by(page)
+    return [PublishRowOut.of(row, conditions=list(listing.conditions_of(row)), **carried[row.pk]) for row in page]
 
 
 def _order(sort: Sort) -> OrderBy:

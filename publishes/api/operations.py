@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of, say_where
+from core.paging import PageIn, page_of
 from publishes import selectors, services
 from publishes.api.answers import accepted
 from publishes.choices import Kind, Phase
@@ -29,9 +29,8 @@ class OperationFilters(Schema):
 def list_operations(request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], which: Query[PageIn]) -> list[OperationOut]:
     """Of all publishes of the workspace, newest first; those of deleted publishes too."""
     given = filters.model_dump(exclude_none=True)
-    page = page_of(selectors.operations_of(actor_of(request), is_open=given.pop("open", None), **given), which)
-    say_where(request, response, page)
-    return [OperationOut.of(operation) for operation in page.rows]
+    rows = selectors.operations_of(actor_of(request), is_open=given.pop("open", None), **given)
+    return [OperationOut.of(operation) for operation in page_of(request, response, rows=rows, which=which)]
 
 
 @router.get("/operations/{uuid:operation_id}", response=OperationOut, summary="One operation")

@@ -4,14 +4,13 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from ninja import Query, Router, Status
 
 from core.idempotency import run_key_of
-from core.paging import PageIn, page_of, say_where
+from core.paging import PageIn, page_of
 from core.problems import Invalid
-from core.versions import IfMatch, mark, require_match
+from core.versions import IfMatch, mark, mark_new, require_match
 from products.models import Product
 from products.selectors import product_of
 from publishes import lifecycle, selectors, services, spec
@@ -31,9 +30,7 @@ _FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
 def list_publishes(request: HttpRequest, response: HttpResponse, product_id: UUID, which: Query[PageIn]) -> list[PublishOut]:
     """Newest first."""
     actor = actor_of(request)
-    page = page_of(selectors.publishes_of(actor, product_of(actor, product_id)), which)
-    say_where(request, response, page)
-    return shown(page.rows)
+    return shown(page_of(request, response, rows=selectors.publishes_of(actor, product_of(actor, product_id)), which=which))
 
 
 @router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
@@ -44,17 +41,14 @@ def create_publish(request: HttpRequest, response: HttpResponse, product_id: UUI
     actor.require_write()
     services.require_active(product)
     publish = services.create_publish(actor, product, settings=_settings(actor, product, body), run_key=run_key_of(request))
-    mark(response, publish)
-    response["Location"] = request.build_absolute_uri(reverse("api:get_publish", args=[publish.pk]))
-    return Status(201, shown([publish])[0])
+    return Status(201, shown([mark_new(request, response, publish, at="api:get_publish")])[0])
 
 
 @router.get("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="One publish")
 def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> PublishOut:
     """Its settings and status."""
     publish = selectors.publish_of(actor_of(request), publish_id)
-    mark(response, publish)
-    return shown([publish])[0]
+    return shown([mark(response, publish)])[0]
 
 
 @router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
@@ -68,8 +62,7 @@ def update_publish(request: HttpRequest, response: HttpResponse, *, publish_id: 
     with transaction.atomic():
         require_match(services.lock_publish(actor, publish_id), if_match)
         changed = services.update_publish(actor, publish_id, settings=settings)
-    mark(response, changed)
-    return shown([changed])[0]
+    return shown([mark(response, changed)])[0]
 
 
 @router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
@@ -96,9 +89,8 @@ def delete_publish(request: HttpRequest, response: HttpResponse, publish_id: UUI
 @router.get("/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish")
 def list_events(request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]) -> list[EventOut]:
     """Newest first."""
-    page = page_of(selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id)), which)
-    say_where(request, response, page)
-    return [EventOut.of(event) for event in page.rows]
+    rows = selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))
+    return [EventOut.of(event) for event in page_of(request, response, rows=rows, which=which)]
 
 
 def _settings(actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None) -> services.Settings:
