@@ -8,24 +8,12 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from tenants.models import User
+from tests.web.browser import text_of
 from tests.world import World
 
 STEPS = ("cluster", "gateway", "settings", "confirm")
 _KEY = re.compile(r'name="confirm-run_key" value="([^"]*)"')
 _SUGGESTED = re.compile(r'name="settings-hostname_(base|suggested)" value="([^"]*)"')
-
-
-def signed_in(user: User) -> Client:
-    """A browser of that person, reading English."""
-    client = Client(headers={"Accept-Language": "en"})
-    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
-    return client
-
-
-def text_of(response: Any) -> str:
-    """What stands on the page, without tags and with single spaces."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
 
 
 @dataclass

@@ -11,17 +11,11 @@ from django.urls import reverse
 from publishes.models import ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, User
-from tests.web.run import signed_in, text_of
-from tests.web.test_pages import url
+from tests.web.browser import signed_in, text_of, url
 from tests.world import World
 
 ACCOUNT = reverse("account:index")
 PREFERENCES = reverse("account:preferences")
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    return signed_in(world.user)
 
 
 def signs_in(name: str = "acme-owner", password: str = "acme-secret", agent: str = "Mozilla/5.0 (Windows) Firefox/140.0") -> Client:  # noqa: S107

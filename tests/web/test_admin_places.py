@@ -7,7 +7,7 @@ from clusters.models import Cluster
 from gateways.models import GatewayCluster
 from publishes import services
 from tenants.models import User
-from tests.web.test_pages import signed_in
+from tests.web.browser import signed_in
 from tests.world import World
 
 

@@ -12,16 +12,10 @@ from products import api_services, services
 from products.forms import MAX_ROUTES, checked_service
 from products.models import METHODS, ApiService, Product
 from tenants.actors import Role
-from tests.web.test_pages import SCRIPT, member, signed_in
+from tests.web.browser import SCRIPT, member, signed_in
 from tests.world import World, nobody_knows
 
 PAGES = ("detail", "edit", "delete", "reimport")
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    """The tenant's owner, reading English."""
-    return signed_in(world.user)
 
 
 def billing(world: World) -> ApiService:

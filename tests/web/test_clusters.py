@@ -13,16 +13,10 @@ from gateways.models import GatewayCluster
 from publishes import overview
 from publishes.listing import Filters
 from tenants.actors import Role
-from tests.web.run import signed_in, text_of
-from tests.web.test_pages import SESSION_AND_USER, member
+from tests.web.browser import SESSION_AND_USER, member, signed_in, text_of
 from tests.world import World, nobody_knows
 
 LIST = reverse("clusters:list")
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    return signed_in(world.user)
 
 
 def path(cluster: Cluster) -> str:

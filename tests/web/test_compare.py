@@ -11,14 +11,8 @@ from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec, St
 from publishes import services
 from publishes.differences import Change, Group, differences
 from publishes.models import Observation, ProductPublish
-from tests.web.run import signed_in, text_of
-from tests.web.test_pages import SESSION_AND_USER, url
+from tests.web.browser import SESSION_AND_USER, text_of, url
 from tests.world import World, add_service
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    return signed_in(world.user)
 
 
 def compare(browser: Client, publish: ProductPublish, **chosen: Any) -> Any:

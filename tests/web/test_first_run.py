@@ -14,7 +14,7 @@ from publishes.first_run import steps_to_first_publish
 from publishes.models import ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
-from tests.web.run import signed_in, text_of
+from tests.web.browser import signed_in, text_of
 from tests.world import World
 
 PAGES = [reverse(name) for name in ("products:list", "services:list", "gateways:list", "overview:list")]

@@ -11,14 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 from clusters.models import Cluster
 from gateways.models import Gateway, GatewayCluster, Listener
 from tenants.actors import Role
-from tests.web.test_pages import SCRIPT, member, signed_in
+from tests.web.browser import SCRIPT, member, signed_in
 from tests.world import World, nobody_knows
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    """The tenant's owner, reading English."""
-    return signed_in(world.user)
 
 
 def at(name: str, gateway: Gateway) -> str:

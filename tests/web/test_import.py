@@ -14,16 +14,9 @@ from products.forms import checked_service
 from products.models import ApiService
 from tests.documents import LEDGER, LEDGER_AGAIN
 from tests.web.test_languages import HANGUL
-from tests.web.test_pages import signed_in
 from tests.world import World
 
 IMPORT = "/provider/api-services/import"
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    """The tenant's owner, reading English."""
-    return signed_in(world.user)
 
 
 def hidden(page: str, name: str) -> str:

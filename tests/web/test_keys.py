@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from publishes.models import Credential, ProductPublish
 from tests.domain.test_credentials import closed
-from tests.web.run import signed_in, text_of
+from tests.web.browser import signed_in, text_of
 from tests.world import World
 
 KEY = re.compile(r"imp_[\w-]{43}")

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from tests import messages
 from tests.e2e.scenes import SCENES, Scene
-from tests.web.test_pages import signed_in
+from tests.web.browser import signed_in
 from tests.world import World
 
 HANGUL = re.compile(r"[가-힣]")

@@ -10,16 +10,10 @@ from products.models import Product
 from publishes import overview, services
 from publishes.listing import Filters
 from tenants.actors import Role
-from tests.web.run import signed_in, text_of
-from tests.web.test_pages import SCRIPT, SESSION_AND_USER, member, url
+from tests.web.browser import SCRIPT, SESSION_AND_USER, member, signed_in, text_of, url
 from tests.world import World, nobody_knows
 
 PAGE, BOARD = reverse("overview:list"), reverse("overview:board")
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    return signed_in(world.user)
 
 
 def another_product(world: World, name: str) -> Product:

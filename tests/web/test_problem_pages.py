@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from core import problems
 from tenants.models import ScopedQuerySet
-from tests.web.test_pages import signed_in
+from tests.web.browser import signed_in
 from tests.world import World
 
 

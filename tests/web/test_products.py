@@ -10,17 +10,11 @@ from products import services
 from products.models import ApiService, Product
 from products.services import ProductFields
 from tenants.actors import Role
-from tests.web.test_pages import SCRIPT, member, signed_in
+from tests.web.browser import SCRIPT, member, signed_in
 from tests.world import World, nobody_knows
 
 NEW = {"name": "Weather API", "version": "v1.0", "categories": "weather, maps", "description": "Sun and rain"}
 PAGES = ("detail", "edit", "link", "activate", "deactivate", "archive", "delete")
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    """The tenant's owner, reading English."""
-    return signed_in(world.user)
 
 
 def at(name: str, world: World) -> str:

@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from tenants.models import User
 from tests.issuer import CLIENT_ID, Issuer, running
-from tests.web.run import text_of
+from tests.web.browser import text_of
 from tests.world import World
 
 SIGN_IN, HOME = reverse("sign-in"), reverse("account:index")

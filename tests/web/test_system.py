@@ -12,7 +12,7 @@ from django.utils import timezone
 from core import pulse
 from core.models import Pulse
 from publishes import tasks
-from tests.web.test_pages import signed_in, url
+from tests.web.browser import signed_in, url
 from tests.world import World
 
 WORDS = "The background work stands still"

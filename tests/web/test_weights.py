@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from products.models import Product
 from publishes.models import PublishEvent
-from tests.web.test_pages import signed_in, url
+from tests.web.browser import signed_in, url
 from tests.world import World, add_service
 
 STATIC = Path(__file__).resolve().parents[2] / "static"

@@ -21,14 +21,9 @@ from publishes.models import ProductPublish
 from publishes.prechecks import Check, Level
 from publishes.prechecks import run as look
 from tests.issuing import IssuerSite
-from tests.web.run import STEPS, Run, signed_in, text_of
+from tests.web.browser import text_of
+from tests.web.run import STEPS, Run
 from tests.world import World, add_service
-
-
-@pytest.fixture
-def run(world: World) -> Run:
-    """The owner's browser before the first step."""
-    return Run(world, signed_in(world.user))
 
 
 def planned(world: World, **changes: Any) -> ProductPublish:

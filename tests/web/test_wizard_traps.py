@@ -12,14 +12,9 @@ from core.wizards import RUNS_KEPT
 from products.models import Product, ProductService
 from publishes import services
 from publishes.models import ProductPublish, PublishEvent
-from tests.web.run import STEPS, Run, signed_in, text_of
+from tests.web.browser import signed_in, text_of
+from tests.web.run import STEPS, Run
 from tests.world import World, make_world
-
-
-@pytest.fixture
-def run(world: World) -> Run:
-    """The owner's browser before the first step."""
-    return Run(world, signed_in(world.user))
 
 
 def second_product(run: Run) -> Run:

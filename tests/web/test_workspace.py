@@ -12,16 +12,10 @@ from core.problems import Problem
 from tenants import members
 from tenants.actors import Actor, Role
 from tenants.models import ApiToken, Membership, User
-from tests.web.run import signed_in, text_of
-from tests.web.test_pages import SESSION_AND_USER, member
+from tests.web.browser import SESSION_AND_USER, member, signed_in, text_of
 from tests.world import World, nobody_knows
 
 MEMBERS, TOKENS = reverse("account:members"), reverse("account:tokens")
-
-
-@pytest.fixture
-def browser(world: World) -> Client:
-    return signed_in(world.user)
 
 
 def membership(user: User) -> Membership:

@@ -1,0 +1,58 @@
+"""What a publish holds: its host until nobody serves it any more, its cluster and gateway once it was sent there."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agent.protocol.messages import Outcome
+from clusters.models import AgentLiveness
+from publishes import delivery, errors, services
+from tests.world import World
+
+
+def test_a_tombstone_keeps_its_host_until_every_agent_confirmed_or_was_removed(world: World) -> None:
+    publish = world.withdrawn()
+    away = world.agents[1].agent
+    AgentLiveness.objects.filter(agent=away).update(last_seen_at=timezone.now() - timedelta(minutes=5))
+    services.request_delete(world.actor, publish.pk)
+    world.agents[0].confirm_all()
+    publish.refresh_from_db()
+    assert publish.deleted_at is not None
+    assert publish.claimed_host == "payment-api.dev.kr-seoul.localhost"
+
+    newcomer = world.draft()
+    with pytest.raises(errors.HostTaken):
+        services.request_publish(world.actor, newcomer.pk)
+
+    away.delete()
+    delivery.sweep()
+    publish.refresh_from_db()
+    assert publish.claimed_host is None
+    services.request_publish(world.actor, newcomer.pk)
+
+
+def test_after_its_first_operation_a_draft_keeps_its_place(world: World, other: World) -> None:
+    publish = world.draft()
+    changed = services.update_publish(world.actor, publish.pk, settings=world.settings(environment="prod"))
+    assert changed.environment == "prod"
+    services.request_publish(world.actor, publish.pk)
+    (waiting,) = world.agents[0].claim()
+    world.agents[0].answer(waiting, Outcome.REFUSED, code="rejected", message="no")
+    with pytest.raises(errors.PlaceIsFixed):
+        services.update_publish(world.actor, publish.pk, settings=world.settings(cluster=other.cluster))
+
+
+def test_a_changed_host_waits_until_the_earlier_one_is_off_every_agent(world: World) -> None:
+    publish = world.draft()
+    services.request_publish(world.actor, publish.pk)
+    (waiting,) = world.agents[0].claim()
+    world.agents[0].answer(waiting, Outcome.REFUSED, code="rejected", message="no")
+    services.update_publish(world.actor, publish.pk, settings=world.settings(hostname_base="other.localhost"))
+    with pytest.raises(errors.HostBeingReleased):
+        services.request_publish(world.actor, publish.pk)
+
+    world.everybody_confirms()
+    services.request_publish(world.actor, publish.pk)
+    publish.refresh_from_db()
+    assert publish.claimed_host == "other.localhost"

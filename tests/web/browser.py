@@ -1,0 +1,51 @@
+"""A person's browser, and the pages of a publish."""
+
+import re
+from html import unescape
+from typing import Any
+
+from django.test import Client
+from django.urls import reverse
+
+from publishes.models import ProductPublish
+from tenants.actors import Role
+from tenants.models import Membership, Tenant, User
+from tests.world import World
+
+SCRIPT = {"HX-Request": "true"}
+SESSION_AND_USER = 3
+"""What each page costs before it begins: the session, the user and the memberships."""
+
+
+def signed_in(user: User) -> Client:
+    """A browser of that person, reading English."""
+    client = Client(headers={"Accept-Language": "en"})
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def member(tenant: Tenant, role: Role) -> User:
+    """Somebody new in that role."""
+    user = User.objects.create_user(f"{tenant.slug}-{role}")
+    Membership.objects.create(user=user, tenant=tenant, role=role)
+    return user
+
+
+def text_of(response: Any) -> str:
+    """What stands on the page, without tags and with single spaces."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
+
+
+def korean(client: Client, path: str) -> str:
+    """What stands on that page in Korean."""
+    return text_of(client.get(path, headers={"Accept-Language": "ko"}))
+
+
+def url(name: str, publish: ProductPublish) -> str:
+    """A page of a publish."""
+    return reverse(f"publishes:{name}", args=[publish.product_id, publish.pk])
+
+
+def product_url(world: World) -> str:
+    """The page of the product."""
+    return reverse("products:detail", args=[world.product.pk])
