@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 from django.conf import settings
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import fence
@@ -78,7 +79,7 @@ def fetch_json(url: str, *, deadline_s: float) -> Any:
     if 300 <= answer.status < 400:
         raise OutboundFailed("redirected", _("It answers with a redirect, which is not followed. Use the address that it leads to."), is_final=True)
     if answer.status != 200:
-        raise OutboundFailed("bad_status", _("It answers %(status)d.") % {"status": answer.status})
+        raise OutboundFailed("bad_status", format_lazy(_("It answers {status}."), status=answer.status))
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as problem:
@@ -95,7 +96,7 @@ def ask(request: Request, rules: Rules) -> Answer:
     except (TimeoutError, httpx2.TimeoutException) as problem:
         raise OutboundFailed("too_slow", _("It did not answer in time.")) from problem
     except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
-        raise OutboundFailed("unreachable", _("It cannot be reached (%(reason)s).") % {"reason": type(problem).__name__}) from problem
+        raise OutboundFailed("unreachable", format_lazy(_("It cannot be reached ({reason})."), reason=type(problem).__name__)) from problem
 
 
 def _checked_parts(url: str) -> SplitResult:

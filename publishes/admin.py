@@ -94,4 +94,9 @@ class CredentialAdmin(ReadOnlyAdmin):
 
 @admin.register(Issuer)
 class IssuerAdmin(ReadOnlyAdmin):
-    list_display = ["url", "fetched_at", "failing_since", "error"]
+    list_display = ["url", "fetched_at", "failing_since", "why"]
+
+    @admin.display(description=_("reason"))
+    def why(self, issuer: Issuer) -> str:
+        """In the operator's language."""
+        return issuer.reason_shown

@@ -18,7 +18,7 @@ NAMES: dict[AuthMode, tuple[str, ...]] = {
 }
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")  # RFC 6749
-_TAKEN = {"host", "content-length", "content-type", "connection", "transfer-encoding", "cookie", "imp-consumer", "imp-generation"}
+_TAKEN = {"host", "content-length", "content-type", "connection", "transfer-encoding", "cookie", "imp-consumer", "imp_consumer", "imp-generation"}
 
 
 class WrongConfig(Exception):

@@ -1,8 +1,10 @@
 """What a publish's page says about its callers' credentials: its keys without their secrets, or its issuer. Reads only."""
 
 from typing import Any
+from uuid import UUID
 
-from publishes.choices import AuthMode
+from core.problems import NotFound
+from publishes.choices import AuthMode, KeyState
 from publishes.models import Credential, Issuer, ProductPublish
 from publishes.spec import KEY_HEADER
 
@@ -10,9 +12,11 @@ SHOWN = 20
 
 
 def shown_of(publish: ProductPublish) -> dict[str, Any]:
-    """For the template: `keys` and `key_header`, or `issuer`. One query, none without auth."""
+    """For the template: `keys`, how many of them are let in (`in_force`) and `key_header`, or `issuer`. One query, none without auth."""
     if publish.auth_mode == AuthMode.API_KEY:
-        return {"keys": keys_of(publish), "key_header": publish.auth_config.get("key_header", KEY_HEADER)}
+        keys = keys_of(publish)
+        in_force = sum(key.state == KeyState.ACTIVE for key in keys)
+        return {"keys": keys, "in_force": in_force, "key_header": publish.auth_config.get("key_header", KEY_HEADER)}
     if publish.auth_mode == AuthMode.OAUTH2:
         return {"issuer": Issuer.objects.filter(url=publish.auth_config.get("issuer_url", "")).first()}
     return {}
@@ -21,3 +25,11 @@ def shown_of(publish: ProductPublish) -> dict[str, Any]:
 def keys_of(publish: ProductPublish) -> list[Credential]:
     """The newest keys of a publish, without their secrets. One query."""
     return list(publish.credentials.defer("secret").order_by("-created_at")[:SHOWN])
+
+
+def active_key(publish: ProductPublish, credential_id: UUID) -> Credential:
+    """A key of this publish that is let in. Raises NotFound."""
+    found = publish.credentials.defer("secret").filter(pk=credential_id, state=KeyState.ACTIVE).first()
+    if found is None:
+        raise NotFound
+    return found

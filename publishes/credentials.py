@@ -43,14 +43,14 @@ class Issued:
 
 @transaction.atomic
 def issue_test_key(actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERLAP) -> Issued:
-    """Make the publish's test key. The one before goes on for `overlap`, so that callers can change over; ones before that end at once.
+    """Make the publish's test key. The one before goes on for `overlap` at most, so that callers can change over; ones before that end at once.
 
     Raises NotFound, Forbidden or NoKeysAskedFor.
     """
     publish = _locked(actor, publish_id)
     before = list(publish.credentials.filter(is_test=True, state=KeyState.ACTIVE).order_by("-created_at"))
     for number, old in enumerate(before):
-        _end(old, after=overlap if number == 0 and old.expires_at is None else timedelta())
+        _end(old, after=overlap if number == 0 else timedelta())
     issued = _make(publish, consumer=TEST_CONSUMER, is_test=True)
     _note(publish, EventKind.KEY_ROTATED if before else EventKind.KEY_MADE, issued.credential, actor=actor)
     syncs.sync(publish, actor=actor)
@@ -105,8 +105,10 @@ def _make(publish: ProductPublish, *, consumer: str, is_test: bool) -> Issued:
 
 
 def _end(credential: Credential, *, after: timedelta) -> None:
+    """No key gets longer than it had."""
     if after:
-        credential.expires_at = timezone.now() + after
+        end = timezone.now() + after
+        credential.expires_at = min(credential.expires_at or end, end)
         credential.save(update_fields=["expires_at", "updated_at"])
     else:
         credential.state = KeyState.OFF

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import format_lazy
@@ -62,7 +63,7 @@ def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
     if not isinstance(document, dict) or "issuer" not in document:
         raise IssuerRefused(_("What answers there is no issuer's configuration."))
     if document["issuer"] != url:
-        raise IssuerRefused(_("The issuer calls itself %(name)s. Write it exactly so.") % {"name": str(document["issuer"])[:200]})
+        raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=str(document["issuer"])[:200]))
     if not isinstance(document.get("jwks_uri"), str):
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
     keys = _usable(_fetched(document["jwks_uri"], until=until, what=_("The issuer's keys (jwks_uri)")))
@@ -111,17 +112,21 @@ def _keep(found: Found) -> bool:
     Issuer.objects.bulk_create([Issuer(url=found.url)], ignore_conflicts=True)
     issuer = Issuer.objects.select_for_update().get(url=found.url)
     has_changed = bool(issuer.jwks) and issuer.jwks != list(found.jwks)
-    issuer.jwks, issuer.fetched_at, issuer.failing_since, issuer.error = list(found.jwks), timezone.now(), None, ""
-    issuer.save(update_fields=["jwks", "fetched_at", "failing_since", "error", "updated_at"])
+    issuer.jwks, issuer.fetched_at, issuer.failing_since, issuer.reason = list(found.jwks), timezone.now(), None, {}
+    issuer.save(update_fields=["jwks", "fetched_at", "failing_since", "reason", "updated_at"])
     return has_changed
 
 
 def _note_failure(url: str, problem: IssuerRefused) -> None:
-    with override("en"):
-        words = str(problem.text)[:300]
+    reason = {language: _said(problem.text, language) for language, _name in settings.LANGUAGES}
     Issuer.objects.filter(url=url, failing_since=None).update(failing_since=timezone.now())
-    Issuer.objects.filter(url=url).update(error=words)
-    log.warning("issuer_not_refreshed", issuer=url, reason=words)
+    Issuer.objects.filter(url=url).update(reason=reason)
+    log.warning("issuer_not_refreshed", issuer=url, reason=reason["en"])
+
+
+def _said(text: Text, language: str) -> str:
+    with override(language):
+        return str(text)
 
 
 def _bring(url: str) -> None:

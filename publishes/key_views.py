@@ -26,7 +26,7 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
     publish = _publish(actor, product_id, publish_id)
     actor.require_write()
     if request.method == "GET":
-        return render(request, "publishes/key.html", _context(actor, publish) | {"asks": "make"})
+        return render(request, "publishes/key.html", _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"})
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
     try:
         issued = credentials.issue_test_key(actor, publish_id, overlap=overlap)
@@ -43,7 +43,7 @@ def switch_off(request: HttpRequest, actor: Actor, /, *, product_id: UUID, publi
     publish = _publish(actor, product_id, publish_id)
     actor.require_write()
     if request.method == "GET":
-        return render(request, "publishes/key.html", _context(actor, publish) | {"asks": "off", "off_id": credential_id})
+        return render(request, "publishes/key.html", _context(actor, publish) | {"asks": "off", "key": callers.active_key(publish, credential_id)})
     try:
         credentials.switch_off(actor, publish_id, credential_id=credential_id)
     except Conflict as problem:

@@ -5,6 +5,7 @@ from typing import Self
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Agent, Cluster
@@ -283,7 +284,7 @@ class Issuer(Record):
     jwks = models.JSONField(_("public keys"), default=list)
     fetched_at = models.DateTimeField(_("fetched"), null=True, blank=True)
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True)
-    error = models.CharField(_("error"), max_length=300, blank=True)
+    reason = models.JSONField(_("reason"), default=dict, blank=True)
 
     class Meta:
         ordering = ["url"]
@@ -292,3 +293,8 @@ class Issuer(Record):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def reason_shown(self) -> str:
+        """Why it gives no keys now, in the reader's language: stored in each, because words with numbers in them cannot be translated afterwards."""
+        return str(self.reason.get(get_language() or "", ""))

@@ -116,6 +116,24 @@ def test_without_an_overlap_the_key_before_ends_at_once(world: World) -> None:
     assert old.state == KeyState.OFF
 
 
+def test_a_key_that_is_to_end_keeps_its_end_when_another_is_made_and_no_key_gets_longer(world: World) -> None:
+    publish = closed(world)
+    old, lost = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
+    credentials.switch_off(world.actor, publish.pk, credential_id=lost.pk)
+    old.refresh_from_db()
+    end = old.expires_at
+    assert end is not None
+    credentials.issue_test_key(world.actor, publish.pk)
+    old.refresh_from_db()
+    assert (old.state, old.expires_at) == (KeyState.ACTIVE, end)
+    credentials.switch_off(world.actor, publish.pk, credential_id=publish.credentials.latest("created_at").pk)
+    credentials.issue_test_key(world.actor, publish.pk, overlap=timedelta(hours=1))
+    old.refresh_from_db()
+    assert old.state == KeyState.ACTIVE
+    assert old.expires_at is not None
+    assert abs(old.expires_at - timezone.now() - timedelta(hours=1)) < timedelta(minutes=1)
+
+
 def test_switching_off_takes_the_key_out_of_what_is_live(world: World) -> None:
     publish = closed(world)
     kept, gone = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))

@@ -1,8 +1,11 @@
 """Issuers of tokens: what is taken of what they publish, what is refused in words, and what happens when they change or are away."""
 
+from html import unescape
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -155,12 +158,20 @@ def test_while_an_issuer_gives_no_keys_the_old_ones_stay_and_the_row_says_since_
     assert (first.jwks, first.fetched_at) == (before.jwks, before.fetched_at)
     assert first.failing_since is not None
     assert first.failing_since >= began
-    assert (second.failing_since, bool(second.error)) == (first.failing_since, True)
+    assert second.failing_since == first.failing_since
+    assert set(second.reason) == {"ko", "en"}
+    assert second.reason["ko"] != second.reason["en"]
+    page = Client(headers={"Accept-Language": "ko"})
+    page.force_login(world.user, "django.contrib.auth.backends.ModelBackend")
+    shown = unescape(page.get(reverse("publishes:detail", args=[publish.product_id, publish.pk])).content.decode())
+    assert f'<time datetime="{first.failing_since.isoformat(timespec="seconds")}">' in shown
+    assert second.reason["ko"] in shown
+    assert second.reason["en"] not in shown
     assert publish.operations.count() == 1
     issuer_site.status, issuer_site.document = 200, {}
     issuer_site.jwks = {"keys": list(keys.public(keys.rsa(), keys.ec()))}
     issuers.refresh_all()
-    assert (Issuer.objects.get().failing_since, Issuer.objects.get().error) == (None, "")
+    assert (Issuer.objects.get().failing_since, Issuer.objects.get().reason) == (None, {})
     assert publish.operations.count() == 1
 
 

@@ -15,6 +15,7 @@ from products.models import Product
 from publishes import services
 from publishes.models import Observation, ProductPublish
 from tenants.models import ApiToken, Membership, Tenant, User
+from tests.e2e.key_scenes import KEYS
 from tests.e2e.scene import Scene as Scene
 from tests.e2e.workplace_scenes import WORKPLACE
 from tests.web.run import Run
@@ -237,6 +238,7 @@ SCENES = (
     Scene(name="dialog-withdraw", prepare=_published, act=_open("withdraw")),
     Scene(name="dialog-cancel", prepare=_deploying, act=_open("cancel")),
     Scene(name="publish-cancelled", prepare=_cancelled),
+    *KEYS,
     Scene(name="compare", prepare=_compare),
     Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
     Scene(name="settings", prepare=_below("settings", _draft)),

@@ -20,7 +20,7 @@ def url(publish: ProductPublish, name: str = "detail", *more: object) -> str:
 
 def test_a_key_is_shown_by_the_answer_that_made_it_and_never_again(world: World) -> None:
     publish, client = closed(world), signed_in(world.user)
-    assert "There is no key yet, so nobody is let in." in text_of(client.get(url(publish)))
+    assert "There is no key that is let in now, so every caller gets 401." in text_of(client.get(url(publish)))
     made = client.post(url(publish, "make-key"), headers=HTMX)
     (key,) = set(KEY.findall(made.content.decode()))
     assert (made.status_code, "no-store" in made["Cache-Control"]) == (200, True)
@@ -53,6 +53,35 @@ def test_the_key_before_goes_on_only_when_that_is_ticked(world: World) -> None:
     for data in ({}, {"overlap": "on"}, {}):
         client.post(url(publish, "make-key"), data, headers=HTMX)
     assert [row.state for row in Credential.objects.order_by("created_at")] == ["off", "off", "active"]
+
+
+def test_the_form_asks_about_the_key_before_only_when_there_is_one(world: World) -> None:
+    publish, client = closed(world), signed_in(world.user)
+    before, older = "Let the key before go on for 24 hours", "The one before that ends at once."
+
+    def asks() -> list[bool]:
+        page, form = (text_of(client.get(address)) for address in (url(publish), url(publish, "make-key")))
+        assert [words in page for words in (before, older)] == [words in form for words in (before, older)]
+        return [words in form for words in (before, older)]
+
+    assert asks() == [False, False]
+    client.post(url(publish, "make-key"), headers=HTMX)
+    assert asks() == [True, False]
+    client.post(url(publish, "make-key"), {"overlap": "on"}, headers=HTMX)
+    assert asks() == [True, True]
+    assert "Ending" in text_of(client.get(url(publish)))
+
+
+def test_who_switches_a_key_off_reads_which_one_and_a_key_that_is_off_is_not_there(world: World, other: World) -> None:
+    publish, client = closed(world), signed_in(world.user)
+    client.post(url(publish, "make-key"), headers=HTMX)
+    key = Credential.objects.get()
+    off = url(publish, "switch-key-off", key.pk)
+    assert f"Callers with the key {key.fingerprint[:8]}… get 401" in text_of(client.get(off))
+    assert signed_in(other.user).get(off).status_code == 404
+    assert client.get(url(closed(world, hostname_base="two.localhost"), "switch-key-off", key.pk)).status_code == 404
+    client.post(off, headers=HTMX)
+    assert [client.get(off).status_code, client.post(off).status_code] == [404, 404]
 
 
 def test_viewers_see_the_keys_and_no_button_and_strangers_see_nothing(world: World, other: World) -> None:

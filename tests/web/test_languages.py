@@ -71,6 +71,7 @@ def of_the_tenant(world: World) -> set[str]:
     names = [thing.name for thing in things] + [world.user.username, world.cluster.description, world.cluster.region, "kr-far", "kr-busan"]
     names += [
         "Billing, invoices and refunds.",
+        "payment-api",
         "Production release v2.0",
         "결제 오류로 잠시 내립니다",
         "Weather API",
