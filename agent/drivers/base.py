@@ -16,6 +16,8 @@ CONSUMER_HEADER = "imp-consumer"
 NEVER_PASSED_ON = (CONSUMER_HEADER, CONSUMER_HEADER.replace("-", "_"))
 """What a caller sends under these names never reaches an upstream, on no publish. Both, because CGI and WSGI read them as one."""
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
 Addresses = dict[str, tuple[str, ...]]
 """`host:port` of each upstream → the addresses it resolved to inside the fence."""
 
@@ -142,6 +144,12 @@ class Setup(Protocol):
 def upstream_key(upstream: Upstream) -> str:
     """The key of an upstream in `Addresses`."""
     return f"{upstream.host}:{upstream.port}"
+
+
+def authority_of(upstream: Upstream) -> str:
+    """How an upstream is called in the Host header: with its port, unless it is the scheme's own."""
+    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    return host if upstream.port == DEFAULT_PORTS.get(upstream.scheme) else f"{host}:{upstream.port}"
 
 
 def refuse_auth_except(spec: Spec, *modes: AuthMode) -> None:

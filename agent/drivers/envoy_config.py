@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from agent.drivers import envoy_auth
-from agent.drivers.base import Held, Refused, Seen, upstream_key
+from agent.drivers.base import DEFAULT_PORTS, Held, Refused, Seen, authority_of, upstream_key
 from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
 from agent.proof import GENERATION_HEADER, auth_marker_path, marker_path, marker_prefix
 from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
@@ -16,7 +16,6 @@ from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
 Resource = envoy_auth.Resource
 
 CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-DEFAULT_PORTS = {"http": 80, "https": 443}
 METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
 
 
@@ -101,7 +100,7 @@ def _forward(held: Held, service: Service, route: Route) -> Resource:
     action: Resource = {
         "cluster": _cluster_name(held, service),
         "timeout": _seconds(service.upstream.timeout_ms),
-        "host_rewrite_literal": _authority(service.upstream),
+        "host_rewrite_literal": authority_of(service.upstream),
         "append_x_forwarded_host": True,
         # Only what certainly never reached the upstream is sent again.
         "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1},
@@ -180,11 +179,6 @@ def _tls(service: Service) -> Resource:
         "common_tls_context": {"validation_context": validation},
     }
     return {"name": "envoy.transport_sockets.tls", "typed_config": context | ({} if is_address else {"sni": host})}
-
-
-def _authority(upstream: Upstream) -> str:
-    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
-    return host if upstream.port == DEFAULT_PORTS.get(upstream.scheme) else f"{host}:{upstream.port}"
 
 
 def _seconds(milliseconds: int) -> str:

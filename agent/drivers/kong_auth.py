@@ -1,28 +1,26 @@
-"""Auth as Kong entities: the plugins before services and markers, consumers and their credentials. Pure functions; the Lua stands in kong_claims.lua."""
+"""Auth as Kong entities: the plugins before services and markers, consumers and their credentials. Pure functions; the Lua comes from kong_lua."""
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from agent.drivers.base import CONSUMER_HEADER, Refused
+from agent.drivers import kong_lua
+from agent.drivers.base import Refused
 from agent.drivers.kong_entities import NAMESPACE, TAG, WAVES, Body, Entity, checksum, generation_tag, own_id, publish_tag
-from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 
-PLUGINS = ("key-auth", "acl", "jwt", "post-function")
+PLUGINS = ("key-auth", "jwt", "post-function")
 NEEDED = {
-    AuthMode.NONE: ("request-termination",),
-    AuthMode.API_KEY: ("request-termination", "key-auth", "acl", "request-transformer"),
-    AuthMode.OAUTH2: ("request-termination", "jwt", "post-function"),
+    AuthMode.NONE: ("request-termination", "post-function"),
+    AuthMode.API_KEY: ("request-termination", "post-function", "key-auth"),
+    AuthMode.OAUTH2: ("request-termination", "post-function", "jwt"),
 }
-CLAIMS_LUA = Path(__file__).with_name("kong_claims.lua").read_text(encoding="utf-8")
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -39,25 +37,24 @@ def entities(spec: Spec, services: list[UUID]) -> list[Entity]:
 
 
 def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]) -> list[Entity]:
-    """The plugins that ask for credentials at one service or route."""
+    """The plugins at one service or route: who asks for credentials, and our code, which stands everywhere."""
+    config = kong_lua.post_function(spec, consumers=_user_name(spec, ""), issuer=str(issuer_consumer(spec.auth.issuer)))
+    code = plugin(spec, "post-function", scope, parent, config=config, wave=wave)
     if spec.auth.mode == AuthMode.API_KEY:
-        config: Body = {"key_names": [spec.auth.key_header], "key_in_header": True, "key_in_query": False, "key_in_body": False}
-        config |= {"hide_credentials": True, "run_on_preflight": True}
-        # A key of any consumer of this Kong opens key-auth; the group lets in those of this publish alone.
-        group = {"allow": [_group(spec)], "hide_groups_header": False}
-        return [plugin(spec, name, scope, parent, config=one, wave=wave) for name, one in (("key-auth", config), ("acl", group))]
+        asked: Body = {"key_names": [spec.auth.key_header], "key_in_header": True, "key_in_query": False, "key_in_body": False}
+        asked |= {"hide_credentials": True, "run_on_preflight": True}
+        return [plugin(spec, "key-auth", scope, parent, config=asked, wave=wave), code]
     if spec.auth.mode == AuthMode.OAUTH2:
         # Kong checks the signature and the end; the rest is ours. nbf is checked there too, where a token has it.
         token: Body = {"key_claim_name": "kid", "claims_to_verify": ["exp"], "header_names": ["authorization"]}
         token |= {"uri_param_names": [], "cookie_names": [], "run_on_preflight": True}
         guard = plugin(spec, "jwt", scope, parent, config=token, wave=wave)
-        guard = guard.with_body(tags=[*guard.body["tags"], f"imp-issuer:{issuer_hash(spec.auth.issuer)}"])
-        return [guard, plugin(spec, "post-function", scope, parent, config={"access": [claims_code(spec.auth)]}, wave=wave)]
-    return []
+        return [guard.with_body(tags=[*guard.body["tags"], f"imp-issuer:{issuer_hash(spec.auth.issuer)}"]), code]
+    return [code]
 
 
 def plugin(spec: Spec, name: str, scope: str, parent: UUID, *, config: Body, wave: int) -> Entity:
-    """A plugin at one service, route or consumer; never a global one."""
+    """A plugin at one service or route; never a global one."""
     scopes = {"service": None, "route": None, "consumer": None, scope: {"id": str(parent)}}
     tags = [TAG, publish_tag(spec.publish_id), generation_tag(spec.generation)]
     body = {"name": name, "config": config, "enabled": True, **scopes, "tags": tags}
@@ -85,32 +82,12 @@ def issuer_hash(issuer: str) -> str:
     return hashlib.sha256(issuer.encode()).hexdigest()[:16]
 
 
-def claims_code(auth: Auth) -> str:
-    """The Lua that checks what Kong's jwt plugin leaves out."""
-    values = {
-        "ISSUER": _quoted(auth.issuer),
-        "CONSUMER": _quoted(str(issuer_consumer(auth.issuer))),
-        "AUDIENCE": _quoted(auth.audience),
-        "SCOPES": "{ " + ", ".join(_quoted(scope) for scope in auth.scopes) + " }",
-        "CONSUMER_HEADER": _quoted(CONSUMER_HEADER),
-        "PROBLEM_TYPE": _quoted(PROBLEM_TYPE),
-        "UNAUTHENTICATED": _quoted(UNAUTHENTICATED_BODY),
-        "FORBIDDEN": _quoted(FORBIDDEN_BODY),
-    }
-    head = "\n".join(f"local {name} = {value}" for name, value in values.items())
-    return f"{head}\n{CLAIMS_LUA}"
-
-
 def _credential(spec: Spec, key: ApiKey) -> list[Entity]:
     tags = [TAG, publish_tag(spec.publish_id), generation_tag(spec.generation)]
     consumer_id = own_id(spec.publish_id, f"consumer:{key.consumer}")
     owner = {"consumer": {"id": str(consumer_id)}, "tags": tags}
-    name = f"imp.{spec.publish_id}.{key.consumer}"
-    told = {"remove": {"headers": [CONSUMER_HEADER]}, "add": {"headers": [f"{CONSUMER_HEADER}:{key.consumer}"]}}
     return [
-        Entity(kind="consumers", id=consumer_id, body={"username": name, "tags": tags}, wave=WAVES["consumers"]),
-        plugin(spec, "request-transformer", "consumer", consumer_id, config=told, wave=WAVES["plugins"]),
-        Entity(kind="acls", id=own_id(spec.publish_id, f"acl:{key.consumer}"), body={"group": _group(spec), **owner}, wave=WAVES["acls"]),
+        Entity(kind="consumers", id=consumer_id, body={"username": _user_name(spec, key.consumer), "tags": tags}, wave=WAVES["consumers"]),
         Entity(
             kind="keyauth_credentials",
             id=own_id(spec.publish_id, f"key:{key.id}"),
@@ -118,6 +95,10 @@ def _credential(spec: Spec, key: ApiKey) -> list[Entity]:
             wave=WAVES["keyauth_credentials"],
         ),
     ]
+
+
+def _user_name(spec: Spec, consumer: str) -> str:
+    return f"imp.{spec.publish_id}.{consumer}"
 
 
 def _check_keys(auth: Auth) -> None:
@@ -150,12 +131,3 @@ def _token_key(issuer: str, consumer_id: UUID, tags: list[str], jwk: dict[str, A
         raise Refused(f"The issuer's key {kid} is of a kind that Kong cannot use.", code="invalid", entity=f"key {kid}", field="jwks") from problem
     body = {"key": kid, "algorithm": algorithm, "rsa_public_key": material, "consumer": {"id": str(consumer_id)}, "tags": tags}
     return Entity(kind="jwt_secrets", id=uuid5(NAMESPACE, f"jwt:{issuer}:{kid}"), body=body, wave=WAVES["jwt_secrets"])
-
-
-def _group(spec: Spec) -> str:
-    return f"imp.{spec.publish_id}"
-
-
-def _quoted(text: str) -> str:
-    """A Lua string of exactly these bytes, whatever they are."""
-    return '"' + "".join(chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else f"\\{byte:03d}" for byte in text.encode()) + '"'

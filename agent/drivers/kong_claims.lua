@@ -1,4 +1,4 @@
--- The access phase of post-function, after jwt has checked signature and exp. Plain Lua 5.1 inside Kong's sandbox: no require, no cjson.
+-- Who may pass in oauth2, after jwt has checked signature and exp. Plain Lua 5.1 inside Kong's sandbox: no require, no cjson.
 local sub, byte, find, match, char, floor = string.sub, string.byte, string.find, string.match, string.char, math.floor
 local MAX_DEPTH, MAX_BYTES = 16, 16384
 local NULL = {}
@@ -149,27 +149,22 @@ local function has_scope(claim, wanted)
   return holds(claim, wanted)
 end
 
-local function refuse(status, body, challenge)
-  return kong.response.exit(status, body, { ["Content-Type"] = PROBLEM_TYPE, ["WWW-Authenticate"] = challenge })
-end
-
 local function is_early(claims)
   if claims.nbf == nil then return false end
   return type(claims.nbf) ~= "number" or claims.nbf > os.time() + 5
 end
 
-return function()
-  kong.service.request.clear_header(CONSUMER_HEADER)
+local function judge()
   local token, consumer = kong.ctx.shared.authenticated_jwt_token, kong.client.get_consumer()
   local is_read, claims = pcall(claims_of, type(token) == "string" and token or "")
   -- The consumer says whose key has signed: without it, one issuer could speak in the name of another.
   if not is_read or type(consumer) ~= "table" or consumer.id ~= CONSUMER or claims.iss ~= ISSUER or is_early(claims) then
-    return refuse(401, UNAUTHENTICATED, 'Bearer error="invalid_token"')
+    return { status = 401, body = UNAUTHENTICATED, challenge = INVALID }
   end
-  if not holds(claims.aud, AUDIENCE) then return refuse(403, FORBIDDEN, 'Bearer error="invalid_token"') end
+  if not holds(claims.aud, AUDIENCE) then return { status = 403, body = FORBIDDEN, challenge = ANOTHER_AUDIENCE } end
   for _, scope in ipairs(SCOPES) do
     if not has_scope(claims.scope, scope) and not has_scope(claims.scp, scope) then
-      return refuse(403, FORBIDDEN, 'Bearer error="insufficient_scope", scope="' .. table.concat(SCOPES, " ") .. '"')
+      return { status = 403, body = FORBIDDEN, challenge = TOO_FEW_SCOPES }
     end
   end
 end

@@ -11,7 +11,7 @@ from agent.drivers.kong_entities import PARENTS, Entity
 from agent.drivers.kong_map import REST_WAVE
 from agent.drivers.kong_plan import Group, Target
 
-DELETIONS = ("keyauth_credentials", "acls", "jwt_secrets", "plugins", "routes", "consumers", "services")
+DELETIONS = ("keyauth_credentials", "jwt_secrets", "plugins", "routes", "consumers", "services")
 """Backwards. Consumers go before services: what is left of a half-done removal is found by the services' plugins."""
 
 

@@ -12,8 +12,7 @@ from agent.drivers.kong_entities import TAG, Body, Entity, tag_value
 from agent.drivers.kong_plan import Group, Target
 
 EMPTY_HASH = "0" * 32
-_INSIDE = {"routes": ("service",), "plugins": ("service", "route", "consumer"), "keyauth_credentials": ("consumer",), "acls": ("consumer",)}
-_INSIDE |= {"jwt_secrets": ("consumer",)}
+_INSIDE = {"routes": ("service",), "plugins": ("service", "route", "consumer"), "keyauth_credentials": ("consumer",), "jwt_secrets": ("consumer",)}
 
 
 class Declarative:

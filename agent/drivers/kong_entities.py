@@ -10,29 +10,28 @@ from uuid import UUID, uuid5
 Body = dict[str, Any]
 
 TAG = "imp"
+HOST_TAG, ADDRESS_TAG = "imp-host:", "imp-address:"
+"""At a service: what its upstream is called, and the addresses to spread over, where there are several."""
 NAMESPACE = UUID("4a1d9c1e-6f0b-5b0e-9a53-0d5a3f1c7b21")
 """For what belongs to no single publish."""
 
 PARENTS = {"service": "services", "route": "routes", "consumer": "consumers"}
 PATHS = {"services": "services", "consumers": "consumers", "routes": "routes", "plugins": "plugins", "keyauth_credentials": "key-auths"}
-PATHS |= {"acls": "acls", "jwt_secrets": "jwts"}
-WAVES = {"services": 0, "consumers": 0, "routes": 1, "plugins": 2, "keyauth_credentials": 3, "acls": 3, "jwt_secrets": 3}
+PATHS |= {"jwt_secrets": "jwts"}
+WAVES = {"services": 0, "consumers": 0, "routes": 1, "plugins": 2, "keyauth_credentials": 3, "jwt_secrets": 3}
 KEYS = {
     "services": ("name", "protocol", "host", "port", "path", "connect_timeout", "read_timeout", "write_timeout", "retries", "enabled", "tls_verify", "tags"),
     "routes": ("name", "hosts", "paths", "methods", "protocols", "strip_path", "preserve_host", "regex_priority", "service", "tags"),
     "plugins": ("name", "config", "enabled", "service", "route", "consumer", "tags"),
     "consumers": ("username", "tags"),
     "keyauth_credentials": ("key", "consumer", "tags"),
-    "acls": ("group", "consumer", "tags"),
     "jwt_secrets": ("key", "algorithm", "rsa_public_key", "consumer", "tags"),
 }
 CONFIG_KEYS = {
     "request-termination": ("status_code", "content_type", "body"),
     "key-auth": ("key_names", "key_in_header", "key_in_query", "key_in_body", "hide_credentials", "run_on_preflight"),
-    "acl": ("allow", "hide_groups_header"),
-    "request-transformer": ("add", "remove"),
     "jwt": ("key_claim_name", "claims_to_verify", "header_names", "uri_param_names", "cookie_names", "run_on_preflight"),
-    "post-function": ("access",),
+    "post-function": ("access", "header_filter", "body_filter"),
 }
 
 

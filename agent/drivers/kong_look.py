@@ -14,7 +14,7 @@ from agent.drivers.kong_plan import Group, Target, There
 from agent.protocol.spec import AuthMode, Spec, State
 
 BASE = ("services", "routes", "plugins")
-KEYS = {"key-auth": ("consumers", "keyauth_credentials", "acls"), "jwt": ("consumers", "jwt_secrets")}
+KEYS = {"key-auth": ("consumers", "keyauth_credentials"), "jwt": ("consumers", "jwt_secrets")}
 """The guard that makes them necessary → the kinds of who may pass it."""
 GUARD_OF = {AuthMode.API_KEY: "key-auth", AuthMode.OAUTH2: "jwt"}
 

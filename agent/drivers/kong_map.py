@@ -1,5 +1,6 @@
 """Specs as Kong entities: services, routes and markers. Pure functions; the only module that knows how our routing is said in Kong's words."""
 
+import ipaddress
 import json
 import re
 from dataclasses import dataclass
@@ -7,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from agent.drivers import kong_auth
-from agent.drivers.base import Held, Refused
-from agent.drivers.kong_entities import TAG, WAVES, Entity, checksum, generation_tag, own_id, publish_tag
+from agent.drivers.base import DEFAULT_PORTS, Held, Refused, authority_of, upstream_key
+from agent.drivers.kong_entities import ADDRESS_TAG, HOST_TAG, TAG, WAVES, Entity, checksum, generation_tag, own_id, publish_tag
 from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
 from agent.proof import auth_marker_path, marker_path, marker_prefix
-from agent.protocol.spec import AuthMode, Route, Service, Spec, State
+from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
 
 ALL_METHODS = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
 METHOD = re.compile(r"[A-Z]+")
@@ -31,7 +32,7 @@ def live(held: Held, options: Options) -> list[Entity]:
     spec = held.spec
     if not spec.host:
         raise Refused("The spec names no host.", code="invalid", entity="publish", field="host")
-    services = [_service(spec, service, options) for service in spec.services]
+    services = [_service(held, service, options) for service in spec.services]
     routes = [entity for service in spec.services for route in service.routes for entity in _routes(spec, service, route)]
     # Among equal routes Kong takes the largest id, so there is no catch-all beside a service that is one.
     has_root = any(route.path == "/" and not route.methods for service in spec.services for route in service.routes)
@@ -80,15 +81,16 @@ def is_marker(publish: UUID, entity: Entity) -> bool:
     return entity.id in marker_ids(publish)
 
 
-def _service(spec: Spec, service: Service, options: Options) -> Entity:
-    upstream = service.upstream
-    if upstream.scheme not in {"http", "https"}:
+def _service(held: Held, service: Service, options: Options) -> Entity:
+    """Kong gets the addresses that were checked and no name: it would look it up by itself, whenever it likes."""
+    spec, upstream = held.spec, service.upstream
+    if upstream.scheme not in DEFAULT_PORTS:
         raise Refused(f"Upstreams speak http or https, not {upstream.scheme}.", code="invalid", entity=f"service {service.id}", field="scheme")
-    base = upstream.path.rstrip("/")
+    base, addresses = upstream.path.rstrip("/"), _addresses(held.addresses[upstream_key(upstream)])
     body = {
         "name": f"imp.{spec.publish_id}.{service.id}",
         "protocol": upstream.scheme,
-        "host": upstream.host,
+        "host": addresses[0],
         "port": upstream.port,
         # With a slash at its end, / becomes /base/ and not /base, as on other gateways.
         "path": f"{base}/" if base else None,
@@ -99,9 +101,28 @@ def _service(spec: Spec, service: Service, options: Options) -> Entity:
         "retries": 0,
         "enabled": True,
         "tls_verify": True if options.verify_tls and upstream.scheme == "https" else None,
-        "tags": _tags(spec),
+        "tags": [*_tags(spec), *_called(upstream, addresses)],
     }
     return Entity(kind="services", id=own_id(spec.publish_id, f"service:{service.id}"), body=body, wave=WAVES["services"])
+
+
+def _addresses(pinned: tuple[str, ...]) -> list[str]:
+    """As Kong wants them. It asks for IPv4 alone unless it is told otherwise, so IPv6 counts where there is nothing else."""
+    old, new = [one for one in pinned if ":" not in one], [f"[{one}]" for one in pinned if ":" in one]
+    return old or new
+
+
+def _called(upstream: Upstream, addresses: list[str]) -> list[str]:
+    """What our code tells Kong of the upstream. It stands at the service, so that all that is known of an upstream changes in one step."""
+    name = [] if _is_address(upstream.host) else [f"{HOST_TAG}{authority_of(upstream)}"]
+    return name + ([f"{ADDRESS_TAG}{one}" for one in addresses] if len(addresses) > 1 else [])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def _routes(spec: Spec, service: Service, route: Route) -> list[Entity]:

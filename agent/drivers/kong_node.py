@@ -7,7 +7,7 @@ from typing import Any
 from agent.drivers.base import Refused, Unreachable
 from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_auth import NEEDED
-from agent.protocol.spec import AuthMode, Spec, State
+from agent.protocol.spec import Spec, State
 
 FLAVOR = "traditional_compatible"
 """Kong's default. Others weigh regex paths beside plain ones differently."""
@@ -55,14 +55,14 @@ def find_out(admin: Admin, *, pauses_s: tuple[float, ...] | None = None) -> Node
 
 def check(node: Node, spec: Spec) -> None:
     """Raise Refused when the node cannot do what a spec asks for: never serve it half."""
-    needed = NEEDED[spec.auth.mode] if spec.state == State.LIVE else NEEDED[AuthMode.NONE]
+    needed = NEEDED[spec.auth.mode] if spec.state == State.LIVE else ("request-termination",)
     missing = [name for name in needed if name not in node.plugins]
     if missing:
-        words = f"This Kong does not have the plugin {missing[0]}, which auth mode {spec.auth.mode} needs; the operator has to enable it."
+        words = f"This Kong does not have the plugin {missing[0]}, which a publish with auth mode {spec.auth.mode} needs; the operator has to enable it."
         raise Refused(words, code="plugin_missing", entity=f"plugin {missing[0]}", field="name")
     if "post-function" in needed and not node.has_lua:
-        words = "This Kong runs no Lua of plugins (untrusted_lua = off), so it cannot check audience and scopes of tokens."
-        raise Refused(words, code="lua_off", entity="auth", field="mode")
+        words = "This Kong runs no Lua of plugins (untrusted_lua = off), so it can neither hold upstreams to their checked addresses nor check callers."
+        raise Refused(words, code="lua_off", entity="plugin post-function", field="name")
 
 
 def _check(node: Node, configuration: dict[str, Any]) -> None:

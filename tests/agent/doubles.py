@@ -65,9 +65,9 @@ class Upstreams(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, name: str = "one") -> None:
-        super().__init__(("127.0.0.1", 0), _Echo)
-        self.name, self.seen = name, []  # type: ignore[var-annotated]
+    def __init__(self, name: str = "one", *, at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        super().__init__(at, _Echo)
+        self.name, self.status, self.seen = name, 200, []  # type: ignore[var-annotated]
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -86,7 +86,7 @@ class _Echo(BaseHTTPRequestHandler):
         upstream: Any = self.server
         upstream.seen.append((self.command, self.path))
         body = json.dumps({"upstream": upstream.name, "method": self.command, "path": self.path, "headers": dict(self.headers)}).encode()
-        self.send_response(200)
+        self.send_response(upstream.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()

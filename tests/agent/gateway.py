@@ -76,22 +76,22 @@ def ask(proxy: str, host: str, path: str = "/", *, method: str = "GET", body: by
         connection.close()
 
 
-def hold(spec: Spec, *, probe_host: str | None = None) -> Held:
-    """A spec with every upstream pinned to 127.0.0.1."""
-    addresses = {f"{service.upstream.host}:{service.upstream.port}": ("127.0.0.1",) for service in spec.services}
+def hold(spec: Spec, *, probe_host: str | None = None, pinned: tuple[str, ...] = ("127.0.0.1",)) -> Held:
+    """A spec with every upstream pinned to 127.0.0.1, or to other addresses."""
+    addresses = {f"{service.upstream.host}:{service.upstream.port}": pinned for service in spec.services}
     return Held(spec=spec, addresses=addresses, probe_host=spec.host if probe_host is None else probe_host)
 
 
 class Memory:
     """What a driver was given so far: the worker's memory, without the disk."""
 
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
+    def __init__(self, driver: Driver, *, pinned: tuple[str, ...] = ("127.0.0.1",)) -> None:
+        self.driver, self.pinned = driver, pinned
         self.good: dict[Any, Held] = {}
 
     def apply(self, *specs: Spec) -> Applied:
         """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""
-        wanted = {**self.good, **{spec.publish_id: hold(spec) for spec in specs}}
+        wanted = {**self.good, **{spec.publish_id: hold(spec, pinned=self.pinned) for spec in specs}}
         applied = self.driver.apply([Desired(wanted=held, fallback=self.good.get(publish)) for publish, held in wanted.items()])
         self.good.update({publish: held for publish, held in wanted.items() if publish not in applied.refused})
         return applied

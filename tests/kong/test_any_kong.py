@@ -24,9 +24,10 @@ from agent.drivers.kong import KongDriver
 from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_entities import PATHS
 from agent.drivers.kong_setup import KongSetup
+from agent.protocol import fence
 from agent.protocol.spec import Route, Service, Spec, Upstream
 from tests.agent import issuer
-from tests.agent.doubles import Upstreams, absent, live, withdrawn
+from tests.agent.doubles import Upstreams, absent, live, make_service, withdrawn
 from tests.agent.gateway import Answer, Memory, ask
 from tests.doubles.kong.node import Kong
 from tests.kong.gateway import changed, key, route, with_keys, with_tokens
@@ -47,7 +48,7 @@ class AnyKong:
     def __post_init__(self) -> None:
         options = {"admin_url": self.admin_url, "proxy_url": self.proxy_url}
         self.driver: KongDriver = KongSetup().create(Path(), options)
-        self.memory = Memory(self.driver)
+        self.memory = Memory(self.driver, pinned=tuple(str(address) for address in fence.resolve(UPSTREAM_HOST, 0)))
 
     def publish(self, *specs: Spec) -> None:
         assert self.memory.apply(*specs).refused == {}
@@ -128,6 +129,25 @@ def test_from_publish_to_removal(kong: AnyKong, upstream: Upstreams) -> None:
     kong.publish(absent(spec, generation=4))
     assert kong.ask(spec.host).status == 404
     assert kong.ours(spec) == []
+
+
+def test_a_named_upstream_is_asked_by_its_name_and_nobody_looks_it_up(kong: AnyKong, upstream: Upstreams) -> None:
+    service = make_service(upstream.port, host="api.example.invalid")
+    spec = live(services=(service,))
+    kong.publish(spec)
+    heard = {name.lower(): value for name, value in kong.ask(spec.host, headers={"imp-consumer": "root"}).json["headers"].items()}
+    assert heard["host"] == f"api.example.invalid:{upstream.port}"
+    assert "imp-consumer" not in heard
+
+
+def test_who_may_not_pass_reads_a_problem(kong: AnyKong, upstream: Upstreams) -> None:
+    spec = at(with_keys(upstream.port, key("one", f"key-{os.getpid()}-three")))
+    kong.publish(spec)
+    for headers in ({}, {"apikey": "wrong"}):
+        answer = kong.ask(spec.host, headers=headers)
+        assert (answer.status, answer.json["code"]) == (401, "unauthenticated")
+        assert answer.header("content-type") == ["application/problem+json; charset=utf-8"]
+        assert answer.header("www-authenticate") == [f'Key realm="{spec.host}", header="apikey"']
 
 
 def test_keys_let_in_and_nobody_else(kong: AnyKong, upstream: Upstreams) -> None:

@@ -46,7 +46,7 @@ def test_another_publish_s_or_consumer_s_key_does_not_open(db: Gateway, upstream
     db.publish(one, two)
     db.admin("POST", "/consumers", {"username": "stranger"})
     db.admin("POST", "/consumers/stranger/key-auth", {"key": "stranger-key"})
-    assert [db.ask(one.host, headers={"apikey": secret}).status for secret in ("key-one", "key-two", "stranger-key")] == [200, 403, 403]
+    assert [db.ask(one.host, headers={"apikey": secret}).status for secret in ("key-one", "key-two", "stranger-key")] == [200, 401, 401]
 
 
 def test_keys_are_exchanged_in_place(gateway: Gateway, upstream: Upstreams) -> None:
@@ -103,7 +103,11 @@ def test_a_wrong_token_is_refused_as_nobody_s_or_as_not_allowed(gateway: Gateway
         assert (answer.status, answer.json["code"]) == (403, "forbidden"), claims
         assert answer.header("content-type") == ["application/problem+json; charset=utf-8"]
     early = with_token(gateway, spec.host, refused["not yet"])
-    assert (early.status, early.json["code"], early.header("www-authenticate")) == (401, "unauthenticated", ['Bearer error="invalid_token"'])
+    assert (early.status, early.json["code"], early.header("www-authenticate")) == (
+        401,
+        "unauthenticated",
+        [f'Bearer realm="{spec.host}", error="invalid_token"'],
+    )
     assert upstream.seen == []
 
 
@@ -197,7 +201,11 @@ def test_withdrawn_answers_410_before_it_asks_who_calls(gateway: Gateway, upstre
 
 @pytest.mark.parametrize(
     ("auth", "plugin"),
-    [({"mode": "api-key", "key_header": "k"}, "acl"), ({"mode": "oauth2", "issuer": "i", "audience": "a", "jwks": issuer.public(issuer.rsa())}, "jwt")],
+    [
+        ({}, "post-function"),
+        ({"mode": "api-key", "key_header": "k"}, "key-auth"),
+        ({"mode": "oauth2", "issuer": "i", "audience": "a", "jwks": issuer.public(issuer.rsa())}, "jwt"),
+    ],
 )
 def test_a_node_without_the_plugin_refuses_before_anything_is_changed(gateway: Gateway, auth: dict[str, Any], plugin: str) -> None:
     gateway.kong.store.plugins = tuple(name for name in gateway.kong.store.plugins if name != plugin)
@@ -206,10 +214,9 @@ def test_a_node_without_the_plugin_refuses_before_anything_is_changed(gateway: G
     assert gateway.kong.faults.writes() == []
 
 
-def test_a_node_without_lua_refuses_tokens_before_anything_is_changed(gateway: Gateway) -> None:
+def test_a_node_without_lua_refuses_before_anything_is_changed(gateway: Gateway) -> None:
     gateway.kong.admin.untrusted_lua = "off"
-    (why,) = gateway.memory.apply(with_tokens(9)).refused.values()
-    assert why.code == "lua_off"
+    assert {why.code for why in gateway.memory.apply(live(), with_tokens(9)).refused.values()} == {"lua_off"}
     assert gateway.kong.faults.writes() == []
 
 

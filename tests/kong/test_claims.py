@@ -3,12 +3,16 @@
 import base64
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from agent.drivers import kong_auth
 from agent.protocol.spec import Auth, AuthMode
+from tests.agent.doubles import live
+from tests.doubles.kong.exchange import Exchange
 from tests.doubles.kong.lua import Exit, Sandbox
+from tests.doubles.kong.pdk import Pdk
 
 ISSUER = 'https://issuer.example/"r\\ealm\n한'
 AUTH = Auth(mode=AuthMode.OAUTH2, issuer=ISSUER, audience="pay", scopes=("read", "write"), jwks=({"kid": "x"},))
@@ -21,12 +25,26 @@ def sandbox() -> Sandbox:
     return Sandbox()
 
 
+def code_of(auth: Auth) -> str:
+    """The code of the access phase."""
+    plugin = next(one for one in kong_auth.guards(live(auth=auth), "service", uuid4()) if one.body["name"] == "post-function")
+    return str(plugin.body["config"]["access"][0])
+
+
+def came_with(token: str, *, consumer: str) -> Exchange:
+    """A request whose token Kong's jwt has let pass."""
+    exchange = Exchange(
+        id="1", method="GET", raw_path="/", path="/", query="", host="x", headers=[("imp-consumer", "root"), ("imp_consumer", "root")], body=b""
+    )
+    exchange.shared, exchange.consumer = {"authenticated_jwt_token": token}, {"id": consumer}
+    return exchange
+
+
 def judge(sandbox: Sandbox, claims: Any, *, consumer: str = CONSUMER, auth: Auth = AUTH, token: str | None = None) -> int:
     """200 for those who pass; `claims` may be the JSON text itself."""
     text = claims if isinstance(claims, str | bytes) else json.dumps(claims)
     payload = base64.urlsafe_b64encode(text if isinstance(text, bytes) else text.encode()).decode().rstrip("=")
-    shared = {"authenticated_jwt_token": f"e30.{payload}.c2ln" if token is None else token}
-    done = sandbox.run(kong_auth.claims_code(auth), shared=shared, client={"consumer": {"id": consumer}})
+    done = sandbox.run(code_of(auth), Pdk(exchange=came_with(f"e30.{payload}.c2ln" if token is None else token, consumer=consumer)))
     if done is None:
         return 200
     assert isinstance(done, Exit)
@@ -159,8 +177,7 @@ def test_long_tokens_are_refused_before_they_cost_time(sandbox: Sandbox) -> None
 
 
 def test_a_caller_s_own_consumer_header_does_not_get_through(sandbox: Sandbox) -> None:
-    cleared: list[str] = []
     payload = base64.urlsafe_b64encode(json.dumps(GOOD).encode()).decode().rstrip("=")
-    shared = {"authenticated_jwt_token": f"e30.{payload}.c2ln"}
-    assert sandbox.run(kong_auth.claims_code(AUTH), shared=shared, client={"consumer": {"id": CONSUMER}}, clear=cleared.append) is None
-    assert cleared == ["imp-consumer"]
+    exchange = came_with(f"e30.{payload}.c2ln", consumer=CONSUMER)
+    assert sandbox.run(code_of(AUTH), Pdk(exchange=exchange)) is None
+    assert exchange.headers == []

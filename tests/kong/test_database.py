@@ -34,11 +34,11 @@ def words(gateway: Gateway) -> list[tuple[str, str]]:
 
 def test_a_fresh_publish_is_one_write_per_entity_in_waves(db: Gateway, upstream: Upstreams) -> None:
     spec = three_services(upstream.port)
-    assert db.memory.apply(spec).changes == 19
-    assert db.counts() == {"services": 3, "routes": 13, "plugins": 3}
+    assert db.memory.apply(spec).changes == 22
+    assert db.counts() == {"services": 3, "routes": 13, "plugins": 6}
     kinds = [kind for _, kind in words(db)]
     assert sorted(kinds[:4]) == ["routes", "services", "services", "services"]
-    assert kinds[4:14] == ["routes"] * 10
+    assert kinds[4:17] == ["routes"] * 10 + ["plugins"] * 3
     assert {method for method, _ in words(db)} == {"PUT"}
     assert kinds[-1] == "plugins"
     assert str(db.kong.faults.writes()[-1].body).count("request-termination") == 1
@@ -139,7 +139,7 @@ def test_f10_a_lost_answer_makes_no_conflict_and_no_twin(db: Gateway, upstream: 
     db.kong.faults.on_write(number, Fault(status=0, after=True))
     spec = live(port=upstream.port)
     assert db.memory.apply(spec).refused == {}
-    assert db.counts() == {"services": 1, "routes": 4, "plugins": 3}
+    assert db.counts() == {"services": 1, "routes": 4, "plugins": 4}
     assert db.ask(spec.host).status == 200
 
 
@@ -165,7 +165,7 @@ def test_f7_who_is_killed_after_k_writes_completes_the_generation(db: Gateway, u
     db.kong.faults.clear()
     fresh = Gateway(db.kong)
     fresh.publish(new)
-    assert fresh.counts() == {"services": 1, "routes": 4, "plugins": 3}
+    assert fresh.counts() == {"services": 1, "routes": 4, "plugins": 4}
     assert fresh.driver.observe().carried == {new.publish_id: Seen(generation=2, digest=new.digest)}
 
 

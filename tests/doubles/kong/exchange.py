@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.doubles.kong.schemas import Entity
-
+Entity = dict[str, Any]
 _HTML = (
     '<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n  </head>\n  <body>\n'
     "    <h1>Error</h1>\n    <p>{message}.</p>\n    <p>request_id: {id}</p>\n  </body>\n</html>\n"
@@ -44,6 +43,10 @@ class Exchange:
     consumer: Entity | None = None
     credential: Entity | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+    target: tuple[str, int] | None = None
+    """Where plugins want the request to go, instead of the service's host and port."""
+    upstream_host: str = ""
+    """The Host header that plugins want ("" for the service's)."""
 
     def all_headers(self, name: str) -> list[str]:
         """All values of a header."""

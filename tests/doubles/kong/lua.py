@@ -3,16 +3,17 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from lupa import luajit21
 
+from tests.doubles.kong.pdk import Pdk
+
 _PRELUDE = """
 local python = ...
 local function exit(status, body, headers) coroutine.yield(status, body, headers) end
-local function sandbox(shared, client, clear)
+local function sandbox(shared, told, pdk)
   local env = {
     assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, pcall = pcall, select = select,
     tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = xpcall, _VERSION = _VERSION,
@@ -24,17 +25,20 @@ local function sandbox(shared, client, clear)
     require = function(name) error("require '" .. name .. "' not allowed within sandbox") end,
     ngx = { decode_base64 = function(text) return python.decode_base64(text) end, re = { match = function() error("not in this double") end },
       time = os.time, now = os.time },
-    kong = { ctx = { shared = shared }, response = { exit = exit }, db = {},
-      service = { request = { clear_header = function(name) clear(name) end } },
-      client = { get_consumer = function() return client.consumer end, get_credential = function() return client.credential end } },
+    kong = { ctx = { shared = shared }, db = {}, request = { get_header = pdk.get_header },
+      response = { exit = exit, get_status = pdk.get_status, get_source = pdk.get_source, set_header = pdk.set_response_header,
+        get_raw_body = pdk.get_raw_body, set_raw_body = pdk.set_raw_body },
+      router = { get_service = function() return told.service end },
+      service = { set_target = pdk.set_target, request = { set_header = pdk.set_header, clear_header = pdk.clear_header } },
+      client = { get_consumer = function() return told.consumer end, get_credential = function() return told.credential end } },
   }
   return env
 end
 return {
   fault = function(code) local _, why = loadstring(code); return why end,
-  run = function(code, shared, client, clear)
+  run = function(code, shared, told, pdk)
     local chunk = assert(loadstring(code))
-    setfenv(chunk, sandbox(shared, client, clear))
+    setfenv(chunk, sandbox(shared, told, pdk))
     local thread = coroutine.create(function()
       local made = chunk()
       if type(made) == "function" then made() end
@@ -76,12 +80,16 @@ class Sandbox:
         """The compiler's objection ("" when there is none)."""
         return str(self._made["fault"](_in(code)) or "")
 
-    def run(self, code: str, *, shared: dict[str, Any], client: dict[str, Any], clear: Callable[[str], None] = lambda _: None) -> Exit | None:
+    def run(self, code: str, pdk: Pdk) -> Exit | None:
         """Run the code as Kong does: a chunk, and the function that it may return. Raises LuaFailed."""
+        exchange = pdk.exchange
+        shared = self._table(exchange.shared)
+        told = self._table({"consumer": exchange.consumer, "credential": exchange.credential, "service": pdk.service})
         try:
-            result = self._made["run"](_in(code), self._table(shared), self._table(client), clear)
+            result = self._made["run"](_in(code), shared, told, self.lua.table_from(pdk.functions()))
         except luajit21.LuaError as problem:
             raise LuaFailed(str(problem)) from problem
+        exchange.shared |= {str(key): _out(value) for key, value in shared.items() if isinstance(value, str)}
         status, body, headers = (*(result if isinstance(result, tuple) else (result,)), None, None)[:3]
         if status is None:
             return None
@@ -90,8 +98,13 @@ class Sandbox:
         return Exit(status=int(status), body=text, headers={str(key): _out(str(value)) for key, value in dict(headers or {}).items()}, is_json=is_json)
 
     def _table(self, content: dict[str, Any]) -> Any:
-        made = {key: self._table(value) if isinstance(value, dict) else _in(value) if isinstance(value, str) else value for key, value in content.items()}
+        made = {key: self._value(value) for key, value in content.items()}
         return self.lua.table_from({key: value for key, value in made.items() if value is not None})
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return self.lua.table_from([self._value(one) for one in value])
+        return self._table(value) if isinstance(value, dict) else _in(value) if isinstance(value, str) else value
 
 
 def _decode_base64(text: str) -> str | None:

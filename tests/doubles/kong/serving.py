@@ -10,6 +10,7 @@ from typing import Any
 from tests.doubles.kong import auth, paths, router
 from tests.doubles.kong.exchange import Answer, Exchange
 from tests.doubles.kong.lua import LuaFailed, Sandbox
+from tests.doubles.kong.pdk import Pdk
 from tests.doubles.kong.plugin_schemas import PRIORITIES
 from tests.doubles.kong.schemas import Entity
 from tests.doubles.kong.store import Snapshot, Store
@@ -51,12 +52,11 @@ class Proxy:
         routing, plugins = self.store.seen_at(now - worker.routes_late_s), self.store.seen_at(now - worker.plugins_late_s)
         match = router.find(self._table(routing), routing.tables["services"], host=exchange.host, method=exchange.method, path=exchange.path)
         chosen = _Chosen(plugins.tables["plugins"], match)
-        answer = exchange.problem(404, "no Route matched with those values", headers={}) if match is None else self._through(exchange, chosen)
-        if answer is None and match is not None:
-            answer = self._forward(exchange, match, proxy_port)
-        if answer is None:
-            raise Hangup
-        return self._on_the_way_back(answer, exchange, chosen)
+        if match is None:
+            return self._on_the_way_back(exchange.problem(404, "no Route matched with those values", headers={}), exchange, chosen, source="exit")
+        if answer := self._through(exchange, chosen):
+            return self._on_the_way_back(answer, exchange, chosen, source="exit")
+        return self._on_the_way_back(self._forward(exchange, match, proxy_port), exchange, chosen, source="service")
 
     def _table(self, routing: Snapshot) -> list[Any]:
         if self._ways[0] != routing.at:
@@ -66,11 +66,11 @@ class Proxy:
     def _through(self, exchange: Exchange, chosen: "_Chosen") -> Answer | None:
         for name in ORDER:
             plugin = chosen.plugin(name, exchange.consumer)
-            if plugin and name in RUNS and (answer := self._run(name, plugin["config"], exchange)):
+            if plugin and name in RUNS and (answer := self._run(name, plugin["config"], exchange, chosen)):
                 return answer
         return None
 
-    def _run(self, name: str, config: Entity, exchange: Exchange) -> Answer | None:
+    def _run(self, name: str, config: Entity, exchange: Exchange, chosen: "_Chosen") -> Answer | None:
         # Credentials are looked up when they are needed, so their changes are seen at once.
         if name == "key-auth":
             return auth.key_auth(config, exchange, self.store.tables)
@@ -83,18 +83,17 @@ class Proxy:
         if name == "request-transformer":
             _transform(config, exchange)
             return None
-        return self._function(config, exchange)
+        return self._function(config["access"], Pdk(exchange=exchange, service=chosen.service))
 
-    def _function(self, config: Entity, exchange: Exchange) -> Answer | None:
+    def _function(self, codes: list[str], pdk: Pdk) -> Answer | None:
         if self.untrusted_lua == "off":
             raise Hangup
-        for code in config["access"]:
-            client = {"consumer": exchange.consumer, "credential": exchange.credential}
+        for code in codes:
             try:
                 with self._lua_lock:
-                    done = self._lua.run(code, shared=exchange.shared, client=client, clear=exchange.clear)
+                    done = self._lua.run(code, pdk)
             except LuaFailed:
-                return exchange.problem(500, "An unexpected error occurred", headers={})
+                return pdk.exchange.problem(500, "An unexpected error occurred", headers={})
             if done:
                 kind = [("Content-Type", "application/json; charset=utf-8")] if done.is_json else []
                 return Answer(status=done.status, headers=[*kind, *done.headers.items()], body=done.body.encode())
@@ -107,7 +106,8 @@ class Proxy:
         path = paths.sent_on(router.upstream_path(match, service)) + (f"?{exchange.query}" if exchange.query else "")
         headers = _upstream_headers(exchange, match, service, proxy_port)
         kind = http.client.HTTPSConnection if service["protocol"] == "https" else http.client.HTTPConnection
-        connection = kind(service["host"], self.moved.get(service["port"], service["port"]), timeout=service["read_timeout"] / 1000)
+        host, port = exchange.target or (service["host"], service["port"])
+        connection = kind(host, self.moved.get(port, port), timeout=service["read_timeout"] / 1000)
         try:
             connection.putrequest(exchange.method, path, skip_host=True, skip_accept_encoding=True)
             for header, value in headers:
@@ -125,9 +125,14 @@ class Proxy:
         finally:
             connection.close()
 
-    def _on_the_way_back(self, answer: Answer, exchange: Exchange, chosen: "_Chosen") -> Answer:
-        if self.untrusted_lua == "off" and any(chosen.plugin(name, exchange.consumer) for name in ("pre-function", "post-function")):
+    def _on_the_way_back(self, answer: Answer, exchange: Exchange, chosen: "_Chosen", *, source: str) -> Answer:
+        functions = [plugin["config"] for name in ("pre-function", "post-function") if (plugin := chosen.plugin(name, exchange.consumer))]
+        if self.untrusted_lua == "off" and functions:
             raise Hangup
+        pdk = Pdk(exchange=exchange, service=chosen.service, answer=answer, source=source)
+        for phase in ("header_filter", "body_filter"):
+            for config in functions:
+                self._function(config[phase], pdk)
         plugin = chosen.plugin("response-transformer", exchange.consumer)
         for line in plugin["config"]["add"]["headers"] if plugin else []:
             name, _, value = line.partition(":")
@@ -141,6 +146,7 @@ class _Chosen:
 
     def __init__(self, plugins: Mapping[str, Entity], match: router.Match | None) -> None:
         self._plugins = [plugin for plugin in plugins.values() if plugin["enabled"]]
+        self.service = match.service if match else None
         self._scopes = {
             "route": match.route["id"] if match else None,
             "service": (match.route["service"] or {}).get("id") if match else None,
@@ -174,7 +180,7 @@ def _upstream_headers(exchange: Exchange, match: router.Match, service: Entity, 
     host = service["host"] if service["port"] == {"http": 80, "https": 443}[service["protocol"]] else f"{service['host']}:{service['port']}"
     before = next(iter(exchange.all_headers("x-forwarded-for")), "")
     own = {
-        "Host": next(iter(exchange.all_headers("host")), "") if match.route["preserve_host"] else host,
+        "Host": exchange.upstream_host or (next(iter(exchange.all_headers("host")), "") if match.route["preserve_host"] else host),
         "Connection": "keep-alive",
         "Via": "1.1 kong/3.9.3",
         "X-Forwarded-For": f"{before}, 127.0.0.1" if before else "127.0.0.1",
