@@ -49,6 +49,17 @@ def test_another_publish_s_or_consumer_s_key_does_not_open(db: Gateway, upstream
     assert [db.ask(one.host, headers={"apikey": secret}).status for secret in ("key-one", "key-two", "stranger-key")] == [200, 401, 401]
 
 
+@pytest.mark.parametrize("make", [one_key, with_tokens])
+def test_without_our_code_nobody_without_credentials_comes_in(db: Gateway, upstream: Upstreams, make: Callable[[int], Spec]) -> None:
+    spec = make(upstream.port)
+    db.publish(spec)
+    for code in [one for one in db.kong.own("plugins") if one["name"] == "post-function"]:
+        db.admin("DELETE", f"/plugins/{code['id']}")
+    assert db.ask(spec.host).status == 401
+    assert db.driver.observe().carried[spec.publish_id].digest == ""
+    assert upstream.seen == []
+
+
 def test_keys_are_exchanged_in_place(gateway: Gateway, upstream: Upstreams) -> None:
     old = key("one", "key-one")
     spec = with_keys(upstream.port, old)
