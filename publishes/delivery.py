@@ -1,8 +1,8 @@
 """From the outbox to the agents: what a worker does when it is woken, what an agent gets when it asks, and the sweep."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,8 @@ SETTLE_AT_ONCE = 500
 LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
+GATHER_S = 1.0
+"""How long a worker lets more come together, at most, before it gives an agent's lease back."""
 
 
 def deliver(agent_id: UUID) -> None:
@@ -38,14 +40,22 @@ def deliver(agent_id: UUID) -> None:
     if not Agent.objects.enrolled().filter(pk=agent_id).exists():
         return
     while (claim := outbox.claim(agent_id)) is not None:
+        started = monotonic()
         try:
             if claim.waiting:
                 _send(agent_id, claim)
-            else:
-                time.sleep(LOCKED_PAUSE_S)
+            sleep(_pause_s(claim, took_s=monotonic() - started))
         finally:
             # Released before the next look: whoever was woken while we held the lease went away, and what he came for is ours.
             outbox.release(agent_id, lease=claim.lease)
+
+
+def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
+    """How long to keep an agent's lease after a push, in seconds."""
+    if not claim.waiting:
+        return LOCKED_PAUSE_S
+    # When many ask at once: each change costs agent and gateway about the same, so let as much come together as the last one took.
+    return min(took_s, GATHER_S) if len(claim.waiting) > 1 else 0.0
 
 
 def sweep() -> None:

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 BACK_OFF_MAX_S = 60.0
 _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
+_OBSERVED = ("generation", "digest", "state", "verified")
 _DONE_EVENTS = {Kind.REVERT: EventKind.WENT_BACK, Kind.HEAL: EventKind.IN_STEP, Kind.SYNC: EventKind.SYNCED}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop("The agent has not been heard of since three heartbeats. It catches up by itself when it is back.")
@@ -85,17 +86,16 @@ def cancel(operation: Operation, *, actor: Actor) -> None:
 
 def observe(agent: Agent, carried: Sequence[Carried]) -> None:
     """Keep what an agent says it carries, and nothing of what it does not name. Three queries at most; only what changed is written."""
-    names = ("generation", "digest", "state", "verified")
-    stored = {row.publish_id: tuple(getattr(row, name) for name in names) for row in Observation.objects.filter(agent=agent)}
+    stored = {row.publish_id: tuple(getattr(row, name) for name in _OBSERVED) for row in Observation.objects.filter(agent=agent)}
     now = timezone.now()
     changed = [
-        Observation(agent=agent, publish_id=one.publish_id, observed_at=now, **{name: getattr(one, name) for name in names})
+        Observation(agent=agent, publish_id=one.publish_id, observed_at=now, **{name: getattr(one, name) for name in _OBSERVED})
         for _publish_id, one in sorted({one.publish_id: one for one in carried}.items())  # one order for all: two reports cannot lock each other out
         if stored.get(one.publish_id) != (one.generation, one.digest, one.state.value, one.verified)
     ]
     if gone := stored.keys() - {one.publish_id for one in carried}:
         Observation.objects.filter(agent=agent, publish__in=gone).delete()
-    Observation.objects.bulk_create(changed, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*names, "observed_at"])
+    _write_observations(changed)
 
 
 def confirm(agent: Agent, carried: Carried) -> None:
@@ -187,8 +187,13 @@ def _current_operation(agent: Agent, result: Result) -> Operation | None:
 def _see(agent: Agent, operation: Operation) -> None:
     """What an agent has proved is observed, also of an agent that nobody waits for."""
     state = operation.publish.desired_state
-    seen = {"generation": operation.generation, "digest": operation.digest, "state": state, "verified": True, "observed_at": Now()}
-    Observation.objects.update_or_create(agent=agent, publish_id=operation.publish_id, defaults=seen)
+    told = {"generation": operation.generation, "digest": operation.digest, "state": state, "verified": True}
+    _write_observations([Observation(agent=agent, publish_id=operation.publish_id, observed_at=timezone.now(), **told)])
+
+
+def _write_observations(rows: Sequence[Observation]) -> None:
+    """One query, none for no rows."""
+    Observation.objects.bulk_create(rows, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*_OBSERVED, "observed_at"])
 
 
 def _confirm(delivery: Delivery, result: Result) -> None:

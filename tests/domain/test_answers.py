@@ -1,5 +1,6 @@
 """Which words of an agent count: token, generation, digest, and whose publish it is."""
 
+from typing import Any
 from uuid import uuid4
 
 from agent.protocol.messages import Carried, Outcome
@@ -144,3 +145,10 @@ def test_a_push_under_way_is_left_alone_by_a_report(world: World) -> None:
     assert delivery.take_report(voice.agent, ()) == []
     voice.answer(waiting)
     assert phase_of(voice) == Phase.SUCCEEDED
+
+
+def test_an_answer_that_closes_nothing_but_its_delivery_costs_eight_queries(world: World, django_assert_num_queries: Any) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    (waiting,) = world.agents[0].claim()
+    with django_assert_num_queries(8):  # the transaction's own two among them
+        world.agents[0].answer(waiting)

@@ -10,8 +10,11 @@ import pytest
 from celery import Celery, current_app
 
 import config
+from agent.protocol.messages import Command, CommandAnswer, Outcome
+from clusters import client
+from clusters.models import Agent
 from publishes import delivery, outbox, services, tasks
-from tests.world import World
+from tests.world import Voice, World
 
 
 @pytest.fixture
@@ -73,6 +76,51 @@ def test_with_a_dead_broker_the_request_is_queued_all_the_same(
         operation = services.request_publish(world.actor, world.draft().pk)
     assert operation.phase == "QUEUED"
     assert operation.deliveries.count() == 2
+
+
+@pytest.fixture
+def commands(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many specs each command to an agent carried; every agent verifies all of them, half a second later."""
+    sizes: list[int] = []
+    clock = iter(range(1000))
+
+    def send(_agent: Agent, command: Command) -> CommandAnswer:
+        sizes.append(len(command.items))
+        return CommandAnswer(results=tuple(Voice.result(item.spec, Outcome.VERIFIED, token=item.token) for item in command.items))
+
+    monkeypatch.setattr(client, "send", send)
+    monkeypatch.setattr(delivery, "monotonic", lambda: next(clock) * 0.5)
+    return sizes
+
+
+def test_when_many_ask_at_once_a_worker_lets_as_many_come_together_as_the_last_change_took(
+    world: World, commands: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent_id, hosts = world.agents[0].agent.pk, iter("abcdefg")
+    pauses: list[float] = []
+
+    def ask(number: int) -> None:
+        for _ in range(number):
+            services.request_publish(world.actor, world.draft(hostname_base=f"{next(hosts)}.localhost").pk)
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        assert outbox.claim(agent_id) is None  # whoever is woken meanwhile leaves it to us
+        if len(pauses) == 1:
+            ask(3)
+
+    monkeypatch.setattr(delivery, "sleep", pause)
+    ask(2)
+    delivery.deliver(agent_id)
+    assert (commands, pauses) == ([2, 3], [0.5, 0.5])
+
+
+def test_a_publish_alone_is_followed_by_no_pause(world: World, commands: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(delivery, "sleep", pauses.append)
+    services.request_publish(world.actor, world.draft().pk)
+    delivery.deliver(world.agents[0].agent.pk)
+    assert (commands, pauses) == ([1], [0.0])
 
 
 def test_a_task_parses_its_argument_and_calls_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
