@@ -26,14 +26,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def dead_broker() -> Iterator[None]:
+def dead_broker() -> Iterator[Celery]:
     """A Celery app of this test's own, with nobody listening where its broker should be."""
     usual = config.app
     dead = Celery("dead", set_as_current=False)
     dead.conf.update({name: usual.conf[name] for name in ("broker_transport_options", "task_publish_retry_policy")})
     dead.conf.update(broker_url="redis://127.0.0.1:1/0")
     dead.set_current()
-    yield
+    yield dead
     usual.set_current()
 
 
@@ -55,9 +55,9 @@ def test_the_sweep_wakes_connected_agents_that_have_something_due(world: World, 
     assert sent == [("publishes.deliver", [str(world.agents[1].agent.pk)])]
 
 
-def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = Mock(side_effect=current_app.send_task)
-    monkeypatch.setattr(current_app, "send_task", tries)
+def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = Mock(side_effect=dead_broker.send_task)
+    monkeypatch.setattr(dead_broker, "send_task", tries)
     wake_ups = outbox._WakeUps()
     started = time.monotonic()
     wake_ups.send([uuid4() for _ in range(50)])
@@ -69,7 +69,7 @@ def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(dead_broker: N
 
 
 def test_with_a_dead_broker_the_request_is_queued_all_the_same(
-    world: World, dead_broker: None, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, dead_broker: Celery, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "_wake_ups", outbox._WakeUps())
     with django_capture_on_commit_callbacks(execute=True):

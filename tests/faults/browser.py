@@ -17,10 +17,10 @@ class Browser:
     client: httpx2.Client
 
     @classmethod
-    def signed_in(cls, home: str, login: dict[str, str]) -> "Browser":
+    def signed_in(cls, home: str, login: dict[str, str], *, at: str = "/provider/products") -> "Browser":
         """Through the sign-in page, wherever a protected page leads to."""
         client = httpx2.Client(base_url=home, headers={"Accept-Language": "en"}, timeout=30, trust_env=False, follow_redirects=True)
-        page = client.get("/provider/products")
+        page = client.get(at)
         name = _LOGIN.search(page.text)
         assert name, page.text
         fields = {name[1]: login["username"], "password": login["password"], "csrfmiddlewaretoken": _token(page.text)}
@@ -36,7 +36,7 @@ class Browser:
         main = page.text.partition("<main")[2] or page.text
         return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main)))
 
-    def send(self, path: str, *, seen_on: str, **fields: str) -> httpx2.Response:
+    def send(self, path: str, *, seen_on: str, **fields: str | list[str]) -> httpx2.Response:
         """Send a form of a page."""
         token = _token(self.client.get(seen_on).text)
         return self.client.post(path, data={"csrfmiddlewaretoken": token, **fields})

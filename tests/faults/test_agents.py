@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,33 +21,13 @@ from tests.faults.publish import Publish
 from tests.faults.sender import Sender
 from tests.faults.stack import Stack, eventually
 from tests.faults.table import note
+from tests.faults.watching import watched
 
 HEARTBEAT_S = 11.0
 """The interval with its jitter."""
 
 FILES = ("publishes.json", "envoy/cds.json", "envoy/rds.json")
 """In the order in which a new publish changes them."""
-
-
-@contextmanager
-def watched(stack: Stack, publish: Publish, agent: str) -> Iterator[list[int]]:
-    """What callers get at one gateway meanwhile, again and again."""
-    seen: list[int] = []
-    ended = threading.Event()
-    url = stack.agent(agent)["proxy_url"]
-
-    def watch() -> None:
-        with httpx2.Client(trust_env=False, timeout=5) as caller:
-            while not ended.wait(0.005):
-                seen.append(caller.get(url + "/billing", headers={"Host": publish.host}).status_code)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
 
 
 def kill_when_written(stack: Stack, agent: str, file: str, *, before: dict[str, int]) -> None:
@@ -73,18 +52,18 @@ def test_f7_killed_between_its_writes_it_completes_the_generation_and_what_was_l
     publish.run("publish")
     second, agent = stack.draft(api), stack.agents[point]
     dead, before = stack.pid(agent), written(stack, agent)
-    with watched(stack, publish, agent) as seen:
+    with watched(stack, publish, agents=[agent]) as seen:
         with stack.weather(f"admin-{agent}", latency_s=0.25):
             second.ask("publish")
             kill_when_written(stack, agent, FILES[point], before=before)
             began = time.monotonic()
         took = agree(stack, second, "PUBLISHED", within_s=20, since=began)
     stack.runs_again(agent, not_as=dead)
-    assert set(seen) == {200}
+    assert set(seen[publish.id]) == {200}
     assert stack.rows("SELECT generation FROM publishes_productpublish WHERE id = %s", second.id) == [(1,)]
     agree(stack, publish, "PUBLISHED", within_s=5)
     second.clean_up()
-    note("F7", f"killed after {point} of 2 gateway writes: completed; {len(seen)} requests to the live one, all 200", seconds=took, bound_s=20)
+    note("F7", f"killed after {point} of 2 gateway writes: completed; {len(seen[publish.id])} requests to the live one, all 200", seconds=took, bound_s=20)
 
 
 @pytest.mark.long
@@ -94,14 +73,14 @@ def test_f7_killed_between_the_writes_of_a_withdrawal_it_completes_it(stack: Sta
     second, agent = stack.draft(api), stack.agents[FILES.index(file)]
     second.run("publish")
     dead, before = stack.pid(agent), written(stack, agent)
-    with watched(stack, publish, agent) as seen:
+    with watched(stack, publish, agents=[agent]) as seen:
         with stack.weather(f"admin-{agent}", latency_s=0.25):
             second.ask("withdraw", reason="killed meanwhile")
             kill_when_written(stack, agent, file, before=before)
             began = time.monotonic()
         took = agree(stack, second, "WITHDRAWN", within_s=20, since=began)
     stack.runs_again(agent, not_as=dead)
-    assert set(seen) == {200}
+    assert set(seen[publish.id]) == {200}
     second.clean_up()
     note("F7", f"withdrawal, killed after {file}: completed; the other publish never answered anything but 200", seconds=took, bound_s=20)
 
