@@ -21,7 +21,7 @@ from clusters.models import Agent
 from clusters.services import forget_used_requests
 from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
-from publishes import alarms, credentials, expectations, outbox, settlement, syncs
+from publishes import alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
 
@@ -91,7 +91,7 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
     rows: dict[UUID, Any] = {row.pk: row for row in expectations.desired_of(agent).annotate(**expectations.word_of(agent))}
     known = [one for one in carried if one.publish_id in rows]
     alarms.note_unknown(agent, [one for one in carried if one.publish_id not in rows])
-    settlement.observe(agent, known)
+    observations.observe(agent, known)
     for ahead in [one for one in known if one.generation > rows[one.publish_id].generation]:
         settlement.freeze(agent, ahead)
         rows.pop(ahead.publish_id)

@@ -20,16 +20,15 @@ from django.utils.translation import gettext_noop
 
 from agent.protocol.messages import Carried, Outcome, Result
 from clusters.models import Agent, counting
-from publishes import alarms, lifecycle, outbox, spec
+from publishes import alarms, lifecycle, observations, outbox, spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
-from publishes.models import Delivery, Observation, Operation, ProductPublish, PublishEvent
+from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
 log = structlog.get_logger(__name__)
 
 BACK_OFF_MAX_S = 60.0
 _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
-_OBSERVED = ("generation", "digest", "state", "verified")
 _DONE_EVENTS = {Kind.REVERT: EventKind.WENT_BACK, Kind.HEAL: EventKind.IN_STEP, Kind.SYNC: EventKind.SYNCED}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop("The agent has not been heard of since three heartbeats. It catches up by itself when it is back.")
@@ -52,7 +51,7 @@ def record_result(agent: Agent, result: Result) -> None:
         _freeze(agent, operation.publish, generation=result.highest_generation, state=operation.publish.desired_state)
         return
     if result.outcome is Outcome.VERIFIED:
-        _see(agent, operation)
+        observations.note_proved(agent, operation)
     delivery = operation.deliveries.filter(agent=agent, phase__in=[*OPEN_PHASES, Phase.FAILED]).first()
     if delivery is None:
         return
@@ -82,20 +81,6 @@ def cancel(operation: Operation, *, actor: Actor) -> None:
         evidence={"kind": operation.kind, "took_ms": operation.took_ms},
     )
     _go_back(operation, actor=actor)
-
-
-def observe(agent: Agent, carried: Sequence[Carried]) -> None:
-    """Keep what an agent says it carries, and nothing of what it does not name. Three queries at most; only what changed is written."""
-    stored = {row.publish_id: tuple(getattr(row, name) for name in _OBSERVED) for row in Observation.objects.filter(agent=agent)}
-    now = timezone.now()
-    changed = [
-        Observation(agent=agent, publish_id=one.publish_id, observed_at=now, **{name: getattr(one, name) for name in _OBSERVED})
-        for _publish_id, one in sorted({one.publish_id: one for one in carried}.items())  # one order for all: two reports cannot lock each other out
-        if stored.get(one.publish_id) != (one.generation, one.digest, one.state.value, one.verified)
-    ]
-    if gone := stored.keys() - {one.publish_id for one in carried}:
-        Observation.objects.filter(agent=agent, publish__in=gone).delete()
-    _write_observations(changed)
 
 
 def confirm(agent: Agent, carried: Carried) -> None:
@@ -182,18 +167,6 @@ def _current_operation(agent: Agent, result: Result) -> Operation | None:
     operation = Operation.objects.select_for_update().get(publish=publish, generation=result.generation)
     operation.publish = publish
     return operation
-
-
-def _see(agent: Agent, operation: Operation) -> None:
-    """What an agent has proved is observed, also of an agent that nobody waits for."""
-    state = operation.publish.desired_state
-    told = {"generation": operation.generation, "digest": operation.digest, "state": state, "verified": True}
-    _write_observations([Observation(agent=agent, publish_id=operation.publish_id, observed_at=timezone.now(), **told)])
-
-
-def _write_observations(rows: Sequence[Observation]) -> None:
-    """One query, none for no rows."""
-    Observation.objects.bulk_create(rows, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*_OBSERVED, "observed_at"])
 
 
 def _confirm(delivery: Delivery, result: Result) -> None:
