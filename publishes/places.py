@@ -15,30 +15,31 @@ from gateways.models import Gateway, GatewayCluster, Listener
 from tenants.actors import Actor
 
 IN_MAINTENANCE = _("This cluster is in maintenance; choose another one.")
-NOBODY_ENROLLED = _("No agent is enrolled in this cluster. Ask an operator to enrol one.")
+NOBODY_YET = _("No agent of this cluster has been heard of yet. Ask an operator to enrol one, or choose another cluster.")
 NOBODY_CONNECTED = _("No agent of this cluster is connected now. Ask an operator, or choose another cluster.")
 NOBODY_SERVES = _("No agent of this cluster serves this class of gateway. Ask an operator to enrol one.")
+_REFUSALS: dict[Cluster.Status, Text] = {
+    Cluster.Status.MAINTENANCE: IN_MAINTENANCE,
+    Cluster.Status.PENDING: NOBODY_YET,
+    Cluster.Status.INACTIVE: NOBODY_CONNECTED,
+}
 _ENROLLED = Q(agents__blocked_at=None) & ~Q(agents__driver="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterCard:
-    """A cluster to choose. `refusal` says why it cannot be chosen now; empty when it can."""
+    """A cluster to choose, in the state that `with_status` tells."""
 
     cluster: Cluster
+    status: Cluster.Status
     enrolled: int = 0
     connected: int = 0
     last_seen_at: datetime | None = None
-    refusal: Text = ""
 
     @property
-    def status(self) -> str:
-        """pending, active, inactive or maintenance: one word for programs."""
-        if self.cluster.maintenance:
-            return "maintenance"
-        if not self.enrolled:
-            return "pending"
-        return "active" if self.connected else "inactive"
+    def refusal(self) -> Text:
+        """Why it cannot be chosen now; empty when it can."""
+        return _REFUSALS.get(self.status, "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,8 @@ def clusters(**of: Any) -> list[ClusterCard]:
         "connected": Count("agents", filter=connected("agents__")),
         "last_seen_at": Max("agents__liveness__last_seen_at"),
     }
-    rows = Cluster.objects.filter(**of).annotate(**numbers).order_by("name")
-    cards = [_cluster_card(row, **{name: getattr(row, name) for name in numbers}) for row in rows]
+    rows = Cluster.objects.filter(**of).with_status().annotate(**numbers).order_by("name")
+    cards = [ClusterCard(cluster=row, status=Cluster.Status(row.status), **{name: getattr(row, name) for name in numbers}) for row in rows]
     return sorted(cards, key=lambda card: bool(card.refusal))
 
 
@@ -92,13 +93,3 @@ def place_of(actor: Actor, *, cluster_id: UUID | None, gateway_id: UUID | None) 
             return place.cluster, place.gateway
     return Cluster.objects.filter(pk=cluster_id).first() if cluster_id else None, None
 
-
-def _cluster_card(cluster: Cluster, *, enrolled: int, connected: int, last_seen_at: datetime | None) -> ClusterCard:
-    refusal: Text = ""
-    if cluster.maintenance:
-        refusal = IN_MAINTENANCE
-    elif not enrolled:
-        refusal = NOBODY_ENROLLED
-    elif not connected:
-        refusal = NOBODY_CONNECTED
-    return ClusterCard(cluster=cluster, enrolled=enrolled, connected=connected, last_seen_at=last_seen_at, refusal=refusal)

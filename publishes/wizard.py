@@ -223,7 +223,7 @@ def _as_id(text: str) -> UUID | None:
 
 def _kept_cluster(cluster: Cluster) -> ClusterCard:
     """Chosen when it was usable; of the reasons against it, only maintenance refuses a draft later. Agents that went away are a precheck."""
-    return ClusterCard(cluster=cluster, refusal=places.IN_MAINTENANCE if cluster.maintenance else "")
+    return ClusterCard(cluster=cluster, status=Cluster.Status.MAINTENANCE if cluster.maintenance else Cluster.Status.ACTIVE)
 
 
 create = actor_page(PublishWizard.as_view(url_name=PublishWizard.url_name))

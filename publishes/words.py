@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from clusters.models import Cluster
 from core.problems import Text
 from publishes.board import AgentRow
 from publishes.choices import PEOPLES_KINDS, Condition, Desired, EventKind, Kind, Phase, Status
@@ -68,10 +69,10 @@ def event_word(kind: EventKind) -> str:
 def cluster_word(card: ClusterCard) -> tuple[str, str]:
     """What a cluster is in, and its tone."""
     return {
-        "active": (_("Active"), "green"),
-        "inactive": (_("No agent connected"), "red"),
-        "pending": (_("No agent yet"), "grey"),
-        "maintenance": (_("Maintenance"), "amber"),
+        Cluster.Status.ACTIVE: (_("Active"), "green"),
+        Cluster.Status.INACTIVE: (_("No agent connected"), "red"),
+        Cluster.Status.PENDING: (_("No agent yet"), "grey"),
+        Cluster.Status.MAINTENANCE: (_("Maintenance"), "amber"),
     }[card.status]
 
 

@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from clusters import services as agents
 from clusters.models import Agent, AgentEvent, AgentLiveness, Cluster
-from publishes import delivery, services
+from publishes import delivery, places, services
+from publishes.api.places import ClusterOut
 from publishes.choices import Phase
 from publishes.models import Delivery
 from tests.world import World
@@ -50,6 +51,18 @@ def test_a_cluster_is_what_its_agents_and_operators_make_of_it(world: World) -> 
     Agent.objects.all().delete()
     world.add_agent("new", connected=False)
     assert cluster_status(world) == "pending"
+
+
+@pytest.mark.parametrize(("away", "status"), [("never heard of", "pending"), ("blocked", "inactive")])
+def test_a_cluster_is_in_the_same_state_for_operators_pages_and_programs(world: World, away: str, status: str) -> None:
+    if away == "blocked":
+        for voice in world.agents:
+            agents.block(voice.agent, by="operator")
+    else:
+        AgentLiveness.objects.all().delete()
+    (card,) = places.clusters()
+    assert (cluster_status(world), card.status, ClusterOut.of(card).status) == (status, status, status)
+    assert card.refusal
 
 
 def test_coming_and_going_is_written_down_once(world: World) -> None:

@@ -23,7 +23,7 @@ def test_a36_a41_clusters_tell_their_agents_and_last_sync(run: Run) -> None:
     ("made", "reason"),
     [
         ({"maintenance": True}, "This cluster is in maintenance"),
-        ({"agents": 0}, "No agent is enrolled in this cluster"),
+        ({"agents": 0}, "No agent of this cluster has been heard of yet"),
         ({"agents": 2, "connected": 0}, "No agent of this cluster is connected now"),
     ],
 )
