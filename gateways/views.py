@@ -1,5 +1,6 @@
 """Pages of gateways: a gateway, its listeners and the clusters where it stands are one form."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from clusters.models import Cluster
 from core.lists import listing
-from core.problems import Conflict, Invalid, Problem
 from core.questions import ask_or_do, chosen
 from core.records import seen_of
 from core.rows import acted, action_of, typed_fields, typed_rows
+from core.saving import attempt
 from core.usage import Use, uses_of
 from gateways import questions, selectors, services
 from gateways.forms import MAX_LISTENERS, GatewayForm, ListenerRow, gateway_fields, initial_rows, listener_rows
@@ -87,20 +88,15 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
         rows = initial_rows(gateway) if gateway else [{}]
         return _shown(request, gateway, GatewayForm(actor, gateway=gateway, uses=uses), listener_rows(initial=rows))
     form, typed = GatewayForm(actor, request.POST, gateway=gateway, uses=uses), listener_rows(request.POST)
-    problem: Problem | None = None
-    try:
-        fields = gateway_fields(form, typed)
-        saved = services.update_gateway(actor, gateway.pk, fields=fields, seen=seen_of(request.POST)) if gateway else None
-        saved = saved or services.create_gateway(actor, fields=fields)
-    except Conflict as refusal:
-        problem = refusal
-    except Invalid as refusal:
-        if not form.errors and typed.is_valid():  # what only the service could see
-            problem = Invalid(next(iter(refusal.fields.values()))[0])
-    else:
+    tried = attempt(lambda: _save(actor, gateway, gateway_fields(form, typed), seen_of(request.POST)), form, typed)
+    if tried.saved:
         messages.success(request, _("The gateway was changed") if gateway else _("The gateway was created"))
-        return redirect("gateways:detail", saved.pk)
-    return _shown(request, gateway, form, typed, problem=problem, status=409 if isinstance(problem, Conflict) else 422)
+        return redirect("gateways:detail", tried.saved.pk)
+    return _shown(request, gateway, form, typed, problem=tried.problem, status=tried.status)
+
+
+def _save(actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, seen: datetime | None) -> Gateway:
+    return services.update_gateway(actor, gateway.pk, fields=fields, seen=seen) if gateway else services.create_gateway(actor, fields=fields)
 
 
 def _shown(request: HttpRequest, gateway: Gateway | None, form: GatewayForm, rows: Any, *, status: int = 200, **more: Any) -> HttpResponse:

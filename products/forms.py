@@ -84,9 +84,9 @@ class ServiceForm(forms.ModelForm[ApiService]):
         model = ApiService
         fields = ("name", "version", "description", "status", "connect_timeout_ms", "timeout_ms")
 
-    def __init__(self, actor: Actor, data: Any = None, *, service: ApiService | None = None, initial: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, actor: Actor, data: Any = None, *, service: ApiService | None = None) -> None:
         upstream = {"upstream_url": str(upstream_urls.UpstreamUrl.of(service))} if service else {}
-        super().__init__(data, instance=copy(service), initial=upstream | dict(initial or {}))  # a copy: checking writes into it
+        super().__init__(data, instance=copy(service), initial=upstream)  # a copy: checking writes into it
         self._actor = actor
 
     def clean_name(self) -> str:

@@ -1,5 +1,6 @@
 """Pages of API services: a service, its upstream and its routes are one form."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from core.lists import listing
-from core.problems import Conflict, Invalid, Problem
 from core.questions import ask_or_do, chosen
 from core.records import seen_of
 from core.rows import acted, action_of, typed_fields, typed_rows
+from core.saving import attempt
 from products import api_services, questions, selectors
 from products.forms import MAX_ROUTES, RouteRow, ServiceForm, initial_rows, route_rows, service_fields
 from products.models import ApiService
@@ -78,26 +79,21 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
     """Show the form, change its rows, or take it."""
     if action := action_of(request):
         form = ServiceForm(actor, service=service)
-        form = ServiceForm(actor, service=service, initial=typed_fields(form, request.POST))
+        form.initial.update(typed_fields(form, request.POST))
         rows = acted(typed_rows(RouteRow, request.POST, prefix="routes", most=MAX_ROUTES), action, most=MAX_ROUTES)
         return _shown(request, service, form, route_rows(initial=rows), is_added=action == "add")
     if request.method != "POST":
         return _shown(request, service, ServiceForm(actor, service=service), route_rows(initial=initial_rows(service) if service else [{}]))
     form, typed = ServiceForm(actor, request.POST, service=service), route_rows(request.POST)
-    problem: Problem | None = None
-    try:
-        fields = service_fields(form, typed)
-        saved = api_services.update_service(actor, service.pk, fields=fields, seen=seen_of(request.POST)) if service else None
-        saved = saved or api_services.create_service(actor, fields=fields)
-    except Conflict as refusal:
-        problem = refusal
-    except Invalid as refusal:
-        if not form.errors and typed.is_valid():  # what only the service could see
-            problem = Invalid(next(iter(refusal.fields.values()))[0])
-    else:
+    tried = attempt(lambda: _save(actor, service, service_fields(form, typed), seen_of(request.POST)), form, typed)
+    if tried.saved:
         messages.success(request, _("The API service was changed") if service else _("The API service was created"))
-        return redirect("services:detail", saved.pk)
-    return _shown(request, service, form, typed, problem=problem, status=409 if isinstance(problem, Conflict) else 422)
+        return redirect("services:detail", tried.saved.pk)
+    return _shown(request, service, form, typed, problem=tried.problem, status=tried.status)
+
+
+def _save(actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, seen: datetime | None) -> ApiService:
+    return api_services.update_service(actor, service.pk, fields=fields, seen=seen) if service else api_services.create_service(actor, fields=fields)
 
 
 def _shown(request: HttpRequest, service: ApiService | None, form: ServiceForm, rows: Any, *, status: int = 200, **more: Any) -> HttpResponse:

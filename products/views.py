@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -13,9 +13,10 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from core.frame import is_htmx
 from core.lists import listing
-from core.problems import Conflict, Problem, Text
+from core.problems import Text
 from core.questions import ask_or_do, chosen
 from core.records import seen_of
+from core.saving import Attempt, attempt
 from products import questions, selectors, services
 from products.errors import ProductIsArchived
 from products.forms import ProductForm
@@ -48,13 +49,14 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse
 def create(request: HttpRequest, actor: Actor) -> HttpResponse:
     """A new product, with the services that the link named."""
     actor.require_write()
-    form = ProductForm(request.POST or None)
+    form = ProductForm(_posted(request))
     named = selectors.named_services(actor, (request.POST or request.GET).getlist("service"))
-    if request.method == "POST" and form.is_valid():
-        product = services.create_product(actor, fields=form.product_fields(), service_ids=[service.pk for service in named])
+    ids = [service.pk for service in named]
+    tried = _tried(request, lambda: services.create_product(actor, fields=form.product_fields(), service_ids=ids), form)
+    if tried.saved:
         messages.success(request, _("The product was created"))
-        return redirect("products:detail", product.pk)
-    return render(request, "products/form.html", {"form": form, "named": named}, status=422 if form.errors else 200)
+        return redirect("products:detail", tried.saved.pk)
+    return render(request, "products/form.html", {"form": form, "named": named}, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -65,18 +67,13 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     actor.require_write()
     if product.status == Product.Status.ARCHIVED:
         raise ProductIsArchived
-    form = ProductForm(request.POST or None, instance=product)
-    problem: Problem | None = None
-    if request.method == "POST" and form.is_valid():
-        try:
-            services.update_product(actor, product_id, fields=form.product_fields(), seen=seen_of(request.POST))
-        except Conflict as refusal:
-            problem = refusal
-        else:
-            messages.success(request, _("The product was changed"))
-            return redirect("products:detail", product_id)
-    context = {"form": form, "product": selectors.product_of(actor, product_id), "seen": request.POST.get("seen"), "problem": problem}
-    return render(request, "products/form.html", context, status=409 if problem else 422 if form.errors else 200)
+    form = ProductForm(_posted(request), instance=product)
+    tried = _tried(request, lambda: services.update_product(actor, product_id, fields=form.product_fields(), seen=seen_of(request.POST)), form)
+    if tried.saved:
+        messages.success(request, _("The product was changed"))
+        return redirect("products:detail", product_id)
+    context = {"form": form, "product": selectors.product_of(actor, product_id), "seen": request.POST.get("seen"), "problem": tried.problem}
+    return render(request, "products/form.html", context, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -86,20 +83,15 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     product = selectors.product_of(actor, product_id)
     actor.require_write()
     there = selectors.linkable_services(actor, product)
-    problem: Problem | None = None
-    if request.method == "POST":
-        ids = [service.pk for service in there if str(service.pk) in request.POST.getlist("services")]
-        try:
-            services.link_services(actor, product_id, service_ids=ids, seen=seen_of(request.POST))
-        except Conflict as refusal:
-            problem = refusal
-        else:
-            messages.success(request, _("The linked API services were changed"))
-            target = reverse("products:detail", args=[product_id])
-            return HttpResponseClientRedirect(target) if is_htmx(request) else redirect(target)
-    typed = request.POST.getlist("services") if problem else [str(service.pk) for service in there if getattr(service, "is_linked")]  # noqa: B009 - annotated
-    context = {"product": product, "there": there, "typed": typed, "problem": problem, "seen": request.POST.get("seen")}
-    return render(request, "products/_link.html" if is_htmx(request) else "products/link.html", context, status=409 if problem else 200)
+    ids = [service.pk for service in there if str(service.pk) in request.POST.getlist("services")]
+    tried = _tried(request, lambda: services.link_services(actor, product_id, service_ids=ids, seen=seen_of(request.POST)))
+    if tried.saved:
+        messages.success(request, _("The linked API services were changed"))
+        target = reverse("products:detail", args=[product_id])
+        return HttpResponseClientRedirect(target) if is_htmx(request) else redirect(target)
+    typed = request.POST.getlist("services") if tried.problem else [str(service.pk) for service in there if getattr(service, "is_linked")]  # noqa: B009 - annotated
+    context = {"product": product, "there": there, "typed": typed, "problem": tried.problem, "seen": request.POST.get("seen")}
+    return render(request, "products/_link.html" if is_htmx(request) else "products/link.html", context, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -129,6 +121,15 @@ def delete(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse
     """삭제."""
     then = reverse("products:list")
     return _ask_or_do(request, actor, product_id, verb="delete", do=services.delete_product, said=_("The product was deleted"), then=then)
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+def _tried(request: HttpRequest, save: Callable[[], Product], *forms: ProductForm) -> Attempt[Product]:
+    """What became of a form that was sent; nothing yet when it was only asked for."""
+    return attempt(save, *forms) if request.method == "POST" else Attempt()
 
 
 def _ask_or_do(

@@ -18,7 +18,7 @@ IN_MAINTENANCE = _("This cluster is in maintenance; choose another one.")
 NOBODY_YET = _("No agent of this cluster has been heard of yet. Ask an operator to enrol one, or choose another cluster.")
 NOBODY_CONNECTED = _("No agent of this cluster is connected now. Ask an operator, or choose another cluster.")
 NOBODY_SERVES = _("No agent of this cluster serves this class of gateway. Ask an operator to enrol one.")
-_REFUSALS: dict[Cluster.Status, Text] = {
+_REFUSALS: dict[str, Text] = {
     Cluster.Status.MAINTENANCE: IN_MAINTENANCE,
     Cluster.Status.PENDING: NOBODY_YET,
     Cluster.Status.INACTIVE: NOBODY_CONNECTED,
@@ -31,7 +31,7 @@ class ClusterCard:
     """A cluster to choose, in the state that `with_status` tells."""
 
     cluster: Cluster
-    status: Cluster.Status
+    status: str
     enrolled: int = 0
     connected: int = 0
     last_seen_at: datetime | None = None
@@ -67,7 +67,7 @@ def clusters(**of: Any) -> list[ClusterCard]:
         "last_seen_at": Max("agents__liveness__last_seen_at"),
     }
     rows = Cluster.objects.filter(**of).with_status().annotate(**numbers).order_by("name")
-    cards = [ClusterCard(cluster=row, status=Cluster.Status(row.status), **{name: getattr(row, name) for name in numbers}) for row in rows]
+    cards = [ClusterCard(cluster=row, **{name: getattr(row, name) for name in ("status", *numbers)}) for row in rows]
     return sorted(cards, key=lambda card: bool(card.refusal))
 
 
@@ -92,4 +92,3 @@ def place_of(actor: Actor, *, cluster_id: UUID | None, gateway_id: UUID | None) 
         if place is not None:
             return place.cluster, place.gateway
     return Cluster.objects.filter(pk=cluster_id).first() if cluster_id else None, None
-

@@ -73,7 +73,7 @@ def cluster_word(card: ClusterCard) -> tuple[str, str]:
         Cluster.Status.INACTIVE: (_("No agent connected"), "red"),
         Cluster.Status.PENDING: (_("No agent yet"), "grey"),
         Cluster.Status.MAINTENANCE: (_("Maintenance"), "amber"),
-    }[card.status]
+    }[Cluster.Status(card.status)]
 
 
 def failed_word() -> str:

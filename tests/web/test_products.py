@@ -56,6 +56,12 @@ def test_a_product_is_made_with_the_service_that_a_link_named(world: World, othe
     assert list(Product.objects.get(name="Weather API").services.all()) == [mine]
 
 
+@pytest.mark.parametrize("name", ["create", "edit"])
+def test_a_form_that_was_sent_empty_is_not_right(world: World, browser: Client, name: str) -> None:
+    url = reverse("products:create") if name == "create" else at(name, world)
+    assert browser.post(url).status_code == 422
+
+
 def test_a_form_that_is_not_right_is_422_and_keeps_what_was_typed(world: World, browser: Client) -> None:
     answer = browser.post(reverse("products:create"), {"name": "x", "version": "", "docs_url": "javascript:alert(1)"})
     page = answer.content.decode()
