@@ -43,9 +43,9 @@ def _facts() -> dict[str, Any]:
     return {
         "was_published": Exists(publishes.filter(published_at__isnull=False)),
         "has_service": Exists(services),
-        "service_ready": Exists(services.filter(Exists(routes), status=ApiService.Status.ACTIVE)),
-        "product": Subquery(products.exclude(status=Product.Status.ARCHIVED).order_by("created_at").values("pk")[:1]),
-        "product_ready": Subquery(ready.order_by("created_at").values("pk")[:1]),
+        "service_ready": _first(services.filter(Exists(routes), status=ApiService.Status.ACTIVE)),
+        "product": _first(products.exclude(status=Product.Status.ARCHIVED)),
+        "product_ready": _first(ready),
         "has_gateway": Exists(gateways),
         "gateway_ready": Exists(gateways.filter(Q(places__isnull=False), status=Gateway.Status.ACTIVE)),
         "draft": Subquery(publishes.filter(deleted_at=None).order_by("-created_at").values("pk")[:1]),
@@ -57,6 +57,10 @@ def _of(model: type[Model]) -> QuerySet[Any]:
     return model._default_manager.filter(tenant=OuterRef("pk"))
 
 
+def _first(rows: QuerySet[Any]) -> Subquery:
+    return Subquery(rows.order_by("created_at").values("pk")[:1])
+
+
 def _service(facts: dict[str, Any]) -> Step:
     has_one = facts["has_service"]
     return Step(
@@ -64,16 +68,17 @@ def _service(facts: dict[str, Any]) -> Step:
         text=_("It needs an active route, and has to be active itself.") if has_one else _("Where your API lives, and the paths that lead to it."),
         url=reverse("services:list" if has_one else "services:create"),
         action=_("To the API services") if has_one else _("Make an API service"),
-        is_done=facts["service_ready"],
+        is_done=facts["service_ready"] is not None,
     )
 
 
 def _product(facts: dict[str, Any]) -> Step:
     there: UUID | None = facts["product"]
+    create = reverse("products:create") + (f"?service={facts['service_ready']}" if facts["service_ready"] else "")
     return Step(
         caption=_("Product"),
         text=_("Link the API service to it, then activate it.") if there else _("What you offer: a name, a version and its API services."),
-        url=reverse("products:detail", args=[there]) if there else reverse("products:create"),
+        url=reverse("products:detail", args=[there]) if there else create,
         action=_("To the product") if there else _("Make a product"),
         is_done=facts["product_ready"] is not None,
     )

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 from django.core.paginator import Paginator
 from django.template.context import Context
+from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -63,12 +64,13 @@ def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     return {"actor": actor, "product": product, "board": selectors.board_of(actor, product)}
 
 
-@register.inclusion_tag("publishes/_first_steps.html")
-def first_steps(actor: Actor) -> dict[str, Any]:
-    """The way to the first publish, until there was one. One query at most."""
+@register.simple_tag
+def first_steps(actor: Actor) -> SafeString:
+    """The way to the first publish, empty once there was one. Its next step is the page's primary action, so no other one may be. One query at most."""
     steps = first_run.steps_to_first_publish(actor)
     current = next((step for step in steps if not step.is_done), None)
-    return {"steps": steps, "current": current, "done": sum(step.is_done for step in steps)}
+    context = {"steps": steps, "current": current, "done": sum(step.is_done for step in steps)}
+    return render_to_string("publishes/_first_steps.html", context) if steps else SafeString("")
 
 
 @register.inclusion_tag("publishes/_auth.html", takes_context=True)

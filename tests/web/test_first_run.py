@@ -1,5 +1,6 @@
 """An empty workspace is led to its first publish in four steps, and left alone afterwards."""
 
+import re
 from typing import Any
 
 import pytest
@@ -45,6 +46,24 @@ def test_every_list_of_an_empty_workspace_leads_to_the_first_step_without_script
     assert f'<a class="button primary small" href="{reverse("services:create")}">' in page.content.decode()
 
 
+def primaries(page: str) -> int:
+    """The primary buttons of a page, those of its dialogs aside: it has one for each of them."""
+    return len(re.findall(r'class="[^"]*button[^"]* primary', re.sub(r"<dialog.*?</dialog>", "", page, flags=re.DOTALL)))
+
+
+def test_the_step_is_the_one_primary_action_of_a_page(empty: World, world: World) -> None:
+    browser = signed_in(empty.user)
+    assert [primaries(browser.get(path).content.decode()) for path in PAGES] == [1, 1, 1, 1]
+    service = ApiService.objects.create(tenant=empty.tenant, name="Billing", upstream_host="billing")
+    Route.objects.create(service=service, path="/billing")
+    gateway = Gateway.objects.create(tenant=empty.tenant, name="edge")
+    pages = [*PAGES, reverse("services:detail", args=[service.pk]), reverse("gateways:detail", args=[gateway.pk])]
+    assert [primaries(browser.get(path).content.decode()) for path in pages] == [1] * 6
+    product = Product.objects.create(tenant=empty.tenant, name="Payment", version="1")
+    linking = browser.get(reverse("products:detail", args=[product.pk])).content.decode()
+    assert (primaries(linking), 'id="open-link" class="button primary small"' in linking) == (1, True)
+
+
 def test_each_step_is_done_when_it_really_is_and_leads_to_the_next(empty: World) -> None:
     tenant = empty.tenant
     assert (done(empty), current(empty)) == ([False] * 4, reverse("services:create"))
@@ -52,7 +71,7 @@ def test_each_step_is_done_when_it_really_is_and_leads_to_the_next(empty: World)
     Route.objects.create(service=service, path="/billing")
     assert (done(empty), current(empty)) == ([False] * 4, reverse("services:list"))
     ApiService.objects.update(status="active")
-    assert (done(empty), current(empty)) == ([True, False, False, False], reverse("products:create"))
+    assert (done(empty), current(empty)) == ([True, False, False, False], f"{reverse('products:create')}?service={service.pk}")
     product = Product.objects.create(tenant=tenant, name="Payment", version="1")
     assert (done(empty), current(empty)) == ([True, False, False, False], reverse("products:detail", args=[product.pk]))
     ProductService.objects.create(tenant=tenant, product=product, service=service)
