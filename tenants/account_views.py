@@ -12,9 +12,9 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.frame import keep_preferences
+from core.frame import keep_preferences, theme_of
 from core.problems import NotFound
 from tenants import sessions
 from tenants.account_forms import COMMON_ZONES, NewPasswordForm, PreferencesForm
@@ -29,10 +29,12 @@ def index(request: HttpRequest) -> HttpResponse:
     return _page(request)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @person_page
 def preferences(request: HttpRequest) -> HttpResponse:
-    """Keep language, theme and time zone; this browser follows at once."""
+    """Keep language, theme and time zone; this browser follows at once. A form that was refused stays at this address, so GET leads to its page."""
+    if request.method == "GET":
+        return redirect("account:index")
     form = PreferencesForm(request.POST, instance=person_of(request))
     if not form.is_valid():
         person_of(request).refresh_from_db()
@@ -49,10 +51,12 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@require_POST
+@require_http_methods(["GET", "POST"])
 @person_page
 def password(request: HttpRequest) -> HttpResponse:
-    """Change the password; this session goes on, all others end."""
+    """Change the password; this session goes on, all others end. GET leads to the form."""
+    if request.method == "GET":
+        return redirect("account:index")
     form = NewPasswordForm(person_of(request), request.POST)
     if not form.is_valid():
         return _page(request, password=form)
@@ -98,7 +102,7 @@ def workspace(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
     person = person_of(request)
     context = {
-        "preferences": PreferencesForm(instance=person),
+        "preferences": PreferencesForm(instance=person, initial=_shown_now(request)),
         "password": NewPasswordForm(person),
         "zones": COMMON_ZONES,
         "sessions": sessions.sessions_of(person),
@@ -106,3 +110,9 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "has_second_step": settings.TWO_STEP,
     }
     return render(request, "account/index.html", context | forms, status=422 if forms else 200)
+
+
+def _shown_now(request: HttpRequest) -> dict[str, str]:
+    """What the switches of the frame chose in this browser: saving the form for the theme must not change the language."""
+    chosen = {"language": request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""), "theme": theme_of(request)}
+    return {name: value for name, value in chosen.items() if value}

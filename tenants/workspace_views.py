@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from core.problems import Conflict, Forbidden, Invalid, Problem
 from tenants import members, services
@@ -38,11 +38,13 @@ def people(request: HttpRequest, actor: Actor) -> HttpResponse:
     return _people(request, actor, form=form)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @actor_page
 def role(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpResponse:
-    """Give a member another role."""
+    """Give a member another role. GET leads to the page with the form."""
     members.member_of(actor, membership_id)
+    if request.method == "GET":
+        return redirect("account:members")
     form = RoleForm(request.POST)
     chosen = Role(form.cleaned_data["role"]) if form.is_valid() else None
     if chosen is None:

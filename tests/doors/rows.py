@@ -86,13 +86,13 @@ ROWS: dict[str, dict[str, Access]] = {
     "/account/password-again": {"GET": _person(IN), "POST": _person(IN)},
     # the account
     "/account": {"GET": _person(IN)},
-    "/account/preferences": {"POST": _person(IN)},
-    "/account/password": {"POST": _person(IN)},
+    "/account/preferences": {"GET": _person(IN), "POST": _person(IN)},
+    "/account/password": {"GET": _person(IN), "POST": _person(IN)},
     "/account/workspace": {"POST": _person(404)},  # {} names none
     "/account/sessions/others/end": {"POST": _person(IN)},
     "/account/sessions/<int:session_id>/end": {"POST": _person(404)},  # it is nobody's
     "/account/members": {"GET": PAGE_MANAGE_OWN, "POST": PAGE_MANAGE_OWN},
-    "/account/members/<uuid:membership_id>/role": {"POST": PAGE_MANAGE},
+    "/account/members/<uuid:membership_id>/role": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
     "/account/members/<uuid:membership_id>/remove": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
     "/account/tokens": {"GET": PAGE_MANAGE_OWN, "POST": PAGE_MANAGE_OWN},
     "/account/tokens/<uuid:token_id>/revoke": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
@@ -171,7 +171,7 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_PUBLISH}/history": {"GET": PAGE},
     f"{_PUBLISH}/keys/<uuid:credential_id>/off": _FORM,
     f"{_PUBLISH}/live": {"GET": PAGE},
-    f"{_PUBLISH}/retry": {"POST": PAGE_WRITE},
+    f"{_PUBLISH}/retry": {"GET": PAGE_WRITE, "POST": PAGE_WRITE},
     f"{_PUBLISH}/settings": _FORM,
     f"{_PUBLISH}/test-key": _FORM,
     f"{_PUBLISH}/withdraw": _FORM,

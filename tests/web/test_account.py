@@ -1,5 +1,6 @@
 """My account: preferences that pages follow, the password, sessions, and the workspace I work in."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,7 +126,22 @@ def test_people_without_a_workspace_still_have_an_account(db: None) -> None:
 @pytest.mark.parametrize("name", ["preferences", "password", "workspace", "end-other-sessions"])
 def test_account_changes_need_a_signed_in_person_and_a_post(world: World, browser: Client, name: str) -> None:
     assert Client().post(reverse(f"account:{name}")).headers["Location"].startswith("/sign-in")
-    assert browser.get(reverse(f"account:{name}")).status_code == 405
+    assert browser.get(reverse(f"account:{name}")).status_code in {302, 405}
+
+
+@pytest.mark.parametrize("name", ["preferences", "password"])
+def test_the_address_of_a_form_that_was_refused_leads_to_its_page(world: World, browser: Client, name: str) -> None:
+    refused = browser.post(reverse(f"account:{name}"), {"time_zone": "Nowhere"})
+    assert refused.status_code == 422
+    (path,) = re.findall(r'name="next" value="([^"]+)"', refused.content.decode())[:1]
+    assert browser.get(path).headers["Location"] == ACCOUNT
+
+
+def test_the_form_shows_the_language_and_theme_that_the_switches_chose(world: World, browser: Client) -> None:
+    browser.post(reverse("set_language"), {"language": "ko", "next": ACCOUNT})
+    browser.post(reverse("set-theme"), {"theme": "dark", "next": ACCOUNT})
+    page = browser.get(ACCOUNT).content.decode()
+    assert ('<option value="ko" selected>' in page, '<option value="dark" selected>' in page) == (True, True)
 
 
 def test_the_account_page_costs_a_handful_of_queries(world: World, browser: Client, django_assert_num_queries: Any) -> None:
