@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
 from core.frame import is_htmx
-from core.problems import Conflict, NotFound
-from publishes import callers, credentials, selectors
+from core.problems import Conflict
+from publishes import callers, credentials, pages
 from publishes.models import ProductPublish
 from tenants.actors import Actor
 from tenants.doors import actor_page
@@ -23,7 +23,7 @@ from tenants.doors import actor_page
 @actor_page
 def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """테스트 키 만들기, 바꾸기. GET is the dialog's form as a page, for those without script."""
-    publish = _publish(actor, product_id, publish_id)
+    publish = pages.publish_at(actor, product_id, publish_id)
     actor.require_write()
     if request.method == "GET":
         return render(request, "publishes/key.html", _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"})
@@ -40,7 +40,7 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
 @actor_page
 def switch_off(request: HttpRequest, actor: Actor, /, *, product_id: UUID, publish_id: UUID, credential_id: UUID) -> HttpResponse:
     """키 사용 중지."""
-    publish = _publish(actor, product_id, publish_id)
+    publish = pages.publish_at(actor, product_id, publish_id)
     actor.require_write()
     if request.method == "GET":
         return render(request, "publishes/key.html", _context(actor, publish) | {"asks": "off", "key": callers.active_key(publish, credential_id)})
@@ -51,13 +51,6 @@ def switch_off(request: HttpRequest, actor: Actor, /, *, product_id: UUID, publi
     if is_htmx(request):
         return _answer(request, _context(actor, publish))
     return redirect("publishes:detail", product_id, publish_id)
-
-
-def _publish(actor: Actor, product_id: UUID, publish_id: UUID) -> ProductPublish:
-    publish = selectors.publish_of(actor, publish_id)
-    if publish.product_id != product_id:
-        raise NotFound
-    return publish
 
 
 def _context(actor: Actor, publish: ProductPublish) -> dict[str, Any]:

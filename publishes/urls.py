@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from publishes import key_views, overview_views, views, wizard
+from publishes import key_views, overview_views, verb_views, views, wizard
 
 app_name = "publishes"
 urlpatterns = [
@@ -16,13 +16,14 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>/live", views.live, name="live"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/agents", views.agents, name="agents"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/command", views.command, name="command"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/services", views.carried, name="services"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/history", views.history, name="history"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/compare", overview_views.compare, name="compare"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/execute", views.execute, name="execute"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/withdraw", views.withdraw, name="withdraw"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/delete", views.delete, name="delete"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/cancel", views.cancel, name="cancel"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/retry", views.retry, name="retry"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/execute", verb_views.execute, name="execute"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/withdraw", verb_views.withdraw, name="withdraw"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/delete", verb_views.delete, name="delete"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/cancel", verb_views.cancel, name="cancel"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/retry", verb_views.retry, name="retry"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/test-key", key_views.make, name="make-key"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/keys/<uuid:credential_id>/off", key_views.switch_off, name="switch-key-off"),
 ]

@@ -173,6 +173,7 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_PUBLISH}/live": {"GET": PAGE},
     f"{_PUBLISH}/retry": {"GET": PAGE_WRITE, "POST": PAGE_WRITE},
     f"{_PUBLISH}/settings": _FORM,
+    f"{_PUBLISH}/services": {"GET": PAGE},
     f"{_PUBLISH}/test-key": _FORM,
     f"{_PUBLISH}/withdraw": _FORM,
 }

@@ -177,3 +177,18 @@ def test_the_command_comes_when_the_publish_is_live(world: World, browser: Clien
     services.request_publish(world.actor, publish.pk)
     world.everybody_confirms()
     assert "curl http://payment-api.dev.kr-seoul.localhost:8080/billing" in text_of(browser.get(url("command", publish)))
+
+
+def test_the_services_follow_what_becomes_live_without_the_page_being_loaded_again(world: World, browser: Client) -> None:
+    moved = "The product has changed since"
+    publish = world.published()
+    ApiService.objects.filter(name="Billing Service").update(upstream_port=9_999)
+    before = browser.get(url("detail", publish))
+    assert (moved in text_of(before), "127.0.0.1:9999" in text_of(before)) == (True, False)
+    assert f'hx-get="{url("services", publish)}" hx-trigger="history-changed from:body"' in before.content.decode()
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    world.everybody_confirms()
+    services.request_publish(world.actor, publish.pk)
+    world.everybody_confirms()
+    after = text_of(browser.get(url("services", publish), headers=SCRIPT))
+    assert (moved in after, "127.0.0.1:9999" in after) == (False, True)

@@ -136,6 +136,7 @@ def test_queries_per_page_do_not_grow_with_rows(world: World, browser: Client, r
         url("agents", publish): 2,
         url("history", publish): 2,
         url("command", publish): 3,
+        url("services", publish): 4,
         reverse("publishes:board", args=[world.product.pk]): 2,
     }
     for path, budget in budgets.items():
@@ -169,7 +170,7 @@ def test_changing_settings_stores_the_hostname_that_was_shown(world: World, brow
 
 
 def test_a_url_that_only_takes_forms_says_so_on_a_page(world: World, browser: Client) -> None:
-    response = browser.get(url("retry", world.draft()))
+    response = browser.get(reverse("account:workspace"))
     assert response.status_code == 405
     assert "This URL does not know this method." in response.content.decode()
 

@@ -28,7 +28,7 @@ def test_ten_wrong_passwords_lock_the_name_and_address_out(world: World) -> None
     assert client.post("/sign-in", {"username": "acme-owner", "password": "acme-secret"}).status_code == 429
 
 
-@pytest.mark.parametrize("name", ["detail", "edit", "live", "agents", "history", "command", "execute", "withdraw", "delete", "retry", "cancel"])
+@pytest.mark.parametrize("name", ["detail", "edit", "live", "agents", "history", "command", "services", "execute", "withdraw", "delete", "retry", "cancel"])
 def test_a24_another_tenants_pages_are_not_there(world: World, other: World, name: str) -> None:
     publish = world.draft()
     stranger = signed_in(other.user)
