@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import BooleanField, ExpressionWrapper, F, FilteredRelation, Q
 
 from clusters.models import Agent, connected
-from publishes.choices import OPEN_PHASES, Phase
+from publishes.choices import OPEN_PHASES, Desired, Phase
 from publishes.models import Operation, ProductPublish
 
 _NOTHING = UUID(int=0)
@@ -53,6 +53,10 @@ class AgentRow:
     def runs(self, publish: ProductPublish) -> bool:
         """Whether it proved exactly what is wanted."""
         return bool(self.running_verified) and self.running == publish.generation and self.running_state == publish.desired_state
+
+    def serves(self, publish: ProductPublish) -> bool:
+        """Whether callers meet the publish there, also while a newer generation of it is on its way."""
+        return bool(self.running_verified) and self.running_state == publish.desired_state == Desired.LIVE
 
     @property
     def shown(self) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from publishes.spec import KEY_HEADER
 
 def command(live: Live, services: Iterable[Service]) -> str:
     """A `curl` line for the first route, through the gateway of an agent that serves; empty when there is none."""
-    proxies = [row.proxy_url for row in live.agents if row.proxy_url and row.is_connected and row.runs(live.publish)]
+    proxies = [row.proxy_url for row in live.agents if row.proxy_url and row.is_connected and row.serves(live.publish)]
     routes = [route for service in services for route in service.routes]
     if not proxies or not routes:
         return ""

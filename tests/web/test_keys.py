@@ -2,9 +2,9 @@
 
 import re
 
-from django.test import Client
 from django.urls import reverse
 
+from clusters.models import AgentLiveness
 from publishes.models import Credential, ProductPublish
 from tests.domain.test_credentials import closed
 from tests.web.browser import signed_in, text_of
@@ -104,12 +104,14 @@ def test_a_publish_without_keys_says_nothing_of_them(world: World) -> None:
     assert refused.status_code == 409
 
 
-def test_while_the_gateways_take_it_the_page_says_so(world: World, client: Client) -> None:
+def test_while_the_gateways_take_it_the_page_says_so_and_the_command_stays(world: World) -> None:
+    AgentLiveness.objects.update(proxy_url="http://10.0.0.5:8080")
     publish, client = closed(world), signed_in(world.user)
     client.post(url(publish, "make-key"), headers=HTMX)
     live = client.get(url(publish, "live"), headers=HTMX)
     assert "Bringing changed keys to the gateways" in text_of(live)
     assert "every 100ms" in live.content.decode()
+    assert "curl -H 'apikey: YOUR_KEY' http://payment-api" in text_of(client.get(url(publish, "command"), headers=HTMX))
     world.everybody_confirms()
     assert "Bringing changed keys" not in text_of(client.get(url(publish, "live"), headers=HTMX))
     history = text_of(client.get(url(publish, "history"), headers=HTMX))
