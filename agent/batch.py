@@ -63,6 +63,16 @@ def repin(kit: Kit, moved: Mapping[UUID, Addresses]) -> None:
     """Bring new upstream addresses of good specs to the gateway. Raises Unreachable."""
     kit.store.repin(moved)
     _apply(kit, _observed(kit), set())
+    log.info("upstreams_moved", publishes=[str(publish) for publish in moved])
+
+
+def restore(kit: Kit) -> None:
+    """Put back all that the disk knows of on a gateway that has lost everything. Raises Unreachable."""
+    desired = kit.store.desired()
+    if not desired or not kit.driver.is_empty():
+        return
+    applied = kit.driver.apply(desired)
+    log.info("gateway_filled", publishes=len(desired), changes=applied.changes, refused=[str(publish) for publish in applied.refused])
 
 
 def _apply(kit: Kit, observed: Observed | Unreachable, asked: Set[UUID]) -> Applied:

@@ -21,6 +21,7 @@ from agent.postman import Postman
 from agent.server import App, Server, bind
 from agent.state import Store
 from agent.upstreams import Pinner
+from agent.watch import Watch
 from agent.work import Worker
 
 STOP_S = 0.5
@@ -65,11 +66,14 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     stop = _stop_signal()
     server = _bind(App(control_plane=control_plane, worker=worker, postman=postman), identity.settings.listen)
     threading.Thread(target=server.run, name="server", daemon=True).start()
+    watch = Watch(driver, worker)
     postman.start()
     postman.follow(worker.start())
     heart.start()
+    watch.start()
     log.info("serving", agent=identity.settings.name, cluster=identity.settings.cluster, listen=identity.settings.listen, driver=driver.name)
     stop.wait()
+    watch.stop()
     heart.stop()
     postman.stop()
     worker.stop(timeout_s=STOP_S)

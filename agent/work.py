@@ -60,6 +60,7 @@ class Worker:
         self._waiting: list[Job] = []
         self._in_flight: dict[Key, Job] = {}
         self._moved: dict[UUID, Addresses] = {}
+        self._is_emptied = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
 
@@ -94,6 +95,12 @@ class Worker:
             self._moved.update(moved)
             self._wake.notify_all()
 
+    def restore(self) -> None:
+        """Have a gateway that lost everything filled again from the disk."""
+        with self._wake:
+            self._is_emptied = True
+            self._wake.notify_all()
+
     def _job(self, job: Job) -> Job:
         if known := self._in_flight.get(job.key):
             return known
@@ -106,15 +113,18 @@ class Worker:
         with self._wake:
             jobs, self._waiting = self._waiting, []
             moved, self._moved = self._moved, {}
+            is_emptied, self._is_emptied = self._is_emptied, False
+        if is_emptied:
+            self._aside("gateway_not_filled", lambda: batch.restore(self._kit))
         if moved:
-            self._repin(moved)
+            self._aside("upstreams_not_moved", lambda: batch.repin(self._kit, moved))
         if jobs:
             self._work(jobs)
 
     def _run(self) -> None:
         while not self._stopping:
             with self._wake:
-                self._wake.wait_for(lambda: self._waiting or self._moved or self._stopping)
+                self._wake.wait_for(lambda: self._waiting or self._moved or self._is_emptied or self._stopping)
             self.work_once()
 
     def _work(self, jobs: list[Job]) -> None:
@@ -148,14 +158,14 @@ class Worker:
             verify_ms=result.evidence.verify_ms,
         )
 
-    def _repin(self, moved: Mapping[UUID, Addresses]) -> None:
+    def _aside(self, event: str, step: Callable[[], None]) -> None:
+        """What nobody waits for; the next look asks for it again."""
         try:
-            batch.repin(self._kit, moved)
-            log.info("upstreams_moved", publishes=[str(publish) for publish in moved])
+            step()
         except Unreachable as problem:
-            log.warning("upstreams_not_moved", reason=str(problem))
+            log.warning(event, reason=str(problem))
         except Exception:  # as in _work
-            log.exception("repin_failed")
+            log.exception(event)
 
 
 def wait_for(tickets: Iterable[Ticket], *, timeout_s: float) -> bool:

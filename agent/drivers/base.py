@@ -102,7 +102,7 @@ class Description:
 
 
 class Driver(Protocol):
-    """One gateway. Only the agent's worker thread calls `apply` and `verify`; `observe` and `describe` may come from any thread."""
+    """One gateway. Only the agent's worker thread calls `apply` and `verify`; `observe`, `describe` and `is_empty` may come from any thread."""
 
     name: str
     proxy_url: str
@@ -121,6 +121,9 @@ class Driver(Protocol):
 
     def describe(self) -> Description:
         """For the heartbeat; never raises."""
+
+    def is_empty(self) -> bool:
+        """True when the gateway is this agent's alone and has lost everything. Cheap; False when in doubt; never raises."""
 
 
 class Setup(Protocol):

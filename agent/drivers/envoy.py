@@ -89,6 +89,10 @@ class EnvoyDriver:
             return Description(ok=False, error=reason, version=version, mode="files")
         return Description(ok=True, version=version, mode="files")
 
+    def is_empty(self) -> bool:
+        """Never: Envoy reads what it carries from files of ours."""
+        return False
+
     def _taken_with_listener(self) -> dict[Kind, str]:
         """The versions in force. Waits for our listener: on an older one, without its filters, what asks for credentials would be open."""
         taken, listener = self._admin.taken(), Document.read(self._folder.listeners).version

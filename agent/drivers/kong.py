@@ -12,7 +12,7 @@ from agent.drivers import kong_node, kong_plan, kong_proof
 from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unproved, Unreachable
 from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_db import Database, Written
-from agent.drivers.kong_dbless import Declarative
+from agent.drivers.kong_dbless import EMPTY_HASH, Declarative
 from agent.drivers.kong_look import Look
 from agent.drivers.kong_map import Options
 from agent.drivers.kong_node import Node
@@ -85,6 +85,13 @@ class KongDriver:
         except Unreachable as problem:
             return Description(ok=False, error=str(problem))
         return Description(ok=True, version=node.version, mode=node.mode)
+
+    def is_empty(self) -> bool:
+        """Without a database the hash tells; with one, others write to it too, and the control plane is asked."""
+        try:
+            return self._admin.get("/status", pauses_s=()).get("configuration_hash") == EMPTY_HASH
+        except Unreachable:
+            return False
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
         there = self._look.read(node, specs)

@@ -98,6 +98,10 @@ class MemoryDriver:
         """Fine unless it is away."""
         return Description(ok=not self.gateway.away, error="The gateway is away." if self.gateway.away else "", version="memory/1", mode="memory")
 
+    def is_empty(self) -> bool:
+        """Never known: another agent may have emptied it."""
+        return False
+
     def _reach(self, point: str) -> None:
         self.gateway.before(point)
         if self.gateway.away:

@@ -17,6 +17,7 @@ from agent.protocol import messages, signing
 from agent.server import App, bind
 from agent.state import Store
 from agent.upstreams import Pinner
+from agent.watch import Watch
 from agent.work import Worker
 from tests.agent.doubles import ControlPlaneDouble, Enrolled, free_port
 
@@ -50,6 +51,7 @@ class Running:
                 remember=self.remembered.append,
             )
         )
+        self.watch = Watch(driver, self.worker)
         server = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
         threading.Thread(target=server.run, daemon=True).start()
         self.postman.start()

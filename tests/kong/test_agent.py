@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.carried import carried_now
 from agent.drivers.base import Seen
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn
 from tests.agent.running import Running
@@ -48,6 +49,36 @@ def test_a_kong_that_lost_everything_is_filled_by_the_next_heartbeats(
     beat_until_verified(agent, 1)
     assert [gateway.ask(spec.host).status for spec in (open_one, closed)] == [200, 401]
     assert gateway.ask(closed.host, headers={"apikey": "key-one"}).status == 200
+
+
+def test_without_a_database_an_emptied_kong_is_filled_from_the_agent_s_own_disk_while_the_control_plane_is_away(
+    tmp_path: Path, control_plane: ControlPlaneDouble, dbless: Gateway, upstream: Upstreams
+) -> None:
+    agent = Running(tmp_path, control_plane, driver=dbless.driver)
+    specs = _, closed, gone = live(port=upstream.port), with_keys(upstream.port, key("one", "key-one")), live(port=upstream.port)
+    agent.post(agent.seal(*specs).token)
+    agent.post(agent.seal(withdrawn(gone, generation=2)).token)
+    carried = dbless.driver.observe().carried
+    heard, loads = (len(control_plane.heartbeats), len(control_plane.reports)), len(dbless.kong.faults.writes())
+    agent.watch.look()
+    dbless.kong.lose_everything()
+    agent.watch.look()
+    until(lambda: dbless.driver.observe().carried == carried, what="all is back")
+    assert [dbless.ask(spec.host).status for spec in specs] == [200, 401, 410]
+    assert dbless.ask(closed.host, headers={"apikey": "key-one"}).status == 200
+    assert (len(control_plane.heartbeats), len(control_plane.reports)) == heard
+    # Shut first, then open: two loads, and none for the look at a Kong that had everything.
+    assert len(dbless.kong.faults.writes()) == loads + 2
+    assert {one.verified for one in carried_now(dbless.driver, agent.store.records)} == {True}
+    agent.stop()
+
+
+def test_a_database_that_lost_everything_is_left_to_the_control_plane(db: Gateway) -> None:
+    db.publish(live())
+    db.kong.lose_everything()
+    assert not db.driver.is_empty()
+    db.kong.token = "closed"
+    assert not db.driver.is_empty()
 
 
 def test_an_observation_costs_two_calls_while_nothing_changes_without_a_database(dbless: Gateway) -> None:
