@@ -42,11 +42,6 @@ class Listing:
         return _query(self.text, self.status)
 
     @property
-    def is_narrowed(self) -> bool:
-        """Whether something was looked for."""
-        return bool(self.text or self.status)
-
-    @property
     def is_empty(self) -> bool:
         """Whether there is nothing at all, whatever was looked for."""
         return not any(tab.count for tab in self.tabs) and not self.text

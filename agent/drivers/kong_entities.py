@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -70,9 +70,6 @@ class Entity:
         """The id of the service, route or consumer it belongs to."""
         reference = self.body.get(name)
         return UUID(reference["id"]) if reference else None
-
-
-Entities = Mapping[tuple[str, UUID], Entity]
 
 
 def publish_tag(publish: UUID) -> str:

@@ -87,13 +87,17 @@ def test_root_without_user_namespaces_runs_postgres_as_nobody(supervisor: Superv
 
 @only_root
 def test_data_made_in_one_way_is_used_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = postgres(tmp_path / "postgres")
+    server, rounds = postgres(tmp_path / "postgres"), []
     for ways in (embedded.WAYS_FOR_ROOT, (AS_NOBODY,), embedded.WAYS_FOR_ROOT):
         monkeypatch.setattr(embedded, "WAYS_FOR_ROOT", ways)
         supervisor = Supervisor(tmp_path / "log", say=print)
         supervisor.launch(server.part(supervisor))
         supervisor.settle()
+        with psycopg.connect(server.url) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS rounds (id int GENERATED ALWAYS AS IDENTITY)")
+            rounds += connection.execute("INSERT INTO rounds DEFAULT VALUES RETURNING id").fetchall()
         supervisor.stop()
+    assert rounds == [(1,), (2,), (3,)]
 
 
 @only_root
