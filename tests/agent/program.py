@@ -51,9 +51,9 @@ class Site:
 
     def start(self, **environment: str) -> subprocess.Popen[bytes]:
         seen = len(self.double.heartbeats)
-        log = (self.folder / "agent.log").open("ab")
         command = [sys.executable, "-m", "agent", "run", "--state", str(self.folder)]
-        self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=log, start_new_session=True)
+        with (self.folder / "agent.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=log, start_new_session=True)
         self.children.append(self.process)
         until(lambda: len(self.double.heartbeats) > seen, what="the agent runs")
         return self.process

@@ -1,7 +1,9 @@
 """An agent in this process, for tests: all its parts but the command line, over a gateway in memory."""
 
 import threading
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -9,7 +11,7 @@ import httpx2
 from agent import heartbeat
 from agent.batch import Kit
 from agent.config import Identity, Settings
-from agent.control_plane import ControlPlane
+from agent.control_plane import ControlPlane, new_client
 from agent.drivers.base import Driver
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.postman import Postman
@@ -35,7 +37,8 @@ class Running:
         settings = Settings(
             agent_id=str(self.me.agent_id), name="one", cluster="c", control_plane_url=double.url, listen=listen, advertise=self.url, driver="memory"
         )
-        self.control_plane = ControlPlane(Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)))
+        self._client = new_client()
+        self.control_plane = ControlPlane(Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)), client=self._client)
         self.postman = Postman(self.control_plane)
         driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
         self.worker = Worker(Kit(driver=driver, store=self.store, pinner=Pinner(), reserved=(listen,)), on_done=self.postman.nudge)
@@ -52,8 +55,9 @@ class Running:
             )
         )
         self.watch = Watch(driver, self.worker)
-        server = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
-        threading.Thread(target=server.run, daemon=True).start()
+        self._server: Any = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
+        self._serving = threading.Thread(target=self._server.run, daemon=True)
+        self._serving.start()
         self.postman.start()
         self.worker.start()
 
@@ -61,6 +65,11 @@ class Running:
         self.heart.stop()
         self.postman.stop()
         self.worker.stop(timeout_s=1)
+        # A program's port is closed by its end; here its loop closes it, since nobody else may while it polls.
+        self._server.trigger.pull_trigger(partial(self._server.asyncore.close_all, self._server._map))
+        self._serving.join(timeout=5)
+        self._server.task_dispatcher.shutdown()
+        self._client.close()
 
     def post(self, content: str | bytes, path: str = messages.PATH_COMMANDS) -> httpx2.Response:
         return httpx2.post(self.url + path, content=content, trust_env=False, timeout=10)
