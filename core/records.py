@@ -1,12 +1,12 @@
 """The base of stored records: a UUID and two times."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from django.db import models
+from django.db import IntegrityError, models, transaction
 
-from core.problems import ChangedMeanwhile
+from core.problems import ChangedMeanwhile, Invalid, Text
 
 
 class Record(models.Model):
@@ -18,6 +18,15 @@ class Record(models.Model):
 
     class Meta:
         abstract = True
+
+
+def save_named(record: Record, *, columns: Sequence[str] = (), taken: Text) -> None:
+    """Write these columns of a record, or insert it when none are named. Raises Invalid (`taken` says why) when another one has its name."""
+    try:
+        with transaction.atomic():
+            record.save(update_fields=[*columns, "updated_at"]) if columns else record.save(force_insert=True)
+    except IntegrityError as problem:  # two people were equally fast; the form has looked before
+        raise Invalid(fields={"name": [taken]}) from problem
 
 
 def refuse_if_changed(record: Record, *, seen: datetime | None) -> None:

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from django.db.models.query import QuerySet
 
-from core.problems import NotFound
 from gateways.models import Gateway
 from tenants.actors import Actor
 
@@ -16,7 +15,4 @@ def gateways_of(actor: Actor) -> QuerySet[Gateway]:
 
 def gateway_of(actor: Actor, gateway_id: UUID) -> Gateway:
     """A gateway of the actor's tenant. Raises NotFound."""
-    found = Gateway.objects.visible_to(actor).filter(pk=gateway_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return Gateway.objects.one_for(actor, gateway_id)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from core.problems import Invalid, NotFound
-from core.records import refuse_if_changed
+from core.problems import Invalid
+from core.records import refuse_if_changed, save_named
 from core.usage import Hold, Use, named, uses_of
 from gateways.errors import GatewayInUse
 from gateways.models import Gateway, GatewayCluster, Listener
@@ -50,7 +50,7 @@ def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
     """Make a gateway with its listeners, standing in its clusters. Raises Invalid when the name is taken."""
     actor.require_write()
     gateway = Gateway(tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status)
-    _save(gateway, is_new=True)
+    save_named(gateway, taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
     _put_places(gateway, fields.cluster_ids)
     return gateway
@@ -69,7 +69,7 @@ def update_gateway(actor: Actor, gateway_id: UUID, *, fields: GatewayFields, see
         raise Invalid(fields={"gateway_class": [CLASS_IS_FIXED]})
     refuse_taking_away(uses, staying=fields.cluster_ids)
     gateway.name, gateway.gateway_class, gateway.status = fields.name, fields.gateway_class, fields.status
-    _save(gateway)
+    save_named(gateway, columns=("name", "gateway_class", "status"), taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
     _put_places(gateway, fields.cluster_ids)
     return gateway
@@ -95,11 +95,7 @@ def refuse_taking_away(uses: list[Use], *, staying: frozenset[UUID]) -> None:
 
 def lock_gateway(actor: Actor, gateway_id: UUID) -> Gateway:
     """The gateway, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
-    gateway = Gateway.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=gateway_id).first()
-    if gateway is None:
-        raise NotFound
-    actor.require_write()
-    return gateway
+    return Gateway.objects.lock_for(actor, gateway_id)
 
 
 def hold_place(actor: Actor, gateway: Gateway, *, cluster: Cluster) -> None:
@@ -107,14 +103,6 @@ def hold_place(actor: Actor, gateway: Gateway, *, cluster: Cluster) -> None:
     there = Gateway.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=gateway.pk).exists()
     if not there or not GatewayCluster.objects.filter(gateway=gateway, cluster=cluster).exists():
         raise Invalid(fields={"gateway": [NOT_IN_CLUSTER]})
-
-
-def _save(gateway: Gateway, *, is_new: bool = False) -> None:
-    try:
-        with transaction.atomic():
-            gateway.save(force_insert=True) if is_new else gateway.save(update_fields=["name", "gateway_class", "status", "updated_at"])
-    except IntegrityError as problem:  # two people were equally fast; the form has looked before
-        raise Invalid(fields={"name": [NAME_TAKEN]}) from problem
 
 
 def _put_listeners(gateway: Gateway, wanted: tuple[ListenerFields, ...]) -> None:

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from core.problems import Invalid, NotFound
-from core.records import refuse_if_changed
+from core.records import refuse_if_changed, save_named
 from core.usage import Hold, held, named
 from products import errors
 from products.models import ApiService, Route
@@ -67,7 +66,7 @@ def create_service(actor: Actor, *, fields: ServiceFields) -> ApiService:
     """Make a service with its routes. Raises Invalid when the name is taken."""
     actor.require_write()
     service = ApiService(tenant_id=actor.tenant_id, **{name: getattr(fields, name) for name in COLUMNS})
-    _save(service, is_new=True)
+    save_named(service, taken=NAME_TAKEN)
     _put_routes(service, fields.routes)
     return service
 
@@ -82,7 +81,7 @@ def update_service(actor: Actor, service_id: UUID, *, fields: ServiceFields, see
     refuse_if_changed(service, seen=seen)
     for name in COLUMNS:
         setattr(service, name, getattr(fields, name))
-    _save(service)
+    save_named(service, columns=COLUMNS, taken=NAME_TAKEN)
     _put_routes(service, fields.routes)
     return service
 
@@ -101,19 +100,7 @@ def delete_service(actor: Actor, service_id: UUID) -> None:
 
 def lock_service(actor: Actor, service_id: UUID) -> ApiService:
     """The service, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
-    service = ApiService.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=service_id).first()
-    if service is None:
-        raise NotFound
-    actor.require_write()
-    return service
-
-
-def _save(service: ApiService, *, is_new: bool = False) -> None:
-    try:
-        with transaction.atomic():
-            service.save(force_insert=True) if is_new else service.save(update_fields=[*COLUMNS, "updated_at"])
-    except IntegrityError as problem:  # two people were equally fast; the form has looked before
-        raise Invalid(fields={"name": [NAME_TAKEN]}) from problem
+    return ApiService.objects.lock_for(actor, service_id)
 
 
 def _put_routes(service: ApiService, wanted: tuple[RouteFields, ...]) -> None:

@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db.models import Count, Exists, OuterRef
 from django.db.models.query import QuerySet
 
-from core.problems import NotFound
 from products.models import ApiService, Product, ProductService
 from tenants.actors import Actor
 
@@ -26,10 +25,7 @@ def with_service_count(products: QuerySet[Product]) -> QuerySet[Product]:
 
 def product_of(actor: Actor, product_id: UUID) -> Product:
     """A product of the actor's tenant. Raises NotFound."""
-    found = Product.objects.visible_to(actor).filter(pk=product_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return Product.objects.one_for(actor, product_id)
 
 
 def services_of(product: Product) -> QuerySet[ApiService]:
@@ -63,10 +59,7 @@ def named_services(actor: Actor, ids: Iterable[str]) -> list[ApiService]:
 
 def service_of(actor: Actor, service_id: UUID) -> ApiService:
     """An API service of the actor's tenant. Raises NotFound."""
-    found = ApiService.objects.visible_to(actor).filter(pk=service_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return ApiService.objects.one_for(actor, service_id)
 
 
 def _is_id(text: str) -> bool:

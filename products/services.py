@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from core.problems import Invalid, NotFound
+from core.problems import Invalid
 from core.records import refuse_if_changed
 from core.usage import Hold, held, named, uses_of
 from products import errors
@@ -115,11 +115,7 @@ def delete_product(actor: Actor, product_id: UUID) -> None:
 
 def lock_product(actor: Actor, product_id: UUID) -> Product:
     """The product, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
-    product = Product.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=product_id).first()
-    if product is None:
-        raise NotFound
-    actor.require_write()
-    return product
+    return Product.objects.lock_for(actor, product_id)
 
 
 def _link(actor: Actor, product: Product, service_ids: Collection[UUID]) -> bool:

@@ -85,10 +85,7 @@ def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
 
 def publish_of(actor: Actor, publish_id: UUID) -> ProductPublish:
     """A publish of the actor's tenant with product, cluster and gateway. Raises NotFound."""
-    found = ProductPublish.objects.visible_to(actor).select_related(*_PLACE).filter(pk=publish_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return ProductPublish.objects.select_related(*_PLACE).one_for(actor, publish_id)
 
 
 def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:

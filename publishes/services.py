@@ -10,7 +10,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from core.problems import Invalid, NotFound
+from core.problems import Invalid
 from gateways.models import Gateway
 from gateways.services import hold_place
 from products.models import Product
@@ -173,12 +173,7 @@ def is_held(host: str, *, cluster: Cluster, publish: ProductPublish | None = Non
 
 def lock_publish(actor: Actor, publish_id: UUID) -> ProductPublish:
     """The publish, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
-    rows = ProductPublish.objects.visible_to(actor).select_related("product", "cluster", "gateway")
-    publish = rows.select_for_update(of=["self"], no_key=True).filter(pk=publish_id).first()
-    if publish is None:
-        raise NotFound
-    actor.require_write()
-    return publish
+    return ProductPublish.objects.select_related("product", "cluster", "gateway").lock_for(actor, publish_id)
 
 
 def refuse_if_open(publish: ProductPublish) -> None:

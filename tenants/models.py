@@ -2,12 +2,14 @@
 
 import uuid
 from typing import Self, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.problems import NotFound
 from core.records import Record
 from tenants.actors import Actor, Role
 
@@ -22,6 +24,19 @@ class ScopedQuerySet(models.QuerySet[M]):
         """Only what belongs to the actor's tenant. Raises Forbidden for a role that sees nothing here."""
         actor.require_read()
         return self.filter(tenant_id=actor.tenant_id)
+
+    def one_for(self, actor: Actor, pk: UUID) -> M:
+        """The actor's one of that id. Raises NotFound."""
+        found = self.visible_to(actor).filter(pk=pk).first()
+        if found is None:
+            raise NotFound
+        return found
+
+    def lock_for(self, actor: Actor, pk: UUID) -> M:
+        """The same, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+        found = self.select_for_update(of=["self"], no_key=True).one_for(actor, pk)
+        actor.require_write()
+        return found
 
 
 class User(AbstractUser):

@@ -47,9 +47,7 @@ def api_tokens_of(actor: Actor) -> QuerySet[ApiToken]:
 
 def api_token_of(actor: Actor, token_id: UUID) -> ApiToken:
     """One token of the workspace. Raises NotFound, then Forbidden."""
-    found = ApiToken.objects.visible_to(actor).filter(pk=token_id).first()
-    if found is None:
-        raise NotFound
+    found = ApiToken.objects.one_for(actor, token_id)
     actor.require_manage()
     return found
 

@@ -4,11 +4,26 @@ import pytest
 from django.urls import reverse
 
 from clusters.models import Cluster
-from gateways.models import GatewayCluster
+from gateways.models import Gateway, GatewayCluster
 from publishes import services
 from tenants.models import User
 from tests.web.browser import signed_in
 from tests.world import World
+
+
+def form_of(gateway: Gateway, *, cluster: Cluster, **more: str) -> dict[str, str]:
+    """What the admin's page of a gateway with one place sends."""
+    return {
+        "name": gateway.name,
+        "status": "active",
+        "listeners-TOTAL_FORMS": "0",
+        "listeners-INITIAL_FORMS": "0",
+        "places-TOTAL_FORMS": "1",
+        "places-INITIAL_FORMS": "1",
+        "places-0-id": str(gateway.places.get().pk),
+        "places-0-gateway": str(gateway.pk),
+        "places-0-cluster": str(cluster.pk),
+    } | more
 
 
 @pytest.mark.parametrize("way", ["delete", "move"])
@@ -19,39 +34,17 @@ def test_a_gateway_is_not_taken_from_a_cluster_with_its_publishes(world: World, 
         services.request_delete(world.actor, publish.pk)
         world.everybody_confirms()
     other = Cluster.objects.create(name="other", region="kr", host_suffixes=["localhost"])
-    place = GatewayCluster.objects.get(gateway=world.gateway)
-    form = {
-        "name": world.gateway.name,
-        "status": "active",
-        "listeners-TOTAL_FORMS": "0",
-        "listeners-INITIAL_FORMS": "0",
-        "places-TOTAL_FORMS": "1",
-        "places-INITIAL_FORMS": "1",
-        "places-0-id": str(place.pk),
-        "places-0-gateway": str(world.gateway.pk),
-        "places-0-cluster": str(other.pk if way == "move" else world.cluster.pk),
-    }
+    change = {"places-0-DELETE": "on"} if way == "delete" else {}
+    form = form_of(world.gateway, cluster=other if way == "move" else world.cluster, **change)
     operator = signed_in(User.objects.create_superuser("operator"))
-    page = operator.post(reverse("admin:gateways_gateway_change", args=[world.gateway.pk]), form | ({"places-0-DELETE": "on"} if way == "delete" else {}))
+    page = operator.post(reverse("admin:gateways_gateway_change", args=[world.gateway.pk]), form)
     assert page.status_code == 200
     assert "Publishes of this gateway are, or were, in a cluster that you take away: " in page.content.decode()
     assert GatewayCluster.objects.get(gateway=world.gateway).cluster == world.cluster
 
 
 def test_a_gateway_is_taken_from_a_cluster_without_its_publishes(world: World) -> None:
-    place = GatewayCluster.objects.get(gateway=world.gateway)
-    form = {
-        "name": world.gateway.name,
-        "status": "active",
-        "places-0-DELETE": "on",
-        "listeners-TOTAL_FORMS": "0",
-        "listeners-INITIAL_FORMS": "0",
-        "places-TOTAL_FORMS": "1",
-        "places-INITIAL_FORMS": "1",
-        "places-0-id": str(place.pk),
-        "places-0-gateway": str(world.gateway.pk),
-        "places-0-cluster": str(world.cluster.pk),
-    }
+    form = form_of(world.gateway, cluster=world.cluster, **{"places-0-DELETE": "on"})
     operator = signed_in(User.objects.create_superuser("operator"))
     assert operator.post(reverse("admin:gateways_gateway_change", args=[world.gateway.pk]), form).status_code == 302
     assert not GatewayCluster.objects.exists()
