@@ -5,9 +5,10 @@ from typing import Self
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Router, Schema, Status
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from core.paging import PageIn, page_of
 from publishes import callers, credentials, selectors
 from publishes.models import Credential
 from publishes.spec import KEY_HEADER
@@ -47,10 +48,11 @@ class NewKeyOut(KeyOut):
     header: str
 
 
-@router.get("/product-publishes/{uuid:publish_id}/keys", response=list[KeyOut], summary="The keys that a publish lets in")
-def list_keys(request: HttpRequest, publish_id: UUID) -> list[KeyOut]:
-    """The newest 20, without their secrets."""
-    return [KeyOut.of(credential) for credential in callers.keys_of(selectors.publish_of(actor_of(request), publish_id))]
+@router.get("/product-publishes/{uuid:publish_id}/keys", response=list[KeyOut], summary="The keys of a publish")
+def list_keys(request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]) -> list[KeyOut]:
+    """Without their secrets, the newest first; those with the state `active` are let in."""
+    rows = callers.keys_of(selectors.publish_of(actor_of(request), publish_id))
+    return [KeyOut.of(credential) for credential in page_of(request, response, rows=rows, which=which)]
 
 
 @router.post("/product-publishes/{uuid:publish_id}/test-key", response={201: NewKeyOut}, summary="Make or replace the test key")

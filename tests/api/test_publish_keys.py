@@ -34,6 +34,15 @@ def test_it_is_replaced_with_an_overlap_and_switched_off(api: Client, world: Wor
     assert api.delete(f"{P}/{publish.pk}/test-key").status_code == 404
 
 
+def test_the_keys_come_in_pages_like_every_list(api: Client, world: World) -> None:
+    publish = closed(world)
+    for number in range(27):
+        Credential.objects.create(publish=publish, consumer=f"consumer-{number}", fingerprint=str(number), secret="x", state="off")
+    first = api.get(f"{P}/{publish.pk}/keys")
+    assert (len(first.json()), first["X-Total-Count"]) == (25, "27")
+    assert [one["consumer"] for one in api.get(f"{P}/{publish.pk}/keys?page=2").json()] == ["consumer-1", "consumer-0"]
+
+
 def test_the_same_request_again_shows_no_key_again(api: Client, world: World) -> None:
     publish = closed(world)
     once = {"Idempotency-Key": "one"}

@@ -97,6 +97,19 @@ def test_viewers_see_the_keys_and_no_button_and_strangers_see_nothing(world: Wor
     assert Credential.objects.count() == 1
 
 
+def test_the_page_shows_the_newest_twenty_and_says_so(world: World) -> None:
+    publish, client = closed(world), signed_in(world.user)
+    note = "Only the newest 20 are shown."
+    for number in range(20):
+        Credential.objects.create(publish=publish, consumer=f"consumer-{number}", fingerprint=f"{number:08}", secret="x", state="off")
+    assert note not in text_of(client.get(url(publish)))
+    Credential.objects.create(publish=publish, consumer="consumer-20", fingerprint="00000020", secret="x", state="off")
+    page = text_of(client.get(url(publish)))
+    assert note in page
+    assert "consumer-20 " in page
+    assert "consumer-0 " not in page
+
+
 def test_a_publish_without_keys_says_nothing_of_them(world: World) -> None:
     publish = world.published()
     assert "API keys" not in text_of(signed_in(world.user).get(url(publish)))
