@@ -1,7 +1,7 @@
 """Kongs for tests: the double with a database and without one, and the driver for each; a real Envoy for what has to be the same."""
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +15,13 @@ from tests.kong.gateway import Anywhere, Gateway
 @pytest.fixture(scope="session", autouse=True)
 def quiet() -> None:
     quieten()
+
+
+@pytest.fixture(autouse=True)
+def few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A double has two workers at most, which take turns: six connections at once ask each of them three times. A real Kong is asked by as many as ever."""
+    if not os.environ.get("KONG_PROXY_URL"):
+        monkeypatch.setattr("agent.proof.CONNECTIONS", 6)
 
 
 @pytest.fixture
@@ -48,15 +55,22 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     kong.stop()
 
 
+@pytest.fixture(scope="session")
+def envoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnvoyGateway]:
+    """A real one for all tests: each has hosts of its own."""
+    gateway = EnvoyGateway(tmp_path_factory.mktemp("envoy"))
+    gateway.prepare()
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
 @pytest.fixture(params=["envoy", "kong", "kong without a database"])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Anywhere]:
+def anywhere(request: pytest.FixtureRequest) -> Iterator[Anywhere]:
     """A gateway of each kind."""
     if request.param == "envoy":
-        envoy = EnvoyGateway(tmp_path)
-        envoy.prepare()
-        envoy.start()
+        envoy: EnvoyGateway = request.getfixturevalue("envoy")
         yield Anywhere(memory=Memory(envoy.driver), ask=envoy.ask)
-        envoy.stop()
         return
     kong = Kong(database="postgres" if request.param == "kong" else "off").start()
     gateway = Gateway(kong)

@@ -10,7 +10,8 @@ from tests.kong.gateway import Gateway, changed, driver_of
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE")
 
 
-def test_a_publish_is_served_withdrawn_served_again_and_removed(gateway: Gateway, upstream: Upstreams) -> None:
+def test_a_publish_is_served_withdrawn_served_again_and_removed(gateway: Gateway, upstream: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.proof.CONNECTIONS", 24)
     spec = live(port=upstream.port)
     assert gateway.ask(spec.host).status == 404
     (evidence,) = gateway.publish(spec)
