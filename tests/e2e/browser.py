@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe, AxeResults
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
@@ -61,6 +62,28 @@ class Guard:
             self.found.append(f"asked somebody else: {request.url}")
 
 
+def complaints(page: Page) -> str:
+    """What axe finds on the page, light on a desktop and dark on a phone; empty when that is nothing."""
+    page.evaluate(Axe().axe_script)
+    found = []
+    looks: tuple[tuple[Theme, str], ...] = (("light", "desktop"), ("dark", "phone"))
+    for theme, size in looks:
+        width, height = SIZES[size]
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": height})
+        violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))")
+        if violations["violations"]:
+            found.append(f"{theme} {size}\n{AxeResults(violations).generate_report()}")
+    return "\n".join(found)
+
+
+def use_session(context: BrowserContext, key: str, *, home: str) -> None:
+    """Go on as whoever has that session; as nobody without a key."""
+    context.clear_cookies()
+    if key:
+        context.add_cookies([{"name": "sessionid", "value": key, "url": home}])
+
+
 def open_page(
     browser: Browser, *, home: str, size: str = "desktop", language: str = "en", theme: Theme = "light", session: str = "", script: bool = True
 ) -> Page:
@@ -77,6 +100,5 @@ def open_page(
         has_touch=size == "phone",
     )
     context.set_default_timeout(8_000)
-    if session:
-        context.add_cookies([{"name": "sessionid", "value": session, "url": home}])
+    use_session(context, session, home=home)
     return context.new_page()

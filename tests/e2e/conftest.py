@@ -28,8 +28,7 @@ def browser() -> Iterator[Browser]:
         yield chromium
 
 
-@pytest.fixture
-def stage(transactional_db: None) -> World:
+def set_stage() -> World:
     """A tenant with the brief's product, and three agents with gateways."""
     world = make_world()
     for number, name in enumerate(("busan-1", "seoul-1", "seoul-2")):
@@ -41,12 +40,23 @@ def stage(transactional_db: None) -> World:
     return world
 
 
-@pytest.fixture
-def client(stage: World) -> Client:
+def owner_of(world: World) -> Client:
     """A signed-in session without the sign-in page; the browser takes it over, and tests may walk ahead with it."""
     client = Client(headers={"Accept-Language": "en"})
-    client.force_login(stage.user, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(world.user, "django.contrib.auth.backends.ModelBackend")
     return client
+
+
+@pytest.fixture
+def stage(transactional_db: None) -> World:
+    """Where most tests play."""
+    return set_stage()
+
+
+@pytest.fixture
+def client(stage: World) -> Client:
+    """The stage's owner."""
+    return owner_of(stage)
 
 
 @pytest.fixture
