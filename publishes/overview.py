@@ -1,6 +1,5 @@
 """배포: all products by environment, what needs somebody's eye, and what happened lately. Reads only."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
@@ -11,6 +10,7 @@ from django.db.models.functions import RowNumber
 from django.db.models.query import QuerySet
 
 from clusters.models import Cluster
+from core.live import version_of
 from products.models import Product
 from publishes.choices import Condition, Environment
 from publishes.listing import Filters, conditions_of, counts, matching, with_conditions
@@ -63,8 +63,7 @@ class Overview:
         """A short hash over all that is shown but the clock."""
         publishes = [(p.pk, p.status, p.cluster.name, p.doing, conditions_of(p)) for row in self.rows for c in row.cells for p in c.publishes]  # type: ignore[attr-defined]
         products = [(row.product.pk, str(row.product)) for row in self.rows]
-        shown = (sorted(self.counts.items()), products, publishes, [event.pk for event in self.events], self.page.paginator.num_pages)
-        return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+        return version_of(sorted(self.counts.items()), products, publishes, [event.pk for event in self.events], self.page.paginator.num_pages)
 
 
 def overview_of(actor: Actor, filters: Filters, *, number: str | None = None) -> Overview:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
-from core.frame import is_htmx
+from core import live
 from core.problems import NotFound
 from publishes import comparing, first_run, overview, selectors
 from publishes.choices import Condition, Environment, Status
@@ -17,7 +17,6 @@ from publishes.listing import Filters
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
-BUSY_S, REST_S = 2, 10
 TONES = {Condition.IN_PROGRESS: "blue", Condition.FAILED: "red", Condition.DRIFT: "violet", Condition.WAITING: "amber"}
 
 
@@ -35,11 +34,8 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponse:
 def board(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The live part alone, polled: 204 when nothing changed since `?seen=`. Five queries."""
     context = _context(request, actor)
-    if request.GET.get("seen") == context["overview"].version:
-        return HttpResponse(status=204)
-    if not is_htmx(request):
-        return redirect(f"{reverse('overview:list')}?{context['query']}")
-    return render(request, "publishes/_overview.html", context)
+    page = f"{reverse('overview:list')}?{context['query']}"
+    return live.part(request, "publishes/_overview.html", context, version=context["overview"].version, page=page)
 
 
 @require_GET
@@ -71,7 +67,7 @@ def _context(request: HttpRequest, actor: Actor) -> dict[str, Any]:
         "tiles": [_tile(filters, condition, shown.counts[condition]) for condition in Condition],
         "query": urlencode(filters.as_query | page),
         "filter_query": urlencode(filters.as_query),
-        "poll_s": BUSY_S if shown.is_busy else REST_S,
+        "poll_s": live.BUSY_S if shown.is_busy else live.REST_S,
     }
 
 

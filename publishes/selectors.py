@@ -1,6 +1,5 @@
 """Reads: what pages, the API and agents are told about publishes."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from django.db.models import F, OuterRef, Prefetch, Q, Subquery
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
+from core.live import version_of
 from core.problems import NotFound
 from products.models import Product
 from publishes.board import AgentRow, agents_of
@@ -72,7 +72,7 @@ class Live:
         operations = [(o.pk, o.phase) for o in (self.operation, self.following) if o is not None]
         agents = [row.shown for row in self.agents]
         settings = (self.publish.status, self.publish.deleted_at, self.publish.hostname_base, self.publish.frozen_at)
-        return hashlib.sha256(repr((settings, operations, agents)).encode()).hexdigest()[:12]
+        return version_of(settings, operations, agents)
 
 
 def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
@@ -215,7 +215,7 @@ class Board:
     def version(self) -> str:
         """A short hash over all that is shown."""
         rows = [(p.pk, p.status, p.hostname_base, getattr(p, "doing", None), getattr(p, "last_phase", None)) for c in self.columns for p in c.publishes]
-        return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
+        return version_of(rows)
 
 
 def board_of(actor: Actor, product: Product) -> Board:

@@ -5,11 +5,12 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import trigger_client_event
 
-from core.frame import is_htmx
+from core.live import part
 from core.problems import NotFound
 from products.selectors import product_of
 from publishes import lifecycle, pages, selectors, services
@@ -97,11 +98,8 @@ def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
     product = product_of(actor, product_id)
     now = selectors.board_of(actor, product)
-    if request.GET.get("seen") == now.version:
-        return HttpResponse(status=204)
-    if not is_htmx(request):
-        return redirect("products:detail", product_id)
-    return render(request, "publishes/_board.html", {"actor": actor, "product": product, "board": now})
+    context, page = {"actor": actor, "product": product, "board": now}, reverse("products:detail", args=[product_id])
+    return part(request, "publishes/_board.html", context, version=now.version, page=page)
 
 
 def _fragment(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, template: str) -> HttpResponse:

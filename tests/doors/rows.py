@@ -151,7 +151,9 @@ ROWS: dict[str, dict[str, Access]] = {
     "/system": {"GET": PUBLIC},  # whether the background works, for every page
     # pages of clusters: everybody sees the places, and there what is his own
     "/provider/clusters": {"GET": PAGE_OWN},
+    "/provider/clusters/live": {"GET": PAGE_OWN},
     "/provider/clusters/<uuid:cluster_id>": {"GET": PAGE_OWN},
+    "/provider/clusters/<uuid:cluster_id>/live": {"GET": PAGE_OWN},
     # pages of publishes
     "/provider/publishes": {"GET": PAGE_OWN},
     "/provider/publishes/board": {"GET": PAGE_OWN},

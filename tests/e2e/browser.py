@@ -68,13 +68,18 @@ def complaints(page: Page) -> str:
     found = []
     looks: tuple[tuple[Theme, str], ...] = (("light", "desktop"), ("dark", "phone"))
     for theme, size in looks:
-        width, height = SIZES[size]
-        page.emulate_media(color_scheme=theme)
-        page.set_viewport_size({"width": width, "height": height})
+        show_at(page, size=size, theme=theme)
         violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))")
         if violations["violations"]:
             found.append(f"{theme} {size}\n{AxeResults(violations).generate_report()}")
     return "\n".join(found)
+
+
+def show_at(page: Page, *, size: str, theme: Theme) -> None:
+    """As on that screen, in light or dark."""
+    width, height = SIZES[size]
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": height})
 
 
 def use_session(context: BrowserContext, key: str, *, home: str) -> None:

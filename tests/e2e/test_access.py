@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from tests.e2e.browser import SIZES, Guard, complaints, use_session
+from tests.e2e.browser import Guard, complaints, show_at, use_session
 from tests.e2e.conftest import Open, owner_of, set_stage
 from tests.e2e.scenes import SCENES
 
@@ -29,7 +29,7 @@ def test_axe_finds_nothing(transactional_db: None, open_as: Open, guard: Guard, 
         client = owner_of(world)
         path, guard.may_refuse = scene.prepare(world, client), scene.status != 200
         use_session(page.context, "" if scene.is_public else client.cookies["sessionid"].value, home=guard.home)
-        page.set_viewport_size(dict(zip(("width", "height"), SIZES["desktop"], strict=True)))
+        show_at(page, size="desktop", theme="light")
         page.goto(path)
         scene.act(page)
         found[scene.name] = complaints(page) + "".join(guard.found)

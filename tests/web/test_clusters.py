@@ -1,5 +1,6 @@
 """Clusters as a provider sees them: what they are in, their agents, and what of mine runs there."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,10 @@ from django.utils import timezone
 
 from clusters.models import AgentLiveness, Cluster
 from gateways.models import GatewayCluster
-from publishes import overview
+from publishes import overview, services
 from publishes.listing import Filters
 from tenants.actors import Role
-from tests.web.browser import SESSION_AND_USER, member, signed_in, text_of
+from tests.web.browser import SCRIPT, SESSION_AND_USER, member, signed_in, text_of
 from tests.world import World, nobody_knows
 
 LIST = reverse("clusters:list")
@@ -77,12 +78,30 @@ def test_billing_sees_no_cluster_and_an_unknown_one_is_not_there(world: World, b
     assert (billing.get(LIST).status_code, billing.get(path(world.cluster)).status_code) == (403, 403)
 
 
+@pytest.mark.parametrize("name", ["list", "detail"])
+def test_the_pages_refresh_themselves_and_get_nothing_while_nothing_changed(world: World, browser: Client, name: str) -> None:
+    page = LIST if name == "list" else path(world.cluster)
+    (live,) = re.findall(r'hx-get="([^"]+seen=[^"]+)" hx-trigger="every 10s"', browser.get(page).content.decode())
+    live = live.replace("&amp;", "&")
+    assert browser.get(live, headers=SCRIPT).status_code == 204
+    assert browser.get(live.split("?")[0]).headers["Location"].split("?")[0] == page
+    AgentLiveness.objects.update(last_seen_at=timezone.now() - timedelta(hours=1))
+    part = browser.get(live, headers=SCRIPT)
+    assert "No agent connected" in text_of(part)
+    assert "<html" not in part.content.decode()
+
+
+def test_while_something_of_mine_is_going_on_a_cluster_is_asked_more_often(world: World, browser: Client) -> None:
+    services.request_publish(world.actor, world.draft().pk)
+    assert 'hx-trigger="every 2s"' in browser.get(path(world.cluster)).content.decode()
+
+
 @pytest.mark.parametrize("rows", [1, 30])
 def test_queries_do_not_grow_with_clusters_agents_or_publishes(world: World, browser: Client, rows: int, django_assert_num_queries: Any) -> None:
     for number in range(rows):
         Cluster.objects.create(name=f"c{number}", region="r", host_suffixes=["localhost"])
         world.add_agent(f"a{number}")
         world.draft(hostname_base=f"n{number}.localhost")
-    for url, budget in {LIST: 2, path(world.cluster): 4}.items():
+    for url, budget in {LIST: 2, f"{LIST}/live": 2, path(world.cluster): 4, f"{path(world.cluster)}/live": 4}.items():
         with django_assert_num_queries(SESSION_AND_USER + budget, info=url):
-            assert browser.get(url).status_code == 200
+            assert browser.get(url, headers=SCRIPT).status_code == 200
