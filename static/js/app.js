@@ -120,11 +120,15 @@
     leaving ||= ["HX-Redirect", "HX-Refresh"].some((name) => event.detail.xhr.getResponseHeader(name));
   });
   document.addEventListener("htmx:beforeRequest", (event) => { if (leaving || inUse(event.detail.requestConfig, event.detail.target)) event.preventDefault(); });
+  const isNowhere = () => document.activeElement.matches("body, dialog");
+  const wrong = (scope) => $("[aria-invalid=true]", scope);
   const before = new Map(); // of each part that is being swapped: several may be at once
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
     if (inUse(event.detail.requestConfig, target)) { event.detail.shouldSwap = false; return; }
-    before.set(target.id, { open: target.dataset.open, focused: target.contains(document.activeElement) || $("form[data-busy]", target), element: document.activeElement?.id });
+    const here = document.activeElement, waiting = "form[data-busy]";
+    const focused = target.contains(here) || target.matches(waiting) || $(waiting, target) || (isNowhere() && here.matches("dialog") && here.contains(target));
+    before.set(target.id, { open: target.dataset.open, focused, element: isNowhere() ? "" : here.id });
   });
   document.addEventListener("htmx:afterSettle", () => {
     for (const [id, was] of before) {
@@ -134,11 +138,12 @@
       prepare(now);
       announce(now.dataset.announce);
       if (was.open && !now.dataset.open && now.dataset.outcome) say(now.dataset.outcome, now.dataset.outcomeTone);
-      if (was.focused && document.activeElement === document.body) ((was.element && document.getElementById(was.element)) || $("[data-focus]", now))?.focus({ preventScroll: true });
+      if (was.focused && isNowhere()) (wrong(now) || (was.element && document.getElementById(was.element)) || $("[data-focus]", now))?.focus({ preventScroll: true });
     }
   });
   document.addEventListener("toast", (event) => say(event.detail.text, event.detail.tone));
 
   prepare(document);
+  wrong(document)?.focus();
   $$(".toast").forEach(later);
 })();

@@ -66,7 +66,8 @@ def test_from_an_empty_workspace_by_openapi_to_a_live_product(stage: World, clie
     expect(page.locator("#carriers")).to_contain_text("as it is now")
 
 
-def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, client: Client, open_as: Open) -> None:
+def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+    guard.may_refuse = True
     page = open_as(client)
     page.goto(reverse("services:create"))
     page.get_by_label("Name").fill("Ledger")
@@ -83,7 +84,11 @@ def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, cl
     page.keyboard.press("Enter")
     expect(page.locator("#id_routes-0-path")).to_have_value("/second")
     expect(page.get_by_role("group", name="Route 1").get_by_role("checkbox", name="GET")).to_be_checked()
-    page.locator("#id_routes-0-path").focus()
+    page.locator("#id_routes-1-path").fill("first")
+    page.keyboard.press("Enter")
+    expect(page.locator("#id_routes-1-path")).to_be_focused()  # what is wrong
+    page.keyboard.press("Control+a")
+    page.keyboard.type("/first")
     page.keyboard.press("Enter")
     expect(page.locator(".toast")).to_contain_text("The API service was created")
     assert list(ApiService.objects.get(name="Ledger").routes.values_list("path", "methods")) == [("/second", ["GET"]), ("/first", [])]
@@ -95,6 +100,7 @@ def test_services_are_linked_in_a_dialog_with_search(stage: World, client: Clien
     page.get_by_role("button", name="Link API services").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("checkbox")).to_have_count(3)
+    expect(dialog.get_by_label("Search API services")).to_be_focused()
     dialog.get_by_label("Search API services").fill("refund")
     expect(dialog.get_by_role("checkbox")).to_have_count(1)
     dialog.get_by_role("checkbox").uncheck()
@@ -115,6 +121,7 @@ def test_a_refusal_is_said_inside_its_dialog_and_the_dialog_stays(stage: World, 
     dialog.get_by_role("button", name="Deactivate").click()
     expect(dialog.get_by_role("alert")).to_contain_text("It is still deployed: Payment API v2.0 · Development")
     expect(dialog.get_by_role("button", name="Deactivate")).to_be_enabled()
+    expect(dialog.get_by_role("button", name="Deactivate")).to_be_focused()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 
