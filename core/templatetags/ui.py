@@ -39,6 +39,14 @@ def icon(name: str) -> SafeString:
 
 
 @register.simple_tag
+@cache
+def symbol(name: str) -> SafeString:
+    """The drawing of a lucide icon for a hidden svg, where many rows show it: `<svg class="icon"><use href="#i-NAME"/></svg>`."""
+    drawn = _SPACE.sub("><", lucide(name, size=None).strip()).removesuffix("</svg>")
+    return mark_safe(_SVG.sub(f'<symbol id="i-{name}" viewBox="0 0 24 24">', drawn) + "</symbol>")  # noqa: S308 - from the package
+
+
+@register.simple_tag
 def badge(text: str, tone: str = "grey", extra: str = "") -> SafeString:
     """A status: a dot and a word. Tones: grey, green, amber, blue, red, violet. `extra` takes busy, hollow, large."""
     return format_html('<span class="badge tone-{} {}">{}</span>', tone, extra, text)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from products.models import Product
+from products.models import Product, Route
 from publishes.models import PublishEvent
 from tests.web.browser import signed_in, url
 from tests.world import World, add_service
@@ -45,6 +45,15 @@ def test_a_publish_with_a_long_history_is_at_most_25_kb(world: World, language: 
     PublishEvent.objects.bulk_create(PublishEvent(publish=publish, kind="updated", actor_label="acme-owner") for _ in range(30))
     add_service(world.product, "Another", "/another", ["GET"])
     assert len(signed_in(world.user).get(url("detail", publish), headers={"Accept-Language": language}).content) <= 25_000
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_the_form_of_50_routes_is_at_most_100_kb(world: World, language: str) -> None:
+    service = world.product.services.get(name="Billing Service")
+    Route.objects.bulk_create(Route(service=service, path=f"/billing/{n:02}/invoices", methods=["GET", "POST"], position=n) for n in range(49))
+    page = signed_in(world.user).get(reverse("services:edit", args=[service.pk]), headers={"Accept-Language": language})
+    assert page.content.decode().count('class="form-row"') == 50
+    assert len(page.content) <= 100_000
 
 
 def test_the_status_fragment_is_small(world: World) -> None:
