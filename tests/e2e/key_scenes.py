@@ -73,7 +73,6 @@ KEYS = (
     Scene(name="keys-empty", prepare=_no_keys),
     Scene(name="key-made", prepare=_keys, act=_make),
     Scene(name="dialog-make-key", prepare=_keys, act=lambda page: page.locator("#open-make-key").click()),
-    Scene(name="dialog-key-off", prepare=_keys, act=lambda page: page.locator("[id^=open-off]").last.click()),
     Scene(name="issuer-away", prepare=_issuer_away),
     Scene(name="wizard-issuer-refused", prepare=_settings, act=_wrong_issuer, status=422),
 )
