@@ -4,6 +4,7 @@ import itertools
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -88,6 +89,22 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, door: type[BaseHTTPRequestHandler], kong: Kong) -> None:
         super().__init__(("127.0.0.1", 0), door)
         self.kong = kong
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Hang up on everybody too: callers keep connections for later."""
+        super().server_close()
+        for connection in self._open.copy():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_: Any) -> None:
         """Callers that went away are no news."""
