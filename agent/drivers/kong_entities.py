@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -59,12 +60,18 @@ class Entity:
         name = self.body.get("name") or self.body.get("username") or self.id
         return f"{self.kind.rstrip('s').replace('keyauth_credential', 'key').replace('jwt_secret', 'token key')} {name}"
 
+    @cached_property
+    def canonical(self) -> str:
+        """What two entities are compared by: the keys that we set, without the generation in which it was last written."""
+        body = {**self.body, "tags": sorted(str(tag) for tag in self.body.get("tags") or () if not str(tag).startswith("imp-gen:"))}
+        return json.dumps(_plain(body), sort_keys=True)
+
     def with_body(self, **change: Any) -> "Entity":
         return Entity(kind=self.kind, id=self.id, body={**self.body, **change}, wave=self.wave)
 
     def says_the_same_as(self, other: "Entity | None") -> bool:
-        """By the keys that we set; the generation in which an entity was last written makes no difference."""
-        return other is not None and canonical(self) == canonical(other)
+        """True when nothing has to be written."""
+        return other is not None and self.canonical == other.canonical
 
     def parent(self, name: str) -> UUID | None:
         """The id of the service, route or consumer it belongs to."""
@@ -101,12 +108,6 @@ def read(kind: str, shown: Body) -> Entity:
     return Entity(kind=kind, id=UUID(shown["id"]), body=body, wave=WAVES[kind])
 
 
-def canonical(entity: Entity) -> str:
-    """What two entities are compared by."""
-    body = {**entity.body, "tags": sorted(str(tag) for tag in entity.body.get("tags") or () if not str(tag).startswith("imp-gen:"))}
-    return json.dumps(_plain(body), sort_keys=True)
-
-
 def checksum(entities: Iterable[Entity]) -> str:
     """Over all that belongs together but what says the checksum itself."""
     lines = sorted(f"{entity.kind}:{entity.id}:{_unsummed(entity)}" for entity in entities)
@@ -115,7 +116,7 @@ def checksum(entities: Iterable[Entity]) -> str:
 
 def _unsummed(entity: Entity) -> str:
     tags = [tag for tag in entity.body.get("tags") or () if not str(tag).startswith("imp-sum:")]
-    return canonical(entity.with_body(tags=tags))
+    return entity.canonical if len(tags) == len(entity.body.get("tags") or ()) else entity.with_body(tags=tags).canonical
 
 
 def _plain(value: Any) -> Any:

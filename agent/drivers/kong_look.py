@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agent.drivers import kong_dbless
 from agent.drivers.base import Unreachable
 from agent.drivers.kong_admin import Admin, entities
-from agent.drivers.kong_entities import Body, Entity, canonical
+from agent.drivers.kong_entities import Body, Entity
 from agent.drivers.kong_node import Node
 from agent.drivers.kong_plan import Group, Target, There
 from agent.protocol.spec import AuthMode, Spec, State
@@ -104,5 +104,5 @@ def _kinds(guards: Iterable[str]) -> list[str]:
 
 def _print(base: Iterable[Entity]) -> str:
     """Changes when any of them does; markers carry generation, digest and checksum of their publish."""
-    lines = sorted(f"{entity.kind}:{entity.id}:{canonical(entity)}" for entity in base)
+    lines = sorted(f"{entity.kind}:{entity.id}:{entity.canonical}" for entity in base)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
