@@ -13,11 +13,12 @@ from django.test import Client
 
 from agent import heartbeat
 from agent.batch import Kit
+from agent.carried import carried_now
 from agent.config import Identity, Settings
 from agent.control_plane import ControlPlane, ControlPlaneFailed
 from agent.drivers.base import Held
 from agent.drivers.memory import MemoryDriver, MemoryGateway
-from agent.protocol.messages import Command, CommandAnswer, Evidence, Outcome
+from agent.protocol.messages import Carried, Command, CommandAnswer, Evidence, Outcome
 from agent.protocol.signing import import_key
 from agent.protocol.spec import State
 from agent.state import PUBLISHES_FILE, Store
@@ -178,6 +179,14 @@ class SteppedAgent:
             except ControlPlaneFailed:
                 return
             self.post.tickets = [ticket for ticket in self.post.tickets if not ticket.job.done.is_set()]
+
+    def says(self) -> list[Carried]:
+        """What it would report now, if it is up and was asked."""
+        before, self.gateway.before = self.gateway.before, lambda _point: None
+        try:
+            return carried_now(MemoryDriver(self.gateway), self.store.records) if self.is_up else []
+        finally:
+            self.gateway.before = before
 
     def carries(self, publish_id: UUID) -> tuple[int, str, State] | None:
         """What callers meet at its gateway."""

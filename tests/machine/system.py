@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +19,7 @@ from clusters.errors import AgentSilentError
 from clusters.models import Agent, counting
 from core.problems import Problem
 from products.models import Route
-from publishes import delivery, lifecycle, outbox, selectors, services, words
+from publishes import delivery, outbox, selectors, services, words
 from publishes.choices import OPEN_PHASES, Desired, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tests.machine.fates import Bugs, Delayed, Push
@@ -166,6 +165,7 @@ class System:
                 assert carried
                 assert (publish_id, *carried[:2]) in accepted, "the gateway carries what nobody asked for"
             self._check_direction(agent)
+            self._check_report(agent)
         self._check_words()
         self._check_history()
 
@@ -210,6 +210,11 @@ class System:
             key = (repr(agent), publish_id)
             self._newest[key] = max(self._newest.get(key, 0), generation)
 
+    def _check_report(self, agent: SteppedAgent) -> None:
+        """What it would say now is proved, it has proved."""
+        for line in agent.says():
+            assert not line.verified or (line.publish_id, line.generation, line.digest) in agent.proved, f"{agent} would report what it only wants"
+
     def _check_words(self) -> None:
         """Whoever is counted as done has proved exactly that."""
         done = Delivery.objects.filter(phase=Phase.SUCCEEDED).select_related("operation")
@@ -251,19 +256,19 @@ class System:
         patch.setattr(client, "send", self._exchange)
         patch.setattr(outbox, "release", lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease))
         patch.setattr(outbox, "wake", self.woken.extend)
-        patch.setattr(lifecycle, "move", self._moved(lifecycle.move))
+        patch.setattr(outbox, "close", self._closed(outbox.close))
         for module in (delivery, work, heartbeat):
             patch.setattr(module, "log", Bugs())
 
-    def _moved(self, move: Callable[..., None]) -> Callable[..., None]:
-        """A status changes when everybody who counts at that moment has proved it, and not before."""
+    def _closed(self, close: Callable[..., None]) -> Callable[..., None]:
+        """An operation succeeds when everybody who counts at that moment has proved it, and not before."""
 
-        def watched(publish: ProductPublish, to: Status, *, operation: Operation, evidence: dict[str, Any]) -> None:
+        def watched(operation: Operation, phase: Phase, **told: str) -> None:
             counted = set(Agent.objects.annotate(counts=counting()).filter(counts=True).values_list("pk", flat=True))
             for agent in self.agents:
-                done = (publish.pk, operation.generation, operation.digest) in agent.proved
-                assert done or agent.voice.agent.pk not in counted, f"{to} without {agent}"
-            move(publish, to, operation=operation, evidence=evidence)
+                done = (operation.publish_id, operation.generation, operation.digest) in agent.proved
+                assert phase is not Phase.SUCCEEDED or done or agent.voice.agent.pk not in counted, f"{operation.kind} has succeeded without {agent}"
+            close(operation, phase, **told)
 
         return watched
 

@@ -23,6 +23,7 @@ WHICH = st.integers(0, 2)
 PUSHES = (*[Push.WELL] * 8, *Push)
 FATES = (*[Fate.WELL] * 3, *Fate)
 FAULTS = ("agent", "agent", "line", "gateway", "refuses", "late", "old disk", "observe", "apply", "swap", "verify")
+IN_THE_WAY = ("refuses", "late", "gateway", "apply", "swap", "verify")
 QUICK = settings(max_examples=20, stateful_step_count=25, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
 LONG = settings(QUICK, max_examples=1_500, stateful_step_count=60)
 
@@ -57,10 +58,10 @@ class Machine(RuleBasedStateMachine):
         if is_worked_on:
             self.workers([Push.WELL] * len(system.agents))
 
-    @rule(which=WHICH, publish=WHICH)
-    def ask_what_is_refused(self, which: int, publish: int) -> None:
-        """Publish what a gateway will not have."""
-        self.refuse(which, publish=publish)
+    @rule(which=WHICH, publish=WHICH, kind=st.sampled_from(IN_THE_WAY))
+    def ask_in_vain(self, which: int, publish: int, kind: str) -> None:
+        """Ask for what somebody cannot bring to its end."""
+        self.break_or_mend(which, kind, publish=publish)
         self.ask(0, publish, True)
 
     @rule(host=st.sampled_from("ab"))
@@ -99,6 +100,15 @@ class Machine(RuleBasedStateMachine):
     @rule(which=WHICH, kind=st.sampled_from(FAULTS), publish=WHICH)
     def fault(self, which: int, kind: str, publish: int) -> None:
         """Something breaks, or is well again."""
+        self.break_or_mend(which, kind, publish=publish)
+
+    @rule()
+    def rest(self) -> None:
+        """All is well for a while."""
+        self.system.rest()
+
+    def break_or_mend(self, which: int, kind: str, *, publish: int) -> None:
+        """That fault of an agent, or of its gateway with a publish; a second time ends those that last."""
         agent = self.agent(which)
         if kind == "agent":
             agent.kill() if agent.is_up else agent.start()
@@ -114,11 +124,6 @@ class Machine(RuleBasedStateMachine):
             agent.restore_disk()
         else:
             agent.die_at(kind)
-
-    @rule()
-    def rest(self) -> None:
-        """All is well for a while."""
-        self.system.rest()
 
     def refuse(self, which: int, *, publish: int) -> None:
         """That agent's gateway will not have that publish, or will again."""
