@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from agent.drivers.base import Addresses, Applied, Driver, Held, Observed, Refused, Unreachable
+from agent.drivers.base import Addresses, Applied, Driver, Held, Observed, Refused, Seen, Unreachable
 from agent.protocol.messages import Evidence, Outcome, Result
 from agent.protocol.spec import Spec, State
 from agent.state import Record, Store
@@ -102,7 +102,19 @@ def _current_only(kit: Kit, observed: Observed | Unreachable, specs: list[Spec],
     for spec in specs:
         if spec is not current.get(spec.publish_id):
             finish(_stale(spec, newest[spec.publish_id]))
-    return list(current.values())
+    others = {publish for publish, spec in current.items() if _has_other_content(spec, kit.store.records.get(publish), there.get(publish))}
+    for publish in others:
+        finish(_other_content(current[publish]))
+    return [spec for publish, spec in current.items() if publish not in others]
+
+
+def _has_other_content(spec: Spec, record: Record | None, seen: Seen | None) -> bool:
+    """Whether this very generation is known here, and all that is known of it says something else, as after a restored control plane."""
+    held = [held.spec for held in (record.pending, record.good) if held] if record else []
+    known = {one.digest for one in held if one.generation == spec.generation}
+    if seen and seen.generation == spec.generation and seen.digest:
+        known.add(seen.digest)
+    return bool(known) and spec.digest not in known
 
 
 def _observed(kit: Kit) -> Observed | Unreachable:
@@ -185,6 +197,11 @@ def _settle(store: Store, done: Mapping[Future[Result], Held], finish: Finish) -
 def _stale(spec: Spec, highest: int) -> Result:
     message = f"Generation {spec.generation} comes after generation {highest}, which this agent or its gateway has."
     return _result(spec, Outcome.STALE, step="generation").model_copy(update={"code": "stale", "message": message, "highest_generation": highest})
+
+
+def _other_content(spec: Spec) -> Result:
+    message = f"Generation {spec.generation} is here already, with other content."
+    return _stale(spec, spec.generation).model_copy(update={"code": "other_content", "message": message})
 
 
 def _refused(spec: Spec, why: Refused, *, step: str) -> Result:

@@ -17,8 +17,14 @@ from publishes.models import Alarm, ProductPublish
 log = structlog.get_logger(__name__)
 
 
+def is_ahead(carried: Carried, publish: ProductPublish) -> bool:
+    """Whether an agent carries what we never wanted: a higher generation, or this one with other content (where it can tell the content)."""
+    has_other_content = carried.generation == publish.generation and carried.digest not in {"", publish.desired_digest}
+    return carried.generation > publish.generation or has_other_content
+
+
 def note_ahead(agent: Agent, publish: ProductPublish, *, generation: int, state: str) -> bool:
-    """An agent has a higher generation than we know of. In a transaction that holds the publish's lock; True when that is news."""
+    """An agent has a generation, or a content of it, that we do not know. In a transaction that holds the publish's lock; True when that is news."""
     told = {"kind": AlarmKind.GENERATION_AHEAD, "publish": publish, "state": state, "generation": generation}
     alarm, is_new = Alarm.objects.get_or_create(agent=agent, publish_ref=publish.pk, closed_at=None, defaults=told)
     if not is_new and (alarm.generation, alarm.state) != (generation, state):
@@ -64,7 +70,7 @@ def highest_of(publish: ProductPublish) -> tuple[int, str]:
     rows = Alarm.objects.filter(publish=publish, kind=AlarmKind.GENERATION_AHEAD, closed_at=None)
     highest = rows.aggregate(highest=Max("generation"))["highest"] or 0
     newest = rows.filter(generation=highest).first()
-    return (highest, newest.state) if newest and highest > publish.generation else (publish.generation, publish.desired_state or Desired.ABSENT)
+    return (highest, newest.state) if newest and highest >= publish.generation else (publish.generation, publish.desired_state or Desired.ABSENT)
 
 
 def close_ahead(publish: ProductPublish, *, by: str) -> None:

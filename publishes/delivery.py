@@ -92,7 +92,7 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
     known = [one for one in carried if one.publish_id in rows]
     alarms.note_unknown(agent, [one for one in carried if one.publish_id not in rows])
     observations.observe(agent, known)
-    for ahead in [one for one in known if one.generation > rows[one.publish_id].generation]:
+    for ahead in [one for one in known if alarms.is_ahead(one, rows[one.publish_id])]:
         settlement.freeze(agent, ahead)
         rows.pop(ahead.publish_id)
     known = [one for one in known if one.publish_id in rows]

@@ -22,7 +22,7 @@ class Frozen(Conflict):
     """Agents have a higher generation than we know of."""
 
     code = "generation_ahead"
-    detail = _("An agent has a newer version of this publish than we know of, as after a restored backup. An operator has to adopt it first.")
+    detail = _("An agent has a version of this publish that we do not know of, as after a restored backup. An operator has to adopt it first.")
 
 
 class NotCancellable(Conflict):

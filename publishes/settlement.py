@@ -32,7 +32,7 @@ _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 2
 _DONE_EVENTS = {Kind.REVERT: EventKind.WENT_BACK, Kind.HEAL: EventKind.IN_STEP, Kind.SYNC: EventKind.SYNCED}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop("The agent has not been heard of since three heartbeats. It catches up by itself when it is back.")
-AHEAD = gettext_noop("An agent has a newer version of this publish than we know of, as after a restored backup. An operator has to adopt it first.")
+AHEAD = gettext_noop("An agent has a version of this publish that we do not know of, as after a restored backup. An operator has to adopt it first.")
 TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
 
 
@@ -47,7 +47,7 @@ def record_result(agent: Agent, result: Result) -> None:
     if operation is None:
         alarms.taken_off(agent, result.publish_id)
         return
-    if result.outcome is Outcome.STALE and result.highest_generation > operation.generation:
+    if result.outcome is Outcome.STALE and result.highest_generation >= operation.generation:
         _freeze(agent, operation.publish, generation=result.highest_generation, state=operation.publish.desired_state)
         return
     if result.outcome is Outcome.VERIFIED:
@@ -98,9 +98,9 @@ def record_silence(delivery_id: UUID, *, token: UUID, message: str) -> None:
 
 @transaction.atomic
 def freeze(agent: Agent, carried: Carried) -> None:
-    """An agent carries a higher generation than we know of, as after a restored control plane: nothing is sent to any agent until an operator adopts it."""
+    """An agent carries a version that we do not know, as after a restored control plane: nothing is sent to any agent until an operator adopts it."""
     publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(pk=carried.publish_id, cluster_id=agent.cluster_id).first()
-    if publish is not None and carried.generation > publish.generation:
+    if publish is not None and alarms.is_ahead(carried, publish):
         _freeze(agent, publish, generation=carried.generation, state=carried.state.value)
 
 

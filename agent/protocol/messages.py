@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     VERIFIED = "verified"  # applied, and both bursts of the proof were right
     REFUSED = "refused"  # the gateway, the fence or the driver will never take this spec: final
     UNREACHABLE = "unreachable"  # the gateway did not answer or did not take it in time: try again
-    STALE = "stale"  # the agent has accepted a higher generation of this publish
+    STALE = "stale"  # the agent has a higher generation of this publish, or this one with other content
     WORKING = "working"  # accepted, not done yet: a result follows
 
 

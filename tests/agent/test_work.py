@@ -46,6 +46,17 @@ def test_a_lower_generation_is_refused_as_stale(bench: Bench) -> None:
     assert len(bench.gateway.changes) == 1
 
 
+def test_the_same_generation_with_other_content_is_left_to_the_control_plane(bench: Bench) -> None:
+    bench.start()
+    spec = live(generation=5)
+    bench.bring(spec)
+    other = withdrawn(spec, generation=5)
+    (result,) = bench.bring(other)
+    assert (result.outcome, result.code, result.highest_generation) == (Outcome.STALE, "other_content", 5)
+    assert len(bench.gateway.changes) == 1
+    assert bench.bring(spec)[0].outcome == Outcome.VERIFIED
+
+
 def test_within_one_batch_the_highest_generation_wins(bench: Bench) -> None:
     spec = live(generation=4)
     tickets = bench.submit(live(spec.publish_id, generation=5), spec, live(spec.publish_id, generation=3))

@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from agent.drivers.memory import MemoryGateway
+from agent.protocol.messages import Outcome
 from clusters.models import Agent
 from publishes import adoption, errors, outbox, services, spec
 from publishes.choices import EventKind, Kind, Phase, Status
@@ -189,6 +189,42 @@ def test_a_publish_asked_for_before_the_first_alarm_fails_and_does_not_go_back(w
     assert not Operation.objects.filter(kind=Kind.REVERT).exists()
 
 
+def test_the_same_generation_with_other_content_is_an_alarm_within_a_heartbeat_and_is_not_overwritten(world: World, program: Program) -> None:
+    publish = live(world, program)
+    with forgotten():
+        ask(world, program, publish, "w")
+    publish.refresh_from_db()
+    synced = outbox.enqueue(publish, Kind.SYNC, spec.live(publish))
+    program.beat()
+    publish.refresh_from_db()
+    synced.refresh_from_db()
+    alarm = Alarm.objects.get()
+    assert (alarm.kind, alarm.generation, alarm.state, publish.frozen_at is not None) == ("generation_ahead", 2, "withdrawn", True)
+    assert (synced.generation, synced.phase) == (2, Phase.SUPERSEDED)
+    program.beat()
+    assert program.serves() == {publish.pk: (2, "withdrawn")}
+    adoption.adopt(publish.pk, by="operator", as_carried=True)
+    program.beat()
+    publish.refresh_from_db()
+    assert (publish.status, publish.frozen_at) == (Status.WITHDRAWN, None)
+    assert program.serves() == wanted() == {publish.pk: (3, "withdrawn")}
+
+
+def test_the_same_generation_with_other_content_that_is_sent_before_any_heartbeat_is_refused(world: World, program: Program) -> None:
+    publish = live(world, program)
+    with forgotten():
+        ask(world, program, publish, "w")
+    publish.refresh_from_db()
+    outbox.enqueue(publish, Kind.SYNC, spec.live(publish))
+    (result,) = program.fetch([publish.pk])
+    assert (result.outcome, result.code, result.highest_generation) == (Outcome.STALE, "other_content", 2)
+    publish.refresh_from_db()
+    assert publish.frozen_at is not None
+    assert program.serves() == {publish.pk: (2, "withdrawn")}
+    program.beat()
+    assert (Alarm.objects.get().state, program.serves()) == ("withdrawn", {publish.pk: (2, "withdrawn")})
+
+
 def test_while_it_is_frozen_an_agent_that_is_behind_is_given_nothing_old(world: World, program: Program, tmp_path: Path) -> None:
     publish = live(world, program)
     with forgotten():
@@ -249,29 +285,3 @@ def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, progr
     assert f"Adopted {publish.pk} as v4." in done
     program.beat()
     assert program.serves() == {publish.pk: (4, "live")}
-
-
-@pytest.mark.parametrize("kind", [Kind.SYNC, Kind.HEAL])
-def test_the_systems_own_changes_wait_for_peoples_and_for_adoption(world: World, kind: Kind) -> None:
-    publish = world.published()
-    services.request_withdraw(world.actor, publish.pk, reason="x")
-    publish.refresh_from_db()
-    with pytest.raises(errors.AlreadyInProgress):
-        outbox.enqueue(publish, kind, spec.live(publish))
-    world.everybody_confirms()
-    publish.frozen_at = timezone.now()
-    with pytest.raises(errors.Frozen):
-        outbox.enqueue(publish, kind, spec.live(publish))
-    assert world.last_operation(publish).kind == Kind.WITHDRAW
-
-
-def test_the_systems_own_changes_are_superseded_by_anything_newer(world: World) -> None:
-    publish = world.published()
-    healing = outbox.enqueue(publish, Kind.HEAL, spec.live(publish))
-    services.request_withdraw(world.actor, publish.pk, reason="x")
-    healing.refresh_from_db()
-    assert healing.phase == Phase.SUPERSEDED
-    assert set(Delivery.objects.filter(operation=healing).values_list("phase", flat=True)) == {Phase.SUPERSEDED}
-    world.everybody_confirms()
-    publish.refresh_from_db()
-    assert (publish.status, publish.generation) == (Status.WITHDRAWN, 3)

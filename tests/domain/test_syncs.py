@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from agent.protocol.messages import Outcome
 from agent.protocol.spec import Spec
-from publishes import credentials, delivery, selectors, services, syncs
-from publishes.choices import Kind, Phase
-from publishes.models import Operation, ProductPublish
+from publishes import credentials, delivery, errors, outbox, selectors, services, spec, syncs
+from publishes.choices import Kind, Phase, Status
+from publishes.models import Delivery, Operation, ProductPublish
 from tests.domain.test_credentials import closed, draft
 from tests.domain.test_line import kinds
 from tests.world import World, add_service
@@ -130,3 +130,29 @@ def test_a_page_with_many_syncs_behind_it_asks_no_more(world: World, django_asse
     assert now.operation is not None
     assert now.following is not None
     assert (now.operation.kind, now.following.kind, now.following.generation) == (Kind.PUBLISH, Kind.SYNC, 4)
+
+
+@pytest.mark.parametrize("kind", [Kind.SYNC, Kind.HEAL])
+def test_the_systems_own_changes_wait_for_peoples_and_for_adoption(world: World, kind: Kind) -> None:
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    publish.refresh_from_db()
+    with pytest.raises(errors.AlreadyInProgress):
+        outbox.enqueue(publish, kind, spec.live(publish))
+    world.everybody_confirms()
+    publish.frozen_at = timezone.now()
+    with pytest.raises(errors.Frozen):
+        outbox.enqueue(publish, kind, spec.live(publish))
+    assert world.last_operation(publish).kind == Kind.WITHDRAW
+
+
+def test_the_systems_own_changes_are_superseded_by_anything_newer(world: World) -> None:
+    publish = world.published()
+    healing = outbox.enqueue(publish, Kind.HEAL, spec.live(publish))
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    healing.refresh_from_db()
+    assert healing.phase == Phase.SUPERSEDED
+    assert set(Delivery.objects.filter(operation=healing).values_list("phase", flat=True)) == {Phase.SUPERSEDED}
+    world.everybody_confirms()
+    publish.refresh_from_db()
+    assert (publish.status, publish.generation) == (Status.WITHDRAWN, 3)
