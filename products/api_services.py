@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from core.records import refuse_if_changed, save_named
 from core.usage import Hold, held, named
 from products import errors
-from products.models import ApiService, Route
+from products.models import ApiService, Product, Route
 from tenants.actors import Actor
 
 NAME_TAKEN = _("Another API service has this name. Choose another one.")
@@ -90,12 +90,20 @@ def update_service(actor: Actor, service_id: UUID, *, fields: ServiceFields, see
 def delete_service(actor: Actor, service_id: UUID) -> None:
     """Delete a service with its routes; refused while a product has it or something live carries it."""
     service = lock_service(actor, service_id)
-    if products := list(service.products.order_by("name")[:4]):
-        names = ", ".join(str(product) for product in products[:3]) + (" …" if len(products) > 3 else "")
-        raise errors.InUse(_("It is linked to %(products)s. Unlink it there first.") % {"products": names})
+    if products := list(service.products.order_by("name")):
+        open_ones = [product for product in products if product.status != Product.Status.ARCHIVED]
+        raise errors.InUse(
+            _("It is linked to %(products)s. Unlink it there first.") % {"products": _named(open_ones)}
+            if open_ones
+            else _("It belongs to %(products)s, archived and read-only. Make it inactive instead of deleting it.") % {"products": _named(products)}
+        )
     if live := held(service, Hold.LIVE):
         raise errors.InUse(_("It is still live in %(uses)s. Publish that again without it, or withdraw it first.") % {"uses": named(live)})
     service.delete()
+
+
+def _named(products: list[Product]) -> str:
+    return ", ".join(str(product) for product in products[:3]) + (" …" if len(products) > 3 else "")
 
 
 def lock_service(actor: Actor, service_id: UUID) -> ApiService:

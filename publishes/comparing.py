@@ -7,7 +7,7 @@ from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
 from core.problems import NotFound
-from publishes.choices import Kind
+from publishes.choices import Kind, Phase
 from publishes.differences import Group, differences
 from publishes.models import Observation, Operation, ProductPublish
 from publishes.selectors import publish_of
@@ -41,18 +41,25 @@ class Comparison:
 
 
 def comparison_of(actor: Actor, publish_id: UUID, *, old: str = "", new: str = "") -> Comparison:
-    """Compare; without a choice the newest generation with the one before it. Four queries at most. Raises NotFound."""
+    """Compare; without a choice the newest generation with the one that people would ask about. Four queries at most. Raises NotFound."""
     publish = publish_of(actor, publish_id)
-    operations = publish.operations.order_by("-generation").values_list("generation", "kind")[:GENERATIONS_OFFERED]
-    generations = tuple(Side(key=str(number), generation=number, kind=Kind(kind)) for number, kind in operations)
+    operations = list(publish.operations.order_by("-generation").values_list("generation", "kind", "phase")[:GENERATIONS_OFFERED])
+    generations = tuple(Side(key=str(number), generation=number, kind=Kind(kind)) for number, kind, _phase in operations)
     seen = list(_observations(publish))
     agents = tuple(Side(key=f"{AGENT}{one.agent_id}", generation=one.generation, agent=one.agent.name) for one in seen)
     chosen = Comparison(publish=publish, generations=generations, agents=agents)
     if not generations:
         return chosen
     new = new or generations[0].key
-    old = old or str(max(1, (int(new) if new.isdecimal() else generations[0].generation + 1) - 1))
+    old = old or str(_before(operations, int(new) if new.isdecimal() else generations[0].generation + 1))
     return _filled(chosen, old, new, {f"{AGENT}{one.agent_id}": one for one in seen})
+
+
+def _before(operations: list[tuple[int, str, str]], generation: int) -> int:
+    """What a generation is compared with: a publish with what was live before, whatever came in between; anything else with the one before it."""
+    kinds = {number: kind for number, kind, _phase in operations}
+    live = [number for number, kind, phase in operations if kind == Kind.PUBLISH and phase == Phase.SUCCEEDED and number < generation]
+    return live[0] if live and kinds.get(generation) == Kind.PUBLISH else max(1, generation - 1)
 
 
 def _observations(publish: ProductPublish) -> QuerySet[Observation]:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agent.protocol.spec import Auth, Route, Service, Spec, Upstream
 from core.problems import Text
+from products.models import METHODS
 from publishes.choices import AuthMode, Desired
 
 FINGERPRINT_SHOWN = 12
@@ -94,5 +95,5 @@ def _address(upstream: Upstream) -> str:
 
 def _route(route: Route) -> str:
     path = route.path if route.path == "/" else f"{route.path}/*"
-    methods = ", ".join(route.methods) or "*"
+    methods = ", ".join(sorted(route.methods, key=METHODS.index)) or _("all methods")
     return f"{methods} {path}" + (" → /" if route.strip_path else "")

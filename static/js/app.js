@@ -109,6 +109,11 @@
   });
   setInterval(() => { if (!document.hidden) freshen(document); }, 5000);
 
+  // What a search leaves open does not stand in its address.
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (detail.elt.matches("[role=search], [role=search] *")) for (const name of [...detail.formData.keys()]) if (!detail.formData.get(name)) detail.formData.delete(name);
+  });
+
   // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and what changed is said.
   // What is being read (opened evidence) stays too. A part that refreshes itself is its own requester; a click on a link in it is not.
   const inUse = (request, target) => request.verb === "get" && request.elt === target && $("dialog[open], form[data-busy], details[open]", target);

@@ -140,7 +140,9 @@ def test_a_refused_deletion_says_what_needs_the_service(world: World, browser: C
     service = billing(world)
     refused = browser.post(at("delete", service), headers=SCRIPT)
     assert refused.status_code == 409
-    assert "It is linked to Payment API v2.0" in refused.content.decode()
+    assert "It is linked to Payment API v2.0. Unlink it there first." in refused.content.decode()
+    Product.objects.update(status="archived")  # read-only: nobody can unlink it there
+    assert "It belongs to Payment API v2.0, archived and read-only." in browser.post(at("delete", service), headers=SCRIPT).content.decode()
     Product.objects.all().delete()
     assert browser.post(at("delete", service)).headers["Location"] == reverse("services:list")
     assert not ApiService.objects.filter(pk=service.pk).exists()

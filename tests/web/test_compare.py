@@ -65,7 +65,7 @@ def test_a_service_is_followed_by_its_id_and_a_route_by_its_own() -> None:
                 ("Upstream", "http://billing:80", "https://billing:443/v2"),
                 ("Time to answer", "60000 ms", "5 ms"),
                 ("Route", "GET /billing/*", "GET, POST /bills/* → /"),
-                ("Route", "* /gone/*", ""),
+                ("Route", "all methods /gone/*", ""),
             ],
         )
     ]
@@ -76,6 +76,16 @@ def test_services_that_came_or_went_are_told_whole() -> None:
     gone, came = differences(spec(services=(one,)), spec(services=(two,)))
     assert (gone.name, gone.is_gone, gone.is_new, came.name, came.is_gone, came.is_new) == ("A", True, False, "B", False, True)
     assert came.changes[0] == Change(what=came.changes[0].what, new="http://billing:80")
+
+
+def test_a_publish_is_compared_with_what_was_live_before_and_not_with_the_withdrawal_in_between(world: World, browser: Client) -> None:
+    publish = world.withdrawn()
+    add_service(world.product, "Another", "/another", ["GET"])
+    services.request_publish(world.actor, publish.pk)
+    world.everybody_confirms()
+    page = text_of(compare(browser, publish, new=3))
+    assert "Another added" in page
+    assert "Billing Service" not in page
 
 
 def test_from_the_timeline_to_what_a_generation_changed(world: World, browser: Client) -> None:

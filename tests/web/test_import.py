@@ -29,7 +29,7 @@ def test_a_document_is_shown_first_and_taken_when_asked_again(world: World, brow
     page = shown.content.decode()
     assert shown.status_code == 200
     assert "Create Ledger?" in page
-    assert "2 added, 0 changed, 0 removed. Nothing has been done yet." in page
+    assert "2 routes. Nothing has been done yet." in page
     assert escape(LEDGER) in page
     assert "/accounts/{id}/postings" in page
     assert "/relative was left out" in page
@@ -116,5 +116,5 @@ def test_the_plan_is_korean_for_koreans(world: World, browser: Client) -> None:
     page = browser.post(IMPORT, {"document": LEDGER}, headers={"Accept-Language": "ko"}).content.decode()
     shown = page.split("<main", 1)[1]
     assert "servers (6번째 줄) → 3" in shown
-    assert "라우트 2개 추가, 0개 변경, 0개 제거" in shown
+    assert "라우트 2개가 만들어집니다." in shown
     assert not HANGUL.search(browser.post(IMPORT, {"document": LEDGER}).content.decode().split("<main", 1)[1])
