@@ -8,11 +8,15 @@ from django.db import DatabaseError
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from core.models import Pulse
 
 SWEEP = "sweep"
+STANDS_STILL = _(
+    "The background work stands still, so nothing is sent to the agents now. What is live stays live, and what was asked for goes on as soon as it runs again."
+)
 GLANCE_S = 3.0
 """How long a page believes what was seen last, so that pages do not cost a query each."""
 

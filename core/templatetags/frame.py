@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from core import pulse
 from core.frame import NAVIGATION, theme_of
+from core.problems import Text
 
 register = template.Library()
 
@@ -19,9 +20,9 @@ def theme(context: Context) -> str:
 
 
 @register.simple_tag
-def background_is_silent() -> bool:
-    """Whether worker or beat have stopped; a query every few seconds, not per page."""
-    return pulse.watch.is_silent()
+def background_silence() -> Text:
+    """What to say while worker or beat have stopped, nothing while all is well; a query every few seconds, not per page."""
+    return pulse.STANDS_STILL if pulse.watch.is_silent() else ""
 
 
 @register.inclusion_tag("components/navigation.html", takes_context=True)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from core import pulse
 from core.models import Pulse
 from publishes import tasks
+from tenants.models import User
 from tests.web.browser import signed_in, url
 from tests.world import World
 
@@ -38,6 +39,14 @@ def test_every_page_says_when_the_sweep_is_silent_and_no_page_does_otherwise(wor
     Pulse.objects.update(beat_at=timezone.now() - timedelta(seconds=16))
     assert said(browser, paths[0])
     assert Client().get("/readyz").status_code == 503
+
+
+def test_operators_read_the_same_in_the_admin(world: World) -> None:
+    operator, paths = signed_in(User.objects.create_superuser("operator")), [reverse("admin:index"), reverse("admin:publishes_alarm_changelist")]
+    assert [said(operator, path) for path in paths] == [True, True]
+    assert "백그라운드 작업" in operator.get(paths[0], headers={"Accept-Language": "ko"}).content.decode()
+    pulse.beat()
+    assert [said(operator, path) for path in paths] == [False, False]
 
 
 def test_pages_look_once_every_few_seconds_and_not_each(world: World, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
