@@ -1,13 +1,13 @@
 """The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from agent import proof
 from agent.drivers import envoy_auth, envoy_check, envoy_config, envoy_files
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unreachable
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unreachable
 from agent.drivers.envoy_admin import Admin, Kind
 from agent.drivers.envoy_config import Resource
 from agent.drivers.envoy_files import Document, Folder
@@ -55,6 +55,7 @@ class EnvoyDriver:
     def apply(self, desired: Sequence[Desired]) -> Applied:
         """Write what differs: new issuers and clusters, then routes, then without the old ones; each step waits for Envoy to take it."""
         taken, there = self._taken_with_listener(), self._files()
+        self._require_known(desired, taken, there)
         choices, refused = _choices(desired)
         # What this agent does not know (its state was lost) is not its to remove.
         foreign = _foreign(there, {str(one.wanted.spec.publish_id) for one in desired})
@@ -66,11 +67,10 @@ class EnvoyDriver:
         return Applied(changes=self._swap(target, there, taken), refused=refused)
 
     def observe(self) -> Observed:
-        """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions."""
+        """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions. When it runs newer ones, what it says itself."""
         taken, there = self._admin.taken(), self._files()
-        names = [envoy_config.seen_of(str(host.get("name"))) for host in envoy_files.virtual_hosts(there[Kind.ROUTES])]
         in_force = all(document.intact and document.version == taken[kind] for kind, document in there.items())
-        return Observed(carried=dict(name for name in names if name), in_force=in_force)
+        return Observed(carried=self._served(taken, there), in_force=in_force)
 
     def verify(self, held: Held) -> Evidence:
         """Ask through the public port."""
@@ -99,6 +99,18 @@ class EnvoyDriver:
         if taken[Kind.LISTENER] != listener:
             self._admin.wait_for(Kind.LISTENER, listener)
         return taken
+
+    def _served(self, taken: dict[Kind, str], there: dict[Kind, Document]) -> dict[UUID, Seen]:
+        """What Envoy serves, or will as soon as it has read its files. Files from a backup are older than what it runs; then it is asked."""
+        routes = there[Kind.ROUTES]
+        return _seen(self._admin.virtual_hosts()) if routes.is_older_than(taken[Kind.ROUTES]) else _in_files(routes)
+
+    def _require_known(self, desired: Sequence[Desired], taken: dict[Kind, str], there: dict[Kind, Document]) -> None:
+        """What is not named stays as the files say it: that must be what Envoy serves, or what was withdrawn would be live again."""
+        served, in_files, named = self._served(taken, there), _in_files(there[Kind.ROUTES]), {one.wanted.spec.publish_id for one in desired}
+        if unknown := {publish for publish in served.keys() | in_files.keys() if served.get(publish) != in_files.get(publish)} - named:
+            words = f"Envoy's files are older than what it serves, as after a restored backup, and what {len(unknown)} publishes should be is not told yet."
+            raise Unreachable(words, code="files_too_old")
 
     def _files(self) -> dict[Kind, Document]:
         return {kind: Document.read(self._path(kind)) for kind in WRITTEN}
@@ -148,6 +160,14 @@ class EnvoyDriver:
                 # An Envoy that starts with a bad file serves nothing at all.
                 before.save(path)
             raise
+
+
+def _in_files(routes: Document) -> dict[UUID, Seen]:
+    return _seen(str(host.get("name")) for host in envoy_files.virtual_hosts(routes))
+
+
+def _seen(names: Iterable[str]) -> dict[UUID, Seen]:
+    return dict(seen for name in names if (seen := envoy_config.seen_of(name)))
 
 
 def _choices(desired: Sequence[Desired]) -> tuple[list[_Choice], dict[UUID, Refused]]:

@@ -52,6 +52,14 @@ class Admin:
             time.sleep(POLL_S)
         raise Unreachable(f"Envoy did not take the update of {kind.value} within {TAKE_S:.0f} s.", code="update_not_taken")
 
+    def virtual_hosts(self) -> list[str]:
+        """The names of the virtual hosts that it serves. Dear with many of them: for when the files do not tell."""
+        try:
+            configs = json.loads(self._get("/config_dump?resource=dynamic_route_configs")).get("configs", [])
+            return [str(host["name"]) for config in configs for host in config["route_config"].get("virtual_hosts", [])]
+        except (ValueError, KeyError, AttributeError, TypeError) as problem:
+            raise Unreachable(f"What answers at {self._endpoint} is not Envoy's admin interface.") from problem
+
     def server(self) -> tuple[str, str]:
         """Version and state, say ("1.40.0", "LIVE")."""
         try:

@@ -44,6 +44,10 @@ class Document:
         """True when both would make Envoy the same, whichever versions they say."""
         return self.intact and other.intact and self.version.partition(".")[0] == other.version.partition(".")[0]
 
+    def is_older_than(self, version: str) -> bool:
+        """True when that version was made after this document, as when the file was restored from a backup."""
+        return _serial(self.version) < _serial(version)
+
     def save(self, path: Path) -> None:
         """Replace the file; Envoy reads it at the rename. Kept from other users: it carries keys."""
         text = json.dumps({"version_info": self.version, "resources": self.resources}, ensure_ascii=False)
@@ -173,6 +177,14 @@ def _source(path: Path) -> Resource:
 def _address(endpoint: str) -> Resource:
     host, port = split_endpoint(endpoint)
     return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _serial(version: str) -> int:
+    """When a version was made; 0 for one that is not ours."""
+    try:
+        return int(version.partition(".")[2], 16)
+    except ValueError:
+        return 0
 
 
 def _objects(value: object) -> list[Resource]:
