@@ -185,6 +185,16 @@ def _new_token(page: Page) -> None:
     page.locator("#new-token").wait_for()
 
 
+def _remove_member(world: World, client: Client) -> str:
+    _members(world, client)
+    return reverse("account:member-remove", args=[Membership.objects.get(user__username="minho").pk])
+
+
+def _revoke_token(world: World, client: Client) -> str:
+    _tokens(world, client)
+    return reverse("account:token-revoke", args=[ApiToken.objects.get(name="CI").pk])
+
+
 def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[World, Client], str]:
     return lambda world, client: f"{prepare(world, client)}/{name}"
 
@@ -217,11 +227,14 @@ SCENES = (
     Scene(name="clusters", prepare=_clusters),
     Scene(name="cluster", prepare=_cluster),
     Scene(name="first-run", prepare=_first_run),
+    Scene(name="first-run-services", prepare=lambda world, client: _first_run(world, client) and reverse("services:list")),
     Scene(name="first-run-half", prepare=_first_run_half),
     Scene(name="account", prepare=_account),
     Scene(name="account-menu", prepare=_account, act=lambda page: page.locator(".who summary").click()),
     Scene(name="members", prepare=_members),
+    Scene(name="member-remove", prepare=_remove_member),
     Scene(name="tokens", prepare=_tokens),
+    Scene(name="token-revoke", prepare=_revoke_token),
     Scene(name="token-made", prepare=lambda world, client: reverse("account:tokens"), act=_new_token),
     Scene(name="wizard-cluster", prepare=_wizard("cluster")),
     Scene(name="wizard-gateway", prepare=_wizard("gateway")),

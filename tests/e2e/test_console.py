@@ -97,7 +97,7 @@ def test_nobody_is_let_in_twice_and_the_page_says_why(stage: World, client: Clie
     page = open_as(client)
     page.goto(reverse("account:members"))
     page.get_by_label("User name").fill(stage.user.username)
-    page.get_by_role("button", name="Let in").click()
+    page.get_by_role("button", name="Add").click()
     expect(page.locator(".error-text")).to_have_text("This person is a member already.")
 
 
