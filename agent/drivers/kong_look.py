@@ -62,12 +62,16 @@ class Look:
 
     def _read_dbless(self, node: Node) -> There:
         """The hash says whether there is anything to read."""
-        content = (node.id, str(self._admin.get("/status").get("configuration_hash", "")))
-        known = self._whole
-        if known is None or known[0] != content:
-            known = (content, self._whole_of(content[1]))
-            self._whole = known
-        return known[1]
+        content, known = (node.id, self._hash()), self._whole
+        if known and known[0] == content:
+            return known[1]
+        there = self._whole_of(content[1])
+        # Loaded anew while it was read: what was read belongs to another hash.
+        self._whole = (content, there) if self._hash() == content[1] else None
+        return there
+
+    def _hash(self) -> str:
+        return str(self._admin.get("/status").get("configuration_hash", ""))
 
     def _whole_of(self, configuration_hash: str) -> There:
         # A filter would fail on any untagged entity; everything has to be ours anyway.

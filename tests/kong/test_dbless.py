@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
 from agent.drivers.base import Seen, Unreachable
+from agent.drivers.kong_admin import Admin
 from tests.agent.doubles import Upstreams, live, withdrawn
 from tests.doubles.kong.admin import NO_HASH
 from tests.doubles.kong.faults import Fault
-from tests.kong.gateway import Gateway, changed, key, with_keys, with_tokens
+from tests.kong.gateway import Gateway, changed, driver_of, key, with_keys, with_tokens
 
 
 def loads(gateway: Gateway) -> int:
@@ -35,6 +37,23 @@ def test_what_is_there_already_is_not_loaded_and_a_304_is_no_change(dbless: Gate
     monkeypatch.setattr("agent.drivers.kong_dbless._same", lambda *_: False)
     assert dbless.memory.apply(spec).changes == 0
     assert loads(dbless) == 2
+
+
+def test_what_was_loaded_while_it_was_read_is_not_believed_under_the_old_hash(dbless: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = live(), live()
+    dbless.publish(one)
+    text = next(json.loads(call.body) for call in dbless.kong.faults.calls if call.method == "POST")
+    fresh, listed = driver_of(dbless.kong), Admin.listed
+
+    def listed_late(admin: Admin, kinds: list[str], *, tagged: bool) -> list[tuple[str, list[dict[str, Any]]]]:
+        monkeypatch.setattr(Admin, "listed", listed)
+        dbless.publish(two)
+        return admin.listed(kinds, tagged=tagged)
+
+    monkeypatch.setattr(Admin, "listed", listed_late)
+    assert len(fresh.observe().carried) == 2
+    dbless.admin("POST", "/config?check_hash=1", text)
+    assert list(fresh.observe().carried) == [one.publish_id]
 
 
 @pytest.mark.parametrize("with_state", [True, False])
