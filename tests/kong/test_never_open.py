@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from agent.protocol.spec import Auth, Spec
-from tests.agent.doubles import Upstreams, absent, live, make_service, withdrawn
+from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
 from tests.agent.gateway import Answer
 from tests.doubles.kong.node import Kong
 from tests.kong.gateway import Gateway, changed, key, route, with_keys, with_tokens
@@ -46,9 +46,10 @@ def watched(gateway: Gateway, *specs: Spec) -> Iterator[Counter[int]]:
         poller.start()
     try:
         yield seen
-    finally:
         # Long enough for everything to become visible.
         time.sleep(0.15)
+        until(lambda: sum(seen.values()) > 20, what="enough was asked")
+    finally:
         stop.set()
         for poller in pollers:
             poller.join()
