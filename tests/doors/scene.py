@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from agent.protocol.signing import prove_request
+from publishes import credentials
 from tenants.actors import Role
 from tenants.models import ApiToken, Membership, User
 from tenants.services import create_api_token
@@ -80,7 +80,9 @@ class Scene:
 
 def ids_of(world: World) -> dict[str, Any]:
     """What the URLs name, by the name of the URL's parameter. A URL with a new parameter needs a line here."""
-    publish = world.published()
+    publish = world.published(auth_mode="api-key", auth_config={"key_header": "apikey"})
+    key = credentials.issue_test_key(world.actor, publish.pk).credential
+    world.everybody_confirms()
     service = world.product.services.first()
     assert service
     create_api_token(world.tenant, name="door", role=Role.DEVELOPER)
@@ -97,7 +99,7 @@ def ids_of(world: World) -> dict[str, Any]:
         "membership_id": Membership.objects.get(user=world.user).pk,
         "session_id": 0,
         "provider_id": "oidc",
-        "credential_id": uuid4(),  # the publish asks for no keys, so none is found behind the door
+        "credential_id": key.pk,
         "step": "cluster",
     }
 
