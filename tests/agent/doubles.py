@@ -81,6 +81,7 @@ class Upstreams(ThreadingHTTPServer):
 
 class _Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _answer(self) -> None:
         upstream: Any = self.server
@@ -165,6 +166,7 @@ class ControlPlaneDouble:
 
 class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     double: ControlPlaneDouble
 
     def do_POST(self) -> None:
