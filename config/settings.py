@@ -173,6 +173,11 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 TWO_STEP = env.bool("TWO_STEP", default=False)  # lets people protect their sign-in with an authenticator app
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "imp-gateway"
+MFA_TOTP_PERIOD = 30  # s
+MFA_TOTP_TOLERANCE = 1  # periods: for slow fingers and phones whose clock is a little off
+MFA_FORMS = {"authenticate": "tenants.second_step_forms.AuthenticateForm", "reauthenticate": "tenants.second_step_forms.ReauthenticateForm"}
+# Codes that were taken and attempts that were counted, the same for every web process, whatever becomes of the broker.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="").rstrip("/")  # empty: no sign-in by an identity provider
 OIDC_NAME = env.str("OIDC_NAME", default="SSO")
 OIDC = {

@@ -1,14 +1,17 @@
 """Signing in by an identity provider and with a second step: nothing of either while off, and never an account for a stranger."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value
 from allauth.mfa.utils import encrypt
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from pytest_django import Settings
@@ -21,6 +24,8 @@ from tests.world import World
 SIGN_IN, HOME = reverse("sign-in"), reverse("account:index")
 SECOND_STEP = reverse("mfa_authenticate")
 ACTIVATE = reverse("mfa_activate_totp")
+CODE_S = 30
+"""How long an app shows one code."""
 
 
 @pytest.fixture
@@ -47,7 +52,15 @@ def with_password(client: Client, name: str = "acme-owner") -> Any:
 
 
 def code_of(secret: str) -> str:
-    return str(format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time())))))
+    """What an authenticator app shows now."""
+    return str(format_hotp_value(hotp_value(secret, int(time.time()) // CODE_S)))
+
+
+def second_step_of(person: User) -> str:
+    """The key of the app that this person has set up."""
+    secret = str(generate_totp_secret())
+    Authenticator.objects.create(user=person, type="totp", data={"secret": encrypt(secret)})
+    return secret
 
 
 def by_provider(client: Client, *, state: str = "") -> Any:
@@ -112,8 +125,38 @@ def test_the_second_step_is_set_up_asked_for_and_switched_off(world: World, two_
     assert with_password(browser()).headers["Location"] != SECOND_STEP
 
 
+@pytest.mark.parametrize(("late_s", "is_taken"), [(-2 * CODE_S, False), (-CODE_S, True), (CODE_S, True), (2 * CODE_S, False)])
+def test_a_code_typed_slowly_or_by_a_phone_whose_clock_is_a_little_off_is_taken(world: World, two_step: None, late_s: int, is_taken: bool) -> None:
+    code = code_of(second_step_of(world.user))
+    with time_machine.travel(time.time() + late_s):
+        client = browser()
+        with_password(client)
+        assert (client.post(SECOND_STEP, {"code": code}).status_code == 302) is is_taken
+
+
+@pytest.mark.parametrize("name", ["mfa_authenticate", "mfa_reauthenticate"])
+def test_a_code_is_taken_once_however_long_it_would_be_good_for_and_whatever_process_is_asked(world: World, two_step: None, name: str) -> None:
+    start = int(time.time()) // CODE_S * CODE_S
+    with time_machine.travel(start, tick=False) as clock:
+        secret = second_step_of(world.user)
+        clock.shift(CODE_S)
+        code = code_of(secret)
+        clock.shift(-CODE_S)
+        client = browser()
+        with_password(client)
+        assert client.post(SECOND_STEP, {"code": code}).status_code == 302
+        with connection.cursor() as rows:  # in this process's memory, another process would not know
+            rows.execute("SELECT count(*) FROM cache WHERE cache_key LIKE %s", [f"%{code}%"])
+            assert rows.fetchone() != (0,)
+        for _ in range(4):
+            clock.shift(CODE_S / 2 + 1)
+            other = client if name == "mfa_reauthenticate" else browser()
+            with_password(other)
+            assert "Incorrect code." in text_of(other.post(reverse(name), {"code": f"{code[:3]} {code[3:]}"}))
+
+
 def test_switched_off_by_the_operator_nobody_is_locked_out(world: World, settings: Settings) -> None:
-    Authenticator.objects.create(user=world.user, type="totp", data={"secret": encrypt(generate_totp_secret())})
+    second_step_of(world.user)
     assert with_password(browser()).headers["Location"] != SECOND_STEP
     settings.TWO_STEP = True
     assert with_password(browser()).headers["Location"] == SECOND_STEP
@@ -121,7 +164,7 @@ def test_switched_off_by_the_operator_nobody_is_locked_out(world: World, setting
 
 def test_the_admin_has_no_way_around_the_second_step(world: World, settings: Settings) -> None:
     operator = User.objects.create_superuser("operator-1", password="operator-secret")
-    Authenticator.objects.create(user=operator, type="totp", data={"secret": encrypt(generate_totp_secret())})
+    second_step_of(operator)
     form = {"username": "operator-1", "password": "operator-secret", "next": "/admin/"}
     assert browser().post("/admin/login/", form).headers["Location"] == "/admin/"
     settings.TWO_STEP = True
@@ -190,6 +233,6 @@ def test_a_forged_state_or_a_broken_issuer_is_told_in_words(world: World, issuer
 
 def test_who_has_a_second_step_is_asked_for_it_after_the_provider_too(world: World, issuer: Issuer, two_step: None) -> None:
     User.objects.filter(pk=world.user.pk).update(email="owner@acme.example")
-    Authenticator.objects.create(user=world.user, type="totp", data={"secret": encrypt(generate_totp_secret())})
+    second_step_of(world.user)
     issuer.person = {"sub": "42", "email": "owner@acme.example", "email_verified": True}
     assert by_provider(browser()).headers["Location"] == SECOND_STEP
