@@ -41,8 +41,9 @@ def kill_when_written(stack: Stack, agent: str, file: str, *, before: dict[str, 
 
 
 def written(stack: Stack, agent: str) -> dict[str, int]:
-    """When each of an agent's files was written last."""
-    return {file: (stack.state_of(agent) / file).stat().st_mtime_ns for file in FILES}
+    """When each of an agent's files was written last; 0 for one that is not there yet."""
+    paths = {file: stack.state_of(agent) / file for file in FILES}
+    return {file: path.stat().st_mtime_ns if path.exists() else 0 for file, path in paths.items()}
 
 
 @pytest.mark.parametrize("point", [pytest.param(0, marks=pytest.mark.long), 1, pytest.param(2, marks=pytest.mark.long)])
