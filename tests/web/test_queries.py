@@ -8,6 +8,8 @@ from django.urls import reverse
 from clusters.models import Cluster
 from gateways.models import Gateway
 from products.models import ApiService
+from tenants.actors import Role
+from tenants.models import ApiToken, Membership, User
 from tests.documents import LEDGER
 from tests.web.browser import SESSION_AND_USER, signed_in
 from tests.world import World, add_service
@@ -19,6 +21,8 @@ def test_forms_and_questions_cost_the_same_whatever_there_is(world: World, rows:
         add_service(world.product, f"Service {number}", f"/s{number}", ["GET"])
         Gateway.objects.create(tenant=world.tenant, name=f"edge-{number}")
         Cluster.objects.create(name=f"kr-{number}", region="kr-busan", host_suffixes=["localhost"])
+        token = ApiToken.objects.create(tenant=world.tenant, name=f"t{number}", role="viewer", prefix="impg_", token_hash=str(number))
+        member = Membership.objects.create(user=User.objects.create_user(f"u{number}"), tenant=world.tenant, role=Role.VIEWER)
     browser, service = signed_in(world.user), ApiService.objects.get(name="Billing Service")
     budgets = {
         reverse("products:create"): 0,
@@ -31,6 +35,8 @@ def test_forms_and_questions_cost_the_same_whatever_there_is(world: World, rows:
         reverse("services:reimport", args=[service.pk]): 1,
         reverse("gateways:create"): 1,
         reverse("gateways:delete", args=[world.gateway.pk]): 1,
+        reverse("account:member-remove", args=[member.pk]): 1,
+        reverse("account:token-revoke", args=[token.pk]): 1,
     }
     for path, budget in budgets.items():
         with django_assert_num_queries(SESSION_AND_USER + budget, info=path):
