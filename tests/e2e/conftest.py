@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,6 +83,16 @@ def open_as(browser: Browser, live_server: LiveServer, guard: Guard) -> Iterator
     yield opened
     for page in pages:
         page.context.close()
+    _wait_for_answers_nobody_reads()
+
+
+def _wait_for_answers_nobody_reads() -> None:
+    """A request that a closed page had begun still holds tables, and the database is emptied next."""
+    answering = [thread for thread in threading.enumerate() if "(process_request_thread)" in thread.name]
+    give_up_at = time.monotonic() + 10
+    for thread in answering:
+        thread.join(max(0, give_up_at - time.monotonic()))
+    assert not any(thread.is_alive() for thread in answering), "a request of a closed page is still being answered"
 
 
 @pytest.fixture
