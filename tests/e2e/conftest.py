@@ -2,22 +2,24 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.testcases import LiveServerThread
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from clusters.models import AgentLiveness
 from tests.e2e.browser import Guard, open_page, started
+from tests.e2e.server import Server
 from tests.world import World, make_world
 
 # Playwright's synchronous API keeps an event loop in this thread, which Django would take for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+LiveServerThread.server_class = Server
 
 Open = Callable[..., Page]
 
@@ -83,16 +85,9 @@ def open_as(browser: Browser, live_server: LiveServer, guard: Guard) -> Iterator
     yield opened
     for page in pages:
         page.context.close()
-    _wait_for_answers_nobody_reads()
-
-
-def _wait_for_answers_nobody_reads() -> None:
-    """A request that a closed page had begun still holds tables, and the database is emptied next."""
-    answering = [thread for thread in threading.enumerate() if "(process_request_thread)" in thread.name]
-    give_up_at = time.monotonic() + 10
-    for thread in answering:
-        thread.join(max(0, give_up_at - time.monotonic()))
-    assert not any(thread.is_alive() for thread in answering), "a request of a closed page is still being answered"
+    server = live_server.thread.httpd
+    assert isinstance(server, Server)
+    assert server.is_left_alone(within=10), "a request of a closed page is still being answered"
 
 
 @pytest.fixture
