@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe, AxeResults
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 Theme = Literal["light", "dark"]
+# Nothing waits longer than it must; how slow a machine may be is not what these tests are about.
+PATIENCE_MS = 60_000
 EXPECTED_4XX = "Failed to load resource: the server responded with a status of 4"
 
 
@@ -29,6 +31,7 @@ def launch(playwright: Any) -> Browser:
 @contextmanager
 def started() -> Iterator[Browser]:
     """A browser until the block ends."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
@@ -104,6 +107,6 @@ def open_page(
         timezone_id="Asia/Seoul",
         has_touch=size == "phone",
     )
-    context.set_default_timeout(8_000)
+    context.set_default_timeout(PATIENCE_MS)
     use_session(context, session, home=home)
     return context.new_page()

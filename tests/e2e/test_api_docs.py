@@ -7,14 +7,14 @@ from tests.e2e.conftest import Open
 
 def test_the_api_can_be_read_offline_and_its_policy_is_its_own(open_as: Open, transactional_db: None) -> None:
     page = open_as()
-    answer = page.goto("/api/v1/docs", wait_until="commit", timeout=60_000)
+    answer = page.goto("/api/v1/docs", wait_until="commit")
     assert answer
     policy = answer.headers["content-security-policy"]
     assert "script-src 'self';" in policy + ";"
     assert "style-src 'self' 'unsafe-inline'" in policy
-    expect(page.get_by_role("heading", name="imp-gateway")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="imp-gateway")).to_be_visible()
     page.get_by_text("Make a draft").first.click()
-    expect(page.get_by_text("cluster_id and gateway_id are required").first).to_be_visible(timeout=30_000)
-    elsewhere = page.goto("/sign-in", wait_until="commit", timeout=60_000)
+    expect(page.get_by_text("cluster_id and gateway_id are required").first).to_be_visible()
+    elsewhere = page.goto("/sign-in", wait_until="commit")
     assert elsewhere
     assert "unsafe-inline" not in elsewhere.headers["content-security-policy"]

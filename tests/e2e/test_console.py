@@ -51,7 +51,7 @@ def test_the_overview_shows_by_itself_what_is_going_on(stage: World, client: Cli
     page.goto(OVERVIEW)
     expect(page.locator(".matrix")).to_contain_text("Publishing")
     stage.everybody_confirms()
-    expect(page.locator(".matrix")).to_contain_text("PUBLISHED", timeout=15_000)
+    expect(page.locator(".matrix")).to_contain_text("PUBLISHED")
     expect(page.locator("#tile-1 b")).to_have_text("0")
 
 

@@ -140,7 +140,8 @@ def test_a_hostname_that_is_typed_while_its_suggestion_is_on_the_way_stays(stage
     page.route("**/settings/hostname*", lambda route: waiting.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
     with page.expect_request("**/settings/hostname*"):
         page.get_by_role("radio", name=re.compile("Production")).check()
-    page.wait_for_timeout(100)
+    while not waiting:
+        page.wait_for_timeout(20)
     (held,) = waiting
     page.get_by_label("Hostname").fill("mine.localhost")
     with page.expect_response("**/settings/hostname*"):
