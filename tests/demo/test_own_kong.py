@@ -104,7 +104,6 @@ def test_a_reset_does_not_forget_a_kong_that_is_away(kong: Kong, tmp_path: Path,
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 def test_the_whole_demo_publishes_on_a_kong_and_resets_it(kong: Kong, tmp_path: Path) -> None:
     settings = {"PORT": str(free_port()), "DEMO_DIR": str(tmp_path), "KONG_ADMIN_URL": kong.admin_url, "KONG_PROXY_URL": kong.proxy_url}
     env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}} | settings

@@ -32,7 +32,6 @@ def test_f8_a_gateway_that_refuses_connections_is_named_and_it_succeeds_when_tha
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_works(stack: Stack, publish: Publish) -> None:
     pauses: dict[int, float] = {}
     with stack.weather("admin-", refuses=True):

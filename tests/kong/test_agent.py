@@ -135,7 +135,6 @@ def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Up
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 def test_kong_s_default_consistency_is_proved_within_the_deadline(gateway: Gateway, upstream: Upstreams) -> None:
     gateway.kong.late(routes_s=9.3, plugins_s=9.3)
     spec = with_keys(upstream.port, key("one", "key-one"))
