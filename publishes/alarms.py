@@ -1,14 +1,13 @@
 """Alarms: what agents carry and this control plane does not know of, as after a restored backup. Raised and closed here; nothing is removed by it."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 import structlog
 from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agent.protocol.messages import Carried
+from agent.protocol.messages import Carried, Outcome, Result
 from agent.protocol.spec import Spec, State
 from clusters.models import Agent
 from publishes.choices import AlarmKind, Desired
@@ -60,9 +59,16 @@ def to_take_off(agent: Agent) -> list[Spec]:
     return [Spec(publish_id=ref, generation=generation + 1, state=State.ABSENT) for ref, generation in rows.values_list("publish_ref", "generation")]
 
 
-def taken_off(agent: Agent, publish_id: UUID) -> None:
-    """The agent has proved that an unknown publish is gone."""
-    Alarm.objects.filter(agent=agent, publish_ref=publish_id, closed_at=None, take_off_at__isnull=False).update(closed_at=Now(), updated_at=Now())
+def take_answer(agent: Agent, result: Result) -> None:
+    """What an agent says about an unknown publish that operators want off it: proved gone, or that it has seen a higher generation still.
+
+    After any other answer it is asked again.
+    """
+    asked = Alarm.objects.filter(agent=agent, publish_ref=result.publish_id, closed_at=None, take_off_at__isnull=False)
+    if result.outcome is Outcome.VERIFIED:
+        asked.filter(generation=result.generation - 1).update(closed_at=Now(), updated_at=Now())
+    elif result.outcome is Outcome.STALE:
+        asked.filter(generation__lt=result.highest_generation).update(generation=result.highest_generation, updated_at=Now())
 
 
 def highest_of(publish: ProductPublish) -> tuple[int, str]:

@@ -21,7 +21,7 @@ from clusters.models import Agent
 from clusters.services import forget_used_requests
 from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
-from publishes import alarms, credentials, expectations, observations, outbox, settlement, syncs
+from publishes import adoption, alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
 
@@ -66,6 +66,9 @@ def sweep() -> None:
     for operation_id in expectations.ripe_operations()[:SETTLE_AT_ONCE]:
         with _going_on("settle", operation=str(operation_id)):
             settlement.settle_by_id(operation_id)
+    for publish_id in adoption.forsaken()[:SETTLE_AT_ONCE]:
+        with _going_on("adopt", publish=str(publish_id)):
+            adoption.adopt_forsaken(publish_id)
     for publish_id in syncs.waiting()[:SETTLE_AT_ONCE]:
         with _going_on("sync", publish=str(publish_id)):
             syncs.sync_by_id(publish_id)

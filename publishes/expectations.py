@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from clusters.models import Agent, counting
 from publishes.choices import OPEN_PHASES, Phase
-from publishes.models import Delivery, Observation, Operation, ProductPublish
+from publishes.models import Alarm, Delivery, Observation, Operation, ProductPublish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Asked:
 def asked_of(agent: Agent, fingerprint: str) -> Asked:
     """An agent should report when it does not carry what it should, when its word is awaited, or when what it last told is out of date.
 
-    One that refused to take something off is asked again while that keeps a host from being given back.
+    One that refused to take something off is asked again while that keeps a host from being given back, or while operators want it off.
     (A gateway that was away for a moment is no reason to say for good that it serves nothing.) One query.
     """
     with connection.cursor() as cursor:
@@ -50,6 +50,8 @@ coalesce(bool_or(NOT EXISTS (
     AND operation.generation = gone.generation JOIN {Delivery._meta.db_table} refused ON refused.operation_id = operation.id
     WHERE gone.cluster_id = %(cluster)s AND gone.desired_state = 'absent' AND gone.claimed_host IS NOT NULL
     AND refused.agent_id = %(agent)s AND refused.phase = 'FAILED'
+) OR EXISTS (
+    SELECT FROM {Alarm._meta.db_table} WHERE agent_id = %(agent)s AND closed_at IS NULL AND take_off_at IS NOT NULL
 ),
 EXISTS (
     SELECT FROM {Delivery._meta.db_table} delivery JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id

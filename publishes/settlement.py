@@ -45,7 +45,7 @@ def record_result(agent: Agent, result: Result) -> None:
     """
     operation = _current_operation(agent, result)
     if operation is None:
-        alarms.taken_off(agent, result.publish_id)
+        alarms.take_answer(agent, result)
         return
     if result.outcome is Outcome.STALE and result.highest_generation >= operation.generation:
         _freeze(agent, operation.publish, generation=result.highest_generation, state=operation.publish.desired_state)
