@@ -13,14 +13,13 @@ from allauth.mfa.totp import views as totp
 from allauth.socialaccount import views as providers
 from allauth.socialaccount.providers.openid_connect import views as oidc
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from core.problems import Forbidden, NotFound
 from tenants.doors import person_page
@@ -70,9 +69,7 @@ def _with_issuer(view: View) -> View:
 
 
 def admin_sign_in(request: HttpRequest) -> HttpResponse:
-    """The admin's own form knows no second step: while that is on, operators sign in where everybody does."""
-    if not settings.TWO_STEP:
-        return admin.site.login(request)
+    """Operators sign in where everybody does: the admin's own form knows no second step, and notes no session that could be ended."""
     if request.user.is_authenticated:
         raise Forbidden(_("This account is no operator's."))
     return redirect_to_login(request.GET.get("next", reverse("admin:index")))
@@ -83,7 +80,7 @@ urlpatterns = [
     path("sign-in", SignIn.as_view(), name="sign-in"),
     path("sign-in", SignIn.as_view(), name="account_login"),
     path("sign-in/second-step", _while_on("TWO_STEP", second_step.authenticate), name="mfa_authenticate"),
-    path("sign-in/oidc/<str:provider_id>", _with_issuer(oidc.login), name="openid_connect_login"),
+    path("sign-in/oidc/<str:provider_id>", _with_issuer(require_POST(oidc.login)), name="openid_connect_login"),
     path("sign-in/oidc/<str:provider_id>/callback", _with_issuer(oidc.callback), name="openid_connect_callback"),
     path("sign-in/refused", _while_on("OIDC_ISSUER", providers.login_error), name="socialaccount_login_error"),
     path("sign-in/cancelled", _while_on("OIDC_ISSUER", providers.login_cancelled), name="socialaccount_login_cancelled"),

@@ -3,19 +3,32 @@
 from typing import Any
 from uuid import UUID
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.base.constants import AuthProcess
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from core import secrets
 from core.frame import keep_preferences
+from core.problems import BadRequest, Forbidden
 from tenants.models import User
 
 # The library stores these secrets inside JSON and tells no row, so they are bound to the table alone.
 _PLACE: dict[str, Any] = {"table": "mfa_authenticator", "row": UUID(int=0), "column": "data"}
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Where somebody signs in from, the same for all who count failures: behind a TLS proxy what that wrote, never what callers say themselves."""
+    try:
+        address: str = get_adapter().get_client_ip(request)
+    except PermissionDenied:  # the request has none: no browser sent it
+        return None
+    return address
 
 
 class PeopleRules(DefaultAccountAdapter):  # type: ignore[misc]
@@ -28,6 +41,10 @@ class PeopleRules(DefaultAccountAdapter):  # type: ignore[misc]
         """However somebody signed in: this browser shows pages as they like them."""
         return keep_preferences(super().post_login(request, user, **told), language=user.language, theme=user.theme)
 
+    def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:  # noqa: ARG002 - the library's signature
+        """Somebody whom the identity provider still vouches for, but operators do not any more."""
+        raise Forbidden(_("This account was switched off. Ask an operator."))
+
     def add_message(self, *args: Any, **told: Any) -> None:
         """The pages themselves say what happened."""
 
@@ -39,7 +56,9 @@ class ProviderRules(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """The first time, the one account with an address that the provider has verified is meant."""
+        """The first time, the one account with an address that the provider has verified is meant; no other way links anybody."""
+        if sociallogin.state.get("process") != AuthProcess.LOGIN:
+            raise BadRequest
         if sociallogin.is_existing or request.user.is_authenticated:
             return
         verified = [address.email for address in sociallogin.email_addresses if address.verified]

@@ -10,6 +10,8 @@ import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value
 from allauth.mfa.utils import encrypt
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -63,9 +65,9 @@ def second_step_of(person: User) -> str:
     return secret
 
 
-def by_provider(client: Client, *, state: str = "") -> Any:
+def by_provider(client: Client, *, state: str = "", asking: str = "") -> Any:
     """Go to the issuer and come back as whoever it says."""
-    away = client.post(reverse("openid_connect_login", args=["oidc"]))
+    away = client.post(reverse("openid_connect_login", args=["oidc"]) + asking)
     told = parse_qs(urlsplit(away.headers["Location"]).query)
     return client.get(reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state or told["state"][0]})
 
@@ -162,18 +164,21 @@ def test_switched_off_by_the_operator_nobody_is_locked_out(world: World, setting
     assert with_password(browser()).headers["Location"] == SECOND_STEP
 
 
-def test_the_admin_has_no_way_around_the_second_step(world: World, settings: Settings) -> None:
+@pytest.mark.parametrize("is_on", [False, True])
+def test_operators_sign_in_where_everybody_does(world: World, settings: Settings, is_on: bool) -> None:
+    """The admin's own form would know no second step, and note no session."""
+    settings.TWO_STEP = is_on
     operator = User.objects.create_superuser("operator-1", password="operator-secret")
     second_step_of(operator)
     form = {"username": "operator-1", "password": "operator-secret", "next": "/admin/"}
-    assert browser().post("/admin/login/", form).headers["Location"] == "/admin/"
-    settings.TWO_STEP = True
     client = browser()
     away = client.get("/admin/", follow=True)
     assert away.redirect_chain[-1][0] == "/sign-in?next=/admin/"
     assert client.post("/admin/login/", form).headers["Location"].startswith("/sign-in")
-    assert client.post("/sign-in?next=/admin/", form).headers["Location"] == SECOND_STEP
     assert client.get("/admin/").status_code == 302
+    assert client.post("/sign-in?next=/admin/", form).headers["Location"] == (SECOND_STEP if is_on else "/admin/")
+    assert client.get("/admin/").status_code == (302 if is_on else 200)
+    assert UserSession.objects.filter(user=operator).count() == (0 if is_on else 1)
     provider = browser()
     with_password(provider)
     assert provider.get("/admin/", follow=True).status_code == 403
@@ -184,6 +189,7 @@ def test_somebody_known_by_a_verified_address_comes_in_and_is_known_from_then_on
     issuer.person = {"sub": "42", "email": "owner@acme.example", "email_verified": True}
     client = browser()
     assert "Sign in with Acme ID" in text_of(client.get(SIGN_IN))
+    assert client.get(reverse("openid_connect_login", args=["oidc"])).status_code == 405  # the library's own page would stand there
     assert by_provider(client).status_code == 302
     page = client.get(HOME).content.decode()
     assert "acme-owner" in page
@@ -219,6 +225,31 @@ def test_two_people_with_one_address_are_nobody(world: World, other: World, issu
     issuer.person, client = {"sub": "1", "email": "shared@acme.example", "email_verified": True}, browser()
     by_provider(client)
     assert client.get(HOME).status_code == 302
+
+
+def test_whose_account_was_switched_off_is_told_so_and_stays_outside(world: World, issuer: Issuer) -> None:
+    User.objects.filter(pk=world.user.pk).update(email="owner@acme.example")
+    issuer.person = {"sub": "42", "email": "owner@acme.example", "email_verified": True}
+    by_provider(browser())
+    User.objects.filter(pk=world.user.pk).update(is_active=False)
+    client = browser()
+    refused = by_provider(client)
+    assert (refused.status_code, "This account was switched off. Ask an operator." in text_of(refused)) == (403, True)
+    assert client.get(HOME).status_code == 302
+
+
+@pytest.mark.parametrize("process", ["connect", "redirect", "x"])
+def test_the_provider_is_there_for_signing_in_and_links_nothing_to_somebody_who_is_in(world: World, issuer: Issuer, process: str) -> None:
+    issuer.person = {"sub": "77", "email": "stranger@elsewhere.example", "email_verified": True}
+    client = browser()
+    with_password(client)
+    refused = by_provider(client, asking=f"?process={process}")
+    assert refused.status_code == 400
+    assert not SocialAccount.objects.exists()
+    stranger = browser()
+    by_provider(stranger)
+    assert stranger.get(HOME).status_code == 302
+    assert client.get(HOME).status_code == 200
 
 
 def test_a_forged_state_or_a_broken_issuer_is_told_in_words(world: World, issuer: Issuer) -> None:
