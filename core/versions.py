@@ -1,6 +1,9 @@
-"""Which version of a record somebody has seen: `ETag` on the way out, `If-Match` on the way in. The caller holds the record's lock."""
+"""Which version of a record somebody has seen: `ETag` on the way out, `If-Match` on the way in; and changes that lose nobody else's."""
 
-from typing import Annotated, TypeVar
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import Annotated, ParamSpec, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -9,7 +12,12 @@ from ninja import Header
 from core.problems import ChangedMeanwhile
 from core.records import Record
 
+A = ParamSpec("A")
+T = TypeVar("T")
 R = TypeVar("R", bound=Record)
+TRIES = 10
+"""How often a change is made when others were faster each time."""
+
 IfMatch = Annotated[str | None, Header(alias="If-Match", description="The ETag that you last saw; 412 when it is another by now.")]
 
 
@@ -32,7 +40,26 @@ def mark_new(request: HttpRequest, response: HttpResponse, record: R, *, at: str
 
 def require_match(record: Record, if_match: str | None) -> None:
     """Raises ChangedMeanwhile when the caller names versions (`If-Match`) and this is none of them. `*` and nothing at all match anything."""
-    if if_match is None or if_match.strip() == "*":
-        return
-    if etag_of(record) not in {part.strip() for part in if_match.split(",")}:
+    if _names_versions(if_match) and etag_of(record) not in {part.strip() for part in str(if_match).split(",")}:
         raise ChangedMeanwhile
+
+
+def merging(view: Callable[A, T]) -> Callable[A, T]:
+    """A PUT that keeps what the request leaves out: read, merge, and write only if what was read is still there (`seen`).
+
+    When somebody else was faster, it is done anew on what they wrote. Whoever names versions is told so instead.
+    """
+
+    @wraps(view)
+    def put(*args: A.args, **kwargs: A.kwargs) -> T:
+        if not _names_versions(kwargs.get("if_match")):
+            for _try in range(TRIES - 1):
+                with suppress(ChangedMeanwhile):
+                    return view(*args, **kwargs)
+        return view(*args, **kwargs)
+
+    return put
+
+
+def _names_versions(if_match: object) -> bool:
+    return isinstance(if_match, str) and if_match.strip() != "*"

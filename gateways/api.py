@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
@@ -12,7 +11,7 @@ from pydantic import Field
 from core.paging import PageIn, page_of
 from core.searching import SearchText, found_in
 from core.usage import uses_of
-from core.versions import IfMatch, mark, mark_new, require_match
+from core.versions import IfMatch, mark, mark_new, merging, require_match
 from gateways import selectors, services
 from gateways.forms import MAX_LISTENERS, checked_gateway
 from gateways.models import Gateway, Listener
@@ -107,15 +106,15 @@ def get_gateway(request: HttpRequest, response: HttpResponse, gateway_id: UUID) 
 
 
 @router.put("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="Change a gateway")
+@merging
 def update_gateway(request: HttpRequest, response: HttpResponse, *, gateway_id: UUID, body: GatewayIn, if_match: IfMatch = None) -> GatewayOut:
     """While publishes use it, its class and their clusters stay. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
+    require_match(gateway, if_match)
     fields = checked_gateway(actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway))
-    with transaction.atomic():
-        require_match(services.lock_gateway(actor, gateway_id), if_match)
-        return GatewayOut.of(mark(response, services.update_gateway(actor, gateway_id, fields=fields)))
+    return GatewayOut.of(mark(response, services.update_gateway(actor, gateway_id, fields=fields, seen=gateway.updated_at)))
 
 
 @router.delete("/gateways/{uuid:gateway_id}", response={204: None}, summary="Delete a gateway")

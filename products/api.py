@@ -3,14 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from core.paging import PageIn, page_of
 from core.searching import SearchText, found_in
-from core.versions import IfMatch, mark, mark_new, require_match
+from core.versions import IfMatch, mark, mark_new, merging, require_match
 from products import selectors, services
 from products.forms import checked_product
 from products.models import Product
@@ -53,17 +52,18 @@ def get_product(request: HttpRequest, response: HttpResponse, product_id: UUID) 
 
 
 @router.put("/products/{uuid:product_id}", response=ProductOut, summary="Change a product")
+@merging
 def update_product(request: HttpRequest, response: HttpResponse, *, product_id: UUID, body: ProductIn, if_match: IfMatch = None) -> ProductOut:
     """What is live changes only when it is published again. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     product = selectors.product_of(actor, product_id)
     actor.require_write()
+    require_match(product, if_match)
     given = _given(body)
     linked = given.pop("api_services", None)
     fields = checked_product(given, product=product)
-    with transaction.atomic():
-        require_match(services.lock_product(actor, product_id), if_match)
-        return ProductOut.of(mark(response, services.update_product(actor, product_id, fields=fields, service_ids=linked)))
+    changed = services.update_product(actor, product_id, fields=fields, service_ids=linked, seen=product.updated_at)
+    return ProductOut.of(mark(response, changed))
 
 
 @router.delete("/products/{uuid:product_id}", response={204: None}, summary="Delete a product")

@@ -2,14 +2,13 @@
 
 from uuid import UUID
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from core.paging import PageIn, page_of
 from core.searching import SearchText, found_in
-from core.versions import IfMatch, mark, mark_new, require_match
+from core.versions import IfMatch, mark, mark_new, merging, require_match
 from products import api_services, selectors
 from products.forms import checked_service
 from products.models import ApiService
@@ -50,15 +49,15 @@ def get_api_service(request: HttpRequest, response: HttpResponse, service_id: UU
 
 
 @router.put("/api-services/{uuid:service_id}", response=ServiceOut, summary="Change an API service")
+@merging
 def update_api_service(request: HttpRequest, response: HttpResponse, *, service_id: UUID, body: ServiceIn, if_match: IfMatch = None) -> ServiceOut:
     """What is live changes only when it is published again. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     service = selectors.service_of(actor, service_id)
     actor.require_write()
+    require_match(service, if_match)
     fields = checked_service(actor, body.model_dump(exclude_none=True), service=service)
-    with transaction.atomic():
-        require_match(api_services.lock_service(actor, service_id), if_match)
-        return ServiceOut.of(mark(response, api_services.update_service(actor, service_id, fields=fields)))
+    return ServiceOut.of(mark(response, api_services.update_service(actor, service_id, fields=fields, seen=service.updated_at)))
 
 
 @router.delete("/api-services/{uuid:service_id}", response={204: None}, summary="Delete an API service")

@@ -1,6 +1,7 @@
 """What people can do with a publish. Every door calls these; each checks the role, the tenant, the state, and says no in words."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
 from core.problems import Invalid
+from core.records import refuse_if_changed
 from gateways.models import Gateway
 from gateways.services import hold_place
 from products.models import Product
@@ -50,10 +52,14 @@ def create_publish(actor: Actor, product: Product, *, settings: Settings, run_ke
 
 
 @transaction.atomic
-def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings) -> ProductPublish:
-    """Change a draft's settings. Its cluster and gateway stay once it was sent there."""
+def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings, seen: datetime | None = None) -> ProductPublish:
+    """Change a draft's settings. Its cluster and gateway stay once it was sent there.
+
+    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    """
     publish = lock_publish(actor, publish_id)
     lifecycle.check_editable(publish)
+    refuse_if_changed(publish, seen=seen)
     refuse_if_open(publish)
     place = (settings.cluster.pk, settings.gateway.pk)
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):

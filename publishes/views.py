@@ -12,9 +12,12 @@ from django_htmx.http import trigger_client_event
 
 from core.live import part
 from core.problems import NotFound
+from core.records import seen_of
+from core.saving import Attempt, attempt
 from products.selectors import product_of
 from publishes import lifecycle, pages, selectors, services
 from publishes.forms import SettingsForm
+from publishes.models import ProductPublish
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
@@ -27,12 +30,13 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
     actor.require_write()
     lifecycle.check_editable(publish)
     form = SettingsForm(request.POST or None, product=publish.product, cluster=publish.cluster, publish=publish)
-    if request.method == "POST" and form.is_valid():
-        services.update_publish(actor, publish_id, settings=form.settings(gateway=publish.gateway))
+    save = lambda: services.update_publish(actor, publish_id, settings=form.settings(gateway=publish.gateway), seen=seen_of(request.POST))  # noqa: E731
+    tried = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
+    if tried.saved:
         messages.success(request, _("The settings were changed"))
         return redirect("publishes:detail", product_id, publish_id)
-    context = {"product": publish.product, "publish": publish, "form": form}
-    return render(request, "publishes/wizard/edit.html", context, status=422 if form.errors else 200)
+    context = {"product": publish.product, "publish": publish, "form": form, "seen": request.POST.get("seen"), "problem": tried.problem}
+    return render(request, "publishes/wizard/edit.html", context, status=tried.status)
 
 
 @require_GET

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from ninja import Query, Router, Status
@@ -10,7 +9,7 @@ from ninja import Query, Router, Status
 from core.idempotency import run_key_of
 from core.paging import PageIn, page_of
 from core.problems import Invalid
-from core.versions import IfMatch, mark, mark_new, require_match
+from core.versions import IfMatch, mark, mark_new, merging, require_match
 from products.models import Product
 from products.selectors import product_of
 from publishes import lifecycle, selectors, services, spec
@@ -52,16 +51,16 @@ def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) 
 
 
 @router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
+@merging
 def update_publish(request: HttpRequest, response: HttpResponse, *, publish_id: UUID, body: PublishIn, if_match: IfMatch = None) -> PublishOut:
     """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     publish = selectors.publish_of(actor, publish_id)
     actor.require_write()
     lifecycle.check_editable(publish)
+    require_match(publish, if_match)
     settings = _settings(actor, publish.product, body, publish=publish)
-    with transaction.atomic():
-        require_match(services.lock_publish(actor, publish_id), if_match)
-        changed = services.update_publish(actor, publish_id, settings=settings)
+    changed = services.update_publish(actor, publish_id, settings=settings, seen=publish.updated_at)
     return shown([mark(response, changed)])[0]
 
 

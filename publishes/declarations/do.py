@@ -84,7 +84,10 @@ def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     given |= {"hostname_base": wanted.hostname} if wanted.hostname else {}
     given |= {"auth_config": wanted.auth_config} if wanted.auth_config else {}
     settings = PublishForm(actor, product, initial_of(row) | given, publish=row).settings()
-    made = publish_services.update_publish(actor, row.pk, settings=settings) if row else publish_services.create_publish(actor, product, settings=settings)
+    if row:
+        made = publish_services.update_publish(actor, row.pk, settings=settings, seen=row.updated_at)  # what the file leaves out is as it was read
+    else:
+        made = publish_services.create_publish(actor, product, settings=settings)
     put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
 
 

@@ -180,6 +180,26 @@ def test_a_drafts_settings_are_changed_with_the_same_form(world: World) -> None:
     assert (publish.cluster_id, publish.gateway_id) == (world.cluster.pk, world.gateway.pk)
 
 
+def test_a_drafts_settings_that_somebody_else_changed_meanwhile_are_not_written_over(world: World) -> None:
+    publish = world.draft()
+    client, url = signed_in(world.user), reverse("publishes:edit", args=[publish.product_id, publish.pk])
+    page = client.get(url).content.decode()
+    seen = publish.updated_at.isoformat()
+    assert f'<input type="hidden" name="seen" value="{seen}">' in page
+    services.update_publish(world.actor, publish.pk, settings=world.settings(visibility="private"))
+    typed = {"environment": "stage", "auth_mode": "none", "visibility": "public", "hostname_base": publish.hostname_base, "seen": seen}
+    refused = client.post(url, typed)
+    assert refused.status_code == 409
+    assert "Somebody else changed this in the meantime." in text_of(refused)
+    assert f'name="seen" value="{seen}"' in refused.content.decode()
+    publish.refresh_from_db()
+    assert (publish.environment, publish.visibility) == ("dev", "private")
+    again = client.post(url, typed | {"seen": publish.updated_at.isoformat()})
+    assert again.status_code == 302
+    publish.refresh_from_db()
+    assert (publish.environment, publish.visibility) == ("stage", "public")
+
+
 def test_a_draft_keeps_the_hostname_it_has_itself(world: World) -> None:
     publish = world.draft(hostname_base="own.localhost")
     services.request_publish(world.actor, publish.pk)
