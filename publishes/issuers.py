@@ -1,13 +1,12 @@
-"""The public keys of issuers: asked for when settings are saved and every five minutes while in use; what changed goes out as a sync.
+"""The public keys of issuers: asked for when settings are saved and every five minutes while in use; what changed is to go out.
 
 The only module that asks an issuer anything. What it could not get leaves what is known as it is.
 """
 
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -21,9 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from core.outbound import OutboundFailed, fetch_json
 from core.problems import Text
-from publishes import syncs
 from publishes.choices import AuthMode, EventKind
-from publishes.errors import IssuerUnknown
 from publishes.models import Issuer, ProductPublish, PublishEvent
 
 log = structlog.get_logger(__name__)
@@ -36,6 +33,7 @@ REFRESH_S = 5.0
 
 DISCOVERY = "/.well-known/openid-configuration"
 KEYS_AT_MOST = 50
+ASK_AT_ONCE = 16
 _PUBLIC = {"RSA": ("kty", "kid", "use", "alg", "n", "e"), "EC": ("kty", "kid", "use", "alg", "crv", "x", "y")}
 _SMALLEST_RSA = 2048
 
@@ -73,48 +71,43 @@ def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
 
 
 def learn(url: str) -> None:
-    """Ask an issuer and keep its keys; what changed is brought to what is live. One query when nothing did. Raises IssuerRefused."""
+    """Ask an issuer and keep its keys; the sweep brings what changed to what is live. One query when nothing did. Raises IssuerRefused."""
     found = look_up(url)
-    if not Issuer.objects.filter(url=url, jwks=list(found.jwks), failing_since=None).exists() and _keep(found):
-        _bring(url)
+    if not Issuer.objects.filter(url=url, jwks=list(found.jwks), failing_since=None).exists():
+        _keep(found)
 
 
 def refresh_all() -> None:
-    """Ask every issuer in use again. The beat calls this."""
+    """Ask every issuer in use again, several at a time, for one that hangs takes its time. The beat calls this.
+
+    The sweep brings changed keys to what is live. Of an issuer that gives none the old keys stay, and its row says since when.
+    """
     in_use = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None).values_list("auth_config__issuer_url", flat=True).distinct()
-    for url in sorted(filter(None, in_use)):
-        try:
-            refresh(url)
-        except Exception:  # one issuer's surprise must not keep the others from their turn
-            log.exception("bug", doing="refresh_issuer", issuer=url)
-
-
-def refresh(url: str) -> None:
-    """Ask one issuer again, and bring changed keys to what is live. When it fails, the old keys stay and the row says since when."""
-    try:
-        found = look_up(url, deadline_s=REFRESH_S)
-    except IssuerRefused as problem:
-        _note_failure(url, problem)
-        return
-    if _keep(found):
-        _bring(url)
-
-
-def publishes_of(url: str) -> Iterable[UUID]:
-    """The publishes that believe this issuer."""
-    rows = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, auth_config__issuer_url=url, deleted_at=None)
-    return rows.values_list("pk", flat=True)
+    urls = sorted(filter(None, in_use))
+    with ThreadPoolExecutor(ASK_AT_ONCE) as pool:
+        asked = [(url, pool.submit(look_up, url, deadline_s=REFRESH_S)) for url in urls]
+        for url, answer in asked:
+            try:
+                _keep(answer.result())
+            except IssuerRefused as problem:
+                _note_failure(url, problem)
+            except Exception:  # one issuer's surprise must not keep the others from their turn
+                log.exception("bug", doing="refresh_issuer", issuer=url)
 
 
 @transaction.atomic
-def _keep(found: Found) -> bool:
-    """Write down what was found; whether keys that were known before are others now."""
+def _keep(found: Found) -> None:
+    """Write down what was found, and, when keys that were known before are others now, that they have to go out: both or neither."""
     Issuer.objects.bulk_create([Issuer(url=found.url)], ignore_conflicts=True)
     issuer = Issuer.objects.select_for_update().get(url=found.url)
     has_changed = bool(issuer.jwks) and issuer.jwks != list(found.jwks)
     issuer.jwks, issuer.fetched_at, issuer.failing_since, issuer.reason = list(found.jwks), timezone.now(), None, {}
     issuer.save(update_fields=["jwks", "fetched_at", "failing_since", "reason", "updated_at"])
-    return has_changed
+    if has_changed:
+        believing = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, auth_config__issuer_url=found.url, deleted_at=None)
+        publish_ids = list(believing.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        ProductPublish.objects.filter(pk__in=publish_ids).update(sync_wanted=True, updated_at=timezone.now())
+        PublishEvent.objects.bulk_create(PublishEvent(publish_id=pk, kind=EventKind.ISSUER_CHANGED) for pk in publish_ids)
 
 
 def _note_failure(url: str, problem: IssuerRefused) -> None:
@@ -127,16 +120,6 @@ def _note_failure(url: str, problem: IssuerRefused) -> None:
 def _said(text: Text, language: str) -> str:
     with override(language):
         return str(text)
-
-
-def _bring(url: str) -> None:
-    for publish_id in publishes_of(url):
-        with transaction.atomic():
-            PublishEvent.objects.create(publish_id=publish_id, kind=EventKind.ISSUER_CHANGED)
-            try:
-                syncs.sync_by_id(publish_id)
-            except IssuerUnknown:
-                log.exception("bug", doing="sync_issuer", publish=str(publish_id))
 
 
 def _fetched(url: str, *, until: float, what: Text) -> Any:

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 TASK_DELIVER = "publishes.deliver"
 BATCH = 100
 MUTED_S = 5.0
+TOOK_MS_MAX = 2**31 - 1
+"""What the column holds: 24 days. An operation of a restored database may be older, and one of a host whose clock is ahead begins later than now."""
 
 _REQUEST_EVENTS = {
     Kind.PUBLISH: EventKind.PUBLISH_REQUESTED,
@@ -194,7 +196,8 @@ def close(operation: Operation, phase: Phase, *, error_code: str = "", error: st
     """Close an open operation, in the caller's transaction, which holds the publish's lock."""
     now = timezone.now()
     operation.phase, operation.finished_at, operation.error_code, operation.error = phase, now, error_code, error
-    operation.took_ms = round((now - operation.created_at).total_seconds() * 1000)
+    took_ms = round((now - operation.created_at).total_seconds() * 1000)
+    operation.took_ms = min(max(took_ms, 0), TOOK_MS_MAX)
     operation.save(update_fields=["phase", "finished_at", "error_code", "error", "took_ms", "updated_at"])
 
 

@@ -1,6 +1,7 @@
 """From stored rows to the desired state: what of a product goes to a gateway, what does not and why."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from django.db.models import Prefetch, Q, prefetch_related_objects
 from django.db.models.functions import Now
@@ -32,11 +33,15 @@ class Selection:
     left_out: tuple[LeftOut, ...]
 
 
-def select(product: Product) -> Selection:
-    """All linked services that are active and have an active route; the others with the reason. Two queries."""
+def select(product: Product, *, hold: bool = False) -> Selection:
+    """All linked services that are active and have an active route; the others with the reason. Two queries.
+
+    With `hold`, in a transaction, nobody changes a service or its routes until that ends: what is read is one state of each, not of two.
+    """
     services: list[ApiService] = []
     left_out: list[LeftOut] = []
-    for service in product.services.order_by("name").prefetch_related(_active_routes()):
+    rows = product.services.order_by("pk").prefetch_related(_active_routes())
+    for service in sorted(rows.select_for_update(of=["self"], no_key=True) if hold else rows, key=attrgetter("name")):
         if service.status != ApiService.Status.ACTIVE:
             left_out.append(LeftOut(service=service, reason=_("The service is inactive.")))
         elif not routes_of(service):
@@ -64,8 +69,8 @@ def planned(service: ApiService) -> wire.Service | None:
 
 
 def live(publish: ProductPublish) -> wire.Spec:
-    """The product as it is now, for the publish's next generation. Raises NothingToDeploy, PathsOverlap or IssuerUnknown."""
-    selection = deployable(publish.product)
+    """The product as it is now, for the publish's next generation; in a transaction. Raises NothingToDeploy, PathsOverlap or IssuerUnknown."""
+    selection = deployable(publish.product, hold=True)
     return wire.Spec(
         publish_id=publish.pk,
         generation=publish.generation + 1,
@@ -98,9 +103,9 @@ def auth_of(publish: ProductPublish) -> wire.Auth:
     return wire.Auth()
 
 
-def deployable(product: Product) -> Selection:
-    """What a publish of the product would carry now. Two queries. Raises NothingToDeploy or PathsOverlap."""
-    selection = select(product)
+def deployable(product: Product, *, hold: bool = False) -> Selection:
+    """What a publish of the product would carry now; `hold` as with `select`. Two queries. Raises NothingToDeploy or PathsOverlap."""
+    selection = select(product, hold=hold)
     if not selection.services:
         raise NothingToDeploy
     _check_overlaps(selection.services)

@@ -1,6 +1,9 @@
 """Cancelling: a publish that goes on is stopped and undone everywhere; what is being taken off is not."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from core.problems import Forbidden, NotFound
 from publishes import errors, services
@@ -104,3 +107,13 @@ def test_who_may_cancel_and_when(world: World, other: World) -> None:
         services.cancel(world.actor, publish.pk)
     publish.refresh_from_db()
     assert publish.status == Status.PUBLISHED
+
+
+@pytest.mark.parametrize("began", [timedelta(days=-30), timedelta(seconds=5)], ids=["long-ago", "on-a-clock-that-is-ahead"])
+def test_whenever_an_operation_began_it_can_end(world: World, began: timedelta) -> None:
+    publish = world.draft()
+    operation = services.request_publish(world.actor, publish.pk)
+    Operation.objects.filter(pk=operation.pk).update(created_at=timezone.now() + began)
+    ended = services.cancel(world.actor, publish.pk)
+    assert ended.phase == Phase.CANCELLED
+    assert (ended.took_ms == 0) is (began > timedelta())

@@ -1,6 +1,7 @@
 """Issuers of tokens: what is taken of what they publish, what is refused in words, and what happens when they change or are away."""
 
 from html import unescape
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from agent.protocol.spec import AuthMode, Spec
-from publishes import errors, issuers, services, spec
+from publishes import delivery, errors, issuers, services, spec
 from publishes.choices import Kind
 from publishes.issuers import IssuerRefused
 from publishes.models import Issuer, ProductPublish
@@ -127,12 +128,14 @@ def test_changed_keys_go_out_by_themselves_as_a_sync(world: World, issuer_site: 
     assert publish.operations.count() == 1
     issuer_site.jwks = {"keys": list(keys.public(keys.rsa("rsa-2"), keys.ec()))}
     issuers.refresh_all()
+    delivery.sweep()
     operation = world.last_operation(publish)
     assert operation.kind == Kind.SYNC
     assert [key["kid"] for key in Spec.model_validate(operation.spec).auth.jwks] == ["ec-1", "rsa-2"]
     assert kinds(publish)[-2:] == ["issuer_changed", "sync_requested"]
     assert withdrawn.operations.count() == 0
     issuers.refresh_all()
+    delivery.sweep()
     assert publish.operations.count() == 2
 
 
@@ -140,6 +143,7 @@ def test_keys_that_changed_when_somebody_else_saved_go_out_too(world: World, iss
     publish = believing(world, issuer_site)
     issuer_site.jwks = {"keys": list(keys.public(keys.ec()))}
     issuers.learn(issuer_site.url)
+    delivery.sweep()
     assert world.last_operation(publish).kind == Kind.SYNC
 
 
@@ -171,6 +175,7 @@ def test_while_an_issuer_gives_no_keys_the_old_ones_stay_and_the_row_says_since_
     issuer_site.status, issuer_site.document = 200, {}
     issuer_site.jwks = {"keys": list(keys.public(keys.rsa(), keys.ec()))}
     issuers.refresh_all()
+    delivery.sweep()
     assert (Issuer.objects.get().failing_since, Issuer.objects.get().reason) == (None, {})
     assert publish.operations.count() == 1
 
@@ -189,9 +194,27 @@ def test_one_issuer_s_trouble_keeps_no_other_from_its_turn(world: World, issuer_
     world.draft(auth_mode="oauth2", auth_config=other.config, hostname_base="other.localhost")
     issuer_site.jwks = {"keys": list(keys.public(keys.ec()))}
     issuers.refresh_all()
+    delivery.sweep()
     assert world.last_operation(publish).kind == Kind.SYNC
     other.shutdown()
     other.server_close()
+
+
+def test_issuers_are_asked_at_once_so_that_one_that_hangs_holds_up_nobody(world: World, issuer_site: IssuerSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, everybody = believing(world, issuer_site), Barrier(3)
+    for number in (2, 3):
+        world.draft(auth_mode="oauth2", auth_config={**issuer_site.config, "issuer_url": f"http://127.0.0.{number}:9"}, hostname_base=f"{number}.localhost")
+    ask = issuers.look_up
+
+    def look_up(url: str, **how: Any) -> issuers.Found:
+        everybody.wait(timeout=5)
+        return ask(url, **how)
+
+    monkeypatch.setattr(issuers, "look_up", look_up)
+    issuer_site.jwks = {"keys": list(keys.public(keys.ec()))}
+    issuers.refresh_all()
+    publish.refresh_from_db()
+    assert publish.sync_wanted
 
 
 def test_saving_again_asks_one_query_when_nothing_changed(world: World, issuer_site: IssuerSite, django_assert_num_queries: Any) -> None:

@@ -2,22 +2,28 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event
+from threading import Barrier, Event, Thread
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
 
 from agent.protocol.messages import Outcome
+from agent.protocol.spec import Spec
 from clusters.errors import EnrolmentRefused
 from clusters.services import create_enrolment_code, enrol
 from core.problems import Problem
+from products import api_services
 from products import services as products
 from products.models import Product
-from publishes import delivery, errors, outbox, services, settlement
+from publishes import delivery, errors, issuers, outbox, services, settlement
 from publishes.choices import Phase, Status
-from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.models import Delivery, Issuer, Operation, ProductPublish, PublishEvent
+from tests.agent import issuer as keys
+from tests.domain.test_issuers import believing
 from tests.enrolment import enrol_request
+from tests.issuing import IssuerSite
 from tests.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -220,3 +226,63 @@ def test_a_wake_up_that_breaks_never_breaks_the_request(world: World, monkeypatc
     monkeypatch.setattr(outbox, "wake", broken)
     operation = services.request_publish(world.actor, world.draft().pk)
     assert Operation.objects.get().pk == operation.pk
+
+
+def test_what_is_published_is_one_state_of_a_service_and_its_routes(world: World) -> None:
+    """A service is changed after it was read, and before its routes are."""
+    publish, service = world.draft(), world.product.services.order_by("name").first()
+    assert service
+
+    def change(number: int) -> None:
+        routes = (api_services.RouteFields(path=f"/v{number}"),)
+        fields = api_services.ServiceFields(
+            name=service.name, status="active", upstream_scheme="http", upstream_host="127.0.0.1", upstream_port=number, routes=routes
+        )
+        api_services.update_service(world.actor, service.pk, fields=fields)
+        connection.close()
+
+    change(8001)
+    changing = Thread(target=change, args=(8002,))
+
+    def between(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if 'FROM "products_route"' in sql and connection.in_atomic_block and not changing.ident:
+            changing.start()
+            changing.join(0.5)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(between):
+        operation = services.request_publish(world.actor, publish.pk)
+    changing.join()
+    (sent,) = [one for one in Spec.model_validate(operation.spec).services if one.id == service.pk]
+    assert (sent.upstream.port, sent.routes[0].path) == (8001, "/v8001")
+    service.refresh_from_db()
+    assert service.upstream_port == 8002
+
+
+def test_an_issuer_s_changed_keys_are_noted_for_every_publish_or_not_at_all(world: World, issuer_site: IssuerSite) -> None:
+    publishes = [believing(world, issuer_site, hostname_base=f"{name}.localhost") for name in "ab"]
+    issuer_site.jwks = {"keys": list(keys.public(keys.rsa("rsa-2")))}
+    held, may_go_on = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            ProductPublish.objects.select_for_update(no_key=True).get(pk=publishes[1].pk)
+            held.set()
+            may_go_on.wait(timeout=20)
+        connection.close()
+
+    holding = Thread(target=hold)
+    holding.start()
+    held.wait(timeout=10)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+        issuers.refresh_all()
+        cursor.execute("RESET lock_timeout")
+    may_go_on.set()
+    holding.join()
+    assert [ProductPublish.objects.filter(sync_wanted=True).count(), Issuer.objects.get().jwks[0]["kid"]] == [0, "ec-1"]
+    issuers.refresh_all()
+    delivery.sweep()
+    world.everybody_confirms()
+    for publish in publishes:
+        assert [key["kid"] for key in Spec.model_validate(world.last_operation(publish).spec).auth.jwks] == ["rsa-2"]
