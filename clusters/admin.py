@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters import agent_keys, keys, services
 from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
-from core.admin import ReadOnlyAdmin
+from core.admin import OperatedAdmin, ReadOnlyAdmin
 
 
 class AgentEventInline(admin.TabularInline[AgentEvent, Agent]):
@@ -53,7 +53,7 @@ class ClusterAdmin(admin.ModelAdmin[Cluster]):
 
 
 @admin.register(Agent)
-class AgentAdmin(admin.ModelAdmin[Agent]):
+class AgentAdmin(OperatedAdmin[Agent]):
     list_display = ["name", "cluster", "status", "driver", "url", "last_seen", "gateway"]
     list_select_related = ["cluster", "liveness"]
     list_filter = ["cluster", "driver"]
@@ -74,23 +74,23 @@ class AgentAdmin(admin.ModelAdmin[Agent]):
         deleted, counts, _more_rights, protected = super().get_deleted_objects(objs, request)
         return deleted, counts, set(), protected
 
-    @admin.action(description=_("Make a one-time enrolment code"))
+    @admin.action(permissions=["operate"], description=_("Make a one-time enrolment code"))
     def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset.select_related("cluster"):
-            code = services.create_enrolment_code(agent.cluster, agent_name=agent.name)
+            code = services.create_enrolment_code(agent.cluster, agent_name=agent.name, by=request.user.get_username())
             self.message_user(request, _("One-time code for %(agent)s: %(code)s") % {"agent": agent.name, "code": code})
 
-    @admin.action(description=_("Block: refuse its requests and send it nothing more"))
+    @admin.action(permissions=["operate"], description=_("Block: refuse its requests and send it nothing more"))
     def block(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
             services.block(agent, by=request.user.get_username())
 
-    @admin.action(description=_("Ask for a new key"))
+    @admin.action(permissions=["operate"], description=_("Ask for a new key"))
     def ask_for_key(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
             agent_keys.ask(agent, by=request.user.get_username())
 
-    @admin.action(description=_("Unblock"))
+    @admin.action(permissions=["operate"], description=_("Unblock"))
     def unblock(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
             services.unblock(agent, by=request.user.get_username())
@@ -124,7 +124,7 @@ class AgentKeyAdmin(ReadOnlyAdmin):
     list_select_related = ["agent"]
     actions = ["revoke"]
 
-    @admin.action(description=_("Revoke at once"))
+    @admin.action(permissions=["operate"], description=_("Revoke at once"))
     def revoke(self, request: HttpRequest, queryset: QuerySet[AgentKey]) -> None:
         for key in queryset.select_related("agent"):
             agent_keys.revoke(key, by=request.user.get_username())

@@ -187,6 +187,7 @@ class AgentEvent(models.Model):
     """One line of an agent's history, for operators; never changed, and kept when the agent is removed."""
 
     class Kind(models.TextChoices):
+        CODE_MADE = "code_made", _("Enrolment code made")
         ENROLLED = "enrolled", _("Enrolled")
         CONNECTED = "connected", _("Connected")
         DISCONNECTED = "disconnected", _("Disconnected")

@@ -26,13 +26,14 @@ CODE_LIFETIME = timedelta(hours=1)
 
 
 @transaction.atomic
-def create_enrolment_code(cluster: Cluster, *, agent_name: str) -> str:
+def create_enrolment_code(cluster: Cluster, *, agent_name: str, by: str = "") -> str:
     """A one-time code, valid for an hour, for a new agent of that name or for the existing one (whose old key ends with its use)."""
     agent = Agent(cluster=cluster, name=agent_name)
     agent.full_clean(exclude=["cluster"], validate_unique=False, validate_constraints=False)
     agent, _created = Agent.objects.get_or_create(cluster=cluster, name=agent_name)
     secret = secrets.token_urlsafe(24)
     EnrolmentCode.objects.create(agent=agent, secret_hash=_hash(secret), expires_at=timezone.now() + CODE_LIFETIME)
+    liveness.record(agent, AgentEvent.Kind.CODE_MADE, by=by)
     content = {"url": settings.PUBLIC_URL, "fingerprint": keys.fingerprint(), "secret": secret}
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 

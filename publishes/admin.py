@@ -28,15 +28,15 @@ class AlarmAdmin(ReadOnlyAdmin):
     list_select_related = ["agent", "publish"]
     actions = ["adopt_as_known", "adopt_as_carried", "take_off"]
 
-    @admin.action(description=_("Adopt: bring the agents to what the control plane knows"))
+    @admin.action(permissions=["operate"], description=_("Adopt: bring the agents to what the control plane knows"))
     def adopt_as_known(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         self._adopt(request, queryset, as_carried=False)
 
-    @admin.action(description=_("Adopt: keep what the agent that is furthest ahead carries"))
+    @admin.action(permissions=["operate"], description=_("Adopt: keep what the agent that is furthest ahead carries"))
     def adopt_as_carried(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         self._adopt(request, queryset, as_carried=True)
 
-    @admin.action(description=_("Take unknown publishes off their agents"))
+    @admin.action(permissions=["operate"], description=_("Take unknown publishes off their agents"))
     def take_off(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         asked = sum(alarms.ask_to_take_off(alarm, by=request.user.get_username()) for alarm in queryset)
         self.message_user(request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked})

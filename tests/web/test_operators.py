@@ -1,20 +1,30 @@
 """What operators have: the admin, and whether the system is well."""
 
+from uuid import uuid4
+
 from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
+from clusters.models import AgentEvent, EnrolmentCode
 from core import pulse
+from publishes.choices import AlarmKind
+from publishes.models import Alarm
 from tenants.models import User
 from tests.web.browser import signed_in
 from tests.world import World
+
+OUR_APPS = ("tenants", "products", "clusters", "gateways", "publishes")
 
 
 def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_not_changed(world: World) -> None:
     publish = world.published()
     operator = signed_in(User.objects.create_superuser("operator"))
     index = operator.get("/admin/").content.decode()
-    for app in ("tenants", "products", "clusters", "gateways", "publishes"):
+    for app in OUR_APPS:
         for model in apps.get_app_config(app).get_models():
             path = f"/admin/{app}/{model._meta.model_name}/"
             assert path in index, path
@@ -45,3 +55,37 @@ def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_
     assert 'name="gateway_class"' not in operator.get(f"/admin/gateways/gateway/{world.gateway.pk}/change/").content.decode()
     assert operator.post(f"/admin/clusters/agent/{agent.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not type(agent).objects.filter(pk=agent.pk).exists()
+
+
+def test_every_action_of_the_admin_needs_more_than_the_right_to_look() -> None:
+    ours = [its for model, its in admin.site._registry.items() if model._meta.app_label in OUR_APPS]
+    actions = {f"{its}.{name}": getattr(its, str(name)) for its in ours for name in its.actions or ()}
+    assert len(actions) == 8
+    assert [name for name, action in actions.items() if getattr(action, "allowed_permissions", []) != ["operate"]] == []
+
+
+def test_staff_who_may_only_look_do_nothing_and_with_the_right_to_change_they_do(world: World) -> None:
+    staff, agent = User.objects.create_user("looker", is_staff=True), world.agents[0].agent
+    alarm = Alarm.objects.create(kind=AlarmKind.UNKNOWN_PUBLISH, agent=agent, publish_ref=uuid4(), generation=3, state="live")
+    asked: list[tuple[Model, str]] = [
+        (agent, "make_enrolment_code"),
+        (agent, "block"),
+        (agent, "ask_for_key"),
+        (agent.keys.get(), "revoke"),
+        (alarm, "take_off"),
+    ]
+
+    def ask(may: str) -> tuple[int, bool, bool, bool, bool]:
+        staff.user_permissions.set(Permission.objects.filter(codename__in=[f"{may}_agent", f"{may}_agentkey", f"{may}_alarm", "view_agent"]))
+        for thing, action in asked:
+            path = f"/admin/{thing._meta.app_label}/{thing._meta.model_name}/"
+            signed_in(staff).post(path, {"action": action, "index": 0, "_selected_action": [str(thing.pk)]})
+        for thing in {agent, alarm}:
+            thing.refresh_from_db()
+        is_revoked = agent.keys.filter(revoked_at__isnull=False).exists()
+        return EnrolmentCode.objects.count(), agent.blocked_at is not None, agent.key_asked_at is not None, is_revoked, alarm.take_off_at is not None
+
+    assert ask("view") == (0, False, False, False, False)
+    assert ask("change") == (1, True, True, True, True)
+    lines = AgentEvent.objects.order_by("id").values_list("kind", "by")
+    assert list(lines) == [(kind, "looker") for kind in ("code_made", "blocked", "key_asked", "key_revoked")]
