@@ -8,17 +8,20 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value
 from allauth.mfa.utils import encrypt
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.core.cache import cache
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from pytest_django import Settings
 
 from tenants.models import User
+from tests.domain.test_secrets import NEW, OLD
 from tests.issuer import CLIENT_ID, Issuer, running
 from tests.web.browser import text_of
 from tests.world import World
@@ -162,6 +165,24 @@ def test_switched_off_by_the_operator_nobody_is_locked_out(world: World, setting
     assert with_password(browser()).headers["Location"] != SECOND_STEP
     settings.TWO_STEP = True
     assert with_password(browser()).headers["Location"] == SECOND_STEP
+
+
+def test_rotate_secrets_reaches_second_steps_so_that_the_old_key_can_go(
+    world: World, two_step: None, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.ENCRYPTION_KEYS = [OLD]
+    secret = second_step_of(world.user)
+    recovery = RecoveryCodes.activate(world.user).generate_codes()[0]
+    settings.ENCRYPTION_KEYS = [NEW, OLD]
+    call_command("rotate_secrets")
+    call_command("rotate_secrets")
+    assert capsys.readouterr().out == "2 encrypted anew, 0 were already.\n0 encrypted anew, 2 were already.\n"
+    settings.ENCRYPTION_KEYS = [NEW]
+    for code in (code_of(secret), recovery):
+        client = browser()
+        with_password(client)
+        assert client.post(SECOND_STEP, {"code": code}).status_code == 302
+        assert client.get(HOME).status_code == 200
 
 
 @pytest.mark.parametrize("is_on", [False, True])

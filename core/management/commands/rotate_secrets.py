@@ -1,8 +1,10 @@
 """`manage.py rotate_secrets`: encrypts every stored secret anew with the first key of the ring, so that the other keys can be thrown away."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from allauth.mfa import utils as mfa
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models
@@ -20,11 +22,17 @@ class Command(BaseCommand):
         renewed = current = lost = 0
         for model, column in _columns():
             for row in model._default_manager.exclude(**{column: ""}).only("pk", column).iterator():
+                old = getattr(row, column)
                 try:
-                    renewed, current = (renewed, current + 1) if is_current(getattr(row, column)) else (renewed + _renew(row, column), current)
+                    new = _renewed(old, _renewal(row, column))
                 except SecretLost as problem:
                     lost += 1
                     self.stderr.write(f"{model._meta.label} {row.pk}: {problem}")
+                    continue
+                if new == old:
+                    current += 1
+                else:
+                    renewed += model._default_manager.filter(pk=row.pk, **{column: old}).update(**{column: new})
         self.stdout.write(f"{renewed} encrypted anew, {current} were already.")
         if lost:
             raise CommandError(f"{lost} cannot be read. Put their key back into ENCRYPTION_KEYS.")
@@ -33,10 +41,21 @@ class Command(BaseCommand):
 def _columns() -> Iterator[tuple[type[models.Model], str]]:
     for model in apps.get_models():
         yield from ((model, field.name) for field in model._meta.fields if isinstance(field, CiphertextField))
+    yield Authenticator, "data"
 
 
-def _renew(row: models.Model, column: str) -> int:
+def _renewal(row: models.Model, column: str) -> Callable[[str], str]:
+    """What makes a ciphertext of that place anew. Raises SecretLost when it is called."""
+    if isinstance(row, Authenticator):  # the library's, which encrypts through our rules for it
+        return lambda text: str(mfa.encrypt(mfa.decrypt(text)))
     place = {"table": row._meta.db_table, "row": row.pk, "column": column}
-    old = getattr(row, column)
-    new = encrypt(decrypt(old, **place), **place)
-    return type(row)._default_manager.filter(pk=row.pk, **{column: old}).update(**{column: new})
+    return lambda text: encrypt(decrypt(text, **place), **place)
+
+
+def _renewed(value: Any, renew: Callable[[str], str]) -> Any:
+    """A column's value with each ciphertext in it made by the first key: it is one, or JSON that holds some."""
+    if isinstance(value, dict):
+        return {key: _renewed(inner, renew) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_renewed(inner, renew) for inner in value]
+    return renew(value) if isinstance(value, str) and not is_current(value) else value
