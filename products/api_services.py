@@ -98,7 +98,7 @@ def delete_service(actor: Actor, service_id: UUID) -> None:
             else _("It belongs to %(products)s, archived and read-only. Make it inactive instead of deleting it.") % {"products": _named(products)}
         )
     if live := held(service, Hold.LIVE):
-        raise errors.InUse(_("It is still live in %(uses)s. Publish that again without it, or withdraw it first.") % {"uses": named(live)})
+        raise errors.InUse(_("It is still live in %(uses)s. Withdraw that; published again it goes without this service.") % {"uses": named(live)})
     service.delete()
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from agent.protocol.spec import Auth, Route, Service, Spec, Upstream
+from agent.protocol.spec import Auth, Route, Service, Spec, State, Upstream
 from core.problems import Text
 from products.models import METHODS
 from publishes.choices import AuthMode, Desired
@@ -36,7 +36,9 @@ class Group:
 
 def differences(old: Spec, new: Spec) -> tuple[Group, ...]:
     """All that differs but the generation: the publish itself first, then each service by name. Keys are told by consumer and fingerprint."""
-    own = tuple(_changed(_settings(old), _settings(new)))
+    # What is not live lets nobody in, which is no change of who may come.
+    are_live = old.state is new.state is State.LIVE
+    own = tuple(_changed(_settings(old, with_auth=are_live), _settings(new, with_auth=are_live)))
     groups = [Group(name="", changes=own)] if own else []
     return (*groups, *_services({service.id: service for service in old.services}, {service.id: service for service in new.services}))
 
@@ -59,8 +61,9 @@ def _changed(old: Mapping[object, tuple[Text, Text]], new: Mapping[object, tuple
             yield Change(what=label_now, old=before, new=after)
 
 
-def _settings(spec: Spec) -> Lines:
-    return {"state": (_("State"), Desired(spec.state.value).label), "host": (_("Hostname"), spec.host), **_auth(spec.auth)}
+def _settings(spec: Spec, *, with_auth: bool) -> Lines:
+    auth = _auth(spec.auth) if with_auth else {}
+    return {"state": (_("State"), Desired(spec.state.value).label), "host": (_("Hostname"), spec.host), **auth}
 
 
 def _auth(auth: Auth) -> Lines:

@@ -15,8 +15,9 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from agent.protocol.spec import Spec
 from core.frame import is_htmx
 from core.problems import NotFound, Problem
+from products.models import Product
 from publishes import curl, selectors, spec
-from publishes.choices import Status
+from publishes.choices import Kind, Status
 from publishes.models import ProductPublish
 from tenants.actors import Actor
 
@@ -85,7 +86,8 @@ def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
     poll_ms = _poll_ms(now)
     writes = actor.writes and now.publish.frozen_at is None
     may = writes and not now.is_asked
-    can_publish = may and now.publish.status in {Status.DRAFT, Status.WITHDRAWN}
+    is_down = now.publish.status in {Status.DRAFT, Status.WITHDRAWN}
+    is_active = now.publish.product.status == Product.Status.ACTIVE
     return {
         "live": now,
         "publish": now.publish,
@@ -95,13 +97,13 @@ def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
         "rest_ms": REST_MS,
         "version": f"{now.version}-{poll_ms}",
         "verbs": {
-            "execute": can_publish,
-            "delete": can_publish,
+            "execute": may and is_down and is_active,
+            "delete": may and is_down,
             "withdraw": may and now.publish.status == Status.PUBLISHED,
             "cancel": actor.writes and now.is_cancellable,
         },
         "can_edit": may and now.publish.status == Status.DRAFT,
-        "can_retry": writes and now.has_failed,
+        "can_retry": writes and now.has_failed and (is_active or now.asked_kind != Kind.PUBLISH),
     }
 
 

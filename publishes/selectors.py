@@ -47,6 +47,12 @@ class Live:
         return any(operation is not None and operation.is_open for operation in (self.operation, self.following))
 
     @property
+    def open_generation(self) -> int | None:
+        """The generation of what is still going on."""
+        newest = self.following or self.operation
+        return newest.generation if newest is not None and newest.is_open else None
+
+    @property
     def is_asked(self) -> bool:
         """Whether a person's operation is open; another one is refused until it has closed."""
         return self.operation is not None and self.operation.is_open
@@ -54,7 +60,12 @@ class Live:
     @property
     def is_cancellable(self) -> bool:
         """Whether a person may stop what is going on: only a publish goes back."""
-        return self.is_asked and self.operation is not None and self.operation.kind == Kind.PUBLISH
+        return self.is_asked and self.asked_kind == Kind.PUBLISH
+
+    @property
+    def asked_kind(self) -> str:
+        """The verb that a person asked for last; empty before the first."""
+        return self.operation.kind if self.operation else ""
 
     @property
     def is_cancelled(self) -> bool:

@@ -192,6 +192,8 @@ def refuse_if_open(publish: ProductPublish) -> None:
 
 def require_active(product: Product) -> None:
     """Raises ProductNotActive."""
+    if product.status == Product.Status.ARCHIVED:
+        raise errors.ProductNotActive(_("The product is archived, so this is not published any more."))
     if product.status != Product.Status.ACTIVE:
         raise errors.ProductNotActive
 

@@ -1,5 +1,6 @@
 """What pages say about a publish and its agents, in one place, so that hero, board and live region never contradict each other."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
@@ -83,12 +84,44 @@ def failed_word() -> str:
 
 def announcement(live: Live) -> str:
     """What a screen reader hears when the status fragment changes."""
-    doing = progress(live)
-    return f"{doing} {live.confirmed}/{len(live.agents)}" if doing else f"{live.publish.status}. {outcome(live)}".strip()
+    if doing := progress(live):
+        return f"{doing} {live.confirmed}/{len(live.agents)}"
+    last = ended(live)
+    return f"{live.publish.status}. {last.text if last else ''}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What ended last, for the toast of whoever saw it going on: the generation that it was, and what became of it."""
+
+    generation: int
+    text: str
+    is_bad: bool
+
+
+def ended(live: Live) -> Ended | None:
+    """What somebody asked for, or the changed keys that went out after it; None before anything did."""
+    after = live.following
+    if after is not None and after.kind == Kind.SYNC and not after.is_open:
+        is_bad = after.phase == Phase.FAILED
+        text = _("The changed keys could not be brought to every gateway") if is_bad else _("The changed keys are in force")
+        return Ended(generation=after.generation, text=text if after.phase != Phase.SUPERSEDED else "", is_bad=is_bad)
+    if live.operation is None or live.operation.is_open:
+        return None
+    return Ended(generation=live.operation.generation, text=outcome(live), is_bad=live.has_failed)
+
+
+def withdrawn_sentence(live: Live) -> tuple[str, str]:
+    """What callers of a withdrawn publish meet, and its tone: an agent that has not proved it may serve what it served."""
+    late = [row.name for row in live.agents if not row.runs(live.publish)]
+    if not late or live.publish.desired_state != Desired.WITHDRAWN:
+        return _("Every path of the hostname answers 410 Gone."), ""
+    names = ", ".join(late[:NAMED_AT_MOST]) + (" …" if len(late) > NAMED_AT_MOST else "")
+    return _("Not proved yet on %(agents)s: callers there may still be served. It catches up by itself.") % {"agents": names}, "amber"
 
 
 def outcome(live: Live) -> str:
-    """What became of the last thing asked for: the toast when it ends."""
+    """What became of the last thing asked for."""
     operation = live.operation
     if operation is None or operation.is_open:
         return ""

@@ -56,6 +56,8 @@ register.filter("board_sentence", words.board_sentence)
 register.filter("progress", words.progress)
 register.filter("announcement", words.announcement)
 register.filter("outcome", words.outcome)
+register.filter("ended", words.ended)
+register.filter("withdrawn_sentence", words.withdrawn_sentence)
 
 
 @register.inclusion_tag("publishes/_board.html")

@@ -142,7 +142,7 @@
       before.delete(id);
       prepare(now);
       announce(now.dataset.announce);
-      if (was.open && !now.dataset.open && now.dataset.outcome) say(now.dataset.outcome, now.dataset.outcomeTone);
+      if (was.open && was.open === now.dataset.ended && was.open !== now.dataset.open && now.dataset.outcome) say(now.dataset.outcome, now.dataset.outcomeTone);
       if (was.focused && isNowhere()) (wrong(now) || (was.element && document.getElementById(was.element)) || $("[data-focus]", now))?.focus({ preventScroll: true });
     }
   });

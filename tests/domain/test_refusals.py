@@ -68,7 +68,7 @@ def overlap(world: World) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error", "words"),
     [
-        (archive, errors.ProductNotActive, "not active"),
+        (archive, errors.ProductNotActive, "archived"),
         (deactivate_services, errors.NothingToDeploy, "No active API service"),
         (deactivate_routes, errors.NothingToDeploy, "active route"),
         (remove_agents, errors.NoAgent, "No agent"),

@@ -73,7 +73,7 @@ def test_a_key_from_made_to_off_by_keyboard_alone(stage: World, client: Client, 
     page.keyboard.press("Enter")
     expect(page.locator("#keys .rows")).to_contain_text("Switched off")
     expect(page.locator("#keys-title")).to_be_focused()
-    expect(page.locator("#announcements")).to_have_text("PUBLISHED. The publish is live")
+    expect(page.locator("#announcements")).to_have_text("PUBLISHED. The changed keys are in force")
     assert states(page) == ["Active", "Switched off"]
     expect(page.locator("#history")).to_contain_text("Key switched off")
 

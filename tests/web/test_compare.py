@@ -51,6 +51,12 @@ def test_the_publish_itself_comes_first_and_keys_are_told_by_fingerprint_alone()
     assert "never-shown" not in str(groups)
 
 
+def test_a_withdrawal_is_no_change_of_who_is_let_in() -> None:
+    live = spec(auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=(ApiKey(id=uuid4(), consumer="shop", fingerprint="f" * 64),)))
+    withdrawn = Spec(publish_id=live.publish_id, generation=2, state=State.WITHDRAWN, host=live.host)
+    assert [what for what, _old, _new in told(differences(live, withdrawn))[0][1]] == ["State"]
+
+
 def test_a_service_is_followed_by_its_id_and_a_route_by_its_own() -> None:
     route = Route(id=uuid4(), path="/billing", methods=("GET",))
     old = billing(routes=(route, Route(id=uuid4(), path="/gone")))

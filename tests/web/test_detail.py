@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from agent.protocol.messages import Outcome
 from clusters.models import AgentLiveness
-from products.models import ApiService
-from publishes import curl, selectors, services
+from products.models import ApiService, Product
+from publishes import curl, delivery, selectors, services
 from publishes.models import PublishEvent
 from tenants.actors import Role
 from tests.web.browser import SCRIPT, korean, member, signed_in, text_of, url
@@ -192,3 +192,34 @@ def test_the_services_follow_what_becomes_live_without_the_page_being_loaded_aga
     world.everybody_confirms()
     after = text_of(browser.get(url("services", publish), headers=SCRIPT))
     assert (moved in after, "127.0.0.1:9999" in after) == (False, True)
+
+
+def test_a_withdrawn_one_answers_410_everywhere_only_when_every_agent_has_proved_it(world: World, browser: Client) -> None:
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="x")
+    world.agents[0].confirm_all()
+    away = world.agents[1].agent
+    AgentLiveness.objects.filter(agent=away).update(last_seen_at=timezone.now() - timedelta(seconds=41))
+    delivery.sweep()
+    publish.refresh_from_db()
+    assert publish.status == "WITHDRAWN"
+    page = text_of(browser.get(url("detail", publish), headers={"Accept-Language": "en"}))
+    assert "answers 410 Gone" not in page
+    assert f"Not proved yet on {away.name}: callers there may still be served." in page
+    world.agents[1].confirm_all()
+    page = text_of(browser.get(url("detail", publish), headers={"Accept-Language": "en"}))
+    assert "Every path of the hostname answers 410 Gone." in page
+    assert "may still be served" not in page
+
+
+@pytest.mark.parametrize(("status", "words"), [("archived", "The product is archived"), ("draft", "The product is not active")])
+def test_what_cannot_be_published_is_not_offered_but_can_be_deleted(world: World, browser: Client, status: str, words: str) -> None:
+    publish = world.withdrawn()
+    Product.objects.update(status=status)
+    page = browser.get(url("detail", publish), headers={"Accept-Language": "en"})
+    assert 'id="open-execute"' not in page.content.decode()
+    assert 'id="open-delete"' in page.content.decode()
+    assert words in text_of(page)
+    refused = browser.post(url("execute", publish), headers={"Accept-Language": "en"})
+    assert refused.status_code == 409
+    assert words in text_of(refused)

@@ -7,10 +7,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from agent.protocol.messages import Outcome
 from clusters.models import AgentLiveness
-from publishes import services
+from publishes import credentials, services
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
+from tests.domain.test_credentials import closed
 from tests.web.browser import SCRIPT, korean, member, signed_in, text_of, url
 from tests.world import World
 
@@ -125,6 +127,23 @@ def test_a67_the_outcome_that_becomes_a_toast(world: World, browser: Client, ver
     fragment = browser.get(url("live", publish), headers={"Accept-Language": "ko"}).content.decode()
     assert f'data-outcome="{outcome}"' in fragment
     assert "data-open" not in fragment
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "tone"), [(Outcome.VERIFIED, "The changed keys are in force", ""), (Outcome.REFUSED, "The changed keys could not", "bad")]
+)
+def test_changed_keys_have_an_outcome_of_their_own(world: World, browser: Client, answer: Outcome, outcome: str, tone: str) -> None:
+    publish = closed(world)
+    credentials.issue_test_key(world.actor, publish.pk)
+    before = browser.get(url("live", publish), headers={"Accept-Language": "en"}).content.decode()
+    assert 'data-open="2" data-ended="1" data-outcome="The publish is live"' in before
+    for voice in world.agents:
+        for waiting in voice.claim():
+            voice.answer(waiting, answer)
+    after = browser.get(url("live", publish), headers={"Accept-Language": "en"}).content.decode()
+    assert f'data-ended="2" data-outcome="{outcome}' in after
+    assert f'data-outcome-tone="{tone}"' in after
+    assert f'data-announce="PUBLISHED. {outcome}' in after
 
 
 def test_a_session_that_ended_reloads_the_page_instead_of_filling_the_fragment(world: World) -> None:
