@@ -35,7 +35,8 @@ class _Change:
     now: dict[Group, kong_plan.Target]
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
-    ahead: dict[UUID, int] = field(default_factory=dict)
+    ahead: dict[Group, int] = field(default_factory=dict)
+    """Of which the gateway has a higher generation: another agent's."""
     declined: dict[Group, Refused] = field(default_factory=dict)
     """Refused before anything was written; what stands for them goes its own way."""
     unproved: set[Group] = field(default_factory=set)
@@ -67,7 +68,7 @@ class KongDriver:
             raise
         refused = {**change.refused, **change.declined}
         publishes = {UUID(group): why for group, why in refused.items() if not group.startswith("issuer:")}
-        return Applied(changes=change.changes, refused=publishes, ahead=change.ahead)
+        return Applied(changes=change.changes, refused=publishes, ahead={UUID(group): there for group, there in change.ahead.items()})
 
     def observe(self) -> Observed:
         """What the entities' own tags say; what another hand has changed carries no digest."""
@@ -101,16 +102,19 @@ class KongDriver:
         self._run(change, self._plans(change, desired))
         self._go_back(change)
         self._clear_issuers(change)
+        self._remember(change)
+
+    def _remember(self, change: _Change) -> None:
         if change.refused:
             self._look.forget()
         else:
             self._look.wrote(change.node, change.now)
 
     def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
-        generations = {one.wanted.spec.publish_id: change.there.generation(str(one.wanted.spec.publish_id)) for one in desired}
+        generations = {str(one.wanted.spec.publish_id): one.wanted.spec.generation for one in desired}
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
-        change.ahead = {one.wanted.spec.publish_id: there for one in desired if (there := generations[one.wanted.spec.publish_id]) > one.wanted.spec.generation}
-        ours = [one for one in desired if one.wanted.spec.publish_id not in change.ahead]
+        change.ahead = {group: there for group, ours in generations.items() if (there := change.there.generation(group)) > ours}
+        ours = [one for one in desired if str(one.wanted.spec.publish_id) not in change.ahead]
         plans = [plan for one in ours if (plan := self._plan(change, one.wanted) or (self._plan(change, one.fallback) if one.fallback else None))]
         return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
 
@@ -152,10 +156,13 @@ class KongDriver:
             due = [(plan, plan.stages[number]) for plan in plans if number < len(plan.stages) and self._goes_on(change, plan)]
             written = self._write(change, {plan.group: stage.target for plan, stage in due})
             self._spread_refusals(change, written, plans)
-            self._pass_gates(change, [(plan, stage) for plan, stage in due if stage.gate and self._goes_on(change, plan)])
+            gated = [(plan, stage) for plan, stage in due if stage.gate and self._goes_on(change, plan)]
+            if gated:
+                self._pass_gates(change, gated)
+                self._look_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
 
     def _goes_on(self, change: _Change, plan: Plan) -> bool:
-        return plan.group not in change.refused and plan.group not in change.unproved
+        return plan.group not in {*change.refused, *change.unproved, *change.ahead}
 
     def _write(self, change: _Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
         now = {group: change.now.get(group, {}) for group in {*change.now, *targets}}
@@ -182,6 +189,20 @@ class KongDriver:
             except Unproved as problem:
                 log.warning("gate_not_passed", publish=group, reason=str(problem))
                 change.unproved.add(group)
+
+    def _look_again(self, change: _Change, plans: Sequence[Plan]) -> None:
+        """Another agent of this database may have written while we waited. Who changed what we left goes on with it; the proof tells how that ends."""
+        if change.node.is_dbless:
+            return
+        self._remember(change)
+        there = self._look.read(change.node, change.specs)
+        for plan in plans:
+            if plan.held and (newest := there.generation(plan.group)) > plan.held.spec.generation:
+                change.ahead[plan.group] = newest
+            elif self._goes_on(change, plan) and not kong_plan.is_same(change.now.get(plan.group, {}), there.target(plan.group)):
+                log.warning("left_to_another_hand", publish=plan.group)
+                change.unproved.add(plan.group)
+        change.now = {group: dict(target) for group, target in there.groups.items()}
 
     def _gate(self, change: _Change, plan: Plan, stage: Stage) -> Callable[[], object]:
         held = plan.held

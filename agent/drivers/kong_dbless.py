@@ -9,7 +9,7 @@ from agent.drivers.base import Refused
 from agent.drivers.kong_admin import Admin, Answer
 from agent.drivers.kong_db import Written
 from agent.drivers.kong_entities import TAG, Body, Entity, tag_value
-from agent.drivers.kong_plan import Group, Target
+from agent.drivers.kong_plan import Group, Target, is_same
 
 EMPTY_HASH = "0" * 32
 _INSIDE = {"routes": ("service",), "plugins": ("service", "route", "consumer"), "keyauth_credentials": ("consumer",), "jwt_secrets": ("consumer",)}
@@ -26,7 +26,7 @@ class Declarative:
 
         Groups that the node refuses stay as they are; the others do not suffer. Raises Unreachable.
         """
-        if all(_same(now[group], target) for group, target in targets.items()):
+        if all(is_same(now[group], target) for group, target in targets.items()):
             return Written()
         written, wanted = Written(), dict(targets)
         while True:
@@ -87,10 +87,6 @@ def _declared(entity: Entity, entities: list[Entity]) -> Body:
 
 def _parent(entity: Entity) -> UUID | None:
     return next((parent for name in _INSIDE.get(entity.kind, ()) if (parent := entity.parent(name))), None)
-
-
-def _same(now: Target, target: Target) -> bool:
-    return now.keys() == target.keys() and all(entity.says_the_same_as(now[key]) for key, entity in target.items())
 
 
 def _guilty(answer: Answer, wanted: Mapping[Group, Target]) -> dict[Group, Refused]:

@@ -197,6 +197,11 @@ def _target(entities: Iterable[Entity]) -> Target:
     return {entity.key: entity for entity in entities}
 
 
+def is_same(one: Target, other: Target) -> bool:
+    """True when nothing has to be written to come from one to the other."""
+    return one.keys() == other.keys() and all(entity.says_the_same_as(one[key]) for key, entity in other.items())
+
+
 def conflict(kid: str) -> Refused:
     """Two issuers name their keys alike."""
     words = f"Another issuer on this Kong has a key with the kid {kid}, and Kong finds keys by it alone."

@@ -34,7 +34,7 @@ def test_what_is_there_already_is_not_loaded_and_a_304_is_no_change(dbless: Gate
     dbless.publish(spec)
     assert dbless.memory.apply(spec).changes == 0
     assert loads(dbless) == 1
-    monkeypatch.setattr("agent.drivers.kong_dbless._same", lambda *_: False)
+    monkeypatch.setattr("agent.drivers.kong_dbless.is_same", lambda *_: False)
     assert dbless.memory.apply(spec).changes == 0
     assert loads(dbless) == 2
 
