@@ -16,7 +16,7 @@ log = structlog.get_logger()
 def carried_now(driver: Driver, records: Mapping[UUID, Record]) -> list[Carried]:
     """One line per publish ever accepted, and per publish that only the gateway knows of. Verified needs both sides to agree."""
     try:
-        observed = driver.observe()
+        observed = driver.observe(hasty=True)
     except Unreachable as problem:
         log.warning("gateway_not_observed", reason=str(problem))
         observed = Observed(carried={}, in_force=False)

@@ -113,8 +113,8 @@ class Driver(Protocol):
     def apply(self, desired: Sequence[Desired]) -> Applied:
         """Make all of it true in one change, writing only what differs. Publishes that are not named stay. Raises Unreachable."""
 
-    def observe(self) -> Observed:
-        """Read back what the gateway carries. Raises Unreachable."""
+    def observe(self, *, hasty: bool = False) -> Observed:
+        """Read back what the gateway carries; `hasty` is for who must not wait long for one that hangs. Raises Unreachable."""
 
     def verify(self, held: Held) -> Evidence:
         """Prove that callers meet this spec, without reaching an upstream. Raises Unproved when they do not within the deadline."""

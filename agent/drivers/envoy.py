@@ -66,7 +66,7 @@ class EnvoyDriver:
             target, refused = (_target(foreign + standing) if objections else target), refused | objections
         return Applied(changes=self._swap(target, there, taken), refused=refused)
 
-    def observe(self) -> Observed:
+    def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits long)
         """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions. When it runs newer ones, what it says itself."""
         taken, there = self._admin.taken(), self._files()
         in_force = all(document.intact and document.version == taken[kind] for kind, document in there.items())

@@ -48,10 +48,11 @@ class KongDriver:
 
     name = "kong"
 
-    def __init__(self, *, admin: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options) -> None:
-        self._admin, self._proxy, self._reserved, self._options = admin, proxy, reserved, options
+    def __init__(self, *, admin: Admin, hasty: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options) -> None:
+        """`admin` and `hasty` are one Admin API, asked with patience and without: they share no connection, so neither waits for the other."""
+        self._admin, self._hasty, self._proxy, self._reserved, self._options = admin, hasty, proxy, reserved, options
         self.proxy_url = proxy_url
-        self._look = Look(admin)
+        self._look = Look()
 
     def reserved(self) -> tuple[str, ...]:
         """Its admin and proxy side, and what the operator named besides."""
@@ -70,9 +71,10 @@ class KongDriver:
         publishes = {UUID(group): why for group, why in refused.items() if not group.startswith("issuer:")}
         return Applied(changes=change.changes, refused=publishes, ahead={UUID(group): there for group, there in change.ahead.items()})
 
-    def observe(self) -> Observed:
+    def observe(self, *, hasty: bool = False) -> Observed:
         """What the entities' own tags say; what another hand has changed carries no digest."""
-        return Observed(carried=self._look.read(kong_node.find_out(self._admin)).seen, in_force=True)
+        admin = self._hasty if hasty else self._admin
+        return Observed(carried=self._look.read(admin, node=kong_node.find_out(admin)).seen, in_force=True)
 
     def verify(self, held: Held) -> Evidence:
         """Ask through the proxy."""
@@ -81,8 +83,7 @@ class KongDriver:
     def describe(self) -> Description:
         """Fine when the Admin API answers, and is one that this driver can work with."""
         try:
-            # Once: a heartbeat must not wait for a gateway that is away.
-            node = kong_node.find_out(self._admin, pauses_s=())
+            node = kong_node.find_out(self._hasty)
         except Unreachable as problem:
             return Description(ok=False, error=str(problem))
         return Description(ok=True, version=node.version, mode=node.mode)
@@ -90,12 +91,12 @@ class KongDriver:
     def is_empty(self) -> bool:
         """Without a database the hash tells; with one, others write to it too, and the control plane is asked."""
         try:
-            return self._admin.get("/status", pauses_s=()).get("configuration_hash") == EMPTY_HASH
+            return self._hasty.get("/status").get("configuration_hash") == EMPTY_HASH
         except Unreachable:
             return False
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
-        there = self._look.read(node, specs)
+        there = self._look.read(self._admin, node=node, specs=specs)
         return _Change(node=node, specs=specs, there=there, now={group: dict(target) for group, target in there.groups.items()})
 
     def _carry_out(self, change: _Change, desired: Sequence[Desired]) -> None:
@@ -195,7 +196,7 @@ class KongDriver:
         if change.node.is_dbless:
             return
         self._remember(change)
-        there = self._look.read(change.node, change.specs)
+        there = self._look.read(self._admin, node=change.node, specs=change.specs)
         for plan in plans:
             if plan.held and (newest := there.generation(plan.group)) > plan.held.spec.generation:
                 change.ahead[plan.group] = newest
@@ -222,7 +223,7 @@ class KongDriver:
         failed = change.refused.keys() & change.touched
         if failed and not change.node.is_dbless:
             self._look.forget()
-            there = self._look.read(change.node, change.specs)
+            there = self._look.read(self._admin, node=change.node, specs=change.specs)
             before = {group: change.there.target(group) for group in failed}
             Database(self._admin).move({group: there.target(group) for group in failed}, before)
             change.now |= {group: dict(target) for group, target in before.items()}

@@ -16,8 +16,10 @@ from agent.drivers.base import Refused, Unreachable
 from agent.drivers.kong_entities import PATHS, TAG, Body, Entity, read
 
 CONNECTIONS = 8
-TIMEOUT = httpx2.Timeout(10.0, connect=2.0)
-LOAD_TIMEOUT_S = 60.0
+CONNECT_S, ANSWER_S, LOAD_S = 2.0, 10.0, 60.0
+PATIENT_S = 60.0
+HASTY_S = 4.0
+"""For who must not wait for a Kong that hangs: a heartbeat makes a few calls, one after the other, and an agent counts as gone after 30 s."""
 PAGE = 1000
 PAUSES_S = (0.1, 0.3, 1.0)
 LONGEST_PAUSE_S = 5.0
@@ -38,15 +40,16 @@ class Answer:
 class Admin:
     """One node's Admin API. Every method raises Unreachable when it does not answer, or answers that it cannot at the moment."""
 
-    def __init__(self, url: str, *, headers: dict[str, str] | None = None) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, *, headers: dict[str, str] | None = None, patience_s: float = PATIENT_S) -> None:
+        self.url, self._patience_s = url.rstrip("/"), patience_s
+        timeout = httpx2.Timeout(min(ANSWER_S, patience_s), connect=CONNECT_S)
         limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        self._client = httpx2.Client(verify=_authorities(), trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits, headers=headers)
+        self._client = httpx2.Client(verify=_authorities(), trust_env=False, follow_redirects=False, timeout=timeout, limits=limits, headers=headers)
         self._pool = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="kong")
 
-    def get(self, path: str, *, pauses_s: tuple[float, ...] | None = None) -> Body:
-        """A JSON object. `pauses_s`: how long to wait between tries, none for one try."""
-        answer = self._ask("GET", path, pauses_s=pauses_s)
+    def get(self, path: str) -> Body:
+        """A JSON object."""
+        answer = self._ask("GET", path)
         if answer.status != 200 or not isinstance(answer.body, dict):
             raise Unreachable(f"Kong's Admin API at {self.url} answered {answer.status} for {urlsplit(path).path}.", code="admin_answer")
         return answer.body
@@ -71,7 +74,7 @@ class Admin:
 
     def load(self, text: str) -> Answer:
         """Give a node without a database its whole configuration; 201 when it took it, 304 when it has it, 400 when it objects."""
-        answer = self._ask("POST", "/config?check_hash=1&flatten_errors=1", json={"config": text}, timeout=LOAD_TIMEOUT_S)
+        answer = self._ask("POST", "/config?check_hash=1&flatten_errors=1", json={"config": text}, timeout=LOAD_S)
         if answer.status not in {201, 304, 400}:
             words = "its body limit is below the configuration's size" if answer.status == 413 else f"it answered {answer.status}"
             raise Unreachable(f"Kong at {self.url} does not take the configuration: {words}.", code="config_not_taken")
@@ -96,12 +99,12 @@ class Admin:
             # Without a database a page can be empty while there is a next one.
             following = page.get("next")
 
-    def _ask(self, method: str, path: str, *, json: Any = None, timeout: float | None = None, pauses_s: tuple[float, ...] | None = None) -> Answer:
-        """One call, tried again while Kong is away or busy: every call here may be repeated."""
-        problem = ""
-        for pause in (*(PAUSES_S if pauses_s is None else pauses_s), None):
+    def _ask(self, method: str, path: str, *, json: Any = None, timeout: float | None = None) -> Answer:
+        """One call, tried again while Kong is away or busy and patience lasts: every call here may be repeated."""
+        problem, until = "", time.monotonic() + self._patience_s
+        for pause in (*PAUSES_S, None):
             try:
-                response = self._client.request(method, self.url + path, json=json, timeout=timeout or TIMEOUT)
+                response = self._client.request(method, self.url + path, json=json, timeout=timeout or httpx2.USE_CLIENT_DEFAULT)
                 answer = Answer(status=response.status_code, body=_json(response), retry_after=response.headers.get("retry-after", ""))
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 answer, problem = None, f"does not answer ({error or type(error).__name__})"
@@ -109,8 +112,9 @@ class Admin:
                 return self._believed(answer)
             if answer:
                 problem = f"answered {answer.status} for {method} {urlsplit(path).path}"
-            if pause is not None:
-                time.sleep(_pause(pause, answer))
+            if pause is None or time.monotonic() + (wait_s := _pause(pause, answer)) > until:
+                break
+            time.sleep(wait_s)
         raise Unreachable(f"Kong's Admin API at {self.url} {problem}.", code="admin_unreachable" if answer is None else "admin_busy")
 
     def _believed(self, answer: Answer) -> Answer:

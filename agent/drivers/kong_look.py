@@ -39,14 +39,13 @@ class _Keys:
 class Look:
     """The reads of one node. Any thread may look; what one has seen last is what the next one knows."""
 
-    def __init__(self, admin: Admin) -> None:
-        self._admin = admin
+    def __init__(self) -> None:
         self._keys: _Keys | None = None
         self._whole: tuple[tuple[str, str], There] | None = None
 
-    def read(self, node: Node, specs: Sequence[Spec] = ()) -> There:
+    def read(self, admin: Admin, *, node: Node, specs: Sequence[Spec] = ()) -> There:
         """All that is ours, and what these specs need to know. Raises Unreachable, also when a node without a database serves another's configuration."""
-        return self._read_dbless(node) if node.is_dbless else self._read_database(node, specs)
+        return self._read_dbless(admin, node) if node.is_dbless else self._read_database(admin, node, specs)
 
     def wrote(self, node: Node, groups: Mapping[Group, Target]) -> None:
         """A change has gone through and left these groups."""
@@ -60,38 +59,40 @@ class Look:
         """A change has not gone through: look at everything the next time."""
         self._keys = None
 
-    def _read_dbless(self, node: Node) -> There:
+    def _read_dbless(self, admin: Admin, node: Node) -> There:
         """The hash says whether there is anything to read."""
-        content, known = (node.id, self._hash()), self._whole
+        content, known = (node.id, _hash(admin)), self._whole
         if known and known[0] == content:
             return known[1]
-        there = self._whole_of(content[1])
+        there = _whole_of(admin, content[1])
         # Loaded anew while it was read: what was read belongs to another hash.
-        self._whole = (content, there) if self._hash() == content[1] else None
+        self._whole = (content, there) if _hash(admin) == content[1] else None
         return there
 
-    def _hash(self) -> str:
-        return str(self._admin.get("/status").get("configuration_hash", ""))
-
-    def _whole_of(self, configuration_hash: str) -> There:
-        # A filter would fail on any untagged entity; everything has to be ours anyway.
-        listed = self._admin.listed([*BASE, *_kinds(KEYS)], tagged=False)
-        foreign = kong_dbless.check_ours(listed)
-        there = There.of(entities(listed))
-        if foreign or (configuration_hash != kong_dbless.EMPTY_HASH and not there.groups):
-            raise Unreachable(kong_dbless.foreign(foreign or "nothing that this agent reads"), code="foreign_configuration")
-        return there
-
-    def _read_database(self, node: Node, specs: Sequence[Spec]) -> There:
+    def _read_database(self, admin: Admin, node: Node, specs: Sequence[Spec]) -> There:
         """Three kinds always; those of keys where anything has or gets any, and they are not known."""
-        listed = self._admin.listed(BASE, tagged=True)
+        listed = admin.listed(BASE, tagged=True)
         base = entities(listed)
         beside, kinds, known = _print(base), _kinds({*_guards(listed), *(GUARD_OF[mode] for mode in _modes(specs))}), self._keys
         if not known or (known.node, known.beside) != (node.id, beside) or not known.kinds.issuperset(kinds) or time.monotonic() - known.at > KEYS_AGE_S:
-            content = tuple(entities(self._admin.listed(kinds, tagged=True)))
+            content = tuple(entities(admin.listed(kinds, tagged=True)))
             known = _Keys(node=node.id, beside=beside, kinds=frozenset(kinds), content=content, at=time.monotonic())
             self._keys = known
         return There.of([*base, *known.content])
+
+
+def _hash(admin: Admin) -> str:
+    return str(admin.get("/status").get("configuration_hash", ""))
+
+
+def _whole_of(admin: Admin, configuration_hash: str) -> There:
+    # A filter would fail on any untagged entity; everything has to be ours anyway.
+    listed = admin.listed([*BASE, *_kinds(KEYS)], tagged=False)
+    foreign = kong_dbless.check_ours(listed)
+    there = There.of(entities(listed))
+    if foreign or (configuration_hash != kong_dbless.EMPTY_HASH and not there.groups):
+        raise Unreachable(kong_dbless.foreign(foreign or "nothing that this agent reads"), code="foreign_configuration")
+    return there
 
 
 def _guards(listed: Iterable[tuple[str, list[Body]]]) -> set[str]:

@@ -34,9 +34,9 @@ class Node:
         return "DB-less" if self.is_dbless else f"DB ({self.database})"
 
 
-def find_out(admin: Admin, *, pauses_s: tuple[float, ...] | None = None) -> Node:
+def find_out(admin: Admin) -> Node:
     """Ask the node. Raises Unreachable, also when what answers is no Kong that we know how to drive."""
-    root = admin.get("/", pauses_s=pauses_s)
+    root = admin.get("/")
     try:
         configuration, plugins = root["configuration"], root["plugins"]["available_on_server"]
         node = Node(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from agent.drivers.base import SetupFailed
 from agent.drivers.kong import KongDriver
-from agent.drivers.kong_admin import Admin
+from agent.drivers.kong_admin import HASTY_S, Admin
 from agent.drivers.kong_map import Options
 from agent.protocol.fence import split_endpoint
 
@@ -62,6 +62,7 @@ class KongSetup:
         more = tuple(one for one in options.get("reserve", "").split(",") if one)
         return KongDriver(
             admin=Admin(admin, headers=headers),
+            hasty=Admin(admin, headers=headers, patience_s=HASTY_S),
             proxy=endpoints[1],
             proxy_url=options.get("public_url") or proxy,
             reserved=(*(f"{_bracketed(host)}:{port}" for host, port in endpoints), *more),

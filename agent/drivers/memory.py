@@ -81,7 +81,7 @@ class MemoryDriver:
             self._swap(differing)
         return Applied(changes=len(differing), refused=refused, ahead=ahead)
 
-    def observe(self) -> Observed:
+    def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits)
         """What it carries."""
         self._reach("observe")
         carried = {publish: Seen(generation=held.spec.generation, digest=held.spec.digest) for publish, held in self.gateway.carried.items()}

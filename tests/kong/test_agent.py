@@ -10,6 +10,7 @@ from agent.carried import carried_now
 from agent.drivers.base import Seen
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn
 from tests.agent.running import Running
+from tests.doubles.kong.faults import Fault
 from tests.kong.gateway import Gateway, changed, driver_of, key, with_keys
 
 
@@ -118,6 +119,27 @@ def test_f8_a_kong_that_is_away_is_said_and_goes_on_when_it_is_back(
     beat_until_verified(agent, 1)
     assert agent.double.heartbeats[-1].gateway_version == "3.9.3"
     assert gateway.ask(spec.host).status == 200
+
+
+@pytest.mark.parametrize(("hangs", "asked", "is_fine"), [("", ["/", "/"], False), ("plugins", ["/", "/", "/plugins", "/routes", "/services"], True)])
+def test_a_heartbeat_does_not_wait_for_an_admin_api_that_hangs(
+    tmp_path: Path, control_plane: ControlPlaneDouble, db: Gateway, monkeypatch: pytest.MonkeyPatch, hangs: str, asked: list[str], is_fine: bool
+) -> None:
+    monkeypatch.setattr("agent.drivers.kong_setup.HASTY_S", 0.5)
+    agent = Running(tmp_path, control_plane, driver=driver_of(db.kong))
+    db.kong.faults.on(lambda call: "".join(call.steps) == hangs, *[Fault(delay_s=0.8)] * 9)
+    agent.heart.beat()
+    assert sorted(call.path.partition("?")[0] for call in db.kong.faults.calls) == asked
+    beat = control_plane.heartbeats[-1]
+    assert (beat.gateway_ok, "does not answer" in beat.gateway_error) == (is_fine, not is_fine)
+    agent.stop()
+
+
+def test_a_heartbeat_asks_again_where_a_fault_passes_at_once(db: Gateway) -> None:
+    spec = live()
+    db.publish(spec)
+    db.kong.faults.on(lambda call: call.steps == ["plugins"], Fault(status=503))
+    assert db.driver.observe(hasty=True).carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
 
 
 def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Upstreams) -> None:

@@ -88,7 +88,8 @@ def test_a_node_that_cannot_be_driven_is_not_touched(gateway: Gateway, switch: d
     assert gateway.kong.faults.writes() == []
 
 
-def test_what_is_no_kong_is_said_so(db: Gateway) -> None:
+def test_what_is_no_kong_is_said_so(db: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.drivers.kong_admin.PAUSES_S", ())
     wrong = KongSetup().create(Path(), {"admin_url": db.kong.proxy_url, "proxy_url": db.kong.proxy_url})
     assert "answered 404" in wrong.describe().error
     away = KongSetup().create(Path(), {"admin_url": f"http://127.0.0.1:{free_port()}", "proxy_url": db.kong.proxy_url})
