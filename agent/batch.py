@@ -66,6 +66,13 @@ def repin(kit: Kit, moved: Mapping[UUID, Addresses]) -> None:
     log.info("upstreams_moved", publishes=[str(publish) for publish in moved])
 
 
+def renew(kit: Kit) -> None:
+    """Give what stands the shape that this version of the agent gives it: another one may have written it. Raises Unreachable."""
+    applied = _apply(kit, _observed(kit), set())
+    if applied.changes:
+        log.info("gateway_renewed", changes=applied.changes, refused=[str(publish) for publish in applied.refused])
+
+
 def restore(kit: Kit) -> None:
     """Put back all that the disk knows of on a gateway that has lost everything. Raises Unreachable."""
     desired = kit.store.desired()

@@ -60,8 +60,10 @@ class Worker:
         self._waiting: list[Job] = []
         self._in_flight: dict[Key, Job] = {}
         self._moved: dict[UUID, Addresses] = {}
-        self._is_emptied = False
+        self._chores: dict[str, Callable[[], None]] = {}
         self._stopping = False
+        self.is_renewed = False
+        """Whether, since the start, all that stands has been given the shape of this version of the agent."""
         self._thread = threading.Thread(target=self._run, name="work", daemon=True)
 
     def start(self) -> list[Ticket]:
@@ -97,8 +99,15 @@ class Worker:
 
     def restore(self) -> None:
         """Have a gateway that lost everything filled again from the disk."""
+        self._put("gateway_not_filled", lambda: batch.restore(self._kit))
+
+    def renew(self) -> None:
+        """Have all that stands given the shape of this version of the agent; what has it costs no write."""
+        self._put("gateway_not_renewed", self._renew)
+
+    def _put(self, event: str, chore: Callable[[], None]) -> None:
         with self._wake:
-            self._is_emptied = True
+            self._chores[event] = chore
             self._wake.notify_all()
 
     def _job(self, job: Job) -> Job:
@@ -113,9 +122,9 @@ class Worker:
         with self._wake:
             jobs, self._waiting = self._waiting, []
             moved, self._moved = self._moved, {}
-            is_emptied, self._is_emptied = self._is_emptied, False
-        if is_emptied:
-            self._aside("gateway_not_filled", lambda: batch.restore(self._kit))
+            chores, self._chores = self._chores, {}
+        for event, chore in chores.items():
+            self._aside(event, chore)
         if moved:
             self._aside("upstreams_not_moved", lambda: batch.repin(self._kit, moved))
         if jobs:
@@ -124,7 +133,7 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping:
             with self._wake:
-                self._wake.wait_for(lambda: self._waiting or self._moved or self._is_emptied or self._stopping)
+                self._wake.wait_for(lambda: self._waiting or self._moved or self._chores or self._stopping)
             self.work_once()
 
     def _work(self, jobs: list[Job]) -> None:
@@ -157,6 +166,10 @@ class Worker:
             apply_ms=result.evidence.apply_ms,
             verify_ms=result.evidence.verify_ms,
         )
+
+    def _renew(self) -> None:
+        batch.renew(self._kit)
+        self.is_renewed = True
 
     def _aside(self, event: str, step: Callable[[], None]) -> None:
         """What nobody waits for; the next look asks for it again."""

@@ -12,14 +12,14 @@ from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
 
-API_KEY, TOKEN, SCOPES = "envoy.filters.http.api_key_auth", "envoy.filters.http.jwt_authn", "envoy.filters.http.rbac"
+API_KEY, TOKEN, CLAIMS = "envoy.filters.http.api_key_auth", "envoy.filters.http.jwt_authn", "envoy.filters.http.rbac"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
 _PAYLOAD = "imp"
 _CHALLENGES = "imp"
 _SCHEMES = ("Bearer", "bearer", "BEARER")
 _SCOPE_CLAIMS = ("scope", "scp")
-_FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, SCOPES)}
+_FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
 
 CLOCK_SKEW_S = 5
 """By how much an issuer's clock may differ from the gateway's."""
@@ -38,7 +38,7 @@ def filters(tokens: Resource) -> list[Resource]:
         {"name": "envoy.filters.http.header_mutation", "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending}},
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
         {"name": TOKEN, "disabled": True, **tokens},
-        {"name": SCOPES, "disabled": True, "typed_config": {"@type": f"{_HTTP}.rbac.v3.RBAC"}},
+        {"name": CLAIMS, "disabled": True, "typed_config": {"@type": f"{_HTTP}.rbac.v3.RBAC"}},
         {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
     ]
 
@@ -49,8 +49,8 @@ def local_replies() -> Resource:
         "mappers": [
             _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
             _mapper(401, UNAUTHENTICATED_BODY, "missing"),
-            _mapper(403, FORBIDDEN_BODY, "scopes", also=_token_was_good()),
-            _mapper(403, FORBIDDEN_BODY, "audience"),
+            _mapper(403, FORBIDDEN_BODY, "audience", also=_was_refused_by("audience")),
+            _mapper(403, FORBIDDEN_BODY, "scopes"),
         ]
     }
 
@@ -69,19 +69,7 @@ def providers(spec: Spec) -> dict[str, Resource]:
     for field in ("issuer", "audience", "jwks"):
         if not getattr(auth, field):
             raise Refused(f"The spec asks for tokens but names no {field}.", code="invalid", entity="auth", field=field)
-    provider: Resource = {
-        "issuer": auth.issuer,
-        "audiences": [auth.audience],
-        "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
-        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter.
-        "from_headers": [{"name": "Authorization", "value_prefix": f"{scheme} "} for scheme in _SCHEMES],
-        "forward": True,
-        "require_expiration": True,
-        "clock_skew_seconds": CLOCK_SKEW_S,
-        "payload_in_metadata": _PAYLOAD,
-        "normalize_payload_in_metadata": {"space_delimited_claims": list(_SCOPE_CLAIMS)},
-    }
-    return {_provider_name(spec): provider}
+    return {_provider_name(spec): _provider(auth)}
 
 
 def per_host(spec: Spec) -> Resource:
@@ -90,7 +78,7 @@ def per_host(spec: Spec) -> Resource:
         return {API_KEY: _api_keys(spec.auth)}
     if spec.auth.mode == AuthMode.OAUTH2:
         requirement = {"@type": f"{_HTTP}.jwt_authn.v3.PerRouteConfig", "requirement_name": _provider_name(spec)}
-        return {TOKEN: requirement, SCOPES: _scopes(spec.auth)}
+        return {TOKEN: requirement, CLAIMS: _claims(spec.auth)}
     return {}
 
 
@@ -134,20 +122,51 @@ def _check(key: ApiKey) -> None:
         raise Refused(f"{key.consumer!r} fits into no header.", code="invalid", entity=f"key {key.id}", field="consumer")
 
 
-def _scopes(auth: Auth) -> Resource:
-    each: list[Resource] = [{"or_ids": {"ids": [_claim_holds(claim, scope) for claim in _SCOPE_CLAIMS]}} for scope in auth.scopes] or [{"any": True}]
-    policy = {"permissions": [{"any": True}], "principals": [{"and_ids": {"ids": each}}]}
-    return {"@type": f"{_HTTP}.rbac.v3.RBACPerRoute", "rbac": {"rules": {"action": "ALLOW", "policies": {"scopes": policy}}}}
+def _provider(auth: Auth) -> Resource:
+    return {
+        # Not the audience: here Envoy would take https://a/ for a.
+        "issuer": auth.issuer,
+        "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
+        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter.
+        "from_headers": [{"name": "Authorization", "value_prefix": f"{scheme} "} for scheme in _SCHEMES],
+        "forward": True,
+        "require_expiration": True,
+        "clock_skew_seconds": CLOCK_SKEW_S,
+        "payload_in_metadata": _PAYLOAD,
+        "normalize_payload_in_metadata": {"space_delimited_claims": list(_SCOPE_CLAIMS)},
+    }
 
 
-def _claim_holds(claim: str, scope: str) -> Resource:
-    value = {"list_match": {"one_of": {"string_match": {"exact": scope}}}}
-    path = [{"key": _PAYLOAD}, {"key": claim}]
+def _claims(auth: Auth) -> Resource:
+    """Whose good token is refused all the same. Envoy goes through policies by their names, and says which one it was."""
+    audience: Resource = {"or_match": {"value_matchers": [_is(auth.audience), _holds(auth.audience)]}}
+    policies = {"audience": _refuse_unless([_claim("aud", audience)])}
+    if auth.scopes:
+        each: list[Resource] = [{"or_ids": {"ids": [_claim(name, _holds(scope)) for name in _SCOPE_CLAIMS]}} for scope in auth.scopes]
+        policies["scopes"] = _refuse_unless(each)
+    return {"@type": f"{_HTTP}.rbac.v3.RBACPerRoute", "rbac": {"rules": {"action": "DENY", "policies": policies}}}
+
+
+def _refuse_unless(all_of: list[Resource]) -> Resource:
+    return {"permissions": [{"any": True}], "principals": [{"not_id": {"and_ids": {"ids": all_of}}}]}
+
+
+def _is(text: str) -> Resource:
+    return {"string_match": {"exact": text}}
+
+
+def _holds(text: str) -> Resource:
+    return {"list_match": {"one_of": _is(text)}}
+
+
+def _claim(name: str, value: Resource) -> Resource:
+    path = [{"key": _PAYLOAD}, {"key": name}]
     return {"sourced_metadata": {"metadata_matcher": {"filter": TOKEN, "path": path, "value": value}, "metadata_source": "DYNAMIC"}}
 
 
 def _provider_name(spec: Spec) -> str:
-    content = json.dumps([spec.auth.issuer, spec.auth.audience, spec.auth.jwks], sort_keys=True)
+    """Named by its content: routes ask for a changed one, or for one of another version of this agent, only once it is there."""
+    content = json.dumps(_provider(spec.auth), sort_keys=True)
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
@@ -168,9 +187,10 @@ def _came_with_a_token() -> Resource:
     return {"header_filter": {"header": {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}}}
 
 
-def _token_was_good() -> Resource:
-    matcher = {"filter": TOKEN, "path": [{"key": _PAYLOAD}, {"key": "iss"}], "value": {"present_match": True}}
-    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
+def _was_refused_by(policy: str) -> Resource:
+    name, kind = "envoy.access_loggers.extension_filters.cel", "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    expression = f"response.code_details == 'rbac_access_denied_matched_policy[{policy}]'"
+    return {"extension_filter": {"name": name, "typed_config": {"@type": kind, "expression": expression}}}
 
 
 def _keys_in(host: Resource) -> list[str]:

@@ -180,7 +180,7 @@ def test_a_wrong_token_is_refused_as_nobody_s_or_as_not_allowed(gateway: Gateway
         assert is_problem(ask_with_token(gateway, spec, token), UNAUTHENTICATED), what
     assert is_problem(gateway.ask(spec.host), UNAUTHENTICATED)
     assert is_problem(gateway.ask(spec.host, f"/?access_token={good}"), UNAUTHENTICATED)
-    audiences: list[dict[str, Any]] = [{"aud": "other"}, {"aud": None}, {"aud": []}]
+    audiences: list[dict[str, Any]] = [{"aud": "other"}, {"aud": None}, {"aud": []}, {"aud": f"https://{issuer.AUDIENCE}/"}]
     scopes: list[dict[str, Any]] = [{"scope": scope} for scope in ("read", None, "reader writer", "read,write", ["read"])]
     for claims in audiences + scopes:
         assert is_problem(ask_with_token(gateway, spec, issuer.token(**claims)), FORBIDDEN), claims
@@ -233,7 +233,7 @@ def test_a_token_filter_that_another_hand_changed_is_written_anew(gateway: Gatew
     old = path.read_text()
     spec = with_tokens(upstream.port)
     memory.apply(spec)
-    path.write_text({"edited": path.read_text().replace(issuer.AUDIENCE, "other"), "emptied": "", "old": old}[damage])
+    path.write_text({"edited": path.read_text().replace(issuer.ISSUER, "other"), "emptied": "", "old": old}[damage])
     assert not memory.observe().in_force
     assert memory.apply(spec).changes == 1
     assert memory.observe().in_force

@@ -33,6 +33,10 @@ def of_service(*routes: Route, **upstream: Any) -> Spec:
     return live(ID, services=(make_service(8080, routes=routes, **upstream),))
 
 
+def with_tokens(*scopes: str) -> Spec:
+    return live(ID, auth=Auth(mode=AuthMode.OAUTH2, issuer="https://issuer.example", audience="payment-api", scopes=scopes, jwks=({},)))
+
+
 def with_keys(*keys: ApiKey) -> Spec:
     return live(ID, auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=keys))
 
@@ -176,6 +180,21 @@ def test_a_document_knows_its_own_content() -> None:
     assert document.says_the_same_as(same)
     assert document.version != same.version
     assert not document.says_the_same_as(other)
+
+
+@pytest.mark.parametrize(
+    ("spec", "most"),
+    [
+        (live(ID), 2_600),
+        (with_keys(ApiKey(id=ID, consumer="one", fingerprint="f", secret="s" * 47)), 3_800),
+        (with_tokens(), 5_200),
+        (with_tokens("read", "write"), 6_300),
+    ],
+)
+def test_one_publish_with_one_service_stays_small(spec: Spec, most: int) -> None:
+    held = hold(spec)
+    content = [envoy_config.virtual_host(held), *map(envoy_files.typed_cluster, envoy_config.clusters(held)), envoy_auth.providers(spec)]
+    assert most - 300 < len(json.dumps(content)) <= most
 
 
 @pytest.mark.parametrize("bad", [set(), {3}, {0, 7}, {1, 2, 3}, set(range(8))])

@@ -62,6 +62,7 @@ def test_without_a_database_an_emptied_kong_is_filled_from_the_agent_s_own_disk_
     carried = dbless.driver.observe().carried
     heard, loads = (len(control_plane.heartbeats), len(control_plane.reports)), len(dbless.kong.faults.writes())
     agent.watch.look()
+    until(lambda: agent.worker.is_renewed, what="it has looked whether all has its shape")
     dbless.kong.lose_everything()
     agent.watch.look()
     until(lambda: dbless.driver.observe().carried == carried, what="all is back")

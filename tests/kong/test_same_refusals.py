@@ -43,6 +43,8 @@ def tokens() -> dict[str, tuple[str, int, str]]:
         "not yet": (f"Bearer {issuer.token(nbf=4_000_000_000)}", 401, NOT_THIS_TOKEN),
         "another audience": (f"Bearer {issuer.token(aud='other')}", 403, NOT_THIS_TOKEN),
         "another audience and no scope": (f"Bearer {issuer.token(aud='other', scope=None)}", 403, NOT_THIS_TOKEN),
+        "an audience spelled alike": (f"Bearer {issuer.token(aud=f'https://{issuer.AUDIENCE}/')}", 403, NOT_THIS_TOKEN),
+        "a list of such": (f"Bearer {issuer.token(aud=[f'{issuer.AUDIENCE}/', f'http://{issuer.AUDIENCE}'])}", 403, NOT_THIS_TOKEN),
         "one scope": (f"Bearer {issuer.token(scope='read')}", 403, MORE_SCOPES),
         "no scope": (f"Bearer {issuer.token(scope=None)}", 403, MORE_SCOPES),
     }

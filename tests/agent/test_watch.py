@@ -1,0 +1,36 @@
+"""What the agent does for its gateway without being asked, on a clock of its own."""
+
+from agent.batch import Kit
+from agent.state import Store
+from agent.upstreams import Pinner
+from agent.watch import Watch
+from agent.work import Worker
+from tests.agent.bench import Bench
+from tests.agent.doubles import live, withdrawn
+
+
+def test_what_an_older_agent_wrote_is_brought_up_to_date_once_after_each_start(bench: Bench) -> None:
+    spec, newer, lost = live(), live(), live()
+    bench.start()
+    bench.bring(spec, newer, lost)
+    gateway, right = bench.gateway, bench.gateway.carried[spec.publish_id]
+    gateway.carried[spec.publish_id] = right.model_copy(update={"addresses": {"in": ("another shape",)}})
+    beyond = gateway.carried[newer.publish_id].model_copy(update={"spec": withdrawn(newer, generation=2)})
+    gateway.carried[newer.publish_id] = beyond
+    del gateway.carried[lost.publish_id]
+
+    worker = Worker(Kit(driver=bench.driver, store=Store(bench.folder), pinner=Pinner(), reserved=()))
+    watch = Watch(bench.driver, worker)
+    gateway.away = True
+    for _ in range(2):
+        watch.look()
+        worker.work_once()
+    assert not worker.is_renewed
+    gateway.away = False
+    for _ in range(3):
+        watch.look()
+        worker.work_once()
+    assert worker.is_renewed
+    # What the gateway has newer, or not at all, is for the control plane to say.
+    assert gateway.carried == {spec.publish_id: right, newer.publish_id: beyond}
+    assert gateway.changes[1:] == [{spec.publish_id}]
