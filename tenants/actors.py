@@ -36,6 +36,7 @@ class Workspace:
 class Actor:
     """Who acts. `label` is what history shows; `user_id` is empty for an API token; `tenant_name` and `elsewhere` are there for pages.
 
+    `maker_id`: the person who answers for an API token, where one is known.
     `elsewhere`: the other workspaces that the person may switch to.
     """
 
@@ -43,6 +44,7 @@ class Actor:
     role: Role
     label: str
     user_id: UUID | None = None
+    maker_id: UUID | None = None
     tenant_name: str = ""
     elsewhere: tuple[Workspace, ...] = ()
 

@@ -32,9 +32,9 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
     """Tokens are made by people in their workspace or by `create_api_token`; here they can only be revoked."""
 
-    list_display = ["name", "prefix", "tenant", "role", "expires_at", "revoked_at", "last_used_at"]
-    list_select_related = ["tenant"]
-    readonly_fields = ["tenant", "name", "role", "prefix", "last_used_at"]
+    list_display = ["name", "prefix", "tenant", "role", "created_by", "expires_at", "revoked_at", "last_used_at"]
+    list_select_related = ["tenant", "created_by"]
+    readonly_fields = ["tenant", "name", "role", "prefix", "created_by", "last_used_at"]
 
     def has_add_permission(self, request: object) -> bool:  # noqa: ARG002 - Django's signature
         return False

@@ -2,13 +2,18 @@
 
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 from django.db.models.query import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Conflict, Forbidden, Invalid, NotFound
 from tenants.actors import Actor, Role
 from tenants.models import Membership, Tenant, User
+from tenants.services import api_tokens_made_by
+
+log = structlog.get_logger(__name__)
 
 
 class NotOneself(Conflict):
@@ -48,6 +53,7 @@ def add_member(actor: Actor, *, username: str, role: Role) -> Membership:
     membership, is_new = Membership.objects.get_or_create(user=user, tenant_id=actor.tenant_id, defaults={"role": role})
     if not is_new:
         raise Invalid(fields={"username": [_("This person is a member already.")]})
+    _log("member_added", actor, membership)
     return membership
 
 
@@ -60,16 +66,19 @@ def change_role(actor: Actor, membership_id: UUID, *, role: Role) -> Membership:
         _require_another_owner(membership)
     membership.role = role
     membership.save(update_fields=["role", "updated_at"])
+    _log("member_role_changed", actor, membership)
     return membership
 
 
 @transaction.atomic
 def remove_member(actor: Actor, membership_id: UUID) -> Membership:
-    """Take somebody out of the workspace; the account stays. Raises NotOneself, OwnersOnly, LastOwner."""
+    """Take somebody out of the workspace and revoke the tokens that they made; the account stays. Raises NotOneself, OwnersOnly, LastOwner."""
     membership = _changeable(actor, membership_id)
     if membership.role == Role.OWNER:
         _require_another_owner(membership)
     membership.delete()
+    now = timezone.now()
+    _log("member_removed", actor, membership, tokens_revoked=api_tokens_made_by(actor, membership.user_id).update(revoked_at=now, updated_at=now))
     return membership
 
 
@@ -80,6 +89,11 @@ def member_of(actor: Actor, membership_id: UUID) -> Membership:
         raise NotFound
     actor.require_manage()
     return found
+
+
+def _log(event: str, actor: Actor, membership: Membership, **more: int) -> None:
+    told = {"tenant": str(actor.tenant_id), "member": membership.user.get_username(), "role": str(membership.role), "by": actor.label}
+    log.info(event, **told, **more)
 
 
 def _lock(actor: Actor) -> None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import NotFound
@@ -98,10 +99,36 @@ class Membership(Record):
         return f"{self.user} · {self.tenant} · {self.role}"
 
 
+def _maker_is_in() -> models.Q:
+    """Whether the person who made a token, where one is known, still belongs to the workspace."""
+    there = Membership.objects.filter(user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True)
+    return models.Q(created_by=None) | models.Q(models.Exists(there))
+
+
+class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
+    """Reads of tokens."""
+
+    def unended(self) -> Self:
+        """Neither revoked nor expired."""
+        return self.filter(models.Q(revoked_at=None) & (models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())))
+
+    def working(self) -> Self:
+        """Those that are let in: not ended, and not left behind by their maker."""
+        return self.unended().filter(_maker_is_in())
+
+    def with_maker(self) -> Self:
+        """Each with its maker, and whether that one is still there as `maker_is_in`."""
+        return self.select_related("created_by").annotate(maker_is_in=_maker_is_in())
+
+
 class ApiToken(Record):
-    """A program's key to the JSON API. Only a hash is kept; the prefix lets people tell tokens apart."""
+    """A program's key to the JSON API. Only a hash is kept; the prefix lets people tell tokens apart.
+
+    `created_by` answers for it, and is empty for what a command made: no maker in the workspace, no way in.
+    """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens")
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True, editable=False, related_name="api_tokens", verbose_name=_("made by"))
     name = models.CharField(_("name"), max_length=100)
     role = models.CharField(_("role"), max_length=10, choices=Role)
     prefix = models.CharField(_("prefix"), max_length=12)
@@ -110,7 +137,7 @@ class ApiToken(Record):
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
 
-    objects = ScopedQuerySet["ApiToken"].as_manager()
+    objects = ApiTokenQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

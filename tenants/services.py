@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q
+import structlog
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,64 +13,72 @@ from django.utils.translation import gettext_lazy as _
 
 from core.problems import Forbidden, NotFound, Unauthenticated
 from tenants.actors import Actor, Role, Workspace
-from tenants.models import ApiToken, Membership, Tenant
+from tenants.models import ApiToken, ApiTokenQuerySet, Membership, Tenant
 
+log = structlog.get_logger(__name__)
 TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, so that leaks can be searched for
 SESSION_TENANT = "tenant"
 LAST_USED_EVERY = timedelta(minutes=1)
 
 
 def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
-    """Make an API token and return it; it is not stored and cannot be shown again."""
-    return _new_token(tenant.pk, name=name, role=role, expires_at=expires_at)[1]
+    """Make an API token that nobody in particular answers for, and return it; it is not stored and cannot be shown again."""
+    return _new_token(tenant.pk, name=name, role=role, expires_at=expires_at, maker_id=None, by="command line")[1]
 
 
 def issue_api_token(actor: Actor, *, name: str, role: Role, expires_at: datetime | None) -> tuple[ApiToken, str]:
-    """Make an API token of at most the actor's own role; the second of the two is the token itself, never to be seen again."""
+    """Make an API token of at most the actor's own role; the second of the two is the token itself, never to be seen again.
+
+    A token that makes another one does so for the person who made it.
+    """
     actor.require_manage()
     if role == Role.OWNER != actor.role:
         raise Forbidden(_("An admin cannot make an owner's token. Choose another role, or ask an owner."))
-    return _new_token(actor.tenant_id, name=name, role=role, expires_at=expires_at)
+    return _new_token(actor.tenant_id, name=name, role=role, expires_at=expires_at, maker_id=actor.user_id or actor.maker_id, by=actor.label)
 
 
 def revoke_api_token(actor: Actor, token_id: UUID) -> None:
     """End a token at once; one that has ended stays so. Raises NotFound, then Forbidden."""
     token = api_token_of(actor, token_id)
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now(), updated_at=timezone.now())
+    if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now(), updated_at=timezone.now()):
+        log.info("api_token_revoked", tenant=str(actor.tenant_id), token=str(token.pk), name=token.name, by=actor.label)
 
 
-def api_tokens_of(actor: Actor) -> QuerySet[ApiToken]:
+def api_tokens_of(actor: Actor) -> ApiTokenQuerySet:
     """The workspace's tokens, newest first. Raises Forbidden for everybody but owners and admins."""
     actor.require_manage()
-    return ApiToken.objects.visible_to(actor)
+    return ApiToken.objects.visible_to(actor).with_maker()
+
+
+def api_tokens_made_by(actor: Actor, user_id: UUID) -> QuerySet[ApiToken]:
+    """The workspace's tokens that this person answers for and that have not ended. Raises Forbidden for everybody but owners and admins."""
+    return api_tokens_of(actor).unended().filter(created_by_id=user_id)
 
 
 def api_token_of(actor: Actor, token_id: UUID) -> ApiToken:
     """One token of the workspace. Raises NotFound, then Forbidden."""
-    found = ApiToken.objects.one_for(actor, token_id)
+    found = ApiToken.objects.with_maker().one_for(actor, token_id)
     actor.require_manage()
     return found
 
 
 def actor_by_token(token: str) -> Actor:
-    """The actor behind an API token. Raises Unauthenticated when it is unknown, revoked or expired."""
+    """The actor behind an API token. Raises Unauthenticated as `valid_token` does."""
     return actor_of_token(valid_token(token))
 
 
 def valid_token(token: str) -> ApiToken:
-    """The stored token behind the secret. Raises Unauthenticated when it is unknown, revoked or expired."""
-    now = timezone.now()
-    valid = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=now))
-    found = ApiToken.objects.filter(valid, token_hash=_hash(token)).first()
+    """The stored token behind the secret. Raises Unauthenticated when it is unknown, has ended, or its maker left the workspace."""
+    found = ApiToken.objects.working().filter(token_hash=_hash(token)).first()
     if found is None:
         raise Unauthenticated
-    _note_use(found, now=now)
+    _note_use(found, now=timezone.now())
     return found
 
 
 def actor_of_token(token: ApiToken) -> Actor:
     """Whoever holds the token acts for its tenant in its role."""
-    return Actor(tenant_id=token.tenant_id, role=Role(token.role), label=token.name)
+    return Actor(tenant_id=token.tenant_id, role=Role(token.role), label=token.name, maker_id=token.created_by_id)
 
 
 def actor_by_session(request: HttpRequest) -> Actor:
@@ -104,9 +112,11 @@ def switch_tenant(request: HttpRequest, tenant_id: UUID) -> None:
     request.session[SESSION_TENANT] = str(tenant_id)
 
 
-def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None) -> tuple[ApiToken, str]:
+def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None, maker_id: UUID | None, by: str) -> tuple[ApiToken, str]:
     token = TOKEN_START + secrets.token_urlsafe(32)
-    made = ApiToken.objects.create(tenant_id=tenant_id, name=name, role=role, prefix=token[:10], token_hash=_hash(token), expires_at=expires_at)
+    kept = {"name": name, "role": role, "prefix": token[:10], "token_hash": _hash(token), "expires_at": expires_at}
+    made = ApiToken.objects.create(tenant_id=tenant_id, created_by_id=maker_id, **kept)
+    log.info("api_token_made", tenant=str(tenant_id), token=str(made.pk), name=name, role=str(role), by=by)
     return made, token
 
 

@@ -32,6 +32,7 @@ class TokenOut(Schema):
     name: str
     role: str = Field(examples=["developer"])
     prefix: str = Field(examples=["impg_k3Vx1"])
+    created_by: str | None = Field(description="The username of whoever answers for it; null when a command made it", examples=["jiwoo"])
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -41,7 +42,8 @@ class TokenOut(Schema):
     def of(cls, row: ApiToken, **more: Any) -> Self:
         """From the row."""
         same = ("name", "role", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at")
-        return cls(id=row.pk, **{name: getattr(row, name) for name in same}, **more)
+        maker = row.created_by.get_username() if row.created_by else None
+        return cls(id=row.pk, created_by=maker, **{name: getattr(row, name) for name in same}, **more)
 
 
 class NewTokenOut(TokenOut):

@@ -58,7 +58,9 @@ def remove(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpRespo
     """Take somebody out; GET asks first."""
     if request.method == "POST":
         return _change(request, actor, lambda: members.remove_member(actor, membership_id), said=_("The member was removed"))
-    return render(request, "account/remove_member.html", {"actor": actor, "member": members.member_of(actor, membership_id)})
+    member = members.member_of(actor, membership_id)
+    tokens = services.api_tokens_made_by(actor, member.user_id).count()
+    return render(request, "account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens})
 
 
 @never_cache

@@ -171,7 +171,7 @@ def _members(world: World, client: Client) -> str:
 def _tokens(world: World, client: Client) -> str:
     now = timezone.now()
     for name, told in (
-        ("CI", {"last_used_at": now, "expires_at": now + timedelta(days=30)}),
+        ("CI", {"created_by": world.user, "last_used_at": now, "expires_at": now + timedelta(days=30)}),
         ("Nightly", {"revoked_at": now}),
         ("Backup", {"expires_at": now}),
     ):
