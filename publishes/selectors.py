@@ -143,8 +143,9 @@ def deployed_spec_of(publish: ProductPublish) -> Spec | None:
 def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
     """What the gateways were last given, of those that are PUBLISHED. One query, none when nothing is."""
     live = [publish.pk for publish in publishes if publish.status == Status.PUBLISHED]
-    done = Operation.objects.filter(publish__in=live, phase=Phase.SUCCEEDED, kind__in=DEPLOYING_KINDS).order_by("generation")
-    return {publish_id: Spec.model_validate(spec) for publish_id, spec in done.values_list("publish_id", "spec")} if live else {}
+    done = Operation.objects.filter(publish=OuterRef("pk"), phase=Phase.SUCCEEDED, kind__in=DEPLOYING_KINDS).order_by("-generation")
+    newest = ProductPublish.objects.filter(pk__in=live).values_list("pk", Subquery(done.values("spec")[:1]))  # there may be many syncs
+    return {publish_id: Spec.model_validate(spec) for publish_id, spec in newest if spec is not None} if live else {}
 
 
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:

@@ -1,6 +1,7 @@
 """Syncs: what changed of callers' credentials goes out with the services that were deployed, in nobody's way."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -30,6 +31,32 @@ def test_a_sync_carries_the_services_that_were_deployed_and_not_what_the_product
     world.everybody_confirms()
     publish.refresh_from_db()
     assert selectors.deployed_spec_of(publish) == after
+
+
+def test_of_all_that_was_ever_deployed_only_the_newest_is_read(world: World, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
+    publishes = [world.published(hostname_base=f"{name}.localhost") for name in ("one", "two")]
+    newest = []
+    for publish in publishes:
+        first = publish.operations.get()
+        told = {"kind": Kind.SYNC, "phase": Phase.SUCCEEDED, "digest": first.digest, "deadline_at": timezone.now(), "finished_at": timezone.now()}
+        later = range(2, 22)
+        Operation.objects.bulk_create(Operation(publish=publish, generation=n, spec=first.spec | {"generation": n}, **told) for n in later)
+        failed = told | {"phase": Phase.FAILED}
+        Operation.objects.create(publish=publish, generation=22, spec=first.spec | {"generation": 22}, **failed)
+        newest.append((publish.pk, 21))
+    draft = world.draft()
+    read: list[object] = []
+
+    def counted(given: object) -> Spec:
+        read.append(given)
+        return validate(given)
+
+    validate = Spec.model_validate
+    monkeypatch.setattr(Spec, "model_validate", counted)
+    with django_assert_num_queries(1):
+        found = selectors.deployed_specs_of([*publishes, draft])
+    assert [(pk, spec.generation) for pk, spec in sorted(found.items())] == sorted(newest)
+    assert len(read) == 2
 
 
 def test_a_newer_sync_takes_the_place_of_an_open_one(world: World) -> None:
