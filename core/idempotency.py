@@ -1,23 +1,28 @@
 """The same POST twice under one `Idempotency-Key`: it is done once, and both get the same answer.
 
-The key's row is written before anything is done, and outside of any transaction that does it. What was done (2xx) is kept for 24 hours; a
-refusal frees the key, because nothing was done. An answer marked `no-store` carries a secret: its body is not kept, and not said twice.
+The key's row is committed before anything is done. A POST is one transaction, and its answer is kept in it, for 24 hours: whoever is killed has
+done all and said so, or nothing. A refusal frees the key, because nothing was done. An answer marked `no-store` carries a secret: its body
+is not kept, and not said twice.
 """
 
 import hashlib
+import json
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from ninja import Status
+from ninja.responses import NinjaJSONEncoder
 
 from core.models import IdempotencyKey
 from core.problems import BadRequest, Conflict, Invalid
@@ -26,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
+JSON = "application/json; charset=utf-8"
 KEPT = timedelta(hours=24)
 GIVEN_UP_AFTER = timedelta(seconds=90)  # longer than any request of ours can run: whoever claimed the key was killed
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -68,25 +74,42 @@ View = Callable[..., Any]
 
 
 def once(view: View, *, who: Callable[[HttpRequest], tuple[UUID, str]]) -> View:
-    """A view that does a POST once per key. `who` gives the tenant, and the role that the key holds for. Needs IdempotencyMiddleware."""
+    """A view whose POST is one transaction, and is done once per key. `who` gives the tenant, and the role that the key holds for.
+
+    Needs IdempotencyMiddleware. A view that talks to other hosts first says so by `talks_first`.
+    """
 
     @wraps(view)
     def door(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        key = request.headers.get(HEADER)
-        if request.method != "POST" or key is None:
+        if request.method != "POST":
             return view(request, *args, **kwargs)
-        tenant_id, role = who(request)
-        row = _claim(tenant_id, key, fingerprint=_fingerprint(request, role=role))
-        if row.status is not None:
+        row = _claimed(request, who)
+        if row is not None and row.status is not None:
             return _replay(row)
-        request.idempotency = row  # type: ignore[attr-defined]
-        return view(request, *args, **kwargs)
+        with ExitStack() as work:
+            request.idempotency, request.work = row, work  # type: ignore[attr-defined]
+            if not getattr(view, "talks_first", False):
+                begin(request)
+            told = view(request, *args, **kwargs)
+            return told if row is None else _keep(row, _answer(told, kwargs.get("response")))
 
     return door
 
 
+def talks_first(view: View) -> View:
+    """A view that asks other hosts before it begins its work, because no transaction may be open while it does."""
+    view.talks_first = True  # type: ignore[attr-defined]
+    return view
+
+
+def begin(request: HttpRequest) -> AbstractContextManager[None]:
+    """Begin the transaction of a POST, which ends with its answer and not with the block that is given back."""
+    request.work.enter_context(transaction.atomic())  # type: ignore[attr-defined]
+    return nullcontext()
+
+
 class IdempotencyMiddleware:
-    """Keeps the answer of a request that claimed a key, or frees the key when nothing was done."""
+    """Frees the key of a request that was refused or broke: nothing was done."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -94,20 +117,22 @@ class IdempotencyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)  # Django turns what breaks into an answer, so there always is one
         row: IdempotencyKey | None = getattr(request, "idempotency", None)
-        if row is not None:
-            _finish(row, response)
+        if row is not None and response.status_code >= 300:
+            _free(row)
         return response
-
-
-def run_key_of(request: HttpRequest) -> UUID | None:
-    """An id that is the same for all tries of this request: what is made under it is made once, even when a try was killed half-way."""
-    row: IdempotencyKey | None = getattr(request, "idempotency", None)
-    return row.pk if row else None
 
 
 def forget_old_keys() -> None:
     """Drop keys that are over; the sweep calls this."""
     IdempotencyKey.objects.filter(expires_at__lt=timezone.now()).delete()
+
+
+def _claimed(request: HttpRequest, who: Callable[[HttpRequest], tuple[UUID, str]]) -> IdempotencyKey | None:
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    tenant_id, role = who(request)
+    return _claim(tenant_id, key, fingerprint=_fingerprint(request, role=role))
 
 
 def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
@@ -127,7 +152,7 @@ def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
 
 
 def _take_over(row: IdempotencyKey, *, now: datetime) -> bool:
-    """Whose request was killed or broke is tried again, under the same id; one of several at once does it."""
+    """Whose request was killed is tried again; one of several at once does it."""
     mine = uuid.uuid4()
     left = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim, status=None, claimed_at__lte=now - GIVEN_UP_AFTER)
     row.claim = mine if left.update(claim=mine, claimed_at=now) else row.claim
@@ -137,20 +162,29 @@ def _take_over(row: IdempotencyKey, *, now: datetime) -> bool:
 def _replay(row: IdempotencyKey) -> HttpResponse:
     if row.headers.get("Cache-Control"):
         raise ShownOnce
-    return HttpResponse(row.body, status=row.status, content_type="application/json; charset=utf-8", headers={**row.headers, REPLAYED: "true"})
+    return HttpResponse(row.body, status=row.status, content_type=JSON, headers={**row.headers, REPLAYED: "true"})
 
 
-def _finish(row: IdempotencyKey, response: HttpResponse) -> None:
-    mine = IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim)
+def _answer(told: Any, head: HttpResponse | None) -> HttpResponse:
+    """What ninja would make of what a view returns."""
+    status, body = (told.status_code, told.value) if isinstance(told, Status) else (200, told)
+    answer = HttpResponse(content_type=JSON) if head is None else head
+    answer.status_code, answer.content = status, json.dumps(body.model_dump(), cls=NinjaJSONEncoder)
+    return answer
+
+
+def _keep(row: IdempotencyKey, answer: HttpResponse) -> HttpResponse:
+    """Keep the answer with what was done. Raises KeyInUse, so that nothing was done, when another try has taken over."""
+    if not IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(status=answer.status_code, **_kept(answer)):
+        raise KeyInUse
+    return answer
+
+
+def _free(row: IdempotencyKey) -> None:
     try:
-        if response.status_code >= 500:  # something may have been done: the next try goes on at once, and makes nothing twice
-            mine.update(claimed_at=timezone.now() - GIVEN_UP_AFTER)
-        elif response.status_code >= 300:
-            mine.delete()
-        else:
-            mine.update(status=response.status_code, **_kept(response))
+        IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim, status=None).delete()
     except DatabaseError as problem:  # the answer stands all the same; the key is freed after a while
-        log.warning("idempotency_not_kept", reason=type(problem).__name__)
+        log.warning("idempotency_key_not_freed", reason=type(problem).__name__)
 
 
 def _kept(response: HttpResponse) -> dict[str, Any]:

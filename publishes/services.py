@@ -1,5 +1,7 @@
 """What people can do with a publish. Every door calls these; each checks the role, the tenant, the state, and says no in words."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +24,7 @@ from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase
 from publishes.models import Operation, ProductPublish, PublishEvent, PublishQuerySet
 from tenants.actors import Actor
 
+Work = Callable[[], AbstractContextManager[object]]
 SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_required", "hostname_base")
 
 
@@ -72,14 +75,14 @@ def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings, seen: 
     return publish
 
 
-def request_publish(actor: Actor, publish_id: UUID, *, note: str = "") -> Operation:
-    """Queue a publish; the agents' answers, not this call, change the status."""
+def request_publish(actor: Actor, publish_id: UUID, *, note: str = "", work: Work = transaction.atomic) -> Operation:
+    """Queue a publish; the agents' answers, not this call, change the status. `work` begins the transaction, after names were resolved."""
     text = checked_note(note)
     asked_for = selectors.publish_of(actor, publish_id)
     actor.require_write()
     _require_publishable(asked_for)
     upstreams.check(asked_for)  # resolves names, so no transaction may be open yet
-    with transaction.atomic():
+    with work():
         publish = lock_publish(actor, publish_id)
         publish.product = lock_product(actor, publish.product_id)  # nobody deactivates it, or changes its services, before this is queued
         _require_publishable(publish)
@@ -132,10 +135,10 @@ def cancel(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) 
     return asked
 
 
-def retry(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) -> Operation | None:
+def retry(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None, work: Work = transaction.atomic) -> Operation | None:
     """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail.
 
-    With `operation_id` only that very operation is tried again. Raises NotTheLast when something newer was asked for.
+    With `operation_id` only that very operation is tried again. Raises NotTheLast when something newer was asked for. `work` as for a publish.
     """
     publish = selectors.publish_of(actor, publish_id)
     actor.require_write()
@@ -145,10 +148,9 @@ def retry(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) -
     if operation_id not in (None, last.pk):
         raise errors.NotTheLast
     if last.kind == Kind.PUBLISH:
-        return request_publish(actor, publish_id, note=last.note)
-    if last.kind == Kind.WITHDRAW:
-        return request_withdraw(actor, publish_id, reason=last.note)
-    return request_delete(actor, publish_id)
+        return request_publish(actor, publish_id, note=last.note, work=work)
+    with work():
+        return request_withdraw(actor, publish_id, reason=last.note) if last.kind == Kind.WITHDRAW else request_delete(actor, publish_id)
 
 
 def suggest_hostname(*, product: Product, cluster: Cluster, environment: str, publish: ProductPublish | None = None) -> str:

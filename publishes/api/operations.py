@@ -1,11 +1,13 @@
 """The JSON API of operations: how far each run of a verb is, stopping one, and trying a failed one again."""
 
+from functools import partial
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from core.idempotency import begin, talks_first
 from core.paging import PageIn, page_of
 from publishes import selectors, services
 from publishes.api.answers import accepted
@@ -50,11 +52,12 @@ def cancel_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
 
 
 @router.post("/operations/{uuid:operation_id}/retry", response={202: OperationOut}, summary="Try a failed operation again")
+@talks_first
 def retry_operation(request: HttpRequest, response: HttpResponse, operation_id: UUID) -> Status[OperationOut]:
     """A new operation with the product as it is now. 409 unless it failed, and is the last thing that was asked of its publish."""
     actor = actor_of(request)
     operation = selectors.operation_of(actor, operation_id)
     actor.require_write()
-    again = services.retry(actor, operation.publish_id, operation_id=operation_id)
+    again = services.retry(actor, operation.publish_id, operation_id=operation_id, work=partial(begin, request))
     assert again is not None  # noqa: S101 - only what was never sent is deleted without an operation, and this was
     return accepted(request, response, again)

@@ -1,12 +1,13 @@
 """The JSON API of one publish, and of a product's publishes: drafts, settings, the verbs, the history."""
 
+from functools import partial
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from ninja import Query, Router, Status
 
-from core.idempotency import run_key_of
+from core.idempotency import begin, talks_first
 from core.paging import PageIn, page_of
 from core.problems import Invalid
 from core.versions import IfMatch, mark, mark_new, merging, require_match
@@ -33,13 +34,16 @@ def list_publishes(request: HttpRequest, response: HttpResponse, product_id: UUI
 
 
 @router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
+@talks_first
 def create_publish(request: HttpRequest, response: HttpResponse, product_id: UUID, body: PublishIn) -> Status[PublishOut]:
     """cluster_id and gateway_id are required; all services of the product are taken."""
     actor = actor_of(request)
     product = product_of(actor, product_id)
     actor.require_write()
     services.require_active(product)
-    publish = services.create_publish(actor, product, settings=_settings(actor, product, body), run_key=run_key_of(request))
+    settings = _settings(actor, product, body)
+    begin(request)
+    publish = services.create_publish(actor, product, settings=settings)
     return Status(201, shown([mark_new(request, response, publish, at="api:get_publish")])[0])
 
 
@@ -65,9 +69,10 @@ def update_publish(request: HttpRequest, response: HttpResponse, *, publish_id: 
 
 
 @router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
+@talks_first
 def publish(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None) -> Status[OperationOut]:
     """Poll the operation in `Location`: the status changes only when the agents have proved that traffic is served."""
-    operation = services.request_publish(actor_of(request), publish_id, note=body.note if body else "")
+    operation = services.request_publish(actor_of(request), publish_id, note=body.note if body else "", work=partial(begin, request))
     return accepted(request, response, operation)
 
 
