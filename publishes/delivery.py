@@ -24,6 +24,7 @@ from core.limits import forget_old_windows
 from publishes import adoption, alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
+from tenants import sessions
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ def tidy() -> None:
     forget_old_keys()
     forget_old_windows()
     liveness.forget_old_events()
+    sessions.forget_expired()
     agent_keys.ask_for_old_ones()
 
 

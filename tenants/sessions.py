@@ -3,6 +3,7 @@
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 from django.db.models.query import QuerySet
 from django.utils import timezone
 
@@ -27,6 +28,12 @@ def end_session(person: User, session_id: int) -> None:
 def end_other_sessions(person: User, *, but: str | None) -> None:
     """Sign every browser out but the one with this session key."""
     _end(UserSession.objects.filter(user=person).exclude(session_key=but))
+
+
+def forget_expired() -> None:
+    """Drop sessions that have expired, and the notes of sessions that are gone; the sweep calls this."""
+    Session.objects.filter(expire_date__lt=Now()).delete()
+    UserSession.objects.filter(~Exists(Session.objects.filter(session_key=OuterRef("session_key")))).delete()
 
 
 def _end(rows: QuerySet[UserSession]) -> int:

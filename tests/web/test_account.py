@@ -1,14 +1,17 @@
 """My account: preferences that pages follow, the password, sessions, and the workspace I work in."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from publishes import delivery
 from publishes.models import ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, User
@@ -74,6 +77,18 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all(world: World) -> None:
     assert tablet.get(ACCOUNT).status_code == 200
     here.post(reverse("account:end-other-sessions"))
     assert tablet.get(ACCOUNT).status_code == 302
+    assert here.get(ACCOUNT).status_code == 200
+
+
+def test_what_is_left_of_sessions_that_expired_or_were_ended_is_forgotten(world: World) -> None:
+    here, expired, out = signs_in(), signs_in(), signs_in()
+    Session.objects.filter(session_key=expired.session.session_key).update(expire_date=timezone.now() - timedelta(seconds=1))
+    Session.objects.create(session_key="nobodys", session_data="", expire_date=timezone.now() - timedelta(days=30))
+    out.post(reverse("sign-out"))
+    assert (Session.objects.count(), UserSession.objects.count()) == (3, 3)
+    delivery.tidy()
+    assert [row.session_key for row in Session.objects.all()] == [here.session.session_key]
+    assert [row.session_key for row in UserSession.objects.all()] == [here.session.session_key]
     assert here.get(ACCOUNT).status_code == 200
 
 
