@@ -16,6 +16,18 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 Theme = Literal["light", "dark"]
 # Nothing waits longer than it must; how slow a machine may be is not what these tests are about.
 PATIENCE_MS = 60_000
+# Goes through everything that Tab reaches, and names what does not show that it has the focus: by an outline of its own or of its label.
+RINGLESS = """() => {
+  const shows = (one) => { const { outlineStyle, outlineWidth } = getComputedStyle(one); return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2; };
+  const reached = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
+  const left = document.activeElement, found = new Set();
+  for (const one of reached.filter((one) => one.tabIndex >= 0)) {
+    one.focus({ preventScroll: true });
+    if (document.activeElement === one && ![one, one.closest("label")].some((part) => part && shows(part))) found.add(`${one.localName}.${one.className}`);
+  }
+  left.focus({ preventScroll: true });
+  return [...found].sort().map((name) => `no focus ring: ${name}`).join("\\n");
+}"""
 EXPECTED_4XX = "Failed to load resource: the server responded with a status of 4"
 
 
@@ -66,7 +78,7 @@ class Guard:
 
 
 def complaints(page: Page) -> str:
-    """What axe finds on the page, light on a desktop and dark on a phone; empty when that is nothing."""
+    """What axe finds on the page, and what hides the focus, light on a desktop and dark on a phone; empty when that is nothing."""
     page.evaluate(Axe().axe_script)
     found = []
     looks: tuple[tuple[Theme, str], ...] = (("light", "desktop"), ("dark", "phone"))
@@ -75,6 +87,9 @@ def complaints(page: Page) -> str:
         violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))")
         if violations["violations"]:
             found.append(f"{theme} {size}\n{AxeResults(violations).generate_report()}")
+        page.keyboard.press("Tab")  # from here on a ring is due
+        if ringless := page.evaluate(RINGLESS):
+            found.append(f"{theme} {size}\n{ringless}")
     return "\n".join(found)
 
 
