@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.forms import BaseForm, Form
 from django.http import HttpRequest, QueryDict
@@ -11,6 +11,20 @@ ACTION = "row"
 """The name of those buttons; their values are add, remove-2, up-2 and down-2."""
 
 _MOVES = {"up": -1, "down": 1}
+
+
+class Focus(NamedTuple):
+    """What has the focus next: a button of a row (up, down, remove), its first field, or the button that adds one."""
+
+    on: str = ""
+    row: int = -1
+
+
+class Acted(NamedTuple):
+    """The rows after a button was pressed, and where whoever pressed it goes on."""
+
+    rows: list[dict[str, Any]]
+    focus: Focus
 
 
 def action_of(request: HttpRequest) -> str:
@@ -25,19 +39,26 @@ def typed_rows(form: type[Form], data: QueryDict, *, prefix: str, most: int) -> 
     return [_typed(form, data, f"{prefix}-{number}") for number in range(count)]
 
 
-def acted(rows: list[dict[str, Any]], action: str, *, most: int) -> list[dict[str, Any]]:
-    """The rows after a button was pressed; one that makes no sense changes nothing."""
+def acted(rows: list[dict[str, Any]], action: str, *, most: int) -> Acted:
+    """What a button did; one that makes no sense changes nothing."""
     verb, _dash, text = action.partition("-")
     number = int(text) if re.fullmatch(r"\d{1,4}", text) else -1
-    if verb == "add" and len(rows) < most:
-        return [*rows, {}]
+    if verb == "add":
+        return Acted([*rows, {}], Focus("field", len(rows))) if len(rows) < most else Acted(rows, Focus("add"))
     if verb == "remove" and 0 <= number < len(rows):
-        return rows[:number] + rows[number + 1 :]
+        rows = rows[:number] + rows[number + 1 :]
+        return Acted(rows, Focus("remove", min(number, len(rows) - 1)) if rows else Focus("add"))
     other = number + _MOVES.get(verb, 0)
     if verb in _MOVES and 0 <= number < len(rows) and 0 <= other < len(rows):
         rows = list(rows)
         rows[number], rows[other] = rows[other], rows[number]
-    return rows
+        return Acted(rows, Focus(_usable(verb, other, len(rows)), other))
+    return Acted(rows, Focus())
+
+
+def _usable(verb: str, row: int, count: int) -> str:
+    # The first row's button for up and the last one's for down are disabled, and cannot have the focus.
+    return "down" if row == 0 else "up" if row == count - 1 else verb
 
 
 def typed_fields(form: BaseForm, data: QueryDict) -> Mapping[str, Any]:

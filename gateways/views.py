@@ -82,8 +82,8 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
     if action := action_of(request):
         form = GatewayForm(actor, gateway=gateway, uses=uses)
         form.initial.update(typed_fields(form, request.POST))
-        rows = acted(typed_rows(ListenerRow, request.POST, prefix="listeners", most=MAX_LISTENERS), action, most=MAX_LISTENERS)
-        return _shown(request, gateway, form, listener_rows(initial=rows), is_added=action == "add")
+        rows, focus = acted(typed_rows(ListenerRow, request.POST, prefix="listeners", most=MAX_LISTENERS), action, most=MAX_LISTENERS)
+        return _shown(request, gateway, form, listener_rows(initial=rows), focus=focus)
     if request.method != "POST":
         rows = initial_rows(gateway) if gateway else [{}]
         return _shown(request, gateway, GatewayForm(actor, gateway=gateway, uses=uses), listener_rows(initial=rows))

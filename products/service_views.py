@@ -80,8 +80,8 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
     if action := action_of(request):
         form = ServiceForm(actor, service=service)
         form.initial.update(typed_fields(form, request.POST))
-        rows = acted(typed_rows(RouteRow, request.POST, prefix="routes", most=MAX_ROUTES), action, most=MAX_ROUTES)
-        return _shown(request, service, form, route_rows(initial=rows), is_added=action == "add")
+        rows, focus = acted(typed_rows(RouteRow, request.POST, prefix="routes", most=MAX_ROUTES), action, most=MAX_ROUTES)
+        return _shown(request, service, form, route_rows(initial=rows), focus=focus)
     if request.method != "POST":
         return _shown(request, service, ServiceForm(actor, service=service), route_rows(initial=initial_rows(service) if service else [{}]))
     form, typed = ServiceForm(actor, request.POST, service=service), route_rows(request.POST)
@@ -97,5 +97,5 @@ def _save(actor: Actor, service: ApiService | None, fields: api_services.Service
 
 
 def _shown(request: HttpRequest, service: ApiService | None, form: ServiceForm, rows: Any, *, status: int = 200, **more: Any) -> HttpResponse:
-    context = {"service": service, "form": form, "rows": rows, "seen": request.POST.get("seen"), "most": MAX_ROUTES, **more}
+    context = {"service": service, "form": form, "rows": rows, "seen": request.POST.get("seen"), **more}
     return render(request, "services/form.html", context, status=status)

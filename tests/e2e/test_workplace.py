@@ -83,6 +83,7 @@ def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, cl
     page.get_by_role("button", name="Move route 2 up").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#id_routes-0-path")).to_have_value("/second")
+    expect(page.get_by_role("button", name="Move route 1 down")).to_be_focused()  # the moved row's: it is the first now
     expect(page.get_by_role("group", name="Route 1").get_by_role("checkbox", name="GET")).to_be_checked()
     page.locator("#id_routes-1-path").fill("first")
     page.keyboard.press("Enter")
@@ -92,6 +93,23 @@ def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, cl
     page.keyboard.press("Enter")
     expect(page.locator(".toast")).to_contain_text("The API service was created")
     assert list(ApiService.objects.get(name="Ledger").routes.values_list("path", "methods")) == [("/second", ["GET"]), ("/first", [])]
+
+
+def test_a_row_moves_two_places_by_enter_enter_and_removing_all_ends_at_the_button_that_adds(stage: World, client: Client, open_as: Open) -> None:
+    page = open_as(client)
+    page.goto(reverse("services:edit", args=[ApiService.objects.get(name="Billing Service").pk]))
+    for number, path in enumerate(("/b", "/c"), start=1):
+        page.get_by_role("button", name="Add a route").click()
+        page.locator(f"#id_routes-{number}-path").fill(path)
+    page.get_by_role("button", name="Move route 3 up").focus()
+    for place, button in ((1, "Move route 2 up"), (0, "Move route 1 down")):
+        page.keyboard.press("Enter")
+        expect(page.locator(f"#id_routes-{place}-path")).to_have_value("/c")
+        expect(page.get_by_role("button", name=button)).to_be_focused()
+    page.get_by_role("button", name="Remove route 3").focus()
+    for left in ("Remove route 2", "Remove route 1", "Add a route"):
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name=left)).to_be_focused()
 
 
 def test_services_are_linked_in_a_dialog_with_search(stage: World, client: Client, open_as: Open) -> None:

@@ -43,6 +43,19 @@ def paths_in(page: str) -> list[str]:
     return re.findall(r'name="routes-\d+-path"[^>]* value="([^"]*)"', page)
 
 
+def focused_in(page: str) -> list[str]:
+    """What has the focus when the page, or its part, is there: a row's field by its name, a button by what it does."""
+    tags = re.findall(r"<(?:input|button)[^>]* autofocus[^>]*>", page)
+    return [re.findall(r'(?:value|name)="((?:up|down|remove|add|routes)\b[^"]*)"', tag)[0] for tag in tags]
+
+
+def test_the_last_row_that_goes_leaves_the_focus_to_the_button_that_adds_one(world: World, browser: Client) -> None:
+    url = reverse("services:create")
+    assert focused_in(browser.post(url, filled({"path": "/a"}, row="remove-0")).content.decode()) == ["add"]
+    full = browser.post(url, filled(*({"path": f"/r{number}"} for number in range(MAX_ROUTES)), row="add")).content.decode()
+    assert (len(paths_in(full)), focused_in(full)) == (MAX_ROUTES, ["add"])
+
+
 def test_a_service_is_made_with_its_routes_by_one_form(world: World, browser: Client) -> None:
     routes = ({"path": "/ledger", "methods": ["POST", "GET"], "is_active": "on"}, {"path": "/old", "strip_path": "on"}, {"path": "", "is_active": "on"})
     made = browser.post(reverse("services:create"), filled(*routes))
@@ -61,19 +74,23 @@ def test_a_service_is_made_with_its_routes_by_one_form(world: World, browser: Cl
 def test_rows_are_added_moved_and_removed_without_script_and_nothing_is_saved(world: World, browser: Client) -> None:
     routes = ({"path": "/a", "methods": ["GET"], "is_active": "on"}, {"path": "not yet right"}, {"path": "/c"})
     url = reverse("services:create")
-    for action, expected in (
-        ("add", ["/a", "not yet right", "/c", ""]),
-        ("remove-1", ["/a", "/c"]),
-        ("up-2", ["/a", "/c", "not yet right"]),
-        ("down-0", ["not yet right", "/a", "/c"]),
-        ("up-0", ["/a", "not yet right", "/c"]),
-        ("remove-9", ["/a", "not yet right", "/c"]),
-        ("nonsense", ["/a", "not yet right", "/c"]),
+    for action, expected, focused in (
+        ("add", ["/a", "not yet right", "/c", ""], ["routes-3-path"]),
+        ("remove-1", ["/a", "/c"], ["remove-1"]),
+        ("remove-2", ["/a", "not yet right"], ["remove-1"]),
+        ("up-2", ["/a", "/c", "not yet right"], ["up-1"]),
+        ("up-1", ["not yet right", "/a", "/c"], ["down-0"]),
+        ("down-0", ["not yet right", "/a", "/c"], ["down-1"]),
+        ("down-1", ["/a", "/c", "not yet right"], ["up-2"]),
+        ("up-0", ["/a", "not yet right", "/c"], []),
+        ("remove-9", ["/a", "not yet right", "/c"], []),
+        ("nonsense", ["/a", "not yet right", "/c"], []),
     ):
         answer = browser.post(url, filled(*routes, name="Half a na", row=action))
         page = answer.content.decode()
         assert answer.status_code == 200
         assert paths_in(page) == expected
+        assert focused_in(page) == focused
         assert 'value="Half a na"' in page
         assert "error-text" not in page
     assert not ApiService.objects.filter(name="Half a na").exists()

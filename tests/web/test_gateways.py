@@ -1,5 +1,6 @@
 """Pages of gateways: listeners in rows, what publishes hold in place, who uses it, guarded deletion."""
 
+import re
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_gateway_is_made_by_one_form_and_listed_with_its_ports(world: World, b
 def test_listeners_are_added_and_removed_without_script(world: World, browser: Client) -> None:
     page = browser.post(reverse("gateways:create"), filled(world, HTTP, HTTPS, row="remove-0", name="half a na")).content.decode()
     assert page.count('class="form-row"') == 1
+    assert re.search(r'value="remove-0"[^>]* autofocus', page)
     assert 'value="443"' in page
     assert '<option value="HTTPS" selected' in page
     assert 'value="half a na"' in page
