@@ -9,8 +9,8 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language_from_request, override
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -40,7 +40,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
         person_of(request).refresh_from_db()
         return _page(request, preferences=form)
     form.instance.save(update_fields=form.Meta.fields)
-    with override(form.instance.language or None):
+    with override(form.instance.language or _of_the_browser(request)):
         messages.success(request, _("Your preferences were saved"))
     response = redirect("account:index")
     if not form.instance.theme:
@@ -110,6 +110,12 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "has_second_step": settings.TWO_STEP,
     }
     return render(request, "account/index.html", context | forms, status=422 if forms else 200)
+
+
+def _of_the_browser(request: HttpRequest) -> str:
+    """The language of the next page when nobody chooses one: the cookie of an earlier choice goes with this answer."""
+    request.COOKIES.pop(settings.LANGUAGE_COOKIE_NAME, None)
+    return get_language_from_request(request)
 
 
 def _shown_now(request: HttpRequest) -> dict[str, str]:

@@ -55,6 +55,14 @@ def test_language_and_theme_are_kept_and_come_along_to_the_next_browser(world: W
     assert '<html lang="en">' in browser.get(ACCOUNT).content.decode()
 
 
+@pytest.mark.parametrize(("browser_has", "said"), [("ko", "환경 설정이 저장되었습니다"), ("en", "Your preferences were saved"), ("xx", "환경 설정이")])
+def test_who_leaves_the_language_to_the_browser_reads_in_its_language_that_it_was_saved(world: World, browser: Client, browser_has: str, said: str) -> None:
+    for cookie in ("en", "ko"):
+        browser.cookies["django_language"] = cookie
+        browser.post(PREFERENCES, {"language": "", "theme": "", "time_zone": "Asia/Seoul"}, headers={"Accept-Language": browser_has})
+        assert said in text_of(browser.get(ACCOUNT, headers={"Accept-Language": browser_has}))
+
+
 def test_a_new_password_keeps_this_browser_and_ends_the_others(world: World) -> None:
     here, there = signs_in(), signs_in()
     change = {"old_password": "acme-secret", "new_password1": "a-quite-new-one", "new_password2": "a-quite-new-one"}
