@@ -35,9 +35,9 @@ class ProductForm(forms.ModelForm[Product]):
     version = forms.CharField(max_length=50, validators=[validate_plain_text], label=_("Version"), help_text=_("Such as 2.0 or 2.0.1."))
     description = forms.CharField(required=False, max_length=2000, validators=[validate_text], widget=forms.Textarea(attrs={"rows": 3}), label=_("Description"))
     categories = SimpleArrayField(
-        forms.CharField(max_length=50, validators=[validate_plain_text]),
+        forms.CharField(required=False, max_length=50, validators=[validate_plain_text]),
         required=False,
-        max_length=MAX_CATEGORIES,
+        error_messages={"item_invalid": _("Category %(nth)s:")},
         label=_("Categories"),
         help_text=_("Divided by commas, as in payments, finance."),
     )
@@ -53,7 +53,10 @@ class ProductForm(forms.ModelForm[Product]):
         return version[1:] if version[:1] in {"v", "V"} and version[1:2].isdigit() else version  # pages put a v before it
 
     def clean_categories(self) -> list[str]:
-        return list(dict.fromkeys(name for name in self.cleaned_data["categories"] if name))
+        names = list(dict.fromkeys(name for name in self.cleaned_data["categories"] if name))
+        if len(names) > MAX_CATEGORIES:
+            raise forms.ValidationError(_("Name %(most)d categories at most.") % {"most": MAX_CATEGORIES}, code="too_many")
+        return names
 
     def product_fields(self) -> ProductFields:
         """What was checked. Raises Invalid with a reason per field."""
