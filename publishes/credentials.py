@@ -14,9 +14,10 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from agent.protocol.spec import ApiKey, Spec
-from core.problems import NotFound
+from core.problems import ChangedMeanwhile, NotFound
 from core.secrets import SecretLost, decrypt, encrypt
 from publishes import errors, syncs
 from publishes.choices import AuthMode, EventKind, KeyState
@@ -30,6 +31,8 @@ TEST_CONSUMER = "test"
 OVERLAP = timedelta(hours=24)
 """How long a test key that was replaced is let in beside the new one."""
 
+KEY_MADE_MEANWHILE = _("A key was made here meanwhile, so no other one was. Each is shown only once: if you did not copy it, make another one now.")
+
 _COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
 
 
@@ -42,12 +45,15 @@ class Issued:
 
 
 @transaction.atomic
-def issue_test_key(actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERLAP) -> Issued:
+def issue_test_key(actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERLAP, seen: str | None = None) -> Issued:
     """Make the publish's test key. The one before goes on for `overlap` at most, so that callers can change over; ones before that end at once.
 
-    Raises NotFound, Forbidden or NoKeysAskedFor.
+    `seen` is the id of the newest key that the caller knows of, empty for none, so that a form that is sent twice makes one key.
+    Raises NotFound, Forbidden, NoKeysAskedFor or ChangedMeanwhile.
     """
     publish = _locked(actor, publish_id)
+    if seen is not None and seen != _newest(publish):
+        raise ChangedMeanwhile(KEY_MADE_MEANWHILE)
     before = list(publish.credentials.filter(is_test=True, state=KeyState.ACTIVE).order_by("-created_at"))
     for number, old in enumerate(before):
         _end(old, after=overlap if number == 0 else timedelta())
@@ -94,6 +100,10 @@ def _locked(actor: Actor, publish_id: UUID) -> ProductPublish:
     if publish.auth_mode != AuthMode.API_KEY:
         raise errors.NoKeysAskedFor
     return publish
+
+
+def _newest(publish: ProductPublish) -> str:
+    return str(publish.credentials.order_by("-created_at").values_list("pk", flat=True).first() or "")
 
 
 def _make(publish: ProductPublish, *, consumer: str, is_test: bool) -> Issued:

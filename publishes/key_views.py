@@ -29,9 +29,9 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         return render(request, "publishes/key.html", _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"})
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
     try:
-        issued = credentials.issue_test_key(actor, publish_id, overlap=overlap)
+        issued = credentials.issue_test_key(actor, publish_id, overlap=overlap, seen=request.POST.get("seen"))
     except Conflict as problem:
-        return _answer(request, _context(actor, publish) | {"problem": problem}, status=problem.status)
+        return _answer(request, _context(actor, publish) | {"problem": problem}, status=409)
     return _answer(request, _context(actor, publish) | {"issued": issued})
 
 

@@ -48,6 +48,18 @@ def test_without_script_the_form_is_a_page_and_so_is_the_key(world: World) -> No
     assert "Switched off" in text_of(client.get(url(publish)))
 
 
+def test_a_form_that_is_sent_again_makes_no_second_key(world: World) -> None:
+    publish, client = closed(world), signed_in(world.user)
+    for already in (0, 1):
+        (seen,) = re.findall(r'name="seen" value="([^"]*)"', client.get(url(publish, "make-key")).content.decode())
+        assert KEY.search(client.post(url(publish, "make-key"), {"seen": seen, "overlap": "on"}).content.decode())
+        again = client.post(url(publish, "make-key"), {"seen": seen, "overlap": "on"})
+        assert (again.status_code, "if you did not copy it, make another one now" in text_of(again)) == (409, True)
+        assert not KEY.search(again.content.decode())
+        assert Credential.objects.filter(state="active", expires_at=None).count() == 1
+        assert Credential.objects.count() == already + 1
+
+
 def test_the_key_before_goes_on_only_when_that_is_ticked(world: World) -> None:
     publish, client = closed(world), signed_in(world.user)
     for data in ({}, {"overlap": "on"}, {}):
