@@ -1,5 +1,5 @@
 """`python -m demo` runs the whole system in the foreground; `python -m demo --reset` empties its folder. DEMO_DIR and PORT are its settings,
-KONG_ADMIN_URL and KONG_PROXY_URL a Kong of your own."""
+KONG_ADMIN_URL and KONG_PROXY_URL a Kong of your own, KONG_ALONE=1 that it has its database for itself."""
 
 import argparse
 import os

@@ -20,14 +20,15 @@ LAST_GENERATION = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class OwnKong:
-    """A Kong's Admin API and proxy."""
+    """A Kong's Admin API and proxy, and whether no other node has its database."""
 
     admin_url: str
     proxy_url: str
+    is_alone: bool = False
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "OwnKong | None":
-        """From KONG_ADMIN_URL and KONG_PROXY_URL; None when neither is set. Raises DemoRefused."""
+        """From KONG_ADMIN_URL, KONG_PROXY_URL and KONG_ALONE; None when neither of the first two is set. Raises DemoRefused."""
         admin, proxy = environ.get("KONG_ADMIN_URL") or "", environ.get("KONG_PROXY_URL") or ""
         if not admin and not proxy:
             return None
@@ -35,7 +36,7 @@ class OwnKong:
             raise DemoRefused("KONG_ADMIN_URL and KONG_PROXY_URL go together, say http://127.0.0.1:8001 and http://127.0.0.1:8000.")
         if any(urlsplit(url).scheme != "http" or not urlsplit(url).hostname for url in (admin, proxy)):
             raise DemoRefused("KONG_ADMIN_URL and KONG_PROXY_URL are plain http URLs, say http://127.0.0.1:8001 and http://127.0.0.1:8000.")
-        return cls(admin_url=admin.rstrip("/"), proxy_url=proxy.rstrip("/"))
+        return cls(admin_url=admin.rstrip("/"), proxy_url=proxy.rstrip("/"), is_alone=environ.get("KONG_ALONE") == "1")
 
     def check(self) -> None:
         """Raise DemoRefused unless it is a Kong that can be driven."""
@@ -46,12 +47,12 @@ class OwnKong:
     @property
     def driver_options(self) -> dict[str, str]:
         """As the agent's driver remembers them."""
-        return {"admin_url": self.admin_url, "proxy_url": self.proxy_url}
+        return {"admin_url": self.admin_url, "proxy_url": self.proxy_url, "alone": "1" if self.is_alone else ""}
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """As `agent enroll` takes them."""
-        return ("--driver", "kong", "--admin-url", self.admin_url, "--proxy-url", self.proxy_url)
+        return ("--driver", "kong", "--admin-url", self.admin_url, "--proxy-url", self.proxy_url, *(("--alone",) if self.is_alone else ()))
 
     @property
     def reserved(self) -> tuple[str, ...]:

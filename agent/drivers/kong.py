@@ -1,5 +1,6 @@
 """The Kong driver: a Kong with or without a database, shared with whatever else its operator keeps there. Reads, plans, writes in stages, proves."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -44,14 +45,19 @@ class _Change:
 
 
 class KongDriver:
-    """One Kong node. Agents beside several nodes of one database may all drive it: each proves its own node."""
+    """One Kong node. Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the others."""
 
     name = "kong"
 
-    def __init__(self, *, admin: Admin, hasty: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options) -> None:
-        """`admin` and `hasty` are one Admin API, asked with patience and without: they share no connection, so neither waits for the other."""
+    def __init__(
+        self, *, admin: Admin, hasty: Admin, proxy: tuple[str, int], proxy_url: str, reserved: tuple[str, ...], options: Options, is_alone: bool
+    ) -> None:
+        """`admin` and `hasty` are one Admin API, asked with patience and without: they share no connection, so neither waits for the other.
+
+        `is_alone`: no other node has this one's database.
+        """
         self._admin, self._hasty, self._proxy, self._reserved, self._options = admin, hasty, proxy, reserved, options
-        self.proxy_url = proxy_url
+        self.proxy_url, self._is_alone = proxy_url, is_alone
         self._look = Look()
 
     def reserved(self) -> tuple[str, ...]:
@@ -156,10 +162,12 @@ class KongDriver:
         for number in range(max((len(plan.stages) for plan in plans), default=0)):
             due = [(plan, plan.stages[number]) for plan in plans if number < len(plan.stages) and self._goes_on(change, plan)]
             written = self._write(change, {plan.group: stage.target for plan, stage in due})
+            written_at = time.monotonic()
             self._spread_refusals(change, written, plans)
             gated = [(plan, stage) for plan, stage in due if stage.gate and self._goes_on(change, plan)]
             if gated:
                 self._pass_gates(change, gated)
+                self._wait_for_others(change, [plan for plan, _ in gated], written_at=written_at)
                 self._look_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
 
     def _goes_on(self, change: _Change, plan: Plan) -> bool:
@@ -190,6 +198,12 @@ class KongDriver:
             except Unproved as problem:
                 log.warning("gate_not_passed", publish=group, reason=str(problem))
                 change.unproved.add(group)
+
+    def _wait_for_others(self, change: _Change, gated: Sequence[Plan], *, written_at: float) -> None:
+        """Nobody here can ask the other nodes of the database; they see what this stage left by timers of their own."""
+        left_s = written_at + change.node.others_see_within_s - time.monotonic()
+        if left_s > 0 and not self._is_alone and any(self._goes_on(change, plan) for plan in gated):
+            time.sleep(left_s)
 
     def _look_again(self, change: _Change, plans: Sequence[Plan]) -> None:
         """Another agent of this database may have written while we waited. Who changed what we left goes on with it; the proof tells how that ends."""

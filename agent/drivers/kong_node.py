@@ -12,6 +12,9 @@ from agent.protocol.spec import Spec, State
 FLAVOR = "traditional_compatible"
 """Kong's default. Others weigh regex paths beside plain ones differently."""
 
+MARGIN_S = 1.0
+"""For what Kong's own timers leave out: asking the database, building anew, and telling all workers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
@@ -23,6 +26,8 @@ class Node:
     plugins: frozenset[str]
     has_lua: bool
     router_flavor: str
+    others_see_within_s: float
+    """How long after a write another node of the same database may still serve what was there before. 0 without a database."""
 
     @property
     def is_dbless(self) -> bool:
@@ -46,8 +51,9 @@ def find_out(admin: Admin) -> Node:
             plugins=frozenset(plugins),
             has_lua=configuration.get("untrusted_lua", "sandbox") != "off",
             router_flavor=str(configuration.get("router_flavor", FLAVOR)),
+            others_see_within_s=_others_see_within_s(configuration),
         )
-    except (KeyError, TypeError) as problem:
+    except (KeyError, TypeError, ValueError) as problem:
         raise Unreachable(f"What answers at {admin.url} is not Kong's Admin API.", code="not_kong") from problem
     _check(node, configuration)
     return node
@@ -63,6 +69,15 @@ def check(node: Node, spec: Spec) -> None:
     if "post-function" in needed and not node.has_lua:
         words = "This Kong runs no Lua of plugins (untrusted_lua = off), so it can neither hold upstreams to their checked addresses nor check callers."
         raise Refused(words, code="lua_off", entity="plugin post-function", field="name")
+
+
+def _others_see_within_s(configuration: dict[str, Any]) -> float:
+    """A node polls for events of the others, which may be held back, and its workers rebuild by a timer unless they do at each request."""
+    if configuration["database"] == "off":
+        return 0.0
+    heard_s = float(configuration.get("db_update_frequency", 5)) + float(configuration.get("db_update_propagation", 0))
+    is_strict = configuration.get("worker_consistency") == "strict"
+    return heard_s + (0.0 if is_strict else float(configuration.get("worker_state_update_frequency", 5))) + MARGIN_S
 
 
 def _check(node: Node, configuration: dict[str, Any]) -> None:

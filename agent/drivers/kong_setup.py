@@ -27,6 +27,7 @@ class KongSetup:
         parser.add_argument("--admin-token-file", default="", metavar="FILE", help="a file with the token of the Admin API, where it asks for one")
         parser.add_argument("--admin-token-header", default="Kong-Admin-Token", metavar="NAME", help="the header that carries it")
         parser.add_argument("--reserve", action="append", default=[], metavar="HOST:PORT", help="a port that no upstream may be, say the status listener's")
+        parser.add_argument("--alone", action="store_true", help="no other Kong node uses this one's database: nothing waits until others see a change")
         parser.add_argument("--verify-upstream-tls", action="store_true", help="have Kong check https upstreams' certificates (it needs trusted CAs)")
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
@@ -45,6 +46,7 @@ class KongSetup:
             "admin_token_file": token_file,
             "admin_token_header": arguments.admin_token_header,
             "reserve": ",".join(arguments.reserve),
+            "alone": "1" if arguments.alone else "",
             "verify_upstream_tls": "1" if arguments.verify_upstream_tls else "",
         }
 
@@ -67,6 +69,7 @@ class KongSetup:
             proxy_url=options.get("public_url") or proxy,
             reserved=(*(f"{_bracketed(host)}:{port}" for host, port in endpoints), *more),
             options=Options(verify_tls=bool(options.get("verify_upstream_tls"))),
+            is_alone=bool(options.get("alone")),
         )
 
 

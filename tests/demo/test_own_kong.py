@@ -41,6 +41,7 @@ def kong() -> Iterator[Kong]:
 
 def test_both_urls_make_a_kong_and_none_of_them_none() -> None:
     assert OwnKong.of(URLS) == OwnKong(admin_url="http://127.0.0.1:8001", proxy_url="http://127.0.0.1:8000")
+    assert OwnKong.of({**URLS, "KONG_ALONE": "1"}) == OwnKong(admin_url="http://127.0.0.1:8001", proxy_url="http://127.0.0.1:8000", is_alone=True)
     assert OwnKong.of({}) is None
     assert OwnKong.of({"KONG_ADMIN_URL": "", "KONG_PROXY_URL": ""}) is None
 

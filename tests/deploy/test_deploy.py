@@ -90,7 +90,13 @@ def test_the_agent_s_script_is_a_shell_s_and_its_command_line_one_that_we_take()
     subprocess.run(["sh", "-n", str(script)], check=True)
     enrol = re.search(r"python -m agent (enroll .*?)\nfi", script.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
     assert enrol
-    values = {"$AGENT_CODE": "code", "$KONG_ADMIN_URL": "http://127.0.0.1:8001", "$KONG_PROXY_URL": "http://127.0.0.1:8000"}
+    values = {
+        "$AGENT_CODE": "code",
+        "$KONG_ADMIN_URL": "http://127.0.0.1:8001",
+        "$KONG_PROXY_URL": "http://127.0.0.1:8000",
+        "${KONG_ALONE:+--alone}": "--alone",
+    }
     words = [values.get(word, word) for word in shlex.split(enrol.group(1))]
     chosen = _parse(words)
     assert (chosen.driver, chosen.admin_url, chosen.proxy_url, chosen.advertise) == ("kong", "http://127.0.0.1:8001", "http://127.0.0.1:8000", "")
+    assert chosen.alone

@@ -24,9 +24,9 @@ CLIENT = httpx2.Client(trust_env=False)
 OURS = ("services", "routes", "plugins", "consumers", "keyauth_credentials", "acls", "jwt_secrets")
 
 
-def driver_of(kong: Kong, **options: str) -> KongDriver:
+def driver_of(kong: Kong, *, is_alone: bool = True) -> KongDriver:
     """A fresh driver, as an agent that was just started has it."""
-    return KongSetup().create(Path(), {"admin_url": kong.admin_url, "proxy_url": kong.proxy_url, **options})
+    return KongSetup().create(Path(), {"admin_url": kong.admin_url, "proxy_url": kong.proxy_url, "alone": "1" if is_alone else ""})
 
 
 @dataclass
@@ -34,11 +34,12 @@ class Gateway:
     """One node, a driver and its memory."""
 
     kong: Kong
+    is_alone: bool = True
     driver: KongDriver = field(init=False)
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.driver = driver_of(self.kong)
+        self.driver = driver_of(self.kong, is_alone=self.is_alone)
         self.memory = Memory(self.driver)
 
     def publish(self, *specs: Spec) -> list[Evidence]:

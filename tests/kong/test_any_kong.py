@@ -40,13 +40,14 @@ KONGS = ["double", "double without a database", *([pytest.param("real", marks=[p
 
 @dataclass
 class AnyKong:
-    """A Kong of which nothing is known but its two URLs."""
+    """A Kong of which nothing is known but its two URLs, and whether it has its database for itself."""
 
     admin_url: str
     proxy_url: str
+    alone: str = "1"
 
     def __post_init__(self) -> None:
-        options = {"admin_url": self.admin_url, "proxy_url": self.proxy_url}
+        options = {"admin_url": self.admin_url, "proxy_url": self.proxy_url, "alone": self.alone}
         self.driver: KongDriver = KongSetup().create(Path(), options)
         self.memory = Memory(self.driver, pinned=tuple(str(address) for address in fence.resolve(UPSTREAM_HOST, 0)))
 
@@ -75,7 +76,7 @@ class AnyKong:
 @pytest.fixture(params=KONGS)
 def kong(request: pytest.FixtureRequest) -> Iterator[AnyKong]:
     if request.param == "real":
-        yield from _watched(AnyKong(*REAL))
+        yield from _watched(AnyKong(*REAL, alone=os.environ.get("KONG_ALONE", "")))
         return
     double = Kong(database="off" if "without" in request.param else "postgres").start()
     yield from _watched(AnyKong(double.admin_url, double.proxy_url))

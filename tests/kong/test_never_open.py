@@ -67,6 +67,20 @@ def late(order: str, mode: str) -> Iterator[Gateway]:
     kong.stop()
 
 
+@pytest.fixture
+def pair(order: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gateway, Gateway]]:
+    """Two nodes on one database. Only the first one has an agent; the other sees in this order, and as late as it says, what that agent writes."""
+    monkeypatch.setattr("agent.drivers.kong_node.MARGIN_S", 0.05)
+    one = Kong().start()
+    other = Kong(store=one.store).start()
+    routes_s, plugins_s = ORDERS[order]
+    one.admin.polls_every_s = max(routes_s, plugins_s)
+    other.late(routes_s=routes_s, plugins_s=plugins_s)
+    yield Gateway(one, is_alone=False), Gateway(other)
+    one.stop()
+    other.stop()
+
+
 def keyed(port: int) -> Spec:
     return with_keys(port, key("one", "key-one"))
 
@@ -150,6 +164,44 @@ def test_on_removal(late: Gateway, upstream: Upstreams) -> None:
     never_reached(seen, upstream)
     assert late.counts() == before
     assert late.ask(spec.host).status == 404
+
+
+on_another_node = pytest.mark.parametrize("order", ["plugins first", "router first"])
+
+
+@on_another_node
+def test_on_another_node_of_the_database_on_publish(pair: tuple[Gateway, Gateway], upstream: Upstreams) -> None:
+    one, other = pair
+    spec = keyed(upstream.port)
+    with watched(other, spec) as seen:
+        one.publish(spec)
+    never_reached(seen, upstream)
+    assert other.ask(spec.host).status == 401
+
+
+@on_another_node
+def test_on_another_node_of_the_database_on_publishing_again_with_keys(pair: tuple[Gateway, Gateway], upstream: Upstreams) -> None:
+    one, other = pair
+    spec = live(port=upstream.port)
+    one.publish(spec)
+    one.publish(withdrawn(spec, generation=2))
+    until(lambda: other.ask(spec.host).status == 410, what="withdrawn on the other node")
+    upstream.seen.clear()
+    with watched(other, spec) as seen:
+        one.publish(changed(spec, generation=3, auth=keyed(9).auth))
+    never_reached(seen, upstream)
+
+
+@on_another_node
+def test_on_another_node_of_the_database_on_removal(pair: tuple[Gateway, Gateway], upstream: Upstreams) -> None:
+    one, other = pair
+    spec = keyed(upstream.port)
+    one.publish(spec)
+    until(lambda: other.ask(spec.host).status == 401, what="published on the other node")
+    with watched(other, spec) as seen:
+        one.memory.apply(absent(spec, generation=2))
+    never_reached(seen, upstream)
+    assert one.counts() == {}
 
 
 def test_services_are_switched_on_only_after_every_worker_refused(db: Gateway, upstream: Upstreams) -> None:

@@ -1,15 +1,19 @@
 """Choosing the driver on the command line, and what it makes of nodes it cannot work with."""
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agent.__main__ import _parse
+from agent.drivers import kong_node
 from agent.drivers.base import SetupFailed, Unreachable
+from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_setup import KongSetup
-from tests.agent.doubles import free_port, live
-from tests.kong.gateway import Gateway, driver_of
+from tests.agent.doubles import absent, free_port, live
+from tests.kong.gateway import Gateway, driver_of, key, with_keys
 
 BASE = ["enroll", "--code", "c", "--state", "/s", "--driver", "kong", "--listen", "127.0.0.1:1"]
 GOOD = {"--admin-url": "http://127.0.0.1:8001/", "--proxy-url": "http://127.0.0.1:8000"}
@@ -22,7 +26,8 @@ def options(**given: str) -> dict[str, str]:
 
 def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
     remembered = options(reserve="127.0.0.1:8100", public_url="https://api.example")
-    assert remembered["admin_url"] == "http://127.0.0.1:8001"
+    assert (remembered["admin_url"], remembered["alone"]) == ("http://127.0.0.1:8001", "")
+    assert KongSetup().options(_parse([*BASE, *[word for pair in GOOD.items() for word in pair], "--alone"]))["alone"] == "1"
     driver = KongSetup().create(tmp_path, remembered)
     assert driver.reserved() == ("127.0.0.1:8001", "127.0.0.1:8000", "127.0.0.1:8100")
     assert driver.proxy_url == "https://api.example"
@@ -86,6 +91,34 @@ def test_a_node_that_cannot_be_driven_is_not_touched(gateway: Gateway, switch: d
         gateway.memory.apply(live())
     assert problem.value.code == code
     assert gateway.kong.faults.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("switch", "seconds"),
+    [
+        ({"consistency": "eventual"}, 11.0),
+        ({"consistency": "strict"}, 6.0),
+        ({"consistency": "eventual", "polls_every_s": 1, "passes_on_after_s": 0.5, "rebuilds_every_s": 1}, 3.5),
+        ({"consistency": "eventual", "database": "off"}, 0.0),
+    ],
+)
+def test_a_node_says_how_long_the_others_of_its_database_may_take(db: Gateway, switch: dict[str, Any], seconds: float) -> None:
+    for name, value in switch.items():
+        setattr(db.kong.admin, name, value)
+    assert kong_node.find_out(Admin(db.kong.admin_url)).others_see_within_s == seconds
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_asks_for_credentials_waits_for_the_other_nodes_unless_there_are_none(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, is_alone: bool) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("agent.drivers.kong.time", SimpleNamespace(sleep=waits.append, monotonic=time.monotonic))
+    again, closed = Gateway(gateway.kong, is_alone=is_alone), with_keys(9, key("one", "key-one"))
+    again.publish(live(), closed)
+    again.publish(closed)
+    again.memory.apply(absent(closed, generation=2))
+    # Once before its services are switched on, and once before its plugins go.
+    assert len(waits) == (0 if is_alone or gateway.kong.database == "off" else 2)
+    assert all(5.0 < wait_s <= 6.0 for wait_s in waits)
 
 
 def test_what_is_no_kong_is_said_so(db: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,6 @@ _MEMORY = {
 _COUNTERS = [f"connections_{name}" for name in ("accepted", "active", "handled", "reading", "waiting", "writing")] + ["total_requests"]
 _CONFIGURATION: Entity = {
     "db_cache_ttl": 0,
-    "db_update_frequency": 5,
-    "db_update_propagation": 0,
     "headers": ["server_tokens", "latency_tokens", "x-kong-request-id"],
     "lmdb_map_size": "2048m",
     "nginx_admin_client_max_body_size": "10m",
@@ -48,7 +46,6 @@ _CONFIGURATION: Entity = {
     "role": "traditional",
     "trusted_ips": {},
     "untrusted_lua_sandbox_environment": {},
-    "worker_state_update_frequency": 5,
 }
 _TITLES = {413: "Request Entity Too Large", 415: "Unsupported Media Type"}
 
@@ -83,6 +80,9 @@ class Admin:
     sandbox_requires: tuple[str, ...] = ()
     router_flavor: str = "traditional_compatible"
     consistency: str = "strict"
+    polls_every_s: float = 5
+    passes_on_after_s: float = 0
+    rebuilds_every_s: float = 5
     node_id: str = "5f0d3a52-7a55-4b47-a53d-8d0a3a0c1f6e"
     reachable: bool = True
     configuration_hash: str = NO_HASH
@@ -137,10 +137,13 @@ class Admin:
         plugins = {name: {"priority": PRIORITIES[name], "version": self.version} for name in self.store.plugins}
         configuration = _CONFIGURATION | {
             "database": self.database,
+            "db_update_frequency": self.polls_every_s,
+            "db_update_propagation": self.passes_on_after_s,
             "router_flavor": self.router_flavor,
             "untrusted_lua": self.untrusted_lua,
             "untrusted_lua_sandbox_requires": list(self.sandbox_requires) or {},
             "worker_consistency": self.consistency,
+            "worker_state_update_frequency": self.rebuilds_every_s,
         }
         fixed: Entity = {"edition": "community", "tagline": "Welcome to kong", "version": self.version, "node_id": self.node_id, "hostname": "kong"}
         fixed |= {"lua_version": "LuaJIT 2.1", "pids": {"master": 1, "workers": [2]}, "timers": {"pending": 0, "running": 0}}
