@@ -40,9 +40,8 @@ def put_service(actor: Actor, namespace: str, wanted: files.Service) -> None:
 
 
 @transaction.atomic
-def put_product(actor: Actor, namespace: str, wanted: files.Product) -> None:
+def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Product | None) -> None:
     """Make or change a product, link its services, and give it its status."""
-    row = Product.objects.visible_to(actor).filter(name=wanted.name, version=wanted.version).first()
     fields = checked_product(wanted.model_dump(exclude={"status", "services"}), product=row)
     linked = _ids_of(ApiService, actor, wanted.services)
     product = (
@@ -73,8 +72,8 @@ def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
 @transaction.atomic
 def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     """Make or change a draft."""
-    row = _publish_of(actor, namespace, wanted)
-    product = next((p for p in Product.objects.visible_to(actor) if f"{p.name} {p.version}" == wanted.product), None)
+    there = Present.of(actor)
+    row, product = next(iter(there.publish_of(namespace, wanted)), None), there.product_of(namespace, wanted.product)
     cluster, gateway = Cluster.objects.filter(name=wanted.cluster).first(), Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first()
     for kind, found, name in ((PRODUCT, product, wanted.product), ("cluster", cluster, wanted.cluster), (GATEWAY, gateway, wanted.gateway)):
         _refuse_missing(kind, set() if found else {name})
@@ -145,13 +144,8 @@ def _end_product(actor: Actor, product_id: UUID) -> None:
         services.archive(actor, product_id)
 
 
-def _publish_of(actor: Actor, namespace: str, wanted: files.Publish) -> ProductPublish | None:
-    found = Present.of(actor).publish_of(namespace, wanted)
-    return found[0] if found else None
-
-
 def _there(actor: Actor, namespace: str, wanted: files.Publish) -> ProductPublish:
-    row = _publish_of(actor, namespace, wanted)
+    row = next(iter(Present.of(actor).publish_of(namespace, wanted)), None)
     _refuse_missing(PUBLISH, set() if row else {wanted.name})
     assert row  # noqa: S101 - tells mypy what the line above refuses
     return row

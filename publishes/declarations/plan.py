@@ -7,10 +7,9 @@ from functools import partial
 from pydantic import BaseModel
 
 from core.models import Label
-from core.problems import Conflict
 from core.records import Record
 from publishes.declarations import do, files, present
-from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present
+from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present, Refused
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Actor
 
@@ -27,12 +26,6 @@ class Step:
 
     def __str__(self) -> str:
         return f"{self.verb:9} {self.kind:8} {self.name}{f'  ({self.about})' if self.about else ''}"
-
-
-class Refused(Conflict):
-    """The file wants what cannot be; nothing was done."""
-
-    code = "declaration_refused"
 
 
 def plan(actor: Actor, file: files.File) -> list[Step]:
@@ -58,11 +51,11 @@ class _Planner:
 
     def products(self) -> Iterator[Step]:
         for wanted in self.file.products:
-            row = self.there.products.get(wanted.called)
+            row = self.there.product_of(self.file.namespace, wanted.called)
             yield from self._own(PRODUCT, wanted.called, row)
             now = present.product_as_declared(row) if row else None
             if now != wanted:
-                yield self._step(PRODUCT, wanted.called, now=now, wanted=wanted, run=partial(do.put_product, self.actor, self.file.namespace, wanted))
+                yield self._step(PRODUCT, wanted.called, now=now, wanted=wanted, run=partial(do.put_product, self.actor, self.file.namespace, wanted, row=row))
 
     def gateways(self) -> Iterator[Step]:
         for wanted in self.file.gateways:

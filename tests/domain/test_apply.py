@@ -194,3 +194,61 @@ def test_status_is_a_table_or_json_and_2_when_something_differs(world: World, ot
     code, said = run("publish_status", "--tenant", "acme")
     assert (code, "drift" in said) == (2, True)
     assert run("publish_status", "--tenant", "nobody")[0] == 1
+
+
+def twin(world: World, *, status: str = "active") -> Product:
+    """Another product of the name and version that the world's has: forms and API allow it."""
+    return Product.objects.create(tenant=world.tenant, name="Payment API", version="2.0", status=status)
+
+
+DECLARED = {"services": [], "gateways": [], "products": [{"name": "Payment API", "version": "2.0", "description": "Declared", "services": ["Billing Service"]}]}
+PLACED = {
+    "services": [],
+    "gateways": [],
+    "products": [],
+    "publishes": [{"name": "p", "product": "Payment API 2.0", "cluster": "acme-kr", "gateway": "dev-gateway"}],
+}
+
+
+@pytest.mark.parametrize("changes", [DECLARED | {"publishes": []}, PLACED], ids=["declared", "published"])
+def test_a_product_whose_name_and_version_two_have_is_refused_in_words_and_nothing_is_done(world: World, path: Path, changes: dict[str, Any]) -> None:
+    twin(world, status="draft")
+    before = everything()
+    code, said = apply(path, **changes)
+    assert code == 1
+    assert "product Payment API 2.0: 2 have this name and version. Give all but one another version, or archive or delete them." in said
+    assert everything() == before
+    assert not Product.objects.filter(description="Declared").exists()
+
+
+@pytest.mark.parametrize("way", ["label", "archived"])
+def test_of_two_products_of_one_name_and_version_the_label_decides_or_that_one_is_archived(world: World, path: Path, way: str) -> None:
+    changes = DECLARED | {"publishes": PLACED["publishes"]}
+    if way == "label":
+        assert apply(path, **changes)[0] == 0
+        other = twin(world)
+    else:
+        other = twin(world, status="archived")
+        assert apply(path, **changes)[0] == 0
+    world.everybody_confirms()
+    assert apply(path, **changes) == (0, "Nothing to do.\n")
+    world.product.refresh_from_db()
+    other.refresh_from_db()
+    assert (world.product.description, other.description) == ("Declared", "")
+    assert ProductPublish.objects.get().product == world.product
+
+
+def test_two_products_of_one_name_and_version_are_no_file_unless_one_is_archived(world: World, path: Path) -> None:
+    other = twin(world)
+    code, said = run("export", "--tenant", "acme", "--all")
+    assert (code, "product Payment API 2.0: 2 have this name and version." in said) == (1, True)
+    other.status = Product.Status.ARCHIVED
+    other.save(update_fields=["status", "updated_at"])
+    code, said = run("export", "--tenant", "acme", "--all")
+    assert code == 0
+    assert [(one["name"], one["services"]) for one in yaml.safe_load(said)["products"]] == [
+        ("Payment API", [s.name for s in world.product.services.order_by("name")])
+    ]
+    publish = world.draft()
+    ProductPublish.objects.filter(pk=publish.pk).update(product=other)
+    assert run("export", "--tenant", "acme", "--all")[0] == 1

@@ -3,11 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from core.problems import Problem
 from publishes.declarations.files import dump
 from publishes.declarations.present import written_down
-from publishes.management.waiting import tenant_actor
+from publishes.management.waiting import EXIT_USAGE, tenant_actor, words_of
 
 
 class Command(BaseCommand):
@@ -21,4 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("--all", action="store_true", help="everything in the workspace, whoever made it")
 
     def handle(self, *_args: Any, tenant: str, namespace: str, **options: Any) -> None:
-        self.stdout.write(dump(written_down(tenant_actor(tenant), namespace=namespace, is_all=options["all"])), ending="")
+        try:
+            written = written_down(tenant_actor(tenant), namespace=namespace, is_all=options["all"])
+        except Problem as problem:
+            raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
+        self.stdout.write(dump(written), ending="")
