@@ -135,25 +135,25 @@ class KongDriver:
             return None
 
     def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:
-        """One plan per issuer of live publishes. A kid that two issuers use is refused to the second."""
+        """One plan per issuer of live publishes. A kid that two issuers use is refused to the one whose key does not stand, or else to the second."""
         users: dict[str, list[Spec]] = {}
         for spec in specs:
             if spec.state == State.LIVE and spec.auth.mode == AuthMode.OAUTH2:
                 users.setdefault(spec.auth.issuer, []).append(spec)
-        plans, owners = [], dict[str, str]()
+        plans, owners = [], dict(change.there.owners)
         for issuer, using in users.items():
-            jwks = {str(jwk.get("kid", "")): jwk for spec in using for jwk in spec.auth.jwks}
-            taken = next((kid for kid in jwks if kid and owners.setdefault(kid, issuer) != issuer), "")
+            jwks = {str(jwk["kid"]): jwk for spec in using for jwk in spec.auth.jwks if jwk.get("kid")}
             try:
-                plans.append(self._issuer_plan(change, issuer, list(jwks.values()), taken=taken))
+                plans.append(self._issuer_plan(change, issuer, list(jwks.values()), owners=owners))
+                owners |= dict.fromkeys(jwks, kong_plan.issuer_group(issuer))
             except Refused as problem:
                 change.refused |= {str(spec.publish_id): problem for spec in using}
         return plans
 
-    def _issuer_plan(self, change: _Change, issuer: str, jwks: list[dict[str, Any]], *, taken: str) -> Plan:
-        if taken:
-            raise kong_plan.conflict(taken)
+    def _issuer_plan(self, change: _Change, issuer: str, jwks: list[dict[str, Any]], *, owners: Mapping[str, Group]) -> Plan:
         group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in change.specs}
+        if taken := next((str(jwk["kid"]) for jwk in jwks if owners.get(str(jwk["kid"]), group) != group), ""):
+            raise kong_plan.conflict(taken)
         others = [one for one in change.now if group in change.there.issuers(one) and one not in known]
         return kong_plan.of_issuer(issuer, jwks, change.there.target(group), keep=bool(others))
 

@@ -68,6 +68,11 @@ class There:
         publishes = [group for group in self.groups if not group.startswith("issuer:")]
         return {UUID(group): self._seen(UUID(group)) for group in publishes}
 
+    @property
+    def owners(self) -> dict[str, Group]:
+        """Which issuer's key stands under each kid."""
+        return {str(entity.body["key"]): group for group, target in self.groups.items() for entity in target.values() if entity.kind == "jwt_secrets"}
+
     def generation(self, group: Group) -> int:
         """The newest generation that anybody has written of a publish, 0 for none."""
         numbers = [tag_value(entity.body, "imp-gen:") for entity in self.target(group).values()]

@@ -153,6 +153,32 @@ def test_a_kid_that_two_issuers_use_is_refused_to_the_second(gateway: Gateway, u
     assert gateway.ask(two.host).status == 404
 
 
+def stolen(kid: str, *others: issuer.Key) -> tuple[dict[str, Any], ...]:
+    """What an issuer publishes that names a key of its own as another issuer's is named."""
+    return (*issuer.public(*others), issuer.public(issuer.renamed(kid))[0])
+
+
+def test_whose_key_stands_keeps_its_kid_whoever_comes_first(gateway: Gateway, upstream: Upstreams) -> None:
+    own = issuer.rsa("own-1")
+    thief, owner = with_tokens(upstream.port, own, issuer="https://thief.example"), with_tokens(upstream.port)
+    gateway.publish(thief, owner)
+    scopes = owner.auth.model_copy(update={"scopes": ("read",)})
+    applied = gateway.memory.apply(
+        changed(thief, generation=2, auth=thief.auth.model_copy(update={"jwks": stolen("rsa-1", own)})), changed(owner, generation=2, auth=scopes)
+    )
+    assert {publish: why.code for publish, why in applied.refused.items()} == {thief.publish_id: "kid_conflict"}
+    assert with_token(gateway, owner.host, issuer.token(scope="read")).status == 200
+    assert with_token(gateway, thief.host, issuer.token(own, iss="https://thief.example")).status == 200
+
+
+def test_who_is_refused_for_one_kid_holds_no_other(gateway: Gateway, upstream: Upstreams) -> None:
+    owner, third = with_tokens(upstream.port), with_tokens(upstream.port, issuer.rsa("third-1"), issuer="https://third.example")
+    thief = live(port=upstream.port, auth=owner.auth.model_copy(update={"issuer": "https://thief.example", "jwks": stolen("rsa-1", issuer.rsa("third-1"))}))
+    applied = gateway.memory.apply(owner, thief, third)
+    assert list(applied.refused) == [thief.publish_id]
+    assert with_token(gateway, third.host, issuer.token(issuer.rsa("third-1"), iss="https://third.example")).status == 200
+
+
 def test_an_issuer_s_changed_keys_take_the_place_of_the_old_ones(gateway: Gateway, upstream: Upstreams) -> None:
     old, new = issuer.rsa(), issuer.rsa("rsa-2")
     spec = with_tokens(upstream.port, old)
