@@ -1,6 +1,9 @@
 """One table of callers for every kind of gateway: what who may not pass reads, and what an upstream hears of those who may."""
 
+import time
 from typing import Any
+
+from joserfc import jwt
 
 from agent.protocol.spec import Auth, AuthMode
 from tests.agent import issuer
@@ -78,6 +81,19 @@ def test_who_has_no_right_token_reads_what_is_wrong_with_it(anywhere: Anywhere, 
         answer = anywhere.ask(spec.host, "/x", headers={"Authorization": authorization} if authorization else {})
         assert refusal(answer) == (status, [challenge.format(host=spec.host)], [PROBLEM], BODIES[status]), who
     assert upstream.seen == []
+
+
+def test_only_envoy_takes_a_token_that_has_just_ended_or_names_no_key(anywhere: Anywhere, upstream: Upstreams) -> None:
+    """The two differences that docs/kong.md admits: Kong's jwt compares `exp` with its own clock, and finds keys by `kid` alone."""
+    spec = with_tokens(upstream.port)
+    anywhere.publish(spec)
+    wanted = 200 if anywhere.memory.driver.name == "envoy" else 401
+    claims = {"iss": issuer.ISSUER, "aud": issuer.AUDIENCE, "exp": 4_000_000_000, "scope": "read write"}
+    tokens = {"ended": issuer.token(lasts_s=-2), "no kid": jwt.encode({"alg": "RS256"}, claims, issuer.rsa(), algorithms=["RS256"])}
+    for what, token in tokens.items():
+        assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {token}"}).status == wanted, what
+    early = issuer.token(nbf=int(time.time()) + 3)
+    assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {early}"}).status == 200
 
 
 def test_a_key_of_another_publish_is_no_key(anywhere: Anywhere, upstream: Upstreams) -> None:
