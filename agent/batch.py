@@ -12,7 +12,7 @@ from agent.drivers.base import Addresses, Applied, Driver, Held, Observed, Refus
 from agent.protocol.messages import Evidence, Outcome, Result
 from agent.protocol.spec import Spec, State
 from agent.state import Record, Store
-from agent.upstreams import Guard, Pinner
+from agent.upstreams import Pinner
 
 Finish = Callable[[Result], None]
 
@@ -134,7 +134,7 @@ def _observed(kit: Kit) -> Observed | Unreachable:
 
 def _fenced(kit: Kit, specs: list[Spec], walls: Walls, finish: Finish) -> list[Held]:
     """Those inside the upstream fence, stored; the others are finished, and their generation counts as seen."""
-    pins = kit.pinner.pin(specs, Guard.of(walls.networks, (*kit.reserved, *walls.reserved)))
+    pins = kit.pinner.pin(specs, networks=walls.networks, reserved=(*kit.reserved, *walls.reserved))
     hosts = _hosts_in_use(kit.store.records, specs)
     accepted, refused = [], []
     for spec, pin in zip(specs, pins, strict=True):

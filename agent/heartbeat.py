@@ -18,7 +18,7 @@ from agent.protocol.messages import Carried, Heartbeat, Report
 from agent.protocol.signing import key_set
 from agent.protocol.spec import State
 from agent.state import Store
-from agent.upstreams import Guard, Pinner
+from agent.upstreams import Pinner
 from agent.work import Worker
 
 FIRST_INTERVAL_S = 10.0
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """What the heartbeat works with. Its pinner is its own: a slow name server must not take the worker's look-ups."""
+    """What the heartbeat works with."""
 
     driver: Driver
     store: Store
@@ -78,7 +78,7 @@ class Heart:
         """Resolve the upstreams of what is live again; those that moved inside the fence go to the worker, the others keep their old addresses."""
         kit = self._kit
         live = [record.good for record in kit.store.records.values() if record.good and not record.pending and record.good.spec.state == State.LIVE]
-        pins = kit.pinner.pin([held.spec for held in live], Guard.of(kit.store.networks, (*kit.reserved, *kit.store.reserved)))
+        pins = kit.pinner.pin([held.spec for held in live], networks=kit.store.networks, reserved=(*kit.reserved, *kit.store.reserved))
         moved = {held.spec.publish_id: new for held, pin in zip(live, pins, strict=True) if (new := self._moved(held, pin)) is not None}
         if moved:
             kit.worker.move(moved)

@@ -49,8 +49,8 @@ def reserved_of(identity: Identity, driver: Driver) -> tuple[str, ...]:
 
 def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
-    postman = Postman(control_plane)
-    worker = Worker(batch.Kit(driver=driver, store=store, pinner=Pinner(), reserved=reserved), on_done=postman.nudge)
+    postman, pinner = Postman(control_plane), Pinner()
+    worker = Worker(batch.Kit(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge)
     heart = heartbeat.Heart(
         heartbeat.Kit(
             driver=driver,
@@ -58,7 +58,7 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
             control_plane=control_plane,
             worker=worker,
             postman=postman,
-            pinner=Pinner(),
+            pinner=pinner,
             reserved=reserved,
             remember=partial(config.save_keys, state),
         )

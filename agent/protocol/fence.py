@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Resolver = Callable[[str, int], list[Address]]
 
 
 class FenceRefused(Exception):
@@ -35,9 +36,10 @@ class Fence:
     public_only: bool = False
 
     @classmethod
-    def of(cls, networks: Iterable[str], reserved: Iterable[str] = (), *, public_only: bool = False) -> "Fence":
+    def of(cls, networks: Iterable[str], reserved: Iterable[str] = (), *, public_only: bool = False, resolver: Resolver | None = None) -> "Fence":
         """Build from texts: CIDR networks and `host:port` pairs (hosts that do not resolve reserve nothing)."""
-        pairs = frozenset((address, port) for text in reserved for host, port in [split_endpoint(text)] for address in _try_resolve(host, port))
+        endpoints = [split_endpoint(text) for text in reserved]
+        pairs = frozenset((address, port) for host, port in endpoints for address in _try_resolve(host, port, resolver or resolve))
         return cls(networks=tuple(ipaddress.ip_network(text) for text in networks), reserved=pairs, public_only=public_only)
 
 
@@ -49,7 +51,7 @@ def resolve(host: str, port: int) -> list[Address]:
     return sorted({_plain(str(entry[4][0])) for entry in found}, key=str)
 
 
-def check(host: str, port: int, fence: Fence, *, resolver: Callable[[str, int], list[Address]] = resolve) -> list[Address]:
+def check(host: str, port: int, fence: Fence, *, resolver: Resolver = resolve) -> list[Address]:
     """The addresses of a host when every one of them is inside the fence; raises FenceRefused otherwise."""
     try:
         addresses = resolver(host, port)
@@ -109,8 +111,8 @@ def _plain(text: str) -> Address:
     return mapped or address
 
 
-def _try_resolve(host: str, port: int) -> list[Address]:
+def _try_resolve(host: str, port: int, resolver: Resolver) -> list[Address]:
     try:
-        return resolve(host, port)
+        return resolver(host, port)
     except (OSError, UnicodeError):
         return []

@@ -41,7 +41,8 @@ class Running:
         self.control_plane = ControlPlane(Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)), client=self._client)
         self.postman = Postman(self.control_plane)
         driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
-        self.worker = Worker(Kit(driver=driver, store=self.store, pinner=Pinner(), reserved=(listen,)), on_done=self.postman.nudge)
+        pinner = Pinner()
+        self.worker = Worker(Kit(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)), on_done=self.postman.nudge)
         self.heart = heartbeat.Heart(
             heartbeat.Kit(
                 driver=driver,
@@ -49,7 +50,7 @@ class Running:
                 control_plane=self.control_plane,
                 worker=self.worker,
                 postman=self.postman,
-                pinner=Pinner(),
+                pinner=pinner,
                 reserved=(listen,),
                 remember=self.remembered.append,
             )

@@ -138,8 +138,8 @@ def test_specs_are_pinned_in_their_order_each_with_its_own_reason() -> None:
         return [ipaddress.ip_address(host)]
 
     pinner = Pinner(resolver=resolver)
-    guard = Guard.of(("10.0.0.0/8",), ())
-    good, later, never, outside = pinner.pin([spec_to(h) for h in ("10.0.0.1", "later.example", "never.example", "11.0.0.1")], guard)
+    hosts = ("10.0.0.1", "later.example", "never.example", "11.0.0.1")
+    good, later, never, outside = pinner.pin([spec_to(host) for host in hosts], networks=("10.0.0.0/8",), reserved=())
     assert good == {"10.0.0.1:80": ("10.0.0.1",)}
     assert isinstance(later, Unreachable)
     assert later.code == "resolver_unavailable"
@@ -156,6 +156,6 @@ def test_each_host_is_looked_up_once_per_batch() -> None:
         asked.append(host)
         return [ipaddress.ip_address("10.0.0.1")]
 
-    pinned = Pinner(resolver=resolver).pin([spec_to("a.example"), spec_to("a.example")], Guard.of(("10.0.0.0/8",), ()))
+    pinned = Pinner(resolver=resolver).pin([spec_to("a.example"), spec_to("a.example")], networks=("10.0.0.0/8",), reserved=())
     assert pinned == [{"a.example:80": ("10.0.0.1",)}] * 2
     assert asked == ["a.example"]
