@@ -4,6 +4,8 @@ import logging
 from typing import Any
 
 import structlog
+from django.http import HttpRequest
+from django_structlog.middlewares import RequestMiddleware
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -19,6 +21,15 @@ STRUCTLOG: dict[str, Any] = {
     "wrapper_class": structlog.stdlib.BoundLogger,
     "cache_logger_on_first_use": True,
 }
+
+
+class RequestLog(RequestMiddleware):
+    """A line when a request begins and when it ends: the path alone, for what stands behind it may be a provider's code, or what somebody looks for."""
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        """GET /path."""
+        return f"{request.method} {request.path}"
 
 
 def config(*, level: str) -> dict[str, Any]:

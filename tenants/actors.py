@@ -10,7 +10,7 @@ from core.problems import Forbidden
 
 
 class Role(models.TextChoices):
-    """What a member of a tenant may do: the first three write, a viewer reads, billing sees nothing of the product."""
+    """What a member of a tenant may do, the most first: the first three write, a viewer reads, billing sees nothing of the product."""
 
     OWNER = "owner", _("Owner")
     ADMIN = "admin", _("Admin")
@@ -22,6 +22,11 @@ class Role(models.TextChoices):
 WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.DEVELOPER})
 READERS = WRITERS | {Role.VIEWER}
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
+
+
+def lesser(one: Role, other: Role) -> Role:
+    """Of two roles the one that may do less."""
+    return max(one, other, key=list(Role).index)
 
 
 @dataclass(frozen=True, kw_only=True)

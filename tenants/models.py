@@ -99,10 +99,13 @@ class Membership(Record):
         return f"{self.user} · {self.tenant} · {self.role}"
 
 
+def _maker() -> models.QuerySet[Membership]:
+    """The membership of the person who made a token, where one is known and still belongs to the workspace."""
+    return Membership.objects.filter(user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True)
+
+
 def _maker_is_in() -> models.Q:
-    """Whether the person who made a token, where one is known, still belongs to the workspace."""
-    there = Membership.objects.filter(user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True)
-    return models.Q(created_by=None) | models.Q(models.Exists(there))
+    return models.Q(created_by=None) | models.Q(models.Exists(_maker()))
 
 
 class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
@@ -113,8 +116,8 @@ class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
         return self.filter(models.Q(revoked_at=None) & (models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())))
 
     def working(self) -> Self:
-        """Those that are let in: not ended, and not left behind by their maker."""
-        return self.unended().filter(_maker_is_in())
+        """Those that are let in: not ended, and not left behind by their maker, whose role now stands as `maker_role`."""
+        return self.unended().filter(_maker_is_in()).annotate(maker_role=models.Subquery(_maker().values("role")[:1]))
 
     def with_maker(self) -> Self:
         """Each with its maker, and whether that one is still there as `maker_is_in`."""
@@ -124,7 +127,7 @@ class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
 class ApiToken(Record):
     """A program's key to the JSON API. Only a hash is kept; the prefix lets people tell tokens apart.
 
-    `created_by` answers for it, and is empty for what a command made: no maker in the workspace, no way in.
+    `created_by` answers for it, and is empty for what a command made: no maker in the workspace, no way in, and no more rights than the maker has.
     """
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Forbidden, NotFound, Unauthenticated
-from tenants.actors import Actor, Role, Workspace
+from tenants.actors import Actor, Role, Workspace, lesser
 from tenants.models import ApiToken, ApiTokenQuerySet, Membership, Tenant
 
 log = structlog.get_logger(__name__)
@@ -77,8 +77,9 @@ def valid_token(token: str) -> ApiToken:
 
 
 def actor_of_token(token: ApiToken) -> Actor:
-    """Whoever holds the token acts for its tenant in its role."""
-    return Actor(tenant_id=token.tenant_id, role=Role(token.role), label=token.name, maker_id=token.created_by_id)
+    """Whoever holds a token that `valid_token` gave acts for its tenant in its role, or in its maker's where that is less by now."""
+    role = lesser(Role(token.role), Role(getattr(token, "maker_role") or token.role))  # noqa: B009 - annotated by the read
+    return Actor(tenant_id=token.tenant_id, role=role, label=token.name, maker_id=token.created_by_id)
 
 
 def actor_by_session(request: HttpRequest) -> Actor:

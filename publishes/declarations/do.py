@@ -69,7 +69,6 @@ def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
     put_label(actor, namespace, kind=GATEWAY, name=wanted.name, pk=gateway.pk)
 
 
-@transaction.atomic
 def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     """Make or change a draft."""
     there = Present.of(actor)
@@ -82,12 +81,13 @@ def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     given = {"cluster": cluster.pk, "gateway": gateway.pk, **{name: getattr(wanted, name) for name in same}}
     given |= {"hostname_base": wanted.hostname} if wanted.hostname else {}
     given |= {"auth_config": wanted.auth_config} if wanted.auth_config else {}
-    settings = PublishForm(actor, product, initial_of(row) | given, publish=row).settings()
-    if row:
-        made = publish_services.update_publish(actor, row.pk, settings=settings, seen=row.updated_at)  # what the file leaves out is as it was read
-    else:
-        made = publish_services.create_publish(actor, product, settings=settings)
-    put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
+    settings = PublishForm(actor, product, initial_of(row) | given, publish=row).settings()  # asks an issuer, so no transaction is open yet
+    with transaction.atomic():
+        if row:
+            made = publish_services.update_publish(actor, row.pk, settings=settings, seen=row.updated_at)  # what the file leaves out is as it was read
+        else:
+            made = publish_services.create_publish(actor, product, settings=settings)
+        put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
 
 
 def publish(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:

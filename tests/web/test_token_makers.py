@@ -111,3 +111,14 @@ def test_who_made_ended_or_changed_what_stands_in_the_log_without_secrets(world:
     assert {line["tenant"] for line in said} == {str(world.tenant.pk)}
     assert (said[1]["member"], said[1]["role"], said[-1]["member"], said[-1]["tokens_revoked"]) == ("guest", "developer", "acme-admin", 1)
     assert secret not in caplog.text
+
+
+def test_a_token_may_do_no_more_than_its_maker_may_now(world: World, admin: User) -> None:
+    secret = made_by(admin)
+    Membership.objects.filter(user=admin).update(role=Role.VIEWER)
+    assert program(secret).get(API).status_code == 403
+    products = program(secret).get("/api/v1/provider/products")
+    assert products.status_code == 200
+    Membership.objects.filter(user=admin).update(role=Role.OWNER)
+    assert works(secret)
+    assert program(secret).post(API, {"name": "child", "role": "owner"}, content_type="application/json").status_code in {403, 422}
