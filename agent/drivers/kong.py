@@ -215,7 +215,7 @@ class KongDriver:
             if plan.held and (newest := there.generation(plan.group)) > plan.held.spec.generation:
                 change.ahead[plan.group] = newest
             elif self._goes_on(change, plan) and not kong_plan.is_same(change.now.get(plan.group, {}), there.target(plan.group)):
-                log.warning("left_to_another_hand", publish=plan.group)
+                log.info("left_to_another_hand", publish=plan.group)
                 change.unproved.add(plan.group)
         change.now = {group: dict(target) for group, target in there.groups.items()}
 
