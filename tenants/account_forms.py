@@ -1,5 +1,6 @@
 """Forms of the account pages."""
 
+from uuid import uuid4
 from zoneinfo import available_timezones
 
 from django import forms
@@ -66,10 +67,11 @@ class RoleForm(forms.Form):
 
 
 class NewTokenForm(forms.Form):
-    """A token as people choose it: its end in days. `ApiTokenForm` checks what comes of it."""
+    """A token as people choose it: its end in days, and its id, so that the form makes one however often it is sent. `ApiTokenForm` checks what comes of it."""
 
     ENDS = [("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), ("", _("Never"))]
 
+    id = forms.UUIDField(required=False, widget=forms.HiddenInput, initial=uuid4)
     name = forms.CharField(max_length=100, validators=[validate_plain_text], label=_("Name"), help_text=_("What it is for, such as: CI pipeline."))
     role = forms.ChoiceField(choices=Role, initial=Role.DEVELOPER, label=_("Role"))
     days = forms.ChoiceField(choices=ENDS, initial="90", required=False, label=_("Expires"))

@@ -3,15 +3,17 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import structlog
+from django.db import IntegrityError, transaction
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.problems import Forbidden, NotFound, Unauthenticated
+from core.problems import ChangedMeanwhile, Forbidden, NotFound, Unauthenticated
 from tenants.actors import Actor, Role, Workspace, lesser
 from tenants.models import ApiToken, ApiTokenQuerySet, Membership, Tenant
 
@@ -19,22 +21,29 @@ log = structlog.get_logger(__name__)
 TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, so that leaks can be searched for
 SESSION_TENANT = "tenant"
 LAST_USED_EVERY = timedelta(minutes=1)
+MADE_ALREADY = _("This token was made already, and it is shown only once. If you did not copy it, revoke it and make another one.")
 
 
 def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
     """Make an API token that nobody in particular answers for, and return it; it is not stored and cannot be shown again."""
-    return _new_token(tenant.pk, name=name, role=role, expires_at=expires_at, maker_id=None, by="command line")[1]
+    return _new_token(tenant.pk, name=name, role=role, expires_at=expires_at, maker_id=None, by="command line", token_id=uuid4())[1]
 
 
-def issue_api_token(actor: Actor, *, name: str, role: Role, expires_at: datetime | None) -> tuple[ApiToken, str]:
+def issue_api_token(actor: Actor, *, name: str, role: Role, expires_at: datetime | None, token_id: UUID | None = None) -> tuple[ApiToken, str]:
     """Make an API token of at most the actor's own role; the second of the two is the token itself, never to be seen again.
 
-    A token that makes another one does so for the person who made it.
+    A token that makes another one does so for the person who made it. Whoever chooses its id beforehand (a form that may be sent again) makes
+    one at most. Raises Forbidden, or ChangedMeanwhile when that one is there already.
     """
     actor.require_manage()
     if role == Role.OWNER != actor.role:
         raise Forbidden(_("An admin cannot make an owner's token. Choose another role, or ask an owner."))
-    return _new_token(actor.tenant_id, name=name, role=role, expires_at=expires_at, maker_id=actor.user_id or actor.maker_id, by=actor.label)
+    kept: dict[str, Any] = {"name": name, "role": role, "expires_at": expires_at, "token_id": token_id or uuid4()}
+    try:
+        with transaction.atomic():
+            return _new_token(actor.tenant_id, **kept, maker_id=actor.user_id or actor.maker_id, by=actor.label)
+    except IntegrityError as problem:
+        raise ChangedMeanwhile(MADE_ALREADY) from problem
 
 
 def revoke_api_token(actor: Actor, token_id: UUID) -> None:
@@ -113,10 +122,10 @@ def switch_tenant(request: HttpRequest, tenant_id: UUID) -> None:
     request.session[SESSION_TENANT] = str(tenant_id)
 
 
-def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None, maker_id: UUID | None, by: str) -> tuple[ApiToken, str]:
+def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None, maker_id: UUID | None, by: str, token_id: UUID) -> tuple[ApiToken, str]:
     token = TOKEN_START + secrets.token_urlsafe(32)
     kept = {"name": name, "role": role, "prefix": token[:10], "token_hash": _hash(token), "expires_at": expires_at}
-    made = ApiToken.objects.create(tenant_id=tenant_id, created_by_id=maker_id, **kept)
+    made = ApiToken.objects.create(pk=token_id, tenant_id=tenant_id, created_by_id=maker_id, **kept)
     log.info("api_token_made", tenant=str(tenant_id), token=str(made.pk), name=name, role=str(role), by=by)
     return made, token
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from core.problems import Conflict, Forbidden, Invalid, Problem
+from core.problems import ChangedMeanwhile, Conflict, Forbidden, Invalid, Problem
 from tenants import members, services
 from tenants.account_forms import MemberForm, NewTokenForm, RoleForm
 from tenants.actors import Actor, Role
@@ -69,16 +69,17 @@ def remove(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpRespo
 def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The workspace's API tokens; POST makes one and shows it, this once."""
     form = NewTokenForm(request.POST or None)
-    made = ""
+    made, problem = "", None
     if request.method == "POST" and form.is_valid():
         try:
-            _token, made = services.issue_api_token(actor, **_token_values(form))
+            _token, made = services.issue_api_token(actor, **_token_values(form), token_id=form.cleaned_data["id"])
         except Forbidden as refusal:
             form.add_error("role", str(refusal.detail))
-        else:
-            form = NewTokenForm()
-    context = {"actor": actor, "tokens": services.api_tokens_of(actor), "form": form, "made": made, "now": timezone.now()}
-    return render(request, "account/tokens.html", context, status=422 if form.errors else 200)
+        except ChangedMeanwhile as refusal:
+            problem = refusal
+    shown = form if form.errors else NewTokenForm()
+    context = {"actor": actor, "tokens": services.api_tokens_of(actor), "form": shown, "made": made, "problem": problem, "now": timezone.now()}
+    return render(request, "account/tokens.html", context, status=409 if problem else 422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "POST"])

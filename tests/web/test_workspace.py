@@ -1,5 +1,6 @@
 """The workspace's pages: members in roles, and API tokens."""
 
+import re
 import threading
 from typing import Any
 
@@ -145,6 +146,19 @@ def test_a_token_is_shown_once_works_and_ends_when_revoked(world: World, browser
     assert browser.post(reverse("account:token-revoke", args=[ApiToken.objects.get().pk])).status_code == 302
     assert program.get(listing).status_code == 401
     assert "revoked" in text_of(browser.get(TOKENS))
+
+
+def test_a_form_that_is_sent_again_makes_no_second_token(world: World, browser: Client) -> None:
+    (named,) = re.findall(r'name="id" value="([^"]*)"', browser.get(TOKENS).content.decode())
+    form = {"id": named, "name": "CI", "role": "viewer", "days": "30"}
+    first, again = browser.post(TOKENS, form), browser.post(TOKENS, form)
+    assert (first.status_code, 'id="new-token"' in first.content.decode()) == (200, True)
+    assert (again.status_code, 'id="new-token"' in again.content.decode()) == (409, False)
+    assert "If you did not copy it, revoke it and make another one." in text_of(again)
+    assert ApiToken.objects.count() == 1
+    (next_one,) = re.findall(r'name="id" value="([^"]*)"', again.content.decode())
+    assert browser.post(TOKENS, form | {"id": next_one}).status_code == 200
+    assert browser.post(TOKENS, form | {"id": "nonsense"}).status_code == 422
 
 
 def test_an_admin_makes_no_owners_token_and_nonsense_makes_none(world: World) -> None:
