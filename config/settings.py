@@ -162,7 +162,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "products:list"
+LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 ACCOUNT_ADAPTER = "tenants.sign_in_rules.PeopleRules"
 SOCIALACCOUNT_ADAPTER = "tenants.sign_in_rules.ProviderRules"

@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from agent.protocol.messages import PATH_ENROL
 from clusters.agent_door import enroll
@@ -11,10 +10,11 @@ from config.health import livez, readyz
 from core.frame import set_theme
 from core.pulse import banner
 from publishes.upstream_views import check as check_upstream
+from tenants.account_views import home
 from tenants.sign_in import admin_sign_in
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="products:list"), name="home"),
+    path("", home, name="home"),
     path("livez", livez),
     path("readyz", readyz),
     path("admin/login/", admin_sign_in),

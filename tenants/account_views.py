@@ -24,6 +24,14 @@ from tenants.services import switch_tenant
 
 @require_GET
 @person_page
+def home(request: HttpRequest) -> HttpResponse:
+    """Where everybody begins: at the products of the workspace, and operators without one at what they operate."""
+    is_member = request.actor is not None  # type: ignore[attr-defined]
+    return redirect("products:list" if is_member or not person_of(request).is_staff else "admin:index")
+
+
+@require_GET
+@person_page
 def index(request: HttpRequest) -> HttpResponse:
     """The account page."""
     return _page(request)

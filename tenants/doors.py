@@ -6,23 +6,27 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 
 from core.frame import is_htmx
-from core.problems import Forbidden, Unauthenticated
+from core.problems import Unauthenticated
 from tenants.actors import Actor
 from tenants.models import User
-from tenants.services import actor_by_session
+from tenants.services import NoWorkspace, actor_by_session
 
 P = ParamSpec("P")
 
 
 def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for members of a workspace; the view gets the actor after the request, and the page's frame finds it on the request."""
+    """A page for members of a workspace; the view gets the actor after the request, the page's frame finds it on the request. Others are told what to do."""
 
     @wraps(view)
     def with_actor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        actor = actor_by_session(request)
+        try:
+            actor = actor_by_session(request)
+        except NoWorkspace as problem:
+            return _without_workspace(request, problem)
         request.actor = actor  # type: ignore[attr-defined]
         return view(request, actor, *args, **kwargs)
 
@@ -36,7 +40,7 @@ def person_page(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Ca
     def with_frame(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             request.actor = actor_by_session(request)  # type: ignore[attr-defined]
-        except Forbidden:
+        except NoWorkspace:
             request.actor = None  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 
@@ -47,6 +51,14 @@ def person_of(request: HttpRequest) -> User:
     """Whoever is signed in."""
     assert isinstance(request.user, User)  # noqa: S101 - the door has made sure
     return request.user
+
+
+def _without_workspace(request: HttpRequest, problem: NoWorkspace) -> HttpResponse:
+    """What somebody can do who is a member of nothing: no page of a workspace leads anywhere."""
+    if is_htmx(request):
+        raise problem
+    request.actor = None  # type: ignore[attr-defined]
+    return render(request, "account/no_workspace.html", {"problem": problem}, status=problem.status)
 
 
 def _door(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:

@@ -24,6 +24,12 @@ LAST_USED_EVERY = timedelta(minutes=1)
 MADE_ALREADY = _("This token was made already, and it is shown only once. If you did not copy it, revoke it and make another one.")
 
 
+class NoWorkspace(Forbidden):
+    """Signed in, and a member of nothing."""
+
+    detail = _("You belong to no workspace yet. Ask an owner or admin of a workspace to add you under your user name.")
+
+
 def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
     """Make an API token that nobody in particular answers for, and return it; it is not stored and cannot be shown again."""
     return _new_token(tenant.pk, name=name, role=role, expires_at=expires_at, maker_id=None, by="command line", token_id=uuid4())[1]
@@ -94,14 +100,14 @@ def actor_of_token(token: ApiToken) -> Actor:
 def actor_by_session(request: HttpRequest) -> Actor:
     """The signed-in person, acting for the tenant chosen in the session (the first one by name otherwise).
 
-    Raises Unauthenticated when nobody is signed in, Forbidden when the person belongs to no tenant.
+    Raises Unauthenticated when nobody is signed in, NoWorkspace when the person belongs to no tenant.
     """
     user = request.user
     if not user.is_authenticated:
         raise Unauthenticated
     memberships = list(Membership.objects.filter(user_id=user.pk).select_related("tenant").order_by("tenant__name"))
     if not memberships:
-        raise Forbidden
+        raise NoWorkspace
     chosen = request.session.get(SESSION_TENANT)
     membership = next((m for m in memberships if str(m.tenant_id) == chosen), memberships[0])
     return Actor(

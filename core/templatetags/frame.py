@@ -27,8 +27,14 @@ def background_silence() -> Text:
 
 @register.inclusion_tag("components/navigation.html", takes_context=True)
 def navigation(context: Context) -> dict[str, Any]:
-    """The links of the main navigation; one is marked when the page is that one ("page") or below it ("true")."""
-    path = context["request"].path
+    """The links of the main navigation; one is marked when the page is that one ("page") or below it ("true").
+
+    None for a person without a workspace (`request.actor` is None): none of them would lead anywhere.
+    """
+    request = context["request"]
+    if getattr(request, "actor", request) is None:
+        return {"entries": []}
+    path = request.path
     urls = {entry: reverse(entry.name) for entry in NAVIGATION}
     return {
         "entries": [{"entry": entry, "url": url, "current": "page" if path == url else "true" if _is_below(path, url) else ""} for entry, url in urls.items()]

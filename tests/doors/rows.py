@@ -73,7 +73,7 @@ _PROVIDER_PAGES = ("second-step", "oidc/<str:provider_id>", "oidc/<str:provider_
 _SECOND_STEP_PAGES = ("code-again", "second-step", "second-step/app", "second-step/app/off", "second-step/codes", "second-step/codes/new")
 
 ROWS: dict[str, dict[str, Access]] = {
-    "/": {"GET": PUBLIC},
+    "/": {"GET": _person(IN)},
     "/livez": {"GET": PUBLIC},
     "/readyz": dict.fromkeys(METHODS, _all(503)),  # for everybody; no worker runs here
     "/theme": {"POST": PUBLIC},

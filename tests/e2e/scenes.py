@@ -26,6 +26,11 @@ def detail(publish: ProductPublish) -> str:
     return reverse("publishes:detail", args=[publish.product_id, publish.pk])
 
 
+def _without_workspace(world: World, client: Client) -> str:
+    Membership.objects.all().delete()
+    return reverse("products:list")
+
+
 def _products(world: World, client: Client) -> str:
     world.published()
     world.product.description = "Billing, invoices and refunds."
@@ -255,5 +260,6 @@ SCENES = (
     Scene(name="compare", prepare=_compare),
     Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
     Scene(name="settings", prepare=_below("settings", _draft)),
+    Scene(name="no-workspace", prepare=_without_workspace, status=403),
     Scene(name="not-found", prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]), status=404),
 )

@@ -1,13 +1,15 @@
 """Who gets in, and who sees and does what on the pages of a publish."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
-from tenants.models import User
-from tests.web.browser import member, product_url, signed_in, url
+from tenants.models import Membership, User
+from tests.web.browser import member, product_url, signed_in, text_of, url
 from tests.world import World, nobody_knows
 
 
@@ -17,8 +19,39 @@ def test_sign_in_leads_to_the_products_and_a_wrong_password_does_not(world: Worl
     wrong = client.post("/sign-in", {"username": "acme-owner", "password": "nope"})
     assert wrong.status_code == 200
     right = client.post("/sign-in", {"username": "acme-owner", "password": "acme-secret"})
-    assert right.headers["Location"] == reverse("products:list")
+    assert right.headers["Location"] == reverse("home")
+    assert client.get(reverse("home")).headers["Location"] == reverse("products:list")
     assert "Payment API" in client.get(reverse("products:list")).content.decode()
+
+
+def test_operators_without_a_workspace_begin_in_the_admin_and_with_one_at_its_products(world: World) -> None:
+    operator = User.objects.create_superuser("operator", password="operators-secret")
+    client = Client(headers={"Accept-Language": "en"})
+    signed = client.post("/sign-in", {"username": "operator", "password": "operators-secret"}, follow=True)
+    assert (signed.redirect_chain[-1][0], signed.status_code) == ("/admin/", 200)
+    page = client.get(reverse("products:list"))
+    assert (page.status_code, 'href="/admin/"' in page.content.decode()) == (403, True)
+    Membership.objects.create(user=operator, tenant=world.tenant, role=Role.VIEWER)
+    assert client.get(reverse("home")).headers["Location"] == reverse("products:list")
+
+
+@pytest.mark.parametrize("next_page", ["/admin/", "/admin/clusters/agent/"])
+def test_who_came_for_a_page_of_the_admin_gets_there(world: World, next_page: str) -> None:
+    User.objects.create_superuser("operator", password="operators-secret")
+    asked = Client().get(next_page, follow=True)
+    signed = Client().post(asked.redirect_chain[-1][0], {"username": "operator", "password": "operators-secret"})
+    assert signed.headers["Location"] == next_page
+
+
+def test_who_belongs_to_no_workspace_reads_whom_to_ask_and_sees_no_links_that_lead_nowhere(db: None) -> None:
+    client = signed_in(User.objects.create_user("lonely"))
+    page = client.get(reverse("home"), follow=True)
+    assert page.status_code == 403
+    assert "You belong to no workspace yet. Ask an owner or admin of a workspace to add you under your user name. User name: lonely" in text_of(page)
+    for shown in (page, client.get(reverse("account:index"))):
+        assert not [path for path in re.findall(r'<a href="([^"]+)"', shown.content.decode()) if path.startswith(("/provider", "/admin"))]
+    told = client.get(reverse("products:list"), headers={"HX-Request": "true"})
+    assert (told.status_code, "no workspace yet" in told.headers["HX-Trigger"]) == (403, True)
 
 
 def test_ten_wrong_passwords_lock_the_name_and_address_out(world: World) -> None:
