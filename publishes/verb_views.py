@@ -82,9 +82,10 @@ def _do(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str
 
 def _refused(request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, problem: Problem) -> HttpResponse:
     context = pages.live_context(actor, pages.live_at(actor, *ids)) | {"problem": problem, "verb": verb, "typed": request.POST}
+    context["is_asked_again"] = bool(problem.fields) and context["verbs"].get(verb, False)  # then the form says what is wrong
     if is_htmx(request):
         return pages.live_fragment(request, context, status=problem.status)
-    if problem.fields and verb:
+    if context["is_asked_again"]:
         return render(request, "publishes/confirm.html", context, status=problem.status)
     return pages.detail_page(request, actor, *ids, problem=problem)
 

@@ -27,6 +27,21 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === " " && event.target.matches?.("a[role=button]")) { event.preventDefault(); event.target.click(); }
   });
+  // What was refused is no news the next time a dialog opens. (This event does not bubble.)
+  document.addEventListener("close", ({ target }) => {
+    $$("[role=alert], .error-text", target).forEach((text) => text.remove());
+    $$("[aria-invalid]", target).forEach((field) => field.removeAttribute("aria-invalid"));
+  }, true);
+
+  // The account's menu closes like one: by Escape, or by going elsewhere.
+  const shut = (menu) => { if (menu) menu.open = false; };
+  const elsewhere = ({ target }) => shut($$(".who[open]").find((menu) => !menu.contains(target)));
+  document.addEventListener("click", elsewhere);
+  document.addEventListener("focusin", elsewhere);
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && $(".who[open]");
+    if (menu) { shut(menu); $("summary", menu).focus(); }
+  });
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog]");
     const dialog = opener && document.getElementById(opener.dataset.dialog);

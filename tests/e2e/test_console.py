@@ -78,6 +78,25 @@ def test_the_workspace_is_switched_by_keyboard_alone(stage: World, client: Clien
     expect(page).to_have_url(re.compile(f"{reverse('products:list')}$"))
 
 
+def test_the_account_menu_closes_by_escape_by_a_click_elsewhere_and_by_going_on(stage: World, client: Client, open_as: Open) -> None:
+    page = open_as(client, size="phone")
+    page.goto(OVERVIEW)
+    summary, menu = page.locator(".who summary"), page.locator(".who .menu")
+    summary.click()
+    menu.get_by_role("link", name="My account").focus()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(summary).to_be_focused()
+    summary.click()
+    expect(menu).to_be_visible()
+    page.mouse.click(195, 700)
+    expect(menu).to_be_hidden()
+    summary.click()
+    menu.get_by_role("link", name="API tokens").focus()
+    page.keyboard.press("Tab")
+    expect(menu).to_be_hidden()
+
+
 def test_a_token_is_made_copied_and_revoked(stage: World, client: Client, open_as: Open) -> None:
     page = open_as(client)
     page.goto(reverse("account:tokens"))

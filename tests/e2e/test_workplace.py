@@ -142,6 +142,9 @@ def test_a_refusal_is_said_inside_its_dialog_and_the_dialog_stays(stage: World, 
     expect(dialog.get_by_role("button", name="Deactivate")).to_be_focused()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Deactivate").click()
+    expect(dialog.get_by_role("button", name="Deactivate")).to_be_visible()
+    expect(dialog.get_by_role("alert")).to_have_count(0)
 
 
 def test_search_narrows_while_typing_and_stays_in_the_url(stage: World, client: Client, open_as: Open) -> None:

@@ -93,4 +93,4 @@ def test_a_gateway_that_no_agent_serves_is_shown_with_the_reason_and_refused(run
 def test_without_gateways_the_page_says_what_to_do(run: Run, world: World) -> None:
     world.gateway.places.all().delete()
     run.post("cluster", cluster=world.cluster.pk)
-    assert "None of your gateways stands in this cluster Ask an operator to put an active gateway into it" in text_of(run.get("gateway"))
+    assert "None of your active gateways stands in this cluster Activate one of yours, or add this cluster to one" in text_of(run.get("gateway"))
