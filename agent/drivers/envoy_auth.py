@@ -33,7 +33,8 @@ def filters(tokens: Resource) -> list[Resource]:
 
     `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
     """
-    no_pretending = {"mutations": {"request_mutations": [{"remove": name} for name in NEVER_PASSED_ON]}}
+    # The last one, because Envoy would pass a caller's word on the host on before its own.
+    no_pretending = {"mutations": {"request_mutations": [{"remove": name} for name in (*NEVER_PASSED_ON, "x-forwarded-host")]}}
     return [
         {"name": "envoy.filters.http.header_mutation", "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending}},
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},

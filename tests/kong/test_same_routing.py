@@ -110,8 +110,9 @@ def test_hosts_ports_and_our_own_answers(anywhere: Anywhere, upstreams: dict[str
     memory.apply(spec)
     assert found(ask(f"{spec.host}:8000", "/keep")) == ("one", "/keep")
     assert ask(f"x.{spec.host}", "/keep").status == 404
-    heard = {name.lower(): value for name, value in ask(spec.host, "/keep").json["headers"].items()}
-    assert (heard["host"], heard["x-forwarded-host"]) == (f"127.0.0.1:{upstreams['one'].port}", spec.host)
+    for said in ({}, {"X-Forwarded-Host": "other.example.com"}):
+        heard = {name.lower(): value for name, value in ask(spec.host, "/keep", headers=said).json["headers"].items()}
+        assert (heard["host"], heard["x-forwarded-host"]) == (f"127.0.0.1:{upstreams['one'].port}", spec.host), said
     missed = ask(spec.host, "/nothing")
     assert (missed.status, missed.json["code"], missed.header("content-type")) == (404, "no_route", ["application/problem+json; charset=utf-8"])
     memory.apply(withdrawn(spec, generation=2))
