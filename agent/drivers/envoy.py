@@ -1,5 +1,6 @@
 """The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from agent.protocol.fence import split_endpoint
 from agent.protocol.messages import Evidence
 
 PROOF_S = 4.0
+LOOK_S = 4.0
+"""How long a look waits for files that are being swapped: a heartbeat must not wait for an Envoy that takes nothing."""
+
 WRITTEN = (Kind.TOKENS, Kind.CLUSTERS, Kind.ROUTES)
 """What each change may write; routes name the other two, so they come after and go before them."""
 
@@ -47,6 +51,7 @@ class EnvoyDriver:
         self._folder, self._proxy, self._admin_endpoint = folder, proxy, admin
         self._admin, self._program = Admin(admin), program
         self.proxy_url = proxy_url
+        self._swapping = threading.Lock()
 
     def reserved(self) -> tuple[str, ...]:
         """Its public and its admin port."""
@@ -64,11 +69,18 @@ class EnvoyDriver:
             objections = self._refusals(foreign, choices)
             standing = [part for choice in choices if (part := choice.fallback if choice.publish_id in objections else choice.wanted)]
             target, refused = (_target(foreign + standing) if objections else target), refused | objections
-        return Applied(changes=self._swap(target, there, taken), refused=refused)
+        with self._swapping:
+            return Applied(changes=self._swap(target, there, taken), refused=refused)
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits long)
         """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions. When it runs newer ones, what it says itself."""
-        taken, there = self._admin.taken(), self._files()
+        # Between a file and Envoy's word that it has taken it, nothing would seem to be in force.
+        is_quiet = self._swapping.acquire(timeout=LOOK_S)
+        try:
+            taken, there = self._admin.taken(), self._files()
+        finally:
+            if is_quiet:
+                self._swapping.release()
         in_force = all(document.intact and document.version == taken[kind] for kind, document in there.items())
         return Observed(carried=self._served(taken, there), in_force=in_force)
 
