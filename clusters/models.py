@@ -139,7 +139,7 @@ class Agent(Record):
         DISCONNECTED = "disconnected", _("Disconnected")
         BLOCKED = "blocked", _("Blocked")
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agents")
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agents", verbose_name=_("cluster"))
     name = models.CharField(_("name"), max_length=63, validators=[NAME])
     driver = models.CharField(_("driver"), max_length=20, blank=True, editable=False)
     url = models.URLField(_("inbound URL"), blank=True, editable=False, help_text=_("Empty: this agent works by pull alone."))
@@ -161,7 +161,7 @@ class Agent(Record):
 class AgentLiveness(models.Model):
     """What the last heartbeat said. No index on `last_seen_at`: it would turn every heartbeat into an index write."""
 
-    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="liveness")
+    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="liveness", verbose_name=_("agent"))
     last_seen_at = models.DateTimeField(_("last seen"))
     gateway_ok = models.BooleanField(_("gateway answers"), default=False)
     gateway_error = models.CharField(_("gateway error"), max_length=500, blank=True)
@@ -200,8 +200,8 @@ class AgentEvent(models.Model):
         KEY_REVOKED = "key_revoked", _("Key revoked")
         REFUSED = "refused", _("Refused")
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agent_events")
-    agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="events")
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agent_events", verbose_name=_("cluster"))
+    agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="events", verbose_name=_("agent"))
     agent_name = models.CharField(_("agent"), max_length=63)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
     message = models.TextField(_("message"), blank=True)
@@ -229,7 +229,7 @@ class AgentKeyQuerySet(models.QuerySet["AgentKey"]):
 class AgentKey(Record):
     """The public half of a key that an agent signs with. The first use of a newer one ends the older ones."""
 
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="keys")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="keys", verbose_name=_("agent"))
     public_jwk = models.JSONField(_("public key"))
     used_at = models.DateTimeField(_("first used"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
@@ -248,7 +248,7 @@ class AgentKey(Record):
 class EnrolmentCode(Record):
     """A one-time code that lets a program become this agent. Only the hash of its secret is kept."""
 
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="codes")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="codes", verbose_name=_("agent"))
     secret_hash = models.CharField(max_length=64, unique=True, editable=False)
     expires_at = models.DateTimeField(_("expires"))
     consumed_at = models.DateTimeField(_("used"), null=True, blank=True)
@@ -265,8 +265,8 @@ class EnrolmentCode(Record):
 class UsedRequest(models.Model):
     """The id of a signed request that was accepted: it is not accepted twice. The sweep forgets it once it has expired."""
 
-    id = models.UUIDField(primary_key=True)
-    expires_at = models.DateTimeField(db_index=True)
+    id = models.UUIDField(_("request id"), primary_key=True)
+    expires_at = models.DateTimeField(_("expires"), db_index=True)
 
     class Meta:
         verbose_name = _("used request id")

@@ -95,8 +95,10 @@ def ask(request: Request, rules: Rules) -> Answer:
         return asyncio.run(_exchange(request, parts, address, until - monotonic()))
     except (TimeoutError, httpx2.TimeoutException) as problem:
         raise OutboundFailed("too_slow", _("It did not answer in time.")) from problem
+    except httpx2.ConnectError as problem:
+        raise OutboundFailed("unreachable", _("No connection could be made: nothing listens there, or its certificate is not right.")) from problem
     except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
-        raise OutboundFailed("unreachable", format_lazy(_("It cannot be reached ({reason})."), reason=type(problem).__name__)) from problem
+        raise OutboundFailed("unreachable", _("It broke the connection off, or its answer is no HTTP.")) from problem
 
 
 def _checked_parts(url: str) -> SplitResult:

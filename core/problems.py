@@ -24,10 +24,14 @@ Text = str | Promise
 
 
 class Problem(Exception):
-    """A refusal in words. `code` is stable for programs, `detail` says what is wrong and what to do, `fields` per field."""
+    """A refusal in words. `code` is stable for programs, `detail` says what is wrong and what to do, `fields` per field.
+
+    `title` heads the page that tells it, where the status alone would say something else.
+    """
 
     status = 500
     code = "internal"
+    title: Text = ""
     detail: Text = _("Something went wrong on our side. Try again in a moment.")
 
     def __init__(self, detail: Text | None = None, *, code: str | None = None, fields: dict[str, list[Text]] | None = None) -> None:
@@ -114,6 +118,7 @@ class StalePage(Problem):
 
     status = 403
     code = "stale_page"
+    title = _("This page is too old")
     detail = _("This page was open for too long, or the browser keeps no cookies. Load the page again, then try once more.")
 
 
@@ -197,12 +202,12 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem for a person. When the database may be away, the page must not need it."""
     if problem.status >= 500:
         return bare_page(request, problem)
-    return render(request, "problem.html", {"problem": problem, "title": _title(problem.status)}, status=problem.status)
+    return render(request, "problem.html", {"problem": problem, "title": _title(problem)}, status=problem.status)
 
 
 def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem on a page without a frame: no session, no user, no database."""
-    context = {"problem": problem, "title": _title(problem.status), "chosen_theme": theme_of(request), "path": _way_back(request)}
+    context = {"problem": problem, "title": _title(problem), "chosen_theme": theme_of(request), "path": _way_back(request)}
     return HttpResponse(render_to_string("bare_problem.html", context), status=problem.status)
 
 
@@ -253,7 +258,7 @@ def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpR
     return bare_page(request, LockedOut())
 
 
-def _title(status: int) -> str:
+def _title(problem: Problem) -> Text:
     titles = {
         400: gettext("The request was not understood"),
         401: gettext("Sign in"),
@@ -265,4 +270,4 @@ def _title(status: int) -> str:
         429: gettext("Too many attempts"),
         503: gettext("Not available for a moment"),
     }
-    return titles.get(status, gettext("Something went wrong"))
+    return problem.title or titles.get(problem.status, gettext("Something went wrong"))

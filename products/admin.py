@@ -1,6 +1,7 @@
 """Operators' view of products."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from products.models import ApiService, Product, ProductService, Route
 
@@ -23,6 +24,10 @@ class ApiServiceAdmin(admin.ModelAdmin[ApiService]):
     list_select_related = ["tenant"]
     search_fields = ["name"]
     inlines = [RouteInline]
+
+    @admin.display(description=_("Upstream"))
+    def upstream(self, service: ApiService) -> str:
+        return service.upstream
 
 
 @admin.register(Product)

@@ -43,7 +43,7 @@ class ApiService(Record):
         HTTP = "http", "http"
         HTTPS = "https", "https"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="api_services")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="api_services", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)
     version = models.CharField(_("version"), max_length=50, blank=True)
     description = models.CharField(_("description"), max_length=500, blank=True)
@@ -83,7 +83,7 @@ class Route(Record):
         ACTIVE = "active", _("Active")
         INACTIVE = "inactive", _("Inactive")
 
-    service = models.ForeignKey(ApiService, on_delete=models.CASCADE, related_name="routes")
+    service = models.ForeignKey(ApiService, on_delete=models.CASCADE, related_name="routes", verbose_name=_("API service"))
     path = models.CharField(_("path"), max_length=500, validators=[validate_path])
     methods = ArrayField(models.CharField(max_length=7), default=list, blank=True, validators=[validate_methods], verbose_name=_("methods"))
     strip_path = models.BooleanField(_("strip path"), default=False)
@@ -107,7 +107,7 @@ class Product(Record):
         ACTIVE = "active", _("Active")
         ARCHIVED = "archived", _("Archived")
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="products")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="products", verbose_name=_("tenant"))
     name = models.CharField(_("name"), max_length=100)
     version = models.CharField(_("version"), max_length=50)
     description = models.TextField(_("description"), blank=True)
@@ -132,9 +132,9 @@ class Product(Record):
 class ProductService(Record):
     """A service in a product. The tenant stands here too, so that the database refuses to link across tenants."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+")
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="links")
-    service = models.ForeignKey(ApiService, on_delete=models.CASCADE, related_name="links")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("tenant"))
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="links", verbose_name=_("product"))
+    service = models.ForeignKey(ApiService, on_delete=models.CASCADE, related_name="links", verbose_name=_("API service"))
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["product", "service"], name="product_service_once")]

@@ -32,10 +32,10 @@ class PublishQuerySet(ScopedQuerySet["ProductPublish"]):
 class ProductPublish(Record):
     """One product on one gateway of one cluster in one environment. Deleted ones stay as tombstones."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="publishes")
-    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="publishes")
-    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="publishes")
-    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="publishes")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="publishes", verbose_name=_("tenant"))
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="publishes", verbose_name=_("product"))
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="publishes", verbose_name=_("cluster"))
+    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="publishes", verbose_name=_("gateway"))
     environment = models.CharField(_("environment"), max_length=5, choices=Environment, default=Environment.DEV)
     auth_mode = models.CharField(_("auth mode"), max_length=7, choices=AuthMode, default=AuthMode.NONE)
     auth_config = models.JSONField(_("auth settings"), default=dict, blank=True)
@@ -99,14 +99,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 class Operation(Record):
     """One run of a verb on one publish. It owns one generation, whose spec is kept (ids and fingerprints of secrets only)."""
 
-    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="operations")
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="operations", verbose_name=_("publish"))
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     phase = models.CharField(_("phase"), max_length=10, choices=Phase, default=Phase.QUEUED)
     generation = models.PositiveBigIntegerField(_("generation"))
     spec = models.JSONField(_("spec"), encoder=DjangoJSONEncoder)
     digest = models.CharField(_("digest"), max_length=64)
     actor_label = models.CharField(_("by"), max_length=150, blank=True)
-    actor_user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    actor_user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("user"))
     note = models.CharField(_("note"), max_length=500, blank=True)
     error_code = models.CharField(_("error code"), max_length=50, blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -142,8 +142,8 @@ class Operation(Record):
 class Delivery(Record):
     """An operation for one agent. It stays open after its operation closed, until the agent confirmed or something newer came."""
 
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="deliveries")
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="deliveries")
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("operation"))
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("agent"))
     phase = models.CharField(_("phase"), max_length=10, choices=Phase, default=Phase.QUEUED)
     attempt = models.PositiveIntegerField(_("attempt"), default=0)
     token = models.UUIDField(_("attempt's token"), null=True, blank=True, editable=False)
@@ -175,9 +175,9 @@ class Delivery(Record):
 class AgentLease(models.Model):
     """The right to push to one agent, until a time by the database's clock: one frozen agent occupies one worker thread at most."""
 
-    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="lease")
-    token = models.UUIDField(null=True)
-    until = models.DateTimeField(db_default=Now())
+    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="lease", verbose_name=_("agent"))
+    token = models.UUIDField(_("holder's token"), null=True)
+    until = models.DateTimeField(_("until"), db_default=Now())
 
     class Meta:
         verbose_name = _("lease")
@@ -190,8 +190,8 @@ class AgentLease(models.Model):
 class Observation(models.Model):
     """What one agent last said it carries of one publish."""
 
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="observations")
-    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="observations")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="observations", verbose_name=_("agent"))
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="observations", verbose_name=_("publish"))
     generation = models.PositiveBigIntegerField(_("generation"))
     digest = models.CharField(_("digest"), max_length=64)
     state = models.CharField(_("state"), max_length=9, choices=Desired)
@@ -212,8 +212,8 @@ class Alarm(Record):
     """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names."""
 
     kind = models.CharField(_("kind"), max_length=20, choices=AlarmKind)
-    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="alarms")
-    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, null=True, blank=True, related_name="alarms")
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="alarms", verbose_name=_("agent"))
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, null=True, blank=True, related_name="alarms", verbose_name=_("publish"))
     publish_ref = models.UUIDField(_("publish's id"))
     generation = models.PositiveBigIntegerField(_("generation"))
     state = models.CharField(_("state"), max_length=9, choices=Desired)
@@ -234,13 +234,13 @@ class Alarm(Record):
 class PublishEvent(models.Model):
     """One line of a publish's history; never changed."""
 
-    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="events")
-    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, null=True, blank=True, related_name="events")
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="events", verbose_name=_("publish"))
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, null=True, blank=True, related_name="events", verbose_name=_("operation"))
     kind = models.CharField(_("kind"), max_length=20, choices=EventKind)
     from_status = models.CharField(_("from"), max_length=9, choices=Status, blank=True)
     to_status = models.CharField(_("to"), max_length=9, choices=Status, blank=True)
     actor_label = models.CharField(_("by"), max_length=150, blank=True)
-    actor_user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    actor_user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("user"))
     note = models.TextField(_("note"), blank=True)
     evidence = models.JSONField(_("evidence"), default=dict, blank=True, encoder=DjangoJSONEncoder)
     created_at = models.DateTimeField(_("time"), auto_now_add=True)
@@ -258,7 +258,7 @@ class PublishEvent(models.Model):
 class Credential(Record):
     """A key that a publish in api-key mode lets in, and the consumer whom its upstreams are told of. The key itself is encrypted for this row."""
 
-    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="credentials")
+    publish = models.ForeignKey(ProductPublish, on_delete=models.CASCADE, related_name="credentials", verbose_name=_("publish"))
     consumer = models.CharField(_("consumer"), max_length=100)
     is_test = models.BooleanField(_("test key"), default=False)
     secret = CiphertextField(editable=False)

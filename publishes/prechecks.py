@@ -64,10 +64,14 @@ def _agents(draft: ProductPublish) -> Check:
         return Check(title=title, level=Level.BLOCKER, text=places.NOBODY_SERVES)
     if len(away) == len(rows):
         return Check(title=title, level=Level.BLOCKER, text=_("No agent that serves this gateway is connected now: a publish would wait for one, then fail."))
-    numbers = {"n": len(rows) - len(away), "all": len(rows), "names": ", ".join(away)}
+    ready = len(rows) - len(away)
+    numbers = {"n": ready, "all": len(rows), "names": ", ".join(away)}
     if away:
-        return Check(title=title, level=Level.WARNING, text=_("%(n)d of %(all)d are ready. %(names)s will catch up when back.") % numbers)
-    return _fine(title, _("%(n)d of %(all)d are ready.") % numbers)
+        text = ngettext_lazy(
+            "%(n)d of %(all)d is ready. %(names)s will catch up when back.", "%(n)d of %(all)d are ready. %(names)s will catch up when back.", ready
+        )
+        return Check(title=title, level=Level.WARNING, text=text % numbers)
+    return _fine(title, ngettext_lazy("%(n)d of %(all)d is ready.", "%(n)d of %(all)d are ready.", ready) % numbers)
 
 
 def _hostname(draft: ProductPublish) -> Check:

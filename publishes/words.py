@@ -148,18 +148,20 @@ def step_of(row: AgentRow, publish: ProductPublish) -> tuple[str, str]:
 
 
 def _how_many(live: Live) -> str:
-    publish, count = live.publish, {"all": len(live.agents), "generation": live.publish.generation}
+    publish, n = live.publish, len(live.agents)
     if not publish.generation:
         ready = sum(bool(row.is_connected) for row in live.agents)
         return ngettext("%(n)d agent is connected and will take it", "%(n)d agents are connected and will take it", ready) % {"n": ready}
+    done = live.confirmed if live.is_open else sum(bool(row.is_connected) and row.runs(publish) for row in live.agents)
     if live.is_open:
-        return _("%(done)d of %(all)d agents confirmed v%(generation)d") % {**count, "done": live.confirmed}
-    count["done"] = sum(bool(row.is_connected) and row.runs(publish) for row in live.agents)
-    if publish.desired_state == Desired.LIVE:
-        return _("%(done)d of %(all)d agents serve v%(generation)d") % count
-    if publish.desired_state == Desired.WITHDRAWN:
-        return _("%(done)d of %(all)d agents answer 410 (v%(generation)d)") % count
-    return _("%(done)d of %(all)d agents have taken it off (v%(generation)d)") % count
+        text = ngettext("%(done)d of %(all)d agent confirmed v%(generation)d", "%(done)d of %(all)d agents confirmed v%(generation)d", n)
+    elif publish.desired_state == Desired.LIVE:
+        text = ngettext("%(done)d of %(all)d agent serves v%(generation)d", "%(done)d of %(all)d agents serve v%(generation)d", n)
+    elif publish.desired_state == Desired.WITHDRAWN:
+        text = ngettext("%(done)d of %(all)d agent answers 410 (v%(generation)d)", "%(done)d of %(all)d agents answer 410 (v%(generation)d)", n)
+    else:
+        text = ngettext("%(done)d of %(all)d agent has taken it off (v%(generation)d)", "%(done)d of %(all)d agents have taken it off (v%(generation)d)", n)
+    return text % {"done": done, "all": n, "generation": publish.generation}
 
 
 def _trouble(row: AgentRow, publish: ProductPublish) -> str:

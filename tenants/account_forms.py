@@ -5,6 +5,8 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.password_validation import UserAttributeSimilarityValidator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.forms import validate_plain_text
@@ -43,6 +45,13 @@ class PreferencesForm(forms.ModelForm[User]):
         if zone not in available_timezones():
             raise forms.ValidationError(_("There is no such time zone. Write it like Asia/Seoul."))
         return zone
+
+
+class NotLikeTheAccount(UserAttributeSimilarityValidator):
+    """Django's check, in words of ours: its own put the name of a field before a Korean particle that seldom fits."""
+
+    def get_error_message(self) -> str:
+        return gettext("The password is too much like your user name, your name or your e-mail address. Choose another one.")
 
 
 class NewPasswordForm(PasswordChangeForm):

@@ -85,8 +85,8 @@ class Tenant(Record):
 class Membership(Record):
     """One person in one tenant, in one role."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user"))
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("tenant"))
     role = models.CharField(_("role"), max_length=10, choices=Role)
 
     class Meta:
@@ -130,7 +130,7 @@ class ApiToken(Record):
     `created_by` answers for it, and is empty for what a command made: no maker in the workspace, no way in, and no more rights than the maker has.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("tenant"))
     created_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True, editable=False, related_name="api_tokens", verbose_name=_("made by"))
     name = models.CharField(_("name"), max_length=100)
     role = models.CharField(_("role"), max_length=10, choices=Role)

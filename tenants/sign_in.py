@@ -28,10 +28,19 @@ log = structlog.get_logger(__name__)
 View = Callable[..., HttpResponse]
 
 
+class SignInForm(AuthenticationForm):
+    """User name and password."""
+
+    error_messages = AuthenticationForm.error_messages | {
+        "invalid_login": _("The user name or the password is not right. Mind capital and small letters."),
+    }
+
+
 class SignIn(LoginView):
     """The sign-in page. What comes after the password is the library's: a second step, and noting the session."""
 
     template_name = "sign_in.html"
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:

@@ -11,12 +11,13 @@ from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("clusters", "config", "core", "gateways", "products", "publishes", "tenants")
-KEYWORDS: dict[str, tuple[int, ...] | None] = {
+KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
+    **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
 }
 # What templatize leaves is code between filler; only the calls matter.
-_CALL = re.compile(r"""\b(n?gettext|_)\((u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?:\s*,\s*u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))?)""")
+_CALL = re.compile(r"""\b([np]?gettext|_)\((u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?:\s*,\s*u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))?)""")
 
 
 def in_code() -> set[str]:
@@ -29,17 +30,22 @@ def in_code() -> set[str]:
 def in_catalogue(language: str) -> dict[str, tuple[str, bool]]:
     """What stands in the .po file: translation, and whether it is marked fuzzy. The header is left out."""
     with (ROOT / "locale" / language / "LC_MESSAGES" / "django.po").open("rb") as file:
-        return {_first(m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id}
+        return {_key(m.context, m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id}
 
 
 def _texts(code: bytes) -> Iterator[str]:
-    for _line, message, _comments, _context in extract("python", io.BytesIO(code), KEYWORDS):
-        yield message[0] if isinstance(message, tuple) else message
+    for _line, message, _comments, context in extract("python", io.BytesIO(code), KEYWORDS):
+        yield _key(context, message)
 
 
 def _of_template(path: Path) -> Iterator[str]:
     calls = "\n".join(f"{name}({arguments})" for name, arguments in _CALL.findall(templatize(path.read_text(), origin=str(path))))
     return _texts(calls.encode())
+
+
+def _key(context: str | None, text: object) -> str:
+    """A text, after its context where it has one."""
+    return f"{context}: {_first(text)}" if context else _first(text)
 
 
 def _first(text: object) -> str:

@@ -186,9 +186,9 @@ class System:
         n = len(self.agents)
         said = {
             "": "1 agent is connected and will take it" if n == 1 else f"{n} agents are connected and will take it",
-            Desired.LIVE: f"{n} of {n} agents serve v{row.generation}",
-            Desired.WITHDRAWN: f"{n} of {n} agents answer 410 (v{row.generation})",
-            Desired.ABSENT: f"{n} of {n} agents have taken it off (v{row.generation})",
+            Desired.LIVE: f"1 of 1 agent serves v{row.generation}" if n == 1 else f"{n} of {n} agents serve v{row.generation}",
+            Desired.WITHDRAWN: f"1 of 1 agent answers 410 (v{row.generation})" if n == 1 else f"{n} of {n} agents answer 410 (v{row.generation})",
+            Desired.ABSENT: f"1 of 1 agent has taken it off (v{row.generation})" if n == 1 else f"{n} of {n} agents have taken it off (v{row.generation})",
         }
         with translation.override("en"):  # requests leave their own behind
             says = words.board_sentence(live).split(" · ")[0]

@@ -74,6 +74,12 @@ def test_a_new_password_keeps_this_browser_and_ends_the_others(world: World) -> 
     signs_in(password="a-quite-new-one")
 
 
+def test_a_password_like_the_user_name_is_refused_in_words_that_read_right(world: World, browser: Client) -> None:
+    like = {"old_password": "acme-secret", "new_password1": "acme-owner1", "new_password2": "acme-owner1"}
+    refused = browser.post(reverse("account:password"), like, headers={"Accept-Language": "ko"})
+    assert (refused.status_code, "비밀번호가 사용자 이름, 이름 또는 이메일과 너무 비슷합니다." in text_of(refused)) == (422, True)
+
+
 def test_sessions_are_listed_and_ended_one_by_one_or_all(world: World) -> None:
     here, phone, tablet = signs_in(), signs_in(agent="Mozilla/5.0 (iPhone) Safari/605"), signs_in(agent="curl/8")
     page = text_of(here.get(ACCOUNT))

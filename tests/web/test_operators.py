@@ -4,10 +4,12 @@ from uuid import uuid4
 
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets, label_for_field
 from django.contrib.auth.models import Permission
 from django.db.models import Model
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils.translation import override
 
 from clusters.models import AgentEvent, EnrolmentCode
 from core import pulse
@@ -15,8 +17,10 @@ from publishes.choices import AlarmKind
 from publishes.models import Alarm
 from tenants.models import User
 from tests.web.browser import signed_in
+from tests.web.test_languages import HANGUL
 from tests.world import World
 
+PASSWORDS = {"password1", "password2", "usable_password"}
 OUR_APPS = ("tenants", "products", "clusters", "gateways", "publishes")
 
 
@@ -34,6 +38,19 @@ def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_n
     assert operator.post(change, {"status": "DRAFT"}).status_code == 403
     publish.refresh_from_db()
     assert publish.status == "PUBLISHED"
+
+
+def test_every_column_and_field_of_ours_has_a_korean_name_in_the_admin(rf: RequestFactory) -> None:
+    request, unnamed = rf.get("/admin/"), set[str]()
+    request.user = User(is_superuser=True, is_staff=True)
+    with override("ko"):
+        for model, its in admin.site._registry.items():
+            if model._meta.app_label not in OUR_APPS:
+                continue
+            for part in (its, *its.get_inline_instances(request)):
+                names = {*flatten_fieldsets(part.get_fieldsets(request)), *(its.get_list_display(request) if part is its else ())} - PASSWORDS
+                unnamed |= {str(label_for_field(name, part.model, part)) for name in names}
+    assert {text for text in unnamed if not HANGUL.search(text)} == {"API Service", "Gateway", "Hostname", "Issuer URL"}
 
 
 def test_health_answers_without_anybody(db: None) -> None:

@@ -57,6 +57,7 @@ def test_a_form_without_its_secret_is_403_with_what_to_do(world: World) -> None:
     page = client.post("/sign-in", {"username": "a", "password": "b"})
     assert page.status_code == 403
     assert "Load the page again" in page.content.decode()
+    assert ("<title>This page is too old" in page.content.decode(), "No permission" in page.content.decode()) == (True, False)
 
 
 def test_a_request_that_makes_no_sense_is_400_in_the_design(world: World, settings: Any) -> None:

@@ -17,7 +17,7 @@ def test_sign_in_leads_to_the_products_and_a_wrong_password_does_not(world: Worl
     client = Client()
     assert client.get(product_url(world)).headers["Location"].startswith("/sign-in?next=")
     wrong = client.post("/sign-in", {"username": "acme-owner", "password": "nope"})
-    assert wrong.status_code == 200
+    assert (wrong.status_code, "사용자 이름 또는 비밀번호가 올바르지 않습니다." in wrong.content.decode()) == (200, True)
     right = client.post("/sign-in", {"username": "acme-owner", "password": "acme-secret"})
     assert right.headers["Location"] == reverse("home")
     assert client.get(reverse("home")).headers["Location"] == reverse("products:list")

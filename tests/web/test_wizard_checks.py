@@ -57,7 +57,7 @@ def test_all_is_well(world: World) -> None:
 def test_agents_that_are_away_warn_and_none_at_all_blocks(world: World) -> None:
     away = AgentLiveness.objects.filter(agent__name="busan-2")
     away.update(last_seen_at=timezone.now() - timedelta(minutes=2))
-    assert found(look(planned(world)), "Agents") == [(Level.WARNING, "1 of 2 are ready. busan-2 will catch up when back.")]
+    assert found(look(planned(world)), "Agents") == [(Level.WARNING, "1 of 2 is ready. busan-2 will catch up when back.")]
     AgentLiveness.objects.update(gateway_ok=False)
     ((level, words),) = found(look(planned(world)), "Agents")
     assert (level, words[:38]) == (Level.BLOCKER, "No agent that serves this gateway is c")
