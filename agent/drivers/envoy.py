@@ -62,8 +62,9 @@ class EnvoyDriver:
         taken, there = self._taken_with_listener(), self._files()
         self._require_known(desired, taken, there)
         choices, refused = _choices(desired)
-        # What this agent does not know (its state was lost) is not its to remove.
-        foreign = _foreign(there, {str(one.wanted.spec.publish_id) for one in desired})
+        # What this agent does not know (its state was lost), or can write no more (a version that is stricter), is not its to remove.
+        stuck = refused.keys() - {choice.publish_id for choice in choices}
+        foreign = _foreign(there, {str(one.wanted.spec.publish_id) for one in desired if one.wanted.spec.publish_id not in stuck})
         target = _target(foreign + [choice.wanted for choice in choices])
         if not all(document.says_the_same_as(there[kind]) for kind, document in target.items()):
             objections = self._refusals(foreign, choices)
@@ -186,10 +187,10 @@ def _choices(desired: Sequence[Desired]) -> tuple[list[_Choice], dict[UUID, Refu
     choices: list[_Choice] = []
     refused: dict[UUID, Refused] = {}
     for one in desired:
-        publish_id, fallback = one.wanted.spec.publish_id, _parts(one.fallback) if one.fallback else None
-        wanted: Parts | None
+        publish_id, wanted, fallback = one.wanted.spec.publish_id, None, None
         try:
-            wanted = fallback if fallback and one.wanted is one.fallback else _parts(one.wanted)
+            fallback = _parts(one.fallback) if one.fallback else None
+            wanted = fallback if one.wanted is one.fallback else _parts(one.wanted)
         except Refused as problem:
             refused[publish_id], wanted = problem, fallback
         choices += [_Choice(publish_id=publish_id, wanted=wanted, fallback=fallback)] if wanted else []

@@ -21,6 +21,9 @@ _SCHEMES = ("Bearer", "bearer", "BEARER")
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
 
+_SAID_BY_PROXIES = ("x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip")
+"""Envoy would pass a caller's word on before its own, or instead of one: behind Kong too an upstream hears none of it."""
+
 CLOCK_SKEW_S = 5
 """By how much an issuer's clock may differ from the gateway's."""
 
@@ -33,8 +36,7 @@ def filters(tokens: Resource) -> list[Resource]:
 
     `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
     """
-    # The last one, because Envoy would pass a caller's word on the host on before its own.
-    no_pretending = {"mutations": {"request_mutations": [{"remove": name} for name in (*NEVER_PASSED_ON, "x-forwarded-host")]}}
+    no_pretending = {"mutations": {"request_mutations": [{"remove": name} for name in (*NEVER_PASSED_ON, *_SAID_BY_PROXIES)]}}
     return [
         {"name": "envoy.filters.http.header_mutation", "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending}},
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},

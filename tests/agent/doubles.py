@@ -12,8 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid4
 
-import structlog
-
 from agent.protocol import messages, signing
 from agent.protocol.spec import Route, Service, Spec, State, Upstream
 
@@ -21,8 +19,8 @@ LOOPBACK = ("127.0.0.0/8",)
 
 
 def quieten() -> None:
-    """Log nothing: the agent's own threads would go on doing so after the end of a test."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    """The agent logs nothing: its own threads would go on doing so after the end of a test."""
+    logging.getLogger("agent").setLevel(logging.CRITICAL)
 
 
 def free_port() -> int:

@@ -143,6 +143,14 @@ def test_the_upstream_hears_its_own_host_and_the_caller_s(gateway: Gateway, memo
     assert headers["x-forwarded-host"] == f"{spec.host}:8000"
 
 
+def test_the_upstream_hears_nothing_that_callers_say_of_the_way_they_came(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    names = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "X-Forwarded-Proto")
+    heard = gateway.ask(spec.host, headers=dict.fromkeys(names, "pretended")).json["headers"]
+    assert "pretended" not in str(heard)
+
+
 def test_the_same_again_writes_nothing(gateway: Gateway, memory: Memory) -> None:
     spec = live()
     assert memory.apply(spec).changes == 2

@@ -3,10 +3,12 @@
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agent.drivers.base import Desired, Unproved, Unreachable
+from agent.drivers import envoy_config
+from agent.drivers.base import Desired, Held, Refused, Unproved, Unreachable
 from agent.drivers.envoy_check import NoEnvoyProgram, find_program
 from agent.drivers.envoy_files import Document
 from agent.protocol.spec import Auth, AuthMode
@@ -160,6 +162,23 @@ def test_what_is_not_served_is_not_proved(gateway: Gateway, memory: Memory, monk
     gateway.stop()
     with pytest.raises(Unproved, match="takes no connections"):
         gateway.driver.verify(hold(spec))
+
+
+def test_what_a_stricter_version_would_refuse_stays_and_is_in_nobody_s_way(
+    gateway: Gateway, memory: Memory, upstream: Upstreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = live(port=upstream.port), live(port=upstream.port)
+    memory.apply(old)
+    build = envoy_config.virtual_host
+
+    def stricter(held: Held) -> Any:
+        if held.spec.publish_id == old.publish_id:
+            raise Refused("No more.", code="invalid")
+        return build(held)
+
+    monkeypatch.setattr(envoy_config, "virtual_host", stricter)
+    assert set(memory.apply(new).refused) == {old.publish_id}
+    assert [gateway.ask(spec.host).status for spec in (old, new)] == [200, 200]
 
 
 def test_moved_addresses_are_taken_over_without_a_new_generation(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
