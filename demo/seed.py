@@ -101,7 +101,7 @@ def seed(*, upstreams: Mapping[str, str], state: Path, with_kong: bool = False) 
     _weather_api(globex, upstreams)
     places = (*PLACES, *((KONG_PLACE,) if with_kong else ()))
     clusters = tuple(_place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in places)
-    _stand(_gateway(globex, "globex-gateway"), Cluster.objects.get(name="kr-dev"))
+    _gateway(globex, "globex-gateway", cluster=Cluster.objects.get(name="kr-dev"))
     return Seeded(product_id=str(product.pk), clusters=clusters, **logins)
 
 
@@ -172,19 +172,18 @@ def _weather_api(tenant: Tenant, upstreams: Mapping[str, str]) -> None:
 def _service(product: Product, name: str, *, url: str, path: str, methods: list[str]) -> None:
     parts = urlsplit(url)
     at = {"upstream_scheme": parts.scheme, "upstream_host": parts.hostname or "", "upstream_port": parts.port or 80}
-    service, _is_new = ApiService.objects.update_or_create(
+    service, is_new = ApiService.objects.update_or_create(
         tenant=product.tenant, name=name, defaults=at, create_defaults={**at, "version": "1.0", "status": ApiService.Status.ACTIVE}
     )
-    if not service.routes.exists():
+    if is_new:  # else its routes, and which products have it, are the people's who use the demo
         Route.objects.create(service=service, path=path, methods=methods)
-    ProductService.objects.get_or_create(tenant=product.tenant, product=product, service=service)
+        ProductService.objects.create(tenant=product.tenant, product=product, service=service)
 
 
 def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) -> SeededCluster:
     defaults = {"region": "kr-seoul", "description": "Seoul, Korea", "host_suffixes": ["localhost"], "upstream_networks": UPSTREAM_NETWORKS}
     cluster, _is_new = Cluster.objects.get_or_create(name=name, defaults=defaults)
-    standing = _gateway(tenant, gateway, gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY)
-    _stand(standing, cluster)
+    standing = _gateway(tenant, gateway, cluster=cluster, gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY)
     there = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
     return SeededCluster(
         id=str(cluster.pk),
@@ -194,12 +193,9 @@ def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) 
     )
 
 
-def _gateway(tenant: Tenant, name: str, *, gateway_class: str = Gateway.Class.ENVOY) -> Gateway:
+def _gateway(tenant: Tenant, name: str, *, cluster: Cluster, gateway_class: str = Gateway.Class.ENVOY) -> Gateway:
     gateway, is_new = Gateway.objects.get_or_create(tenant=tenant, name=name, defaults={"gateway_class": gateway_class})
     if is_new:
         Listener.objects.create(gateway=gateway, name="http", port=8080, protocol=Listener.Protocol.HTTP)
+        GatewayCluster.objects.create(gateway=gateway, cluster=cluster)
     return gateway
-
-
-def _stand(gateway: Gateway, cluster: Cluster) -> None:
-    GatewayCluster.objects.get_or_create(gateway=gateway, cluster=cluster)

@@ -84,9 +84,14 @@ def _given(request: HttpRequest) -> tuple[str, str]:
 
 
 def _asked(request: HttpRequest, service: ApiService | None, *, typed: Mapping[str, str], problem: Invalid | None = None) -> HttpResponse:
-    """The form, with what was typed and every complaint about it in a sentence of its own."""
-    form = ImportForm(initial={name: typed.get(name, "") for name in ("document", "upstream_url")})
-    complaints = [str(text) for texts in problem.fields.values() for text in texts] if problem else []
+    """The form with what was typed: a complaint about the upstream stands there, each about the document in a sentence of its own."""
+    given = {name: typed.get(name, "") for name in ("document", "upstream_url")}
+    form = ImportForm(given if problem else None, initial=given)
+    fields = dict(problem.fields) if problem else {}
+    for text in fields.pop("upstream_url", []):
+        if text not in form["upstream_url"].errors:
+            form.add_error("upstream_url", str(text))
+    complaints = [str(text) for texts in fields.values() for text in texts]
     return render(request, "services/import.html", {"form": form, "service": service, "complaints": complaints}, status=422 if problem else 200)
 
 

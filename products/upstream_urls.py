@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
@@ -41,7 +41,7 @@ def parse(text: str) -> UpstreamUrl:
         raise ValidationError(_("Begin with http:// or https://, as in http://billing-upstream:8080."), code="scheme")
     try:
         parts = urlsplit(text)
-        port, host = parts.port, (parts.hostname or "").lower()
+        host = (parts.hostname or "").lower()
     except ValueError as problem:
         raise ValidationError(_("This is no URL such as http://billing-upstream:8080."), code="url") from problem
     if parts.username is not None or parts.password is not None:
@@ -50,13 +50,22 @@ def parse(text: str) -> UpstreamUrl:
         raise ValidationError(_("Leave out what stands behind ? or #: an upstream is a host, a port and perhaps a path."), code="query")
     if not _is_host(host) or len(host) > 253:
         raise ValidationError(_("%(host)s is no host name or address that a gateway could call."), code="host", params={"host": host or text})
-    if port == 0:
-        raise ValidationError(_("A port is a number from 1 to 65535."), code="port")
+    port = _port(parts)
     path = parts.path.rstrip("/")
     if not _PATH.match(path) or len(path) > 200 or any(segment in {".", ".."} for segment in path.split("/")):
         raise ValidationError(_("The path of an upstream is made of letters, digits and the URL's plain signs, without . or .. segments."), code="path")
     scheme = parts.scheme.lower()
-    return UpstreamUrl(scheme=scheme, host=host, port=port or _PORTS[scheme], path=path)
+    return UpstreamUrl(scheme=scheme, host=host, port=port, path=path)
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:  # no number, or larger than any port
+        port = 0
+    if port == 0:
+        raise ValidationError(_("A port is a number from 1 to 65535."), code="port")
+    return port or _PORTS[parts.scheme.lower()]
 
 
 def _is_host(host: str) -> bool:

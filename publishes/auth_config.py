@@ -22,16 +22,16 @@ _TAKEN = {"host", "content-length", "content-type", "connection", "transfer-enco
 
 
 class WrongConfig(Exception):
-    """A setting that is missing or not right: its name, and the reason in words."""
+    """Settings that are missing or not right: the reason in words under the name of each; under no name what is wrong with all of them."""
 
-    def __init__(self, name: str, text: Text) -> None:
-        super().__init__(name)
-        self.name, self.text = name, text
+    def __init__(self, texts: Mapping[str, Text]) -> None:
+        super().__init__(*texts)
+        self.texts = dict(texts)
 
     @property
-    def sentence(self) -> Text:
-        """The reason with the name before it, for a door that shows all settings as one field."""
-        return sentence(self.name, self.text) if self.name else self.text
+    def sentences(self) -> list[Text]:
+        """Each reason with the name before it, for a door that shows all settings as one field."""
+        return [sentence(name, text) if name else text for name, text in self.texts.items()]
 
 
 def sentence(name: str, text: Text) -> Text:
@@ -42,9 +42,9 @@ def sentence(name: str, text: Text) -> Text:
 def checked(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings as they are stored. Raises WrongConfig."""
     if not isinstance(given, Mapping):
-        raise WrongConfig("", _("The settings of an authentication mode are an object."))
+        raise WrongConfig({"": _("The settings of an authentication mode are an object.")})
     if unknown := sorted(set(given) - set(NAMES[AuthMode(mode)])):
-        raise WrongConfig("", _("The authentication mode %(mode)s has no setting %(names)s.") % {"mode": mode, "names": ", ".join(map(str, unknown))})
+        raise WrongConfig({"": _("The authentication mode %(mode)s has no setting %(names)s.") % {"mode": mode, "names": ", ".join(map(str, unknown))}})
     if mode == AuthMode.API_KEY:
         return _api_key(given)
     return _oauth2(given) if mode == AuthMode.OAUTH2 else {}
@@ -53,32 +53,52 @@ def checked(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _api_key(given: Mapping[str, Any]) -> dict[str, Any]:
     header = _text(given, "key_header")
     if header and (not _HEADER.fullmatch(header) or header.lower() in _TAKEN):
-        raise WrongConfig("key_header", _("The name of a header such as apikey or X-Api-Key: letters, digits and hyphens, and none that HTTP itself uses."))
+        raise WrongConfig({"key_header": _("The name of a header such as apikey or X-Api-Key: letters, digits and hyphens, and none that HTTP itself uses.")})
     return {"key_header": header} if header else {}
 
 
 def _oauth2(given: Mapping[str, Any]) -> dict[str, Any]:
-    issuer, audience = _text(given, "issuer_url"), _text(given, "audience")
+    """Every setting is looked at, so that whoever typed them reads all that is wrong at once."""
+    checked: dict[str, Any] = {}
+    wrong: dict[str, Text] = {}
+    for name, rule in (("issuer_url", _issuer), ("audience", _audience), ("scopes", _scopes)):
+        try:
+            checked[name] = rule(given)
+        except WrongConfig as problem:
+            wrong |= problem.texts
+    if wrong:
+        raise WrongConfig(wrong)
+    return checked
+
+
+def _issuer(given: Mapping[str, Any]) -> str:
+    issuer = _text(given, "issuer_url")
     if not issuer:
-        raise WrongConfig("issuer_url", _("Say which issuer the tokens come from."))
+        raise WrongConfig({"issuer_url": _("Say which issuer the tokens come from.")})
     if not _is_issuer(issuer):
-        raise WrongConfig("issuer_url", _("An address such as https://auth.example.com/realms/api, without a question mark or a fragment."))
+        raise WrongConfig({"issuer_url": _("An address such as https://auth.example.com/realms/api, without a question mark or a fragment.")})
+    return issuer
+
+
+def _audience(given: Mapping[str, Any]) -> str:
+    audience = _text(given, "audience")
     if not audience:
-        raise WrongConfig("audience", _("Say which audience the tokens must be for."))
-    return {"issuer_url": issuer, "audience": audience, "scopes": _scopes(given.get("scopes", []))}
+        raise WrongConfig({"audience": _("Say which audience the tokens must be for.")})
+    return audience
 
 
-def _scopes(given: Any) -> list[str]:
-    listed = given.split() if isinstance(given, str) else given
+def _scopes(given: Mapping[str, Any]) -> list[str]:
+    scopes = given.get("scopes", [])
+    listed = scopes.split() if isinstance(scopes, str) else scopes
     if not isinstance(listed, list) or not all(isinstance(scope, str) and _SCOPE.fullmatch(scope) for scope in listed) or len(listed) > 20:
-        raise WrongConfig("scopes", _("Scopes are words of visible ASCII characters, at most 20, separated by spaces."))
+        raise WrongConfig({"scopes": _("Scopes are words of visible ASCII characters, at most 20, separated by spaces.")})
     return list(dict.fromkeys(listed))
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:
     value = given.get(name, "")
     if not isinstance(value, str) or len(value) > 500 or not value.isprintable():
-        raise WrongConfig(name, _("A text of at most 500 characters."))
+        raise WrongConfig({name: _("A text of at most 500 characters.")})
     return value.strip()
 
 

@@ -97,7 +97,7 @@ class PublishForm(SettingsRules):
             if mode == AuthMode.OAUTH2:
                 issuers.learn(cleaned["auth_config"]["issuer_url"])
         except auth_config.WrongConfig as problem:
-            self.add_error("auth_config", str(problem.sentence))
+            self.add_error("auth_config", [str(text) for text in problem.sentences])
         except issuers.IssuerRefused as problem:
             self.add_error("auth_config", str(auth_config.sentence("issuer_url", problem.text)))
 
@@ -197,7 +197,8 @@ class SettingsForm(SettingsRules):
             if mode == AuthMode.OAUTH2 and not self.is_kept:
                 issuers.learn(checked["issuer_url"])
         except auth_config.WrongConfig as problem:
-            self.add_error(problem.name, str(problem.text))
+            for name, text in problem.texts.items():
+                self.add_error(name, str(text))
         except issuers.IssuerRefused as problem:
             self.add_error("issuer_url", str(problem.text))
         else:

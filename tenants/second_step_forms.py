@@ -1,5 +1,7 @@
 """Forms that ask for a code of the second step."""
 
+from typing import Any
+
 from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as library
@@ -8,7 +10,14 @@ from django.core.cache import cache
 
 
 class _TakenOnce:
-    """A code that was taken is refused for as long as it would be accepted: the library itself remembers it for one period, without the tolerance."""
+    """A code that was taken is refused for as long as it would be accepted: the library itself remembers it for one period, without the tolerance.
+
+    The page has nothing else to type, so it begins there.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = True  # type: ignore[attr-defined]
 
     def clean_code(self) -> str:
         code: str = super().clean_code()  # type: ignore[misc]

@@ -60,6 +60,11 @@ def test_settings_that_are_not_right_are_refused_in_words(api: Client, world: Wo
     assert not ProductPublish.objects.exists()
 
 
+def test_everything_that_is_wrong_with_the_settings_is_said_at_once(api: Client, world: World) -> None:
+    refused = create(api, world, auth_mode="oauth2", auth_config={"scopes": 7}).json()
+    assert [text.partition(":")[0] for text in (refused.get("errors") or refused["fields"])["auth_config"]] == ["issuer_url", "audience", "scopes"]
+
+
 def test_an_issuer_that_is_not_right_is_refused_in_words(api: Client, world: World, issuer_site: IssuerSite) -> None:
     issuer_site.document = {"jwks_uri": None}
     assert told(create(api, world, auth_mode="oauth2", auth_config=issuer_site.config)) == "issuer_url: The issuer's configuration names no keys (jwks_uri)."

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from core.problems import ChangedMeanwhile, Forbidden, Invalid, NotFound
 from products import api_services, errors, services
@@ -165,6 +166,13 @@ def test_one_path_may_have_rows_for_different_methods(world: World) -> None:
 )
 def test_an_upstream_url_is_read_and_written(text: str, shown: str, port: int) -> None:
     assert (str(parse(text)), parse(text).port) == (shown, port)
+
+
+def test_every_port_that_is_none_is_refused_in_the_same_words() -> None:
+    for port in ("0", "65536", "70000", "eighty"):
+        with pytest.raises(ValidationError) as refused:
+            parse(f"http://billing:{port}")
+        assert refused.value.messages == ["A port is a number from 1 to 65535."]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,13 @@ def test_a62_a_reason_of_1_to_500_characters_is_asked_for_again_with_what_was_ty
     assert Operation.objects.filter(kind="withdraw").count() == 0
 
 
+def test_deleting_says_that_a_host_is_taken_off_only_where_it_was_sent(world: World, browser: Client) -> None:
+    never, sent = world.draft(), world.withdrawn(hostname_base="sent.dev.localhost")
+    assert "This draft was never sent to its cluster." in text_of(browser.get(url("delete", never)))
+    assert "is taken off" not in text_of(browser.get(url("delete", never)))
+    assert "sent.dev.localhost is taken off" in text_of(browser.get(url("delete", sent)))
+
+
 @pytest.mark.parametrize("verb", ["execute", "withdraw", "delete"])
 def test_each_dialog_is_a_page_for_those_without_script(world: World, browser: Client, verb: str) -> None:
     publish = world.published() if verb == "withdraw" else world.draft()

@@ -52,6 +52,16 @@ def test_a_file_is_taken_like_pasted_text(world: World, browser: Client) -> None
     assert "larger than 1 MB" in large.content.decode()
 
 
+def test_an_upstream_that_is_not_right_is_said_at_its_field_and_the_document_is_not_blamed(world: World, browser: Client) -> None:
+    refused = browser.post(IMPORT, {"document": LEDGER, "upstream_url": "http://ledger:70000"})
+    page = refused.content.decode()
+    assert (refused.status_code, page.count("A port is a number from 1 to 65535.")) == (422, 1)
+    assert 'id="id_upstream_url_error"' in page
+    assert 'value="http://ledger:70000"' in page
+    assert "The document was not taken" not in page
+    assert escape(LEDGER) in page
+
+
 def test_importing_again_shows_the_changes_and_changes_in_place(world: World, browser: Client) -> None:
     browser.post(IMPORT, {"document": LEDGER, "apply": "1"})
     service = ApiService.objects.get(name="Ledger")

@@ -1,5 +1,7 @@
 """Pages of products: lists with tabs and search, forms, dialogs that also work without script, and who may do what."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -54,6 +56,12 @@ def test_a_product_is_made_with_the_service_that_a_link_named(world: World, othe
     assert f'value="{theirs.pk}"' not in page
     browser.post(url, NEW | {"service": [str(mine.pk), str(theirs.pk)]})
     assert list(Product.objects.get(name="Weather API").services.all()) == [mine]
+
+
+def test_documentation_and_logo_are_linked_on_the_products_page(world: World, browser: Client) -> None:
+    Product.objects.filter(pk=world.product.pk).update(docs_url="https://docs.example.com/", logo_url="https://cdn.example.com/logo.svg")
+    links = re.findall(r'<a href="(https://[^"]+)" rel="noopener noreferrer" target="_blank">', text(browser, at("detail", world)))
+    assert links == ["https://docs.example.com/", "https://cdn.example.com/logo.svg"]
 
 
 def test_a_comma_too_many_names_no_category_and_what_is_wrong_is_said_in_the_readers_language(world: World, browser: Client) -> None:

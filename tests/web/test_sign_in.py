@@ -1,5 +1,6 @@
 """Signing in by an identity provider and with a second step: nothing of either while off, and never an account for a stranger."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -111,6 +112,7 @@ def test_the_second_step_is_set_up_asked_for_and_switched_off(world: World, two_
     cache.clear()  # a code is taken once, and this test cannot wait for the next
     other = browser()
     assert with_password(other).headers["Location"] == SECOND_STEP
+    assert re.search(r'<input [^>]*name="code"[^>]* autofocus', other.get(SECOND_STEP).content.decode())
     assert other.get(HOME).status_code == 302
     assert "Incorrect code." in text_of(other.post(SECOND_STEP, {"code": "000000"}))
     assert other.post(SECOND_STEP, {"code": code_of(secret)}).status_code == 302

@@ -69,6 +69,13 @@ def test_a46_oauth_settings_that_are_not_right_are_refused_in_words_and_stay(run
         assert f'value="{escape(value)}"' in refused.content.decode()
 
 
+def test_a46_everything_that_is_wrong_with_the_oauth_settings_is_said_at_once(run: Run) -> None:
+    run.choose(upto="settings")
+    said = text_of(run.post("settings", **run.settings(auth_mode="oauth2", issuer_url="", audience="", scopes='a"b')))
+    for words in ("Say which issuer the tokens come from.", "Say which audience the tokens must be for.", "Scopes are words of visible ASCII characters"):
+        assert said.count(words) == 1
+
+
 def test_a46_oauth_fields_are_ignored_in_the_mode_none(run: Run) -> None:
     run.choose(issuer_url="not even a URL", audience="x", scopes="y")
     run.confirm()
