@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets, label_for_field
@@ -40,6 +41,7 @@ def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_n
     assert publish.status == "PUBLISHED"
 
 
+@pytest.mark.filterwarnings("ignore:The default scheme")  # of URL fields in the admin's own forms
 def test_every_column_and_field_of_ours_has_a_korean_name_in_the_admin(rf: RequestFactory) -> None:
     request, unnamed = rf.get("/admin/"), set[str]()
     request.user = User(is_superuser=True, is_staff=True)
