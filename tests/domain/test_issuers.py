@@ -101,7 +101,7 @@ def test_a_set_of_keys_that_is_none_is_refused(issuer_site: IssuerSite, jwks: An
 def test_an_issuer_that_is_not_there_not_https_or_not_public_is_refused_in_words(issuer_site: IssuerSite) -> None:
     assert refusal(issuer_site, "http://1.1.1.1/realms") == "The issuer's configuration: It must begin with https://."
     assert refusal(issuer_site, "https://10.1.2.3/") == "The issuer's configuration: Its address is not public, and operators have not allowed it."
-    assert "cannot be reached" in refusal(issuer_site, "http://127.0.0.1:9")
+    assert "No connection could be made: nothing listens there" in refusal(issuer_site, "http://127.0.0.1:9")
     issuer_site.status = 404
     assert refusal(issuer_site) == "The issuer's configuration: It answers 404."
 
