@@ -2,7 +2,9 @@
 
 import json
 
+import structlog
 from django.conf import settings
+from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
 from agent.protocol import fence
@@ -14,14 +16,20 @@ from clusters.models import Agent
 from core import outbound
 from core.outbound import OutboundFailed
 
+log = structlog.get_logger(__name__)
+
 MAX_ANSWER_BYTES = 1024 * 1024
 LOOPBACK = ("127.0.0.0/8", "::1/128")
+# Stored as they are, and said to people in their language.
 _WORDS = {
-    "too_slow": "The agent did not answer in time.",
-    "too_large": "The agent's answer is too large.",
-    "slow_name": "The agent's host name could not be looked up in time.",
-    "unresolvable": "The agent's URL is not allowed (AGENT_NETWORKS): its host has no address.",
+    "too_slow": gettext_noop("The agent did not answer in time."),
+    "too_large": gettext_noop("The agent's answer is too large."),
+    "slow_name": gettext_noop("The agent's host name could not be looked up in time."),
+    "unresolvable": gettext_noop("The agent's URL is not allowed (AGENT_NETWORKS): its host has no address."),
 }
+_NOT_ALLOWED = gettext_noop("The agent's URL is not allowed (AGENT_NETWORKS). Tell an operator.")
+_SHUT = gettext_noop("The agent cannot be reached: no connection to its URL could be made.")
+_UNREADABLE = gettext_noop("The agent's answer cannot be believed or read.")
 
 
 def send(agent: Agent, command: Command) -> CommandAnswer:
@@ -41,6 +49,7 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
     try:
         answer = outbound.ask(request, _rules())
     except OutboundFailed as problem:
+        log.info("agent_silent", agent=str(agent.pk), code=problem.code, cause=repr(problem.__cause__)[:200])
         raise AgentSilentError(_words(problem)) from problem
     body = answer.body.decode(errors="replace")
     if answer.status not in {200, 202}:
@@ -48,7 +57,7 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
     try:
         return _open_answer(agent, body, sealed)
     except (SignatureRefused, ValidationError) as problem:
-        raise AgentSilentError("The agent's answer cannot be believed or read.") from problem
+        raise AgentSilentError(_UNREADABLE) from problem
 
 
 def _rules() -> outbound.Rules:
@@ -56,9 +65,7 @@ def _rules() -> outbound.Rules:
 
 
 def _words(problem: OutboundFailed) -> str:
-    if problem.is_final:
-        return f"The agent's URL is not allowed (AGENT_NETWORKS): {problem.__cause__ or problem.code}"
-    return _WORDS.get(problem.code, f"The agent cannot be reached ({type(problem.__cause__).__name__}).")
+    return _NOT_ALLOWED if problem.is_final else _WORDS.get(problem.code, _SHUT)
 
 
 def _open_answer(agent: Agent, body: str, sealed: Sealed) -> CommandAnswer:

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 from pytest_django import Settings
 
 from agent.protocol import fence
@@ -15,6 +16,7 @@ from agent.protocol.signing import CONTROL_PLANE, Purpose, new_key, seal, unseal
 from clusters import client, keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
+from publishes.words import translated
 from tests.world import Voice, World
 
 COMMAND = Command(items=(), upstream_networks=())
@@ -155,8 +157,10 @@ def test_a_url_outside_what_operators_allow_is_never_asked(world: World, url: st
 
 
 def test_nobody_listening_is_silence(world: World) -> None:
-    with pytest.raises(AgentSilentError, match="cannot be reached"):
+    with pytest.raises(AgentSilentError, match="cannot be reached") as silent:
         client.send(world.agents[0].agent, COMMAND)
+    with override("ko"):
+        assert translated(str(silent.value)) == "에이전트에 연결할 수 없습니다. 에이전트 URL에서 응답이 없습니다."
 
 
 def test_a_revoked_keys_answer_is_not_believed(voice: Voice, fake: FakeAgent) -> None:
