@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import F, OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
@@ -146,6 +146,12 @@ def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
     done = Operation.objects.filter(publish=OuterRef("pk"), phase=Phase.SUCCEEDED, kind__in=DEPLOYING_KINDS).order_by("-generation")
     newest = ProductPublish.objects.filter(pk__in=live).values_list("pk", Subquery(done.values("spec")[:1]))  # there may be many syncs
     return {publish_id: Spec.model_validate(spec) for publish_id, spec in newest if spec is not None} if live else {}
+
+
+def with_deliveries(operation: Operation) -> Operation:
+    """The same row with its deliveries and their agents read. One query."""
+    prefetch_related_objects([operation], _DELIVERIES)
+    return operation
 
 
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:

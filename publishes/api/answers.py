@@ -37,7 +37,7 @@ def carried_by(publishes: Sequence[ProductPublish]) -> dict[UUID, dict[str, list
 def accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Status[OperationOut]:
     """202 with the operation, and where to ask how far it is."""
     response["Location"] = request.build_absolute_uri(reverse("api:get_operation", args=[operation.pk]))
-    return Status(202, OperationOut.of(operation))
+    return Status(202, OperationOut.of(selectors.with_deliveries(operation)))
 
 
 def _planned(products: Iterable[UUID]) -> dict[UUID, Carried]:

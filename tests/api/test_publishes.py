@@ -5,7 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from publishes import services
 from publishes.models import ProductPublish
@@ -189,6 +191,20 @@ def test_queries_per_endpoint_do_not_grow_with_rows(api: Client, world: World, r
     for name, path in paths.items():
         with django_assert_num_queries(1 + QUERIES[name]):  # one more for the token
             assert api.get(path + "?page_size=100").status_code == 200
+
+
+def test_asking_for_a_publish_costs_the_same_whatever_number_of_agents(api: Client, world: World) -> None:
+    counts: list[int] = []
+    api.get(P + "/products")  # the token's first use is noted once a minute
+    while len(counts) < 2:
+        publish = world.draft(hostname_base=f"n{len(counts)}.localhost")
+        with CaptureQueriesContext(connection) as asked:
+            answer = api.post(f"{P}/product-publishes/{publish.pk}/publish", {}, content_type="application/json")
+        assert len(answer.json()["deliveries"]) == len(world.agents)
+        counts.append(len(asked))
+        for number in range(5):
+            world.add_agent(f"more-{len(counts)}-{number}")
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(
