@@ -88,6 +88,7 @@ def test_two_products_in_two_tabs_of_one_session_do_not_mix(stage: World, client
         page.get_by_role("button", name="Next step").click()
         page.locator("#checks").wait_for()
     first.reload()
+    first.locator("#checks").wait_for()  # they push the button down: a click in that moment hits nothing
     expect(first.locator("#choices")).to_contain_text("payment-api.prod.")
     expect(second.locator("#choices")).to_contain_text("ledger-api.dev.")
     for page in (first, second):
