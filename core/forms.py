@@ -17,6 +17,8 @@ F = TypeVar("F", bound=Form)
 class Rows(BaseFormSet[F]):
     """Rows of a form; a blank one on a page is nothing, one of a program is a mistake."""
 
+    default_error_messages = {**BaseFormSet.default_error_messages, "too_many_forms": _("%(num)d rows at most. Remove the others.")}
+
     def filled(self) -> list[F]:
         """The rows in which something stands."""
         return [row for row in self.forms if row.has_changed() or not row.empty_permitted]

@@ -29,7 +29,7 @@ def validate_methods(methods: list[str]) -> None:
     if unknown := sorted(set(methods) - set(METHODS)):
         raise ValidationError(_("Unknown method: %(methods)s."), code="methods", params={"methods": ", ".join(unknown)})
     if len(methods) != len(set(methods)):
-        raise ValidationError(_("A method stands twice."), code="methods")
+        raise ValidationError(_("Duplicate method."), code="methods")
 
 
 class ApiService(Record):

@@ -1,8 +1,9 @@
 """What of an OpenAPI 3 document an API service needs: title, version, servers, and paths with their methods."""
 
+import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,25 +11,30 @@ from django.utils.translation import gettext as _
 
 from core.problems import Text
 from products.models import METHODS
-from products.openapi.text import Document, DocumentRefused, printable
+from products.openapi.budget import DocumentRefused
+from products.openapi.text import Document, printable
 from products.upstream_urls import parse
 
 MAX_SERVERS = 20
 MAX_PATHS = 2_000
 MAX_PATH = 500
+MAX_DESCRIPTION = 5_000
+MAX_REFERENCE = 1_000
+MAX_SEGMENTS = 20
 MOST_COMPLAINTS = 20
 MOST_NOTES = 50
 _OPERATIONS = {method.lower(): method for method in METHODS}
-_NO_OPERATIONS = {"summary", "description", "servers", "parameters", "$ref"}
+_KNOWN = {*_OPERATIONS, "summary", "description", "servers", "parameters", "$ref"}
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiPath:
-    """A path as the document has it, with its methods in our order."""
+    """A path without query and fragment, with its methods in our order; `source` is the name that the document gives it."""
 
     path: str
     methods: tuple[str, ...]
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +49,34 @@ class Api:
     notes: tuple[Text, ...]
 
 
+@dataclass(frozen=True)
+class _Notes:
+    """Why paths were left out, and what else of the document is not read."""
+
+    left_out: list[Text] = field(default_factory=list)
+    others: list[Text] = field(default_factory=list)
+
+
 def read(document: Document) -> Api:
     """The API that a document describes. Raises DocumentRefused with every complaint and its place, 20 at most."""
     root = document.data
     _require_version_3(root)
     info = root.get("info") if isinstance(root.get("info"), dict) else {}
     title = _line(info.get("title"))[:100].strip()
-    complaints = [] if len(title) >= 2 else [_("%(place)s: the API needs a title of at least two characters.") % {"place": document.place("info", "title")}]
-    notes: list[Text] = []
+    complaints: list[Text] = []
+    if len(title) < 2:
+        complaints.append(_("%(place)s: the API needs a title of at least two characters.") % {"place": document.place("info", "title")})
+    notes = _Notes()
     servers = tuple(dict.fromkeys(_servers(document, root, notes)))
-    paths = tuple(_paths(document, root, notes, complaints))
-    if not paths and not complaints:
-        complaints.append(_("%(place)s: there is no path with an operation, so there would be no route.") % {"place": document.place("paths")})
+    paths = tuple(_paths(document, root, notes))
+    if not paths:
+        complaints += notes.left_out or [_("%(place)s: there is no path with an operation, so there would be no route.") % {"place": document.place("paths")}]
     if complaints:
         raise DocumentRefused(*complaints[:MOST_COMPLAINTS])
-    description = _line(str(info.get("description") or info.get("summary") or "").strip().split("\n\n")[0])
-    return Api(title=title, version=_line(info.get("version"))[:50], description=_cut(description, 500), servers=servers, paths=paths, notes=_first(notes))
+    described = _text(info.get("description")).strip() or _text(info.get("summary")).strip()
+    description = _line(described[:MAX_DESCRIPTION].split("\n\n")[0])
+    version = _line(info.get("version"))[:50]
+    return Api(title=title, version=version, description=_cut(description, 500), servers=servers, paths=paths, notes=(*notes.left_out, *notes.others))
 
 
 def _require_version_3(root: Any) -> None:
@@ -66,11 +84,11 @@ def _require_version_3(root: Any) -> None:
         raise DocumentRefused(_("This is no OpenAPI document: it should begin with openapi: 3."))
     if "swagger" in root:
         raise DocumentRefused(_("This is Swagger 2.0. Convert it to OpenAPI 3 first (editor.swagger.io does)."))
-    if not re.match(r"3\.\d", str(root.get("openapi", ""))):
+    if not re.match(r"3\.\d", _text(root.get("openapi"))):
         raise DocumentRefused(_("openapi: only version 3 is taken, as in openapi: 3.1.0."))
 
 
-def _servers(document: Document, root: dict[str, Any], notes: list[Text]) -> Iterator[str]:
+def _servers(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[str]:
     listed = root.get("servers")
     for number, server in enumerate(listed[:MAX_SERVERS] if isinstance(listed, list) else []):
         url = _line(server.get("url")) if isinstance(server, dict) else ""
@@ -80,7 +98,7 @@ def _servers(document: Document, root: dict[str, Any], notes: list[Text]) -> Ite
             yield str(parse(filled))
         except ValidationError as problem:
             place = f"{document.place('servers')} → {number + 1}"
-            notes.append(_("%(place)s: %(url)s was left out. %(reason)s") % {"place": place, "url": url or "—", "reason": " ".join(problem.messages)})
+            notes.others.append(_("%(place)s: %(url)s was left out. %(reason)s") % {"place": place, "url": url or "—", "reason": " ".join(problem.messages)})
 
 
 def _default(variables: Any, name: str) -> str:
@@ -88,64 +106,89 @@ def _default(variables: Any, name: str) -> str:
     return _line(variable.get("default")) if isinstance(variable, dict) else "{" + name + "}"
 
 
-def _paths(document: Document, root: dict[str, Any], notes: list[Text], complaints: list[str]) -> Iterator[ApiPath]:
+def _paths(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[ApiPath]:
     paths = root.get("paths")
-    listed: dict[Any, Any] = paths if isinstance(paths, dict) else {}
+    listed: dict[str, Any] = paths if isinstance(paths, dict) else {}
     if len(listed) > MAX_PATHS:
-        complaints.append(_("%(place)s: more than %(most)d paths. Divide the document.") % {"place": document.place("paths"), "most": MAX_PATHS})
-        return
+        raise DocumentRefused(_("%(place)s: more than %(most)d paths. Divide the document.") % {"place": document.place("paths"), "most": MAX_PATHS})
     for key, item in listed.items():
-        path = str(key)
-        if path.startswith("x-"):
+        document.budget.spend()
+        if key.startswith("x-"):
             continue
-        if not path.isprintable():
-            complaints.append(_("%(place)s: the path has characters that no URL has.") % {"place": document.place("paths", _cut(path, 60))})
-            continue
-        if not path.startswith("/") or len(path) > MAX_PATH:
-            place = {"place": document.place("paths", _cut(path, 60)), "most": MAX_PATH}
-            complaints.append(_("%(place)s: a path starts with / and has %(most)d characters at most.") % place)
-            continue
-        try:
-            operations = _resolved(root, item)
-        except LookupError:
-            complaints.append(
-                _("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.") % {"place": document.place("paths", path)}
-            )
-            continue
-        methods = tuple(method for name, method in _OPERATIONS.items() if name in operations)
-        if unknown := sorted(
-            str(name) for name in operations if str(name) not in _OPERATIONS | dict.fromkeys(_NO_OPERATIONS) and not str(name).startswith("x-")
-        ):
-            said = {"place": document.place("paths", path), "names": _cut(_line(", ".join(unknown)), 100)}
-            notes.append(_("%(place)s: %(names)s is no method that a route can name.") % said)
-        if operations.get("servers"):
-            notes.append(_("%(place)s: its own servers are not read; a service has one upstream.") % {"place": document.place("paths", path)})
-        if methods:
-            yield ApiPath(path=path, methods=methods)
+        if not key.isprintable():
+            place = document.place("paths", _cut(key, 60))
+            notes.left_out.append(_("%(place)s: the path has characters that no URL has.") % {"place": place})
+        elif not key.startswith("/") or len(key) > MAX_PATH:
+            place = document.place("paths", key) if len(key) <= MAX_PATH else document.place("paths", _cut(key, 60))
+            notes.left_out.append(_("%(place)s: a path starts with / and has %(most)d characters at most.") % {"place": place, "most": MAX_PATH})
+        else:
+            yield from _path(document, key, item, notes)
 
 
-def _resolved(root: dict[str, Any], item: Any) -> dict[str, Any]:
-    """A path item, following references inside the document. Raises LookupError for those that lead out of it, or in circles."""
+def _path(document: Document, key: str, item: Any, notes: _Notes) -> Iterator[ApiPath]:
+    place = {"place": document.place("paths", key)}
+    try:
+        operations, beside = _resolved(document, item)
+    except LookupError:
+        notes.left_out.append(_("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.") % place)
+        return
+    document.budget.spend(len(operations))
+    methods = tuple(method for name, method in _OPERATIONS.items() if name in operations)
+    path = re.split("[?#]", key, maxsplit=1)[0]
+    if beside:
+        notes.others.append(_("%(place)s: %(names)s beside its $ref is not read.") % (place | {"names": ", ".join(beside)}))
+    if path != key:
+        notes.others.append(_("%(place)s: a path ends before ? or #. Read as %(path)s.") % (place | {"path": path}))
+    if unknown := sorted(name for name in operations if name not in _KNOWN and not name.startswith("x-")):
+        said = place | {"names": _cut(_line(", ".join(unknown)), 100)}
+        notes.others.append(_("%(place)s: %(names)s is no method that a route can name.") % said)
+    if operations.get("servers"):
+        notes.others.append(_("%(place)s: its own servers are not read; a service has one upstream.") % place)
+    if own := [method for name, method in _OPERATIONS.items() if isinstance(operations.get(name), dict) and operations[name].get("servers")]:
+        notes.others.append(_("%(place)s: the servers of %(methods)s are not read; a service has one upstream.") % (place | {"methods": ", ".join(own)}))
+    if methods:
+        yield ApiPath(path=path, methods=methods, source=key)
+
+
+def _resolved(document: Document, item: Any) -> tuple[dict[str, Any], list[str]]:
+    """A path item, following references inside the document, and what a route would need of the names beside them.
+
+    Raises LookupError for references that lead out of the document, in circles, or are longer than anybody writes.
+    """
+    beside: dict[str, None] = {}
     for _step in range(10):
         if not isinstance(item, dict):
-            return {}
+            return {}, list(beside)
         reference = item.get("$ref")
         if reference is None:
-            return item
-        if not isinstance(reference, str) or not reference.startswith("#/"):
+            return item, list(beside)
+        if not isinstance(reference, str) or not reference.startswith("#/") or len(reference) > MAX_REFERENCE:
             raise LookupError
-        item = root
-        for part in reference[2:].split("/"):
+        document.budget.spend(len(item))
+        beside |= dict.fromkeys(name for name in item if name in _OPERATIONS or name == "servers")
+        parts = reference[2:].split("/", MAX_SEGMENTS)
+        if len(parts) > MAX_SEGMENTS:
+            raise LookupError
+        item = document.data
+        for part in parts:
             item = item[part.replace("~1", "/").replace("~0", "~")] if isinstance(item, dict) else None
     raise LookupError
 
 
 def _line(value: object) -> str:
-    """A value as one line of plain text; empty for what is no plain value."""
-    return "" if value is None or isinstance(value, dict | list) else printable(str(value))
+    """A value as one line of plain text; empty for what is no text."""
+    return printable(_text(value))
 
 
-def _first(notes: list[Text]) -> tuple[Text, ...]:
+def _text(value: object) -> str:
+    """A value as it is written; empty for what is no text. Only JSON has true and false apart from texts."""
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return value if isinstance(value, str) else ""
+
+
+def first_notes(notes: list[Text]) -> tuple[Text, ...]:
+    """As many notes as a page shows, and how many more there are."""
     more = len(notes) - MOST_NOTES
     return (*notes[:MOST_NOTES], _("And %(n)d more of the kind.") % {"n": more}) if more > 0 else tuple(notes)
 

@@ -12,13 +12,18 @@ from django.utils.translation import gettext as _
 from core.problems import Invalid, Text
 from products import api_services
 from products.api_services import ServiceFields
-from products.forms import checked_service
+from products.forms import MAX_ROUTES, checked_service
 from products.models import METHODS, ApiService, Route, validate_path
-from products.openapi.document import MOST_COMPLAINTS, Api, read
-from products.openapi.routes import Collapsed, collapse
-from products.openapi.text import Document, DocumentRefused, load
+from products.openapi.budget import DocumentRefused
+from products.openapi.document import MOST_COMPLAINTS, Api, ApiPath, first_notes, read
+from products.openapi.routes import Collapsed, collapse, static_start
+from products.openapi.text import Document, load
 from products.upstream_urls import UpstreamUrl
 from tenants.actors import Actor
+
+NAME_LENGTH = 100
+_STEM = 80
+"""So much of a title stands in a suggested name, which leaves room for a version or a number."""
 
 
 class Difference(StrEnum):
@@ -52,10 +57,23 @@ class FieldChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What the person chose. Empty: the upstream that the service has, else the document's first server; a name that is free.
+
+    `is_new`: a new service, though there is one of the document's title.
+    """
+
+    is_new: bool = False
+    name: str = ""
+    upstream: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What would be done. `service` is the one that changes in place, None when one is created."""
+    """What would be done. `service` is the one that changes in place, None when one is created; `namesake` has the document's title."""
 
     service: ApiService | None
+    namesake: ApiService | None
     fields: ServiceFields
     upstreams: tuple[str, ...]
     changes: tuple[FieldChange, ...]
@@ -72,6 +90,11 @@ class Plan:
     def is_nothing(self) -> bool:
         """Whether the service is as the document has it already."""
         return self.service is not None and not self.changes and all(route.difference == Difference.SAME for route in self.routes)
+
+    @property
+    def opens_everything(self) -> bool:
+        """Whether the upstream becomes open as a whole, which whoever imports has to confirm."""
+        return any(route.is_everything and route.difference in {Difference.ADDED, Difference.CHANGED} for route in self.routes)
 
     @property
     def now(self) -> str:
@@ -97,30 +120,35 @@ class Plan:
         return sum(route.difference == difference for route in self.routes)
 
 
-def plan(actor: Actor, text: str, *, service: ApiService | None = None, upstream: str = "") -> Plan:
-    """What importing a document would do: to the given service, to the one of its title, or a new one.
-
-    `upstream` is what the person chose; empty: the document's first server, or what the service has. Raises DocumentRefused or Invalid.
-    """
+def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: Chosen | None = None) -> Plan:
+    """What importing a document would do: to the given service, to the one of its title, or a new one. Raises DocumentRefused or Invalid."""
+    chosen = chosen or Chosen()
     document = load(text)
     api = read(document)
-    routes = collapse(api.paths)
-    if complaints := [text for route in routes for text in _complaints(route, document)]:
-        raise DocumentRefused(*complaints[:MOST_COMPLAINTS])
-    service = service or ApiService.objects.visible_to(actor).filter(name=api.title).first()
-    kept = (str(UpstreamUrl.of(service)),) if service else ()
-    choices = tuple(dict.fromkeys(((upstream,) if upstream else ()) + api.servers + kept))
+    paths, left_out = _usable(api, document)
+    routes = collapse(paths)
+    if len(routes) > MAX_ROUTES:
+        most = {"n": len(routes), "most": MAX_ROUTES}
+        raise DocumentRefused(_("The document needs %(n)d routes; a service has %(most)d at most. Divide it into several documents.") % most)
+    namesake = None if service else ApiService.objects.visible_to(actor).filter(name=api.title).first()
+    service = service or (None if chosen.is_new else namesake)
+    kept = str(UpstreamUrl.of(service)) if service else ""
+    choices = tuple(dict.fromkeys(url for url in (chosen.upstream, kept, *api.servers) if url))
     if not choices:
         raise Invalid(fields={"upstream_url": [_("The document names no server that a gateway could call. Enter the upstream URL.")]})
-    fields = checked_service(actor, _given(api, service, routes, upstream=choices[0]), service=service)
+    given = _given(api, service, routes, upstream=choices[0])
+    if service is None:
+        given["name"] = chosen.name or (_free_name(actor, api) if namesake else api.title)
+    fields = checked_service(actor, given, service=service)
     existing = list(service.routes.all()) if service else []
     return Plan(
         service=service,
+        namesake=namesake,
         fields=fields,
         upstreams=choices,
         changes=tuple(_field_changes(service, fields)),
         routes=tuple(_route_changes(existing, routes)),
-        notes=api.notes,
+        notes=first_notes([*left_out, *api.notes]),
     )
 
 
@@ -140,7 +168,16 @@ def _given(api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], 
         flags = {"id": old.pk, "strip_path": old.strip_path, "is_active": old.status == Route.Status.ACTIVE} if old else {}
         rows.append({"path": one.path, "methods": list(one.methods), **flags})
     given = {"version": api.version, "description": api.description, "upstream_url": upstream, "routes": rows}
-    return given if service else given | {"name": api.title, "status": ApiService.Status.ACTIVE}
+    return given if service else given | {"status": ApiService.Status.ACTIVE}
+
+
+def _free_name(actor: Actor, api: Api) -> str:
+    """The title with the version, or with the first number that is free."""
+    names = set(ApiService.objects.visible_to(actor).filter(name__startswith=api.title[:_STEM]).values_list("name", flat=True))
+    stem = api.title[:_STEM]
+    numbered = (f"{stem} {number}" for number in range(2, len(names) + 3))
+    versioned = [f"{stem} {api.version}"] if api.version and len(api.version) < NAME_LENGTH - _STEM else []
+    return next(name for name in (*versioned, *numbered) if name not in names)
 
 
 def _field_changes(service: ApiService | None, fields: ServiceFields) -> Iterable[FieldChange]:
@@ -172,9 +209,17 @@ def _in_order(methods: set[str]) -> tuple[str, ...]:
     return tuple(name for name in METHODS if name in methods)
 
 
-def _complaints(route: Collapsed, document: Document) -> list[str]:
-    try:
-        validate_path(route.path)
-    except ValidationError as problem:
-        return [f"{document.place('paths', route.sources[0])}: {text}" for text in problem.messages]
-    return []
+def _usable(api: Api, document: Document) -> tuple[list[ApiPath], list[Text]]:
+    """The paths that a route can have, and why each other one is left out. Raises DocumentRefused when no path is left."""
+    usable: list[ApiPath] = []
+    left_out: list[Text] = []
+    for path in api.paths:
+        try:
+            validate_path(static_start(path.path))
+        except ValidationError as problem:
+            left_out += [f"{document.place('paths', path.source)}: {text}" for text in problem.messages]
+        else:
+            usable.append(path)
+    if not usable:
+        raise DocumentRefused(*left_out[:MOST_COMPLAINTS])
+    return usable, left_out

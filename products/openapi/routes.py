@@ -22,8 +22,8 @@ class Collapsed:
 
     @property
     def is_everything(self) -> bool:
-        """Whether it stands for every path at all, though the document names a narrower one."""
-        return self.path == "/" and self.is_wider
+        """Whether it stands for every path at all: a route matches its path and everything below it."""
+        return self.path == "/"
 
 
 def collapse(paths: Iterable[ApiPath]) -> tuple[Collapsed, ...]:

@@ -1,31 +1,17 @@
-"""The text of a document as data: YAML or JSON, size-capped, nothing but plain values, with the lines to point at."""
+"""The text of a document as data: YAML or JSON within a budget, nothing but plain values as they are written, with the lines to point at."""
 
 import json
 from collections import Counter
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import yaml
 from django.utils.translation import gettext as _
-from yaml.constructor import ConstructorError
 
-from core.problems import Invalid, Text
+from products.openapi import yaml_text
+from products.openapi.budget import Budget, DocumentRefused
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 100
-MAX_EVENTS = 150_000
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class DocumentRefused(Invalid):
-    """The document is not one that we can take; each text says where and why."""
-
-    code = "openapi"
-
-    def __init__(self, *texts: Text) -> None:
-        super().__init__(fields={"document": list(texts)})
 
 
 def printable(text: str) -> str:
@@ -35,10 +21,11 @@ def printable(text: str) -> str:
 
 @dataclass(kw_only=True)
 class Document:
-    """What was read, and its text, which tells the lines when somebody asks for one."""
+    """What was read, its text, which tells the lines when somebody asks for one, and what is left of its budget."""
 
     data: Any
     text: str = field(repr=False)
+    budget: Budget
 
     def place(self, *keys: str) -> str:
         """Where something stands, in words: `paths → /pets (line 12)`. Two names at most."""
@@ -46,32 +33,12 @@ class Document:
         return _("%(place)s (line %(line)d)") % {"place": name, "line": line} if line else name
 
     @cached_property
-    def _lines(self) -> dict[tuple[str, ...], int]:
+    def _lines(self) -> yaml_text.Lines:
         """The lines of all names at the top, and of those below them. JSON is nearly YAML; where it is not, there is no line to tell."""
         try:
-            root = _tree(self.text)
-        except (yaml.YAMLError, RecursionError):
+            return yaml_text.parse(self.text, Budget()).lines
+        except (DocumentRefused, RecursionError):
             return {}
-        lines: dict[tuple[str, ...], int] = {}
-        for name, node in _children(root):
-            lines[(name.value,)] = name.start_mark.line + 1
-            lines |= {(name.value, below.value): below.start_mark.line + 1 for below, _node in _children(node)}
-        return lines
-
-
-class _Loader(_Base):  # type: ignore[misc]
-    """Plain values alone: no tags, no merge keys (their expansion has no bound), no key twice."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge keys stay what they are, and are refused like any other unknown tag."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        seen = set()
-        for key, _value in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                raise ConstructorError(None, None, "twice", key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
 
 
 def decoded(raw: bytes) -> str:
@@ -84,85 +51,35 @@ def decoded(raw: bytes) -> str:
         raise DocumentRefused(_("The file is no text in UTF-8. Save it in that encoding.")) from problem
 
 
-def load(text: str) -> Document:
+def load(text: str, budget: Budget | None = None) -> Document:
     """A document from its text. Raises DocumentRefused in words with line and column."""
+    budget = budget or Budget()
     text = decoded(text.encode("utf-8", "replace"))
     if not text.strip():
         raise DocumentRefused(_("Paste an OpenAPI document, or choose its file."))
     try:
-        return _json(text) if text.lstrip()[0] == "{" else _yaml(text)
+        data = _json(text, budget) if text.lstrip()[0] == "{" else yaml_text.parse(text, budget).data
     except RecursionError as problem:
         raise DocumentRefused(_("The document is nested too deeply.")) from problem
+    return Document(data=data, text=text, budget=budget)
 
 
-def _json(text: str) -> Document:
+def _json(text: str, budget: Budget) -> Any:
+    """Numbers stay as they are written: a version 1.10 is not 1.1."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        budget.spend(len(pairs))
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            raise DocumentRefused(_("Duplicate name: %(name)s.") % {"name": printable(_doubled([name for name, _value in pairs]))})
+        return values
+
     try:
-        return Document(data=json.loads(text, object_pairs_hook=_once), text=text)
+        return json.loads(text, object_pairs_hook=unique, parse_int=str, parse_float=str)
     except json.JSONDecodeError as problem:
-        raise DocumentRefused(
-            _("This is no JSON: it cannot be read at line %(line)d, column %(column)d.") % {"line": problem.lineno, "column": problem.colno}
-        ) from problem
-    except ValueError as problem:
-        raise DocumentRefused(_("A value in the document cannot be read.")) from problem
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _value in pairs]
-        raise DocumentRefused(_("%(name)s stands twice in one place.") % {"name": printable(_doubled(names))})
-    return found
+        at = {"line": problem.lineno, "column": problem.colno}
+        raise DocumentRefused(_("This is no JSON: it cannot be read at line %(line)d, column %(column)d.") % at) from problem
 
 
 def _doubled(names: list[str]) -> str:
     return Counter(names).most_common(1)[0][0]
-
-
-def _yaml(text: str) -> Document:
-    loader = _Loader(text)
-    try:
-        _check_bounds(text)
-        return Document(data=loader.get_single_data(), text=text)
-    except yaml.MarkedYAMLError as problem:
-        raise DocumentRefused(_in_words(problem)) from problem
-    except (yaml.YAMLError, ValueError, TypeError) as problem:
-        raise DocumentRefused(_("A value in the document cannot be read.")) from problem
-    finally:
-        loader.dispose()
-
-
-def _check_bounds(text: str) -> None:
-    """Raises RecursionError for what is nested too deeply, DocumentRefused for too many values.
-
-    Events come one by one; building the tree of them first would overrun C's stack, or take half a minute.
-    """
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=_Base)):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise RecursionError
-        if count > MAX_EVENTS:
-            raise DocumentRefused(_("The document has too many values. Leave out examples and schemas; servers and paths are all that is read."))
-
-
-def _in_words(problem: yaml.MarkedYAMLError) -> str:
-    mark = problem.problem_mark or problem.context_mark
-    at = {"line": mark.line + 1 if mark else 1, "column": mark.column + 1 if mark else 1}
-    if isinstance(problem, ConstructorError) and problem.problem == "twice":
-        return _("A name stands twice in one place, at line %(line)d, column %(column)d.") % at
-    if isinstance(problem, ConstructorError):
-        return _("Tags and merge keys are not taken: line %(line)d, column %(column)d. Write the value itself.") % at
-    return _("This is no YAML: it cannot be read at line %(line)d, column %(column)d.") % at
-
-
-def _tree(text: str) -> Any:
-    try:
-        _check_bounds(text)
-    except DocumentRefused as problem:
-        raise RecursionError from problem
-    return yaml.compose(text, Loader=_Loader)
-
-
-def _children(node: Any) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-    return [(name, child) for name, child in node.value if isinstance(name, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
