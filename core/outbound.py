@@ -1,4 +1,4 @@
-"""The one way out: every HTTP request of the control plane to a host that somebody named. Nothing else opens a socket.
+"""The one way out: every connection of the control plane to a host that somebody named. Nothing else opens a socket.
 
 The name is looked up once, every address it has is checked, and the checked address is the one that is connected to. No redirects, no
 proxy from the environment, a cap on the answer's size, and one deadline over all of it, to the last byte.
@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from time import monotonic
@@ -99,6 +99,29 @@ def ask(request: Request, rules: Rules) -> Answer:
         raise OutboundFailed("unreachable", _("No connection could be made: nothing listens there, or its certificate is not right.")) from problem
     except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
         raise OutboundFailed("unreachable", _("It broke the connection off, or its answer is no HTTP.")) from problem
+
+
+def connects(addresses: Sequence[fence.Address], port: int, *, deadline_s: float) -> bool | None:
+    """Whether one of these addresses takes a TCP connection: False when all refuse, None when none answers in time. Nothing is sent.
+
+    The caller has checked the addresses against a fence.
+    """
+    return asyncio.run(_connects(addresses, port, deadline_s))
+
+
+async def _connects(addresses: Sequence[fence.Address], port: int, deadline_s: float) -> bool | None:
+    try:
+        async with asyncio.timeout(deadline_s):
+            for address in addresses:
+                try:
+                    _reader, writer = await asyncio.open_connection(str(address), port)
+                except OSError:
+                    continue
+                writer.transport.abort()
+                return True
+    except TimeoutError:
+        return None
+    return False
 
 
 def _checked_parts(url: str) -> SplitResult:

@@ -1,6 +1,6 @@
-"""The upstream fence as the control plane sees it, checked before anything is sent; the agent checks again."""
+"""Upstreams as the control plane sees them: the fence, checked before anything is sent (the agent checks again), and whether something listens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import fence
 from clusters.models import AgentLiveness, Cluster
+from core import outbound
 from core.deadlines import within
 from core.problems import Text
 from products.models import ApiService
@@ -20,6 +21,10 @@ from publishes.models import ProductPublish
 LOOK_UP_S = 3.0
 """How long a publish waits for all of its names together."""
 
+CONNECT_S = 1.0
+"""How long the page of a service waits for connections to an upstream."""
+
+Addresses = tuple[fence.Address, ...]
 _REASONS: dict[str, Text] = {
     "unresolvable": _("its host has no address."),
     "special_address": _("its host is a loopback, link-local or otherwise special address."),
@@ -50,22 +55,42 @@ def look_up(services: tuple[ApiService, ...], cluster: Cluster, *, deadline_s: f
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """Whether an upstream may be reached from a cluster; `reason` is empty when it may."""
+    """What was tried for one cluster: its fence, and a connection from here to an address inside it.
+
+    `reason` says why the fence refuses, empty when it does not; `connects` is None when nothing answered in time.
+    """
 
     cluster: Cluster
     reason: Text = ""
+    connects: bool | None = None
 
 
 def advise(host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
-    """What the fence of each cluster says of an upstream that is not published yet. One query; waits three seconds for names at most."""
+    """What each cluster's fence says of an upstream that is not published yet, and whether something listens there.
+
+    One query; waits three seconds for names and one for connections at most. What no fence lets through is not connected to.
+    """
     reported: dict[UUID, list[str]] = {}
     for cluster_id, endpoints in AgentLiveness.objects.filter(agent__cluster__in=clusters).values_list("agent__cluster_id", "reserved"):
         reported.setdefault(cluster_id, []).extend(endpoints)
     jobs = {
-        cluster: partial(_code, host, port, cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])]) for cluster in clusters
+        cluster: partial(_checked, host, port, cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])]) for cluster in clusters
     }
-    found = within(LOOK_UP_S, jobs)
-    return [Advice(cluster=cluster, reason=_REASONS.get(found.get(cluster, "too_slow"), "")) for cluster in clusters]
+    checked = within(LOOK_UP_S, jobs)
+    allowed = {result for result in checked.values() if isinstance(result, tuple)}
+    tried = within(CONNECT_S, {addresses: partial(_try_connect, addresses, port) for addresses in allowed})
+    return [_advice(cluster, checked.get(cluster, "too_slow"), tried) for cluster in clusters]
+
+
+def _advice(cluster: Cluster, result: Addresses | str, tried: Mapping[Addresses, bool | None]) -> Advice:
+    if isinstance(result, str):
+        return Advice(cluster=cluster, reason=_REASONS[result])
+    return Advice(cluster=cluster, connects=tried.get(result))
+
+
+def _try_connect(addresses: Addresses, port: int) -> bool | None:
+    # Less than is waited for, so that an answer is not lost to the end of the waiting.
+    return outbound.connects(addresses, port, deadline_s=CONNECT_S * 0.8)
 
 
 def fence_of(cluster: Cluster) -> Callable[[], fence.Fence]:
@@ -80,13 +105,12 @@ def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
     return errors.UpstreamRefused(errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[code]})
 
 
-def _code(host: str, port: int, networks: Sequence[str], reserved: Sequence[str]) -> str:
-    """The refusal's code; empty when there is none."""
+def _checked(host: str, port: int, networks: Sequence[str], reserved: Sequence[str]) -> Addresses | str:
+    """The addresses inside the fence, or the refusal's code."""
     try:
-        fence.check(host, port, fence.Fence.of(networks, reserved))
+        return tuple(fence.check(host, port, fence.Fence.of(networks, reserved)))
     except fence.FenceRefused as refusal:
         return refusal.code
-    return ""
 
 
 def _refusal(service: ApiService, around: fence.Fence) -> errors.UpstreamRefused | None:

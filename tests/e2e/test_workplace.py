@@ -36,7 +36,7 @@ def test_from_an_empty_workspace_by_openapi_to_a_live_product(stage: World, clie
     emptied(stage)
     page = open_as(client, size=size)
     imported(page)
-    expect(page.locator("#upstream-check")).to_contain_text("May be reached from here")
+    expect(page.locator("#upstream-check")).to_contain_text("Its address is allowed.")
     page.get_by_role("button", name="Create the API service").click()
     expect(page.locator(".toast")).to_contain_text("The API service was created from the document")
     page.get_by_role("link", name="Make a product of it").click()

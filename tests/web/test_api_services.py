@@ -1,6 +1,8 @@
 """Pages of API services: one form with rows that works without script, what carries which version, guarded deletion."""
 
 import re
+import socket
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -167,11 +169,22 @@ def test_a_refused_deletion_says_what_needs_the_service(world: World, browser: C
 
 def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, browser: Client) -> None:
     url = reverse("upstream-check")
-    fine = browser.get(url, {"url": "http://127.0.0.1:8081"}).content.decode()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        fine = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
     assert "acme-kr" in fine
-    assert "May be reached from here" in fine
+    assert "imp-gateway tried to connect, and something listens." in fine
+    closed = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
+    assert "imp-gateway tried to connect, and nothing listens at this port." in closed
     refused = browser.get(url, {"url": "http://169.254.169.254"}).content.decode()
     assert "Refused from here: its host is a loopback, link-local or otherwise special address." in refused
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _number in range(2):  # nobody takes them, so that the third one waits
+            first = waiting.enter_context(socket.socket())
+            first.setblocking(False)
+            first.connect_ex(full.getsockname())
+        silent = browser.get(url, {"url": f"http://127.0.0.1:{full.getsockname()[1]}"}).content.decode()
+    assert "imp-gateway tried to connect and got no answer within a second" in silent
     assert browser.get(url, {"url": "nonsense"}).content == b""
     assert signed_in(member(world.tenant, Role.VIEWER)).get(url, {"url": "http://127.0.0.1"}).status_code == 403
 
