@@ -84,7 +84,7 @@ class RunWizard(NamedUrlSessionWizardView):
 
     storage_name = "core.wizards.RunStorage"
     storage: RunStorage
-    restart_text: Text = _("What you had chosen is no longer there. Please choose again.")
+    restart_text: Text = _("Nothing is chosen here: choices end with the session, with Cancel, and once the draft is made. Please choose again.")
 
     def subject(self) -> str:
         """What the run is about: two runs of one session with different subjects do not mix."""

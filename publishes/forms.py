@@ -110,7 +110,11 @@ class PublishForm(SettingsRules):
 class ClusterForm(forms.Form):
     """배포할 클러스터 선택: one of the cards, unless it says why not."""
 
-    cluster = forms.ChoiceField(label=_("Cluster"), widget=forms.RadioSelect, error_messages={"required": _("Choose a cluster.")})
+    cluster = forms.ChoiceField(
+        label=_("Cluster"),
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose a cluster."), "invalid_choice": _("The cluster that you chose is not offered any more. Choose another one.")},
+    )
 
     def __init__(self, *args: Any, cards: Sequence[ClusterCard], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -122,6 +126,11 @@ class ClusterForm(forms.Form):
         """Whether there is anything to choose."""
         return any(not card.refusal for card in self.cards)
 
+    @property
+    def lacks_gateway(self) -> bool:
+        """Whether a cluster could be chosen if a gateway of the tenant stood in it."""
+        return any(card.refusal == places.NO_GATEWAY for card in self.cards)
+
     def clean_cluster(self) -> Cluster:
         card = next(card for card in self.cards if str(card.cluster.pk) == self.cleaned_data["cluster"])
         if card.refusal:
@@ -132,7 +141,11 @@ class ClusterForm(forms.Form):
 class GatewayForm(forms.Form):
     """Gateway 선택: one of those that stand in the cluster."""
 
-    gateway = forms.ChoiceField(label=_("Gateway"), widget=forms.RadioSelect, error_messages={"required": _("Choose a gateway.")})
+    gateway = forms.ChoiceField(
+        label=_("Gateway"),
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Choose a gateway."), "invalid_choice": _("The gateway that you chose is not offered any more. Choose another one.")},
+    )
 
     def __init__(self, *args: Any, cards: Sequence[GatewayCard], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -229,7 +242,11 @@ def initial_of(publish: ProductPublish | None) -> dict[str, Any]:
     return {"cluster": publish.cluster_id, "gateway": publish.gateway_id} | shown | {name: getattr(publish, name) for name in services.SETTINGS}
 
 
-def _offer(form: forms.Form, name: str, cards: Mapping[UUID, Any]) -> None:
+def _offer(form: forms.Form, name: str, cards: Mapping[UUID, ClusterCard] | Mapping[UUID, GatewayCard]) -> None:
+    """The cards as choices; a single usable one is chosen from the start."""
+    usable = [str(pk) for pk, card in cards.items() if not card.refusal]
+    if len(usable) == 1:
+        form.initial.setdefault(name, usable[0])
     field = form.fields[name]
     assert isinstance(field, forms.ChoiceField)  # noqa: S101 - tells mypy what both callers declare
     field.choices = [(str(pk), card) for pk, card in cards.items()]

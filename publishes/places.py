@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Agent, AgentLiveness, Cluster, connected
@@ -18,6 +18,7 @@ IN_MAINTENANCE = _("This cluster is in maintenance; choose another one.")
 NOBODY_YET = _("No agent of this cluster has been heard of yet. Ask an operator to enrol one, or choose another cluster.")
 NOBODY_CONNECTED = _("No agent of this cluster is connected now. Ask an operator, or choose another cluster.")
 NOBODY_SERVES = _("No agent of this cluster serves this class of gateway. Ask an operator to enrol one.")
+NO_GATEWAY = _("None of your active gateways stands in this cluster.")
 _REFUSALS: dict[str, Text] = {
     Cluster.Status.MAINTENANCE: IN_MAINTENANCE,
     Cluster.Status.PENDING: NOBODY_YET,
@@ -28,18 +29,19 @@ _ENROLLED = Q(agents__blocked_at=None) & ~Q(agents__driver="")
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterCard:
-    """A cluster to choose, in the state that `with_status` tells."""
+    """A cluster to choose, in the state that `with_status` tells. `has_gateway`: whether an active gateway of the tenant stands in it."""
 
     cluster: Cluster
     status: str
     enrolled: int = 0
     connected: int = 0
     last_seen_at: datetime | None = None
+    has_gateway: bool = True
 
     @property
     def refusal(self) -> Text:
         """Why it cannot be chosen now; empty when it can."""
-        return _REFUSALS.get(self.status, "")
+        return _REFUSALS.get(self.status, "") or ("" if self.has_gateway else NO_GATEWAY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +61,17 @@ class GatewayCard:
         return " · ".join(part for part in (ports, kind) if part)
 
 
-def clusters(**of: Any) -> list[ClusterCard]:
-    """All clusters (or those with these values), the usable ones first. One query."""
-    numbers = {
+def clusters(*, publisher: Actor | None = None, **of: Any) -> list[ClusterCard]:
+    """All clusters (or those with these values), the usable ones first; for a publisher those without a gateway of the tenant are not. One query."""
+    values: dict[str, Any] = {
         "enrolled": Count("agents", filter=_ENROLLED),
         "connected": Count("agents", filter=connected("agents__")),
         "last_seen_at": Max("agents__liveness__last_seen_at"),
     }
-    rows = Cluster.objects.filter(**of).with_status().annotate(**numbers).order_by("name")
-    cards = [ClusterCard(cluster=row, **{name: getattr(row, name) for name in ("status", *numbers)}) for row in rows]
+    if publisher is not None:
+        values["has_gateway"] = Exists(_active_gateways(publisher).filter(places__cluster=OuterRef("pk")))
+    rows = Cluster.objects.filter(**of).with_status().annotate(**values).order_by("name")
+    cards = [ClusterCard(cluster=row, **{name: getattr(row, name) for name in ("status", *values)}) for row in rows]
     return sorted(cards, key=lambda card: bool(card.refusal))
 
 
@@ -75,7 +79,7 @@ def gateways(actor: Actor, cluster: Cluster) -> list[GatewayCard]:
     """The tenant's active gateways that stand in the cluster, those that can be served first. Two queries."""
     able = Agent.objects.enrolled().filter(cluster=cluster, driver=OuterRef("gateway_class"))
     told = AgentLiveness.objects.filter(agent__cluster=cluster, agent__driver=OuterRef("gateway_class"), agent__blocked_at=None).exclude(gateway_version="")
-    rows = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE, places__cluster=cluster).prefetch_related("listeners")
+    rows = _active_gateways(actor).filter(places__cluster=cluster).prefetch_related("listeners")
     annotated = rows.annotate(is_served=Exists(able), versions=ArraySubquery(told.order_by("gateway_version").values("gateway_version").distinct()))
     cards = [
         GatewayCard(gateway=row, listeners=tuple(row.listeners.all()), versions=tuple(row.versions), refusal="" if row.is_served else NOBODY_SERVES)
@@ -92,3 +96,7 @@ def place_of(actor: Actor, *, cluster_id: UUID | None, gateway_id: UUID | None) 
         if place is not None:
             return place.cluster, place.gateway
     return Cluster.objects.filter(pk=cluster_id).first() if cluster_id else None, None
+
+
+def _active_gateways(actor: Actor) -> QuerySet[Gateway]:
+    return Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)

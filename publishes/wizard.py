@@ -77,7 +77,7 @@ class PublishWizard(RunWizard):
         is_shown = step in {None, self.steps.current}
         name = step or self.steps.current
         if name == "cluster":
-            return {"cards": places.clusters() if is_shown else [_kept_cluster(row) for row in [self.place[0]] if row]}
+            return {"cards": places.clusters(publisher=self.actor) if is_shown else [_kept_cluster(row) for row in [self.place[0]] if row]}
         if name == "gateway":
             return {"cards": places.gateways(self.actor, self.cluster) if is_shown else [GatewayCard(gateway=row) for row in [self.place[1]] if row]}
         if name == "settings":
@@ -90,6 +90,7 @@ class PublishWizard(RunWizard):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         context |= {"product": self.product, "actor": self.actor, "current": self.steps.step1 - 1, "stepper_steps": self._stepper()}
+        context["step_title"] = CAPTIONS[self.steps.current]
         if self.steps.current != "cluster":
             context |= {"cluster": self.cluster, "gateway": self.place[1]}
         if self.steps.current == "confirm":

@@ -8,6 +8,17 @@
     addEventListener("pageshow", fresh);
     fresh();
   }
+  // A long list of choices shows those that have the typed words; the chosen one stays, so that nothing hidden is sent.
+  for (const search of document.querySelectorAll("[data-filters]")) {
+    const choices = [...document.getElementById(search.dataset.filters).querySelectorAll(".choice")];
+    const narrow = () => {
+      const words = search.value.toLowerCase().split(/\s+/);
+      for (const choice of choices) choice.hidden = !choice.querySelector(":checked") && !words.every((word) => choice.textContent.toLowerCase().includes(word));
+    };
+    search.addEventListener("input", narrow);
+    search.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+    addEventListener("pageshow", narrow);
+  }
   // A hostname that was typed while its suggestion was on the way stays.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const typed = event.detail.target.id === "hostname-field" && event.detail.target.querySelector("input[type=text]");

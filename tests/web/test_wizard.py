@@ -9,7 +9,7 @@ from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, User
 from tests.web.browser import signed_in, text_of
-from tests.web.places import cluster
+from tests.web.places import cluster, gateway
 from tests.web.run import Run
 from tests.world import World, nobody_knows
 
@@ -38,6 +38,16 @@ def test_a43_the_steps_stand_in_order_and_the_entry_leads_to_the_first(run: Run,
     assert run.client.post(reverse("publishes:create", args=[world.product.pk])).status_code == 405
 
 
+def test_each_step_has_a_title_of_its_own_and_its_heading_has_the_focus(run: Run) -> None:
+    run.choose()
+    for number, (step, title) in enumerate({"cluster": "Cluster", "gateway": "Gateway", "settings": "Settings", "confirm": "Confirm"}.items(), start=1):
+        page = run.get(step).content.decode()
+        assert f"<title>{title} · Publish Payment API" in page
+        heading = page.split('<h1 tabindex="-1" autofocus>')[1].split("</h1>")[0]
+        assert f"Step {number} of 4: {title}" in heading
+        assert page.count("autofocus") == 1
+
+
 def test_enter_goes_forward_because_the_first_button_of_the_form_does(run: Run) -> None:
     run.choose()
     for step in ("cluster", "gateway", "settings", "confirm"):
@@ -54,13 +64,14 @@ def test_a12_a39_back_keeps_what_was_typed_and_cancel_forgets_everything(run: Ru
     assert 'value="prod" checked' in again
     cancelled = run.post("settings", wizard_cancel="1")
     assert cancelled.headers["Location"] == reverse("products:detail", args=[world.product.pk])
-    assert " checked" not in run.get("cluster").content.decode()
+    assert run.get("settings").headers["Location"] == run.url("cluster")
     assert not ProductPublish.objects.exists()
 
 
 def test_a38_another_cluster_clears_the_gateway_and_the_same_one_does_not(run: Run, world: World) -> None:
     busan = cluster("busan")
     GatewayCluster.objects.create(gateway=world.gateway, cluster=busan)
+    gateway(world, "second", busan)
     run.choose()
     run.post("cluster", cluster=world.cluster.pk)
     assert " checked" in run.get("gateway").content.decode()

@@ -188,7 +188,8 @@ def test_a_lost_session_starts_again_in_words(run: Run, step: str) -> None:
     for ask in (fresh.get, lambda step: fresh.post(step, run_key=key)):
         answer = ask(step)
         assert answer.headers["Location"] == fresh.url("cluster")
-        assert "What you had chosen is no longer there. Please choose again." in text_of(fresh.get("cluster"))
+        assert "Nothing is chosen here: choices end with the session" in (page := fresh.get("cluster").content.decode())
+        assert 'class="toast info"' in page
     assert not ProductPublish.objects.exists()
 
 
