@@ -106,6 +106,24 @@ class EventKind(models.TextChoices):
     SYNCED = "synced", _("In force on the gateways")
 
 
+REQUEST_EVENTS = (
+    EventKind.PUBLISH_REQUESTED,
+    EventKind.WITHDRAW_REQUESTED,
+    EventKind.DELETE_REQUESTED,
+    EventKind.GOING_BACK,
+    EventKind.SYNC_REQUESTED,
+)
+ENDED_EVENTS = (
+    EventKind.PUBLISHED,
+    EventKind.WITHDRAWN,
+    EventKind.DELETED,
+    EventKind.FAILED,
+    EventKind.CANCELLED,
+    EventKind.WENT_BACK,
+    EventKind.SYNCED,
+)
+
+
 class KeyState(models.TextChoices):
     """Whether a key is let in. One that was replaced is active until its end."""
 

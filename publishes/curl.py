@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.protocol.spec import Route, Service
@@ -11,24 +12,34 @@ from publishes.selectors import Live
 from publishes.spec import KEY_HEADER
 
 
-def command(live: Live, services: Iterable[Service]) -> str:
-    """A `curl` line for the first route, through the gateway of an agent that serves; empty when there is none."""
-    proxies = [row.proxy_url for row in live.agents if row.proxy_url and row.is_connected and row.serves(live.publish)]
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A `curl` line, the agent through whose gateway it goes, and how many others serve the publish too."""
+
+    line: str
+    agent: str
+    others: int
+
+
+def command(live: Live, services: Iterable[Service], *, key: str = "") -> Command | None:
+    """A `curl` line for the first route, through the gateway of an agent that serves; None when there is none. `key` is a caller's own."""
+    serving = [row for row in live.agents if row.proxy_url and row.is_connected and row.serves(live.publish)]
     routes = [route for service in services for route in service.routes]
-    if not proxies or not routes:
-        return ""
-    parts = urlsplit(proxies[0])
+    if not serving or not routes:
+        return None
+    parts = urlsplit(serving[0].proxy_url or "")
     route = next((route for route in routes if _takes_get(route)), routes[0])
     port = f":{parts.port}" if parts.port else ""
     words = ["curl"] if _takes_get(route) else ["curl", "-X", route.methods[0]]
-    words += _credentials(live.publish)
-    return shlex.join([*words, f"{parts.scheme}://{live.publish.hostname_base}{port}{route.path}"])
+    words += _credentials(live.publish, key or "YOUR_KEY")
+    line = shlex.join([*words, f"{parts.scheme}://{live.publish.hostname_base}{port}{route.path}"])
+    return Command(line=line, agent=serving[0].name, others=len(serving) - 1)
 
 
-def _credentials(publish: ProductPublish) -> list[str]:
-    """What the caller has to fill in: a key in the publish's own header, or a token."""
+def _credentials(publish: ProductPublish, key: str) -> list[str]:
+    """A key in the publish's own header, or a token that the caller has to fill in."""
     if publish.auth_mode == AuthMode.API_KEY:
-        return ["-H", f"{publish.auth_config.get('key_header', KEY_HEADER)}: YOUR_KEY"]
+        return ["-H", f"{publish.auth_config.get('key_header', KEY_HEADER)}: {key}"]
     return ["-H", "Authorization: Bearer YOUR_TOKEN"] if publish.auth_mode == AuthMode.OAUTH2 else []
 
 

@@ -32,7 +32,9 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         issued = credentials.issue_test_key(actor, publish_id, overlap=overlap, seen=request.POST.get("seen"))
     except Conflict as problem:
         return _answer(request, _context(actor, publish) | {"problem": problem}, status=409)
-    return _answer(request, _context(actor, publish) | {"issued": issued})
+    now = pages.live_at(actor, product_id, publish_id)
+    call = pages.command_of(now, pages.deployed_of(now.publish), key=issued.key)
+    return _answer(request, _context(actor, publish) | {"issued": issued, "call": call})
 
 
 @require_http_methods(["GET", "POST"])

@@ -70,9 +70,9 @@ def carried_context(publish: ProductPublish, deployed: Spec | None) -> dict[str,
     return {"services": carried, "left_out": selection.left_out, "has_moved_on": carried != would_go}
 
 
-def command_of(now: selectors.Live, deployed: Spec | None) -> str:
-    """The ready-made command; empty when nothing is live."""
-    return curl.command(now, deployed.services) if deployed else ""
+def command_of(now: selectors.Live, deployed: Spec | None, *, key: str = "") -> curl.Command | None:
+    """The ready-made command, with a key that was just made; None when nothing is live."""
+    return curl.command(now, deployed.services, key=key) if deployed else None
 
 
 def page_number(request: HttpRequest, name: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
+from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, prefetch_related_objects
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
@@ -13,11 +13,12 @@ from core.live import version_of
 from core.problems import NotFound
 from products.models import Product
 from publishes.board import AgentRow, agents_of
-from publishes.choices import DEPLOYING_KINDS, OPEN_PHASES, PEOPLES_KINDS, Environment, Kind, Phase, Status
+from publishes.choices import DEPLOYING_KINDS, ENDED_EVENTS, OPEN_PHASES, PEOPLES_KINDS, REQUEST_EVENTS, Environment, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
+_BOARD_ORDER = {Status.PUBLISHED: 0, Status.WITHDRAWN: 1, Status.DRAFT: 2}
 _PLACE = ("product", "cluster", "gateway")
 EVENTS_PER_PAGE = 20
 _DELIVERIES = Prefetch("deliveries", queryset=Delivery.objects.select_related("agent"))
@@ -184,9 +185,14 @@ def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
 
 
 def history_of(publish: ProductPublish, *, number: int = 1) -> History:
-    """A page of the history; 20 lines each. One query."""
+    """A page of the history; 20 lines each. One query.
+
+    An operation that has ended is one line, which tells when it was asked for too; the request has a line of its own while it is open.
+    """
     start = (number - 1) * EVENTS_PER_PAGE
-    rows = list(timeline_of(publish)[start : start + EVENTS_PER_PAGE + 1])
+    ended = PublishEvent.objects.filter(operation=OuterRef("operation"), kind__in=ENDED_EVENTS)
+    lines = timeline_of(publish).exclude(Exists(ended), kind__in=REQUEST_EVENTS)
+    rows = list(lines[start : start + EVENTS_PER_PAGE + 1])
     return History(events=tuple(rows[:EVENTS_PER_PAGE]), number=number, older=number + 1 if len(rows) > EVENTS_PER_PAGE else None)
 
 
@@ -237,6 +243,6 @@ class Board:
 
 
 def board_of(actor: Actor, product: Product) -> Board:
-    """The product's publishes by environment. One query."""
-    rows = list(with_progress(publishes_of(actor, product)))
+    """The product's publishes by environment; in each what is live stands first, then what was withdrawn, then drafts. One query."""
+    rows = sorted(with_progress(publishes_of(actor, product)), key=lambda row: _BOARD_ORDER[Status(row.status)])
     return Board(columns=tuple(Column(environment=env, publishes=tuple(row for row in rows if row.environment == env)) for env in Environment))

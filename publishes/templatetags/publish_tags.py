@@ -18,8 +18,8 @@ from gateways.models import Gateway
 from products.models import METHODS, ApiService, Product
 from publishes import callers, carriers, first_run, listing, selectors, words
 from publishes.board import AgentRow
-from publishes.choices import Condition, Environment, EventKind, Kind, Phase, Status
-from publishes.models import ProductPublish, PublishEvent
+from publishes.choices import ENDED_EVENTS, Condition, Environment, EventKind, Kind, Phase, Status
+from publishes.models import Operation, ProductPublish, PublishEvent
 from publishes.places import ClusterCard
 from tenants.actors import Actor
 
@@ -148,6 +148,12 @@ def cluster_badge(card: ClusterCard) -> SafeString:
 def event_word(event: PublishEvent) -> str:
     """What a line of history says happened."""
     return words.event_word(EventKind(event.kind))
+
+
+@register.filter
+def ended_operation(event: PublishEvent) -> Operation | None:
+    """The operation whose end a line of history tells; None for all other lines."""
+    return event.operation if event.kind in ENDED_EVENTS else None
 
 
 @register.simple_tag

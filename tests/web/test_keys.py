@@ -132,7 +132,9 @@ def test_a_publish_without_keys_says_nothing_of_them(world: World) -> None:
 def test_while_the_gateways_take_it_the_page_says_so_and_the_command_stays(world: World) -> None:
     AgentLiveness.objects.update(proxy_url="http://10.0.0.5:8080")
     publish, client = closed(world), signed_in(world.user)
-    client.post(url(publish, "make-key"), headers=HTMX)
+    made = client.post(url(publish, "make-key"), headers=HTMX).content.decode()
+    (key,) = set(KEY.findall(made))
+    assert f"curl -H &#x27;apikey: {key}&#x27; http://payment-api" in made
     live = client.get(url(publish, "live"), headers=HTMX)
     assert "Bringing changed keys to the gateways" in text_of(live)
     assert "every 100ms" in live.content.decode()
