@@ -1,7 +1,7 @@
 # imp-gateway. Everything here needs Python 3.11 or newer, with pip or with uv on the PATH, and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test test-long test-kong screenshots messages browser check clean
+.PHONY: help setup demo demo-reset manage test test-long test-kong screenshots messages browser check clean
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
@@ -27,6 +27,9 @@ demo: setup ## the whole system on this machine until Ctrl-C; PORT=8000, DEMO_DI
 
 demo-reset: setup ## forget the demo's data
 	@exec $(VENV)/python -m demo --reset
+
+manage: setup ## manage.py with the running demo's settings, or those of the environment; ARGS="publish_status --tenant acme"
+	@exec $(VENV)/python -m demo.manage $(ARGS)
 
 test: setup browser ## all tests; ARGS="tests/demo -x" for some
 	@exec $(VENV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)

@@ -16,7 +16,7 @@ from demo.reaper import GRACE_S
 PORTS = range(20_000, 30_000)
 """Below the range that outgoing connections take theirs from: a dead part's port is still free when it starts again."""
 
-KEPT = ("agents", "broker", "log", "postgres", "secrets", "seed", "static", "demo.json", "ports.json")
+KEPT = ("agents", "broker", "environment.json", "log", "postgres", "secrets", "seed", "static", "demo.json", "ports.json")
 
 
 class Folder:

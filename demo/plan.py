@@ -66,9 +66,16 @@ class Plan:
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
         """The environment of the control plane's parts. No upstream may be a port of ours or a site's own side."""
+        return self.env | self._own_settings(sites)
+
+    def write_settings(self, sites: Iterable[Site]) -> None:
+        """Write down what `make manage` needs, for us alone."""
+        write_private(self._folder.path("environment.json"), text=json.dumps(self._own_settings(sites)))
+
+    def _own_settings(self, sites: Iterable[Site]) -> dict[str, str]:
         own = (f"{LOOPBACK}:{port}" for port in (self.postgres.port, self.broker.port, self.web_port))
         reserved = (*own, *(endpoint for site in sites for endpoint in site.reserved))
-        return self.env | {
+        return {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DEMO": "1",
             "DATABASE_URL": self.postgres.url,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -154,19 +155,22 @@ def _kept_or_new(token: str, tenant: Tenant, role: Role) -> str:
 
 
 def _payment_api(tenant: Tenant, upstreams: Mapping[str, str]) -> Product:
-    product, _is_new = Product.objects.get_or_create(
-        tenant=tenant,
-        name="Payment API",
-        defaults={"version": "2.0", "description": "결제, 청구서, 환불을 한 번에.", "categories": ["결제", "금융"], "status": Product.Status.ACTIVE},
-    )
+    about = {"version": "2.0", "description": "결제, 청구서, 환불을 한 번에.", "categories": ["결제", "금융"]}
+    product = _product(tenant, "Payment API", about)
     for name, upstream, path, methods in SERVICES:
         _service(product, name, url=upstreams[upstream], path=path, methods=methods)
     return product
 
 
 def _weather_api(tenant: Tenant, upstreams: Mapping[str, str]) -> None:
-    product, _is_new = Product.objects.get_or_create(tenant=tenant, name="Weather API", defaults={"version": "1.0", "status": Product.Status.ACTIVE})
+    product = _product(tenant, "Weather API", {"version": "1.0"})
     _service(product, "Forecast Service", url=upstreams["billing"], path="/forecast", methods=["GET"])
+
+
+def _product(tenant: Tenant, name: str, about: Mapping[str, Any]) -> Product:
+    """The oldest product of that name: people make other versions of it under the same name."""
+    oldest = Product.objects.filter(tenant=tenant, name=name).order_by("created_at").first()
+    return oldest or Product.objects.create(tenant=tenant, name=name, status=Product.Status.ACTIVE, **about)
 
 
 def _service(product: Product, name: str, *, url: str, path: str, methods: list[str]) -> None:

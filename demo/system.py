@@ -71,6 +71,7 @@ class System:
     def _start_control_plane(self, sites: tuple[Site, ...]) -> None:
         plan, env = self._plan, self._plan.settings(sites)
         samples = (parts.upstreams(plan.env, ports=plan.upstreams), parts.issuer(plan.env, port=plan.issuer_port, state=plan.issuer_state))
+        plan.write_settings(sites)
         self._supervisor.launch(parts.web(env, port=plan.web_port), parts.worker(env), parts.beat(env), *samples)
         self._supervisor.settle()
         self._tell("web, worker, beat, upstreams, issuer")

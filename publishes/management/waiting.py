@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.utils.translation import gettext as _
 
+from core.commands import EXIT_USAGE
 from core.problems import Problem
 from publishes.choices import OPEN_PHASES, Phase
 from publishes.models import Delivery, Operation, ProductPublish
 from tenants.actors import Actor, Role
 from tenants.models import Tenant
 
-EXIT_USAGE, EXIT_DIFFERS, EXIT_PARTIAL, EXIT_FAILED, EXIT_TIMED_OUT = 1, 2, 3, 4, 5
+EXIT_DIFFERS, EXIT_PARTIAL, EXIT_FAILED, EXIT_TIMED_OUT = 2, 3, 4, 5
 POLL_S = 0.1
 
 
@@ -27,7 +29,7 @@ def command_actor(publish_id: UUID) -> Actor:
     """Whoever can run commands on the server acts for the publish's tenant. Raises CommandError."""
     tenant_id = ProductPublish.objects.filter(pk=publish_id, deleted_at=None).values_list("tenant_id", flat=True).first()
     if tenant_id is None:
-        raise CommandError(f"There is no publish {publish_id}.", returncode=EXIT_USAGE)
+        raise CommandError(_("There is no publish %(id)s.") % {"id": publish_id}, returncode=EXIT_USAGE)
     return Actor(tenant_id=tenant_id, role=Role.OWNER, label="command line")
 
 
@@ -35,8 +37,8 @@ def tenant_actor(slug: str) -> Actor:
     """The same for a whole tenant. Raises CommandError."""
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
-        known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "none"
-        raise CommandError(f"There is no tenant with the slug {slug!r}. Known: {known}.", returncode=EXIT_USAGE)
+        known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
+        raise CommandError(_("There is no tenant with the slug %(slug)s. Known: %(known)s.") % {"slug": slug, "known": known}, returncode=EXIT_USAGE)
     return Actor(tenant_id=tenant.pk, role=Role.OWNER, label="command line", tenant_name=tenant.name)
 
 
@@ -51,10 +53,10 @@ def finish(command: BaseCommand, request: Callable[[Actor], Operation], *, actor
         return
     (operation,) = wait([operation], stderr=command.stderr, timeout=timeout)
     if operation.is_open:
-        raise CommandError(f"Still {operation.phase} after {timeout:g} s; it goes on without us.", returncode=EXIT_TIMED_OUT)
+        raise CommandError(_("Still %(state)s after %(s)g s; it goes on without us.") % {"state": operation.phase, "s": timeout}, returncode=EXIT_TIMED_OUT)
     if operation.phase != Phase.SUCCEEDED:
         raise CommandError(f"{operation.phase}: {operation.error}", returncode=EXIT_FAILED)
-    command.stdout.write(f"{operation.kind} succeeded in {operation.took_ms} ms.")
+    command.stdout.write(_("%(kind)s succeeded in %(ms)d ms.") % {"kind": operation.kind, "ms": operation.took_ms})
 
 
 def wait(operations: Sequence[Operation], *, stderr: OutputWrapper, timeout: float) -> list[Operation]:
@@ -78,7 +80,12 @@ def words_of(problem: Problem) -> str:
 def _say(stderr: OutputWrapper, rows: Sequence[Operation], *, shown: str, is_over: bool) -> str:
     deliveries = Delivery.objects.filter(operation__in=rows)
     done, agents = deliveries.exclude(phase__in=OPEN_PHASES).count(), deliveries.count()
-    text = f"{sum(not row.is_open for row in rows)} of {len(rows)} done, {done} of {agents} agents answered"
+    text = _("%(ended)d of %(all)d done, %(done)d of %(agents)d agents answered") % {
+        "ended": sum(not row.is_open for row in rows),
+        "all": len(rows),
+        "done": done,
+        "agents": agents,
+    }
     if text != shown or is_over:
         stderr.write(f"\r{text}", ending="\n" if is_over else "")
         stderr.flush()

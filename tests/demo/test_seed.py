@@ -28,3 +28,10 @@ def test_what_was_unlinked_taken_away_or_deleted_stays_so_and_addresses_are_thos
     assert not GatewayCluster.objects.filter(gateway__name="stage-gateway").exists()
     assert (Product.objects.count(), Gateway.objects.count(), ApiService.objects.count()) == before
     assert ApiService.objects.get(name="Billing Service").upstream_port == 9999
+
+
+def test_other_versions_under_the_seeds_names_do_not_keep_the_demo_from_starting(db: None, tmp_path: Path) -> None:
+    first = seed(upstreams=UPSTREAMS, state=tmp_path)
+    for product in Product.objects.all():
+        Product.objects.create(tenant=product.tenant, name=product.name, version="99")
+    assert seed(upstreams=UPSTREAMS, state=tmp_path) == first

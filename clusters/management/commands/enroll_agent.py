@@ -4,13 +4,21 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
 from clusters.models import Cluster
 from clusters.services import create_enrolment_code
+from core.commands import TerminalCommand
+
+_DRIVERS = (
+    "envoy --proxy HOST:PORT --admin 127.0.0.1:PORT",
+    "kong --admin-url http://127.0.0.1:8001 --proxy-url http://127.0.0.1:8000",
+)
+"""The drivers with the options that each needs, as `python -m agent enroll` takes them."""
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py enroll_agent --cluster NAME --name AGENT`."""
 
     help = "Make a one-time code, valid for an hour, with which a program becomes this agent. It stands alone on the last line."
@@ -22,11 +30,13 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, cluster: str, name: str, **_options: Any) -> None:
         found = Cluster.objects.filter(name=cluster).first()
         if found is None:
-            known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "none"
-            raise CommandError(f"There is no cluster named {cluster!r}. Known: {known}.")
+            known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "—"
+            raise CommandError(_("There is no cluster named %(name)s. Known: %(known)s.") % {"name": cluster, "known": known})
         try:
             code = create_enrolment_code(found, agent_name=name)
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from problem
-        self.stderr.write(f"On the machine of {name}: python -m agent enroll --code CODE --state DIR --driver envoy --listen HOST:PORT ...")
+        self.stderr.write(_("On the machine of %(name)s, with the code below, one of:") % {"name": name})
+        for driver in _DRIVERS:
+            self.stderr.write(f"  python -m agent enroll --code CODE --state DIR --listen HOST:PORT --driver {driver}")
         self.stdout.write(code)

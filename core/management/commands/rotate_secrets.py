@@ -6,13 +6,15 @@ from typing import Any
 from allauth.mfa import utils as mfa
 from allauth.mfa.models import Authenticator
 from django.apps import apps
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import models
+from django.utils.translation import gettext as _
 
+from core.commands import TerminalCommand
 from core.secrets import CiphertextField, SecretLost, decrypt, encrypt, is_current
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """Safe to run again and while everything runs: a row that changes in between is left to the next run."""
 
     help = "Encrypt all stored secrets anew with the first key of ENCRYPTION_KEYS."
@@ -33,9 +35,9 @@ class Command(BaseCommand):
                     current += 1
                 else:
                     renewed += model._default_manager.filter(pk=row.pk, **{column: old}).update(**{column: new})
-        self.stdout.write(f"{renewed} encrypted anew, {current} were already.")
+        self.stdout.write(_("%(renewed)d encrypted anew, %(current)d were already.") % {"renewed": renewed, "current": current})
         if lost:
-            raise CommandError(f"{lost} cannot be read. Put their key back into ENCRYPTION_KEYS.")
+            raise CommandError(_("%(n)d cannot be read. Put their key back into ENCRYPTION_KEYS.") % {"n": lost})
 
 
 def _columns() -> Iterator[tuple[type[models.Model], str]]:

@@ -4,12 +4,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from core.commands import TerminalCommand
 from demo.seed import seed
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py seed_demo --state DIR --billing URL --invoice URL --refund URL`."""
 
     help = "Seed the demo's people, products, clusters and gateways. Running it again changes nothing."

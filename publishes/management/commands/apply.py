@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
+from core.commands import EXIT_USAGE, TerminalCommand
 from core.problems import Problem
 from publishes.choices import Phase
 from publishes.declarations.files import File, load
@@ -17,7 +19,6 @@ from publishes.management.waiting import (
     EXIT_FAILED,
     EXIT_PARTIAL,
     EXIT_TIMED_OUT,
-    EXIT_USAGE,
     add_wait_arguments,
     tenant_actor,
     wait,
@@ -27,7 +28,7 @@ from publishes.models import Operation
 from tenants.actors import Actor
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py apply --tenant SLUG -f FILE [--dry-run] [--prune] [--wait] [--timeout SECONDS]`."""
 
     help = "Exit code 0 when all is done, 1 when the file is wrong, 2 when --dry-run found differences, 3 when a part failed, 4 when all did, 5 too late."
@@ -45,9 +46,9 @@ class Command(BaseCommand):
         for step in steps:
             self.stdout.write(str(step))
         if not steps:
-            self.stdout.write("Nothing to do.")
+            self.stdout.write(_("Nothing to do."))
         elif options["dry_run"]:
-            raise CommandError(f"{len(steps)} to do; nothing was done.", returncode=EXIT_DIFFERS)
+            raise CommandError(_("%(n)d to do; nothing was done.") % {"n": len(steps)}, returncode=EXIT_DIFFERS)
         else:
             self._do(steps, timeout=timeout if options["wait"] else None, again=lambda: prune(actor, declared) if options["prune"] else [])
 
@@ -56,9 +57,9 @@ class Command(BaseCommand):
             declared = load(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
             return declared, plan(actor, declared) + (prune(actor, declared) if is_pruning else [])
         except OSError as problem:
-            raise CommandError(f"{file} cannot be read: {problem.strerror}.", returncode=EXIT_USAGE) from problem
+            raise CommandError(_("%(file)s cannot be read: %(reason)s.") % {"file": file, "reason": problem.strerror}, returncode=EXIT_USAGE) from problem
         except UnicodeDecodeError as problem:
-            raise CommandError(f"{file} is not a text in UTF-8.", returncode=EXIT_USAGE) from problem
+            raise CommandError(_("%(file)s is not a text in UTF-8.") % {"file": file}, returncode=EXIT_USAGE) from problem
         except Problem as problem:
             raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
 
@@ -73,10 +74,11 @@ class Command(BaseCommand):
         for text in failed:
             self.stderr.write(text)
         if timeout is not None and any(operation.is_open for operation in operations):
-            raise CommandError(f"Not done after {timeout:g} s; it goes on without us.", returncode=EXIT_TIMED_OUT)
+            raise CommandError(_("Not done after %(s)g s; it goes on without us.") % {"s": timeout}, returncode=EXIT_TIMED_OUT)
         if failed:
-            raise CommandError(f"{len(failed)} of {len(steps)} failed.", returncode=EXIT_FAILED if len(failed) >= len(steps) else EXIT_PARTIAL)
-        self.stdout.write("Done." if timeout is not None or not operations else "Asked for; --wait waits until it is done.")
+            code = EXIT_FAILED if len(failed) >= len(steps) else EXIT_PARTIAL
+            raise CommandError(_("%(n)d of %(all)d failed.") % {"n": len(failed), "all": len(steps)}, returncode=code)
+        self.stdout.write(_("Done.") if timeout is not None or not operations else _("Asked for; --wait waits until it is done."))
 
     @staticmethod
     def _run(steps: Sequence[Step]) -> tuple[list[Operation], list[str]]:

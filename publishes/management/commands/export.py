@@ -3,15 +3,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from core.commands import EXIT_USAGE, TerminalCommand
 from core.problems import Problem
 from publishes.declarations.files import dump
 from publishes.declarations.present import written_down
-from publishes.management.waiting import EXIT_USAGE, tenant_actor, words_of
+from publishes.management.waiting import tenant_actor, words_of
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py export --tenant SLUG [--namespace NAME] [--all]`."""
 
     help = "Write services, products, gateways and publishes as YAML. Without --all only what carries the namespace's label. Secrets are not in it."

@@ -4,8 +4,10 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
+from core.commands import TerminalCommand
 from publishes.choices import Condition, Environment, Status
 from publishes.listing import Filters, conditions_of, matching, with_conditions
 from publishes.management.waiting import EXIT_DIFFERS, tenant_actor
@@ -14,7 +16,7 @@ from publishes.models import ProductPublish
 _COLUMNS = ("name", "environment", "cluster", "gateway", "status", "conditions", "hostname")
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py publish_status --tenant SLUG [--environment ENV] [--status STATUS] [--text TEXT] [--json]`."""
 
     help = "A table of publishes, or with --json a list. Exit code 0 when all is as wanted, 2 when something failed, drifts or is not done yet."
@@ -32,7 +34,7 @@ class Command(BaseCommand):
         told = [_told(row) for row in rows]
         self.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) if options["json"] else _table(told))
         if differing := [row["hostname"] for row in told if row["conditions"]]:
-            raise CommandError(f"Not as wanted: {', '.join(differing)}.", returncode=EXIT_DIFFERS)
+            raise CommandError(_("Not as wanted: %(names)s.") % {"names": ", ".join(differing)}, returncode=EXIT_DIFFERS)
 
 
 def _told(row: ProductPublish) -> dict[str, Any]:

@@ -4,13 +4,12 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand
-
+from core.commands import TerminalCommand
 from publishes import services
 from publishes.management.waiting import add_wait_arguments, command_actor, finish
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py withdraw PUBLISH_ID --reason TEXT [--wait] [--timeout SECONDS]`."""
 
     help = "Withdraw. With --wait: exit code 0 when every path answers 410, 1 when it is refused, 4 when it failed, 5 when the time was not enough."

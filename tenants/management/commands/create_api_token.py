@@ -3,14 +3,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
+from core.commands import TerminalCommand
 from tenants.actors import Role
 from tenants.models import Tenant
 from tenants.services import create_api_token
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     """`manage.py create_api_token --tenant SLUG --role developer`."""
 
     help = "Make an API token for a tenant. It is shown once, alone on the last line."
@@ -23,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, tenant: str, role: str, name: str, **_options: Any) -> None:
         found = Tenant.objects.filter(slug=tenant).first()
         if found is None:
-            known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "none"
-            raise CommandError(f"There is no tenant with the slug {tenant!r}. Known: {known}.")
-        self.stderr.write("The token is shown once; keep it like a password.")
+            known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
+            raise CommandError(_("There is no tenant with the slug %(slug)s. Known: %(known)s.") % {"slug": tenant, "known": known})
+        self.stderr.write(_("The token is shown once; keep it like a password."))
         self.stdout.write(create_api_token(found, name=name, role=Role(role)))
