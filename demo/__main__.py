@@ -16,6 +16,10 @@ from demo.process import ROOT, DemoRefused
 from demo.reaper import ENDINGS
 from demo.system import System
 
+MOST_STARTS = 3
+_START = "DEMO_START"
+"""Which start this is, for the process that takes our place when a port was lost."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -75,7 +79,16 @@ def _run(folder: Folder, options: Options) -> None:
     if options.kong:
         options.kong.check()
     _say(f"The demo starts in {folder.root} ...")
-    System(folder, port=options.port, say=_say, kong=options.kong).run()
+    system = System(folder, port=options.port, say=_say, kong=options.kong)
+    try:
+        system.run()
+    except DemoRefused:
+        lost, start = system.lost_ports(), int(os.environ.get(_START, "1"))
+        if not lost or start >= MOST_STARTS:
+            raise
+        _say(f"Another program took port {', '.join(map(str, lost))} in the meantime. Starting again with another one ...")
+        # A process of its own: Django is set up once, with the ports of this start.
+        os.execve(sys.executable, [sys.executable, "-m", "demo"], os.environ | {_START: str(start + 1)})  # noqa: S606 - ourselves
 
 
 def _refuse_taken(port: int) -> None:

@@ -65,6 +65,10 @@ class Ports:
             write_private(self._path, text=json.dumps(self._last | self._taken, indent=2))
         return self._taken[name]
 
+    def lost(self) -> list[int]:
+        """The ports of this run that another program has now. Only for when none of our parts runs."""
+        return [port for port in self._taken.values() if not is_free(port)]
+
     def _choose(self, name: str) -> int:
         last = self._last.get(name)
         if last and last not in self._taken.values() and is_free(last):

@@ -35,6 +35,10 @@ class Plan:
         self.logs = folder.path("log")
         self.report = folder.path("demo.json")
 
+    def lost_ports(self) -> list[int]:
+        """The ports that another program took after they were chosen. Only for when none of our parts runs."""
+        return self._ports.lost()
+
     @property
     def upstream_urls(self) -> dict[str, str]:
         """The sample upstreams, for the seeds."""

@@ -43,6 +43,10 @@ class System:
             ignore_endings()
             self._supervisor.stop()
 
+    def lost_ports(self) -> list[int]:
+        """The ports that another program took after they were chosen, once `run` has ended."""
+        return self._plan.lost_ports()
+
     def _start(self) -> Report:
         control_plane = self._start_servers()
         seeded = control_plane.migrate_and_seed(upstreams=self._plan.upstream_urls, state=self._plan.seed_state, with_kong=self._kong is not None)

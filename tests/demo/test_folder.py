@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.folder import PORTS, Folder, Ports, write_private
-from demo.process import ROOT
+from demo.__main__ import Options, _run
+from demo.folder import PORTS, Folder, Ports, free_port, write_private
+from demo.process import ROOT, DemoRefused
+from demo.system import System
 
 
 def run_demo(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -99,3 +101,42 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     done = run_demo(DEMO_DIR=str(tmp_path / "file" / "demo"))
     assert done.returncode == 1
     assert done.stderr == f"The demo cannot use {tmp_path}/file/demo: [Errno 20] Not a directory: '{tmp_path}/file/demo'\n"
+
+
+def test_a_port_taken_after_it_was_chosen_is_named_and_another_one_is_chosen(tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json", web=8000)
+    postgres, broker = ports["postgres"], ports["broker"]
+    assert [port for port in ports.lost() if port != 8000] == []
+    with socket.create_server(("127.0.0.1", postgres)):
+        assert [port for port in ports.lost() if port != 8000] == [postgres]
+        again = Ports(tmp_path / "ports.json", web=8000)
+        assert (again["postgres"] != postgres, again["broker"]) == (True, broker)
+
+
+class Ended(Exception):
+    """Another process has taken this one's place."""
+
+
+@pytest.mark.parametrize(("start", "port_is_lost", "goes_on"), [("1", True, True), ("2", True, True), ("3", True, False), ("1", False, False)])
+def test_a_start_that_lost_a_port_is_made_again_twice_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, port_is_lost: bool, goes_on: bool
+) -> None:
+    folder, starts = Folder(tmp_path), list[str]()
+
+    def refuse(system: System) -> None:
+        system._supervisor.stop()
+        raise DemoRefused("upstreams ended with exit code 1")
+
+    def take_place(_program: str, argv: list[str], environ: dict[str, str]) -> None:
+        starts.append(environ["DEMO_START"])
+        assert argv[1:] == ["-m", "demo"]
+        raise Ended
+
+    monkeypatch.setenv("DEMO_START", start)
+    monkeypatch.setattr(System, "run", refuse)
+    monkeypatch.setattr(os, "execve", take_place)
+    port = Ports(folder.path("ports.json"), web=8000)["upstream-billing"]
+    monkeypatch.setattr(System, "lost_ports", lambda _system: [port] if port_is_lost else [])
+    with pytest.raises(Ended if goes_on else DemoRefused):
+        _run(folder, Options(folder=tmp_path, port=free_port()))
+    assert starts == ([str(int(start) + 1)] if goes_on else [])
