@@ -5,9 +5,22 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from agent.protocol.version import PROGRAM_VERSION
+
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+OURS = ("agent", "clusters", "config", "core", "demo", "gateways", "products", "publishes", "tenants", "tests", "templates", "deploy")
+
+
+def test_our_own_version_stands_in_one_place() -> None:
+    version = PYPROJECT["project"]["version"]
+    files = (path for folder in OURS for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".html", ".yaml", ".sh"})
+    assert [str(path.relative_to(ROOT)) for path in files if f'"{version}"' in path.read_text(encoding="utf-8")] == []
+    assert version == PROGRAM_VERSION
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def python_of_make(name: str) -> str:
