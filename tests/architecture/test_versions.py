@@ -24,7 +24,9 @@ def test_our_own_version_stands_in_one_place() -> None:
 
 
 def python_of_make(name: str) -> str:
-    return re.findall(rf"^{name} := (3\.\d+)$", MAKEFILE, re.MULTILINE)[0]
+    stated = re.search(rf"^{name} := (3\.\d+)$", MAKEFILE, re.MULTILINE)
+    assert stated
+    return stated.group(1)
 
 
 def test_the_pythons_that_we_claim_are_those_that_make_tests() -> None:
