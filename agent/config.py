@@ -6,8 +6,6 @@ from pathlib import Path
 from agent.files import FileDamaged, read_object, write_json
 from agent.protocol import signing
 
-AGENT_VERSION = "0.1.0"
-
 SETTINGS_FILE = "agent.json"
 KEY_FILE = "key.json"
 CONTROL_PLANE_FILE = "control-plane.json"

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from agent.config import AGENT_VERSION, Identity, Settings
+from agent.config import Identity, Settings
 from agent.control_plane import ControlPlaneFailed, new_client, post
 from agent.protocol import messages, signing
+from agent.protocol.version import PROGRAM_VERSION
 
 AUDIENCE = "enrolment"
 """Stands for an agent that has no id yet, as issuer of its request and audience of the answer."""
@@ -55,7 +56,9 @@ def read_code(text: str) -> Code:
 def enrol(code: Code, plan: Plan, *, send: Callable[[str, bytes, str], str] | None = None) -> Identity:
     """Make a key, hand in its public half, and pin the control plane's keys. Raises EnrolmentFailed; nothing is written here."""
     key = signing.new_key()
-    request = messages.EnrolRequest(secret=code.secret, public_key=signing.public_jwk(key), driver=plan.driver, agent_version=AGENT_VERSION, url=plan.advertise)
+    request = messages.EnrolRequest(
+        secret=code.secret, public_key=signing.public_jwk(key), driver=plan.driver, agent_version=PROGRAM_VERSION, url=plan.advertise
+    )
     url, body = code.url + messages.PATH_ENROL, request.model_dump_json().encode()
     proof = signing.prove_request(key, agent_id=AUDIENCE, method="POST", url=url, body=body)
     try:

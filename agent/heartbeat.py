@@ -10,13 +10,14 @@ import structlog
 
 from agent import keys
 from agent.carried import carried_now, fingerprint_of
-from agent.config import AGENT_VERSION, Identity
+from agent.config import Identity
 from agent.control_plane import ControlPlane, ControlPlaneFailed
 from agent.drivers.base import Addresses, Driver, Held, Refused, Unreachable
 from agent.postman import Postman
 from agent.protocol.messages import Carried, Heartbeat, Report
 from agent.protocol.signing import key_set
 from agent.protocol.spec import State
+from agent.protocol.version import PROGRAM_VERSION
 from agent.state import Store
 from agent.upstreams import Pinner
 from agent.work import Worker
@@ -110,7 +111,7 @@ class Heart:
     def _heartbeat(self, carried: list[Carried]) -> Heartbeat:
         driver, description = self._kit.driver, self._kit.driver.describe()
         return Heartbeat(
-            agent_version=AGENT_VERSION,
+            agent_version=PROGRAM_VERSION,
             driver=driver.name,
             fingerprint=fingerprint_of(carried),
             gateway_ok=description.ok,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.docs import Swagger
 
+from agent.protocol.version import PROGRAM_VERSION
 from config.openapi import DescribedApi
 from config.words import field_errors
 from core.idempotency import once
@@ -23,7 +24,7 @@ from tenants.token_api import router as tokens
 
 api = DescribedApi(
     title="imp-gateway",
-    version="1",
+    version=PROGRAM_VERSION,
     description="Publish API products to gateways, and know when they are really live.",
     auth=[TokenAuth(), SessionAuth()],
     urls_namespace="api",

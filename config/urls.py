@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from agent.protocol.messages import PATH_ENROL
+from agent.protocol.version import PROGRAM_VERSION
 from clusters.agent_door import enroll
 from config.api import api
 from config.health import livez, readyz
@@ -12,6 +13,8 @@ from core.pulse import banner
 from publishes.upstream_views import check as check_upstream
 from tenants.account_views import home
 from tenants.sign_in import admin_sign_in
+
+admin.site.site_header = f"imp-gateway {PROGRAM_VERSION}"
 
 urlpatterns = [
     path("", home, name="home"),

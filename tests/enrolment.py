@@ -10,6 +10,7 @@ from django.test import Client
 from agent.protocol.messages import PATH_ENROL, EnrolRequest
 from agent.protocol.signing import Key, Sealed, new_key, prove_request, public_jwk
 from agent.protocol.spec import Wire
+from agent.protocol.version import PROGRAM_VERSION
 
 
 def opened_code(code: str) -> dict[str, str]:
@@ -20,7 +21,7 @@ def opened_code(code: str) -> dict[str, str]:
 
 def enrol_request(code: str, *, key: Key | None = None, **changes: Any) -> EnrolRequest:
     """The message that uses a code."""
-    values: dict[str, Any] = {"driver": "envoy", "agent_version": "0.1.0", "url": "http://127.0.0.1:9"}
+    values: dict[str, Any] = {"driver": "envoy", "agent_version": PROGRAM_VERSION, "url": "http://127.0.0.1:9"}
     return EnrolRequest(secret=opened_code(code)["secret"], public_key=public_jwk(key or new_key()), **(values | changes))
 
 

@@ -14,11 +14,12 @@ from django.test import Client
 from agent import batch
 from agent import keys as agent_keys
 from agent.carried import carried_now, fingerprint_of
-from agent.config import AGENT_VERSION, Identity, Settings
+from agent.config import Identity, Settings
 from agent.control_plane import ControlPlane
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Heartbeat, HeartbeatAnswer, Report, Result
 from agent.protocol.signing import key_set
+from agent.protocol.version import PROGRAM_VERSION
 from agent.state import Store
 from agent.upstreams import Pinner
 from clusters import keys
@@ -60,7 +61,7 @@ class Program:
         """One heartbeat, and all that its answer asks for."""
         carried = carried_now(self.driver, self.store.records)
         described = self.driver.describe()
-        heartbeat = Heartbeat(agent_version=AGENT_VERSION, driver="memory", fingerprint=fingerprint_of(carried), gateway_ok=described.ok)
+        heartbeat = Heartbeat(agent_version=PROGRAM_VERSION, driver="memory", fingerprint=fingerprint_of(carried), gateway_ok=described.ok)
         heartbeat = heartbeat.model_copy(update={"pinned": key_set(self.control_plane.identity.control_plane_keys)} | told)
         answer = self.control_plane.heartbeat(heartbeat)
         agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)

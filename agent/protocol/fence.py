@@ -101,8 +101,12 @@ def _special_range(address: Address, fence: Fence) -> str:
     return next((name for name, is_inside in ranges.items() if is_inside), "")
 
 
-# What older versions of Python take for public: protocol assignments, and site-local addresses.
-_NOT_PUBLIC = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv6Network("fec0::/10"))
+# What some versions of Python take for public, so that the answer is the same on all: protocol assignments (Teredo and others), 6to4,
+# local translation, documentation, segment routing, and site-local addresses.
+_NOT_PUBLIC: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    *(ipaddress.IPv6Network(text) for text in ("2001::/23", "2002::/16", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")),
+)
 
 
 def _plain(text: str) -> Address:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from agent.protocol import messages as m
 from agent.protocol.signing import CONTROL_PLANE, Key, Purpose, import_key, key_id, new_key, prove_request, unseal
 from agent.protocol.spec import State, fingerprint
+from agent.protocol.version import PROGRAM_VERSION
 from clusters import keys
 from clusters.models import Agent, AgentKey, AgentLiveness, EnrolmentCode, UsedRequest
 from clusters.services import create_enrolment_code
@@ -20,7 +21,7 @@ from tests.enrolment import enrol_request, opened_code, signed_enrol, signed_pos
 from tests.world import Voice, World
 
 BEAT = m.Heartbeat(
-    agent_version="0.1.0",
+    agent_version=PROGRAM_VERSION,
     driver="envoy",
     fingerprint=fingerprint([]),
     gateway_ok=True,

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from agent.protocol.version import PROGRAM_VERSION
 from publishes import services
 from publishes.models import ProductPublish
 from tests.api.test_publishes_who_may import ENDPOINTS
@@ -164,6 +165,7 @@ def test_errors_are_korean_first_and_english_on_request(api: Client, world: Worl
 
 def test_the_openapi_document_is_public_and_names_every_endpoint(db: None) -> None:
     document = Client().get("/api/v1/openapi.json").json()
+    assert document["info"]["version"] == PROGRAM_VERSION
     assert document["openapi"].startswith("3.1")
     found = {(method.upper(), path.replace("/api/v1/provider", "")) for path, item in document["paths"].items() for method in item}
     wanted = {(method, path.format(product="{product_id}", publish="{publish_id}", operation="{operation_id}")) for method, path in ENDPOINTS}

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+LOCKED = {package["name"]: package["version"] for package in tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"] if "version" in package}
 OURS = ("migrate", "web", "worker", "beat", "agent", "agent-db")
 
 
@@ -25,7 +27,15 @@ def test_it_is_the_whole_system_with_a_kong_of_either_kind() -> None:
     assert {name for name, service in SERVICES.items() if service.get("profiles") == ["kong-db"]} == SERVICES.keys() - always
     assert SERVICES["kong"]["environment"]["KONG_DATABASE"] == "off"
     assert SERVICES["kong-db"]["environment"]["KONG_DATABASE"] == "postgres"
-    assert {SERVICES[name]["image"] for name in ("kong", "kong-db", "kong-migrate")} == {"kong:3.9"}
+    assert {SERVICES[name]["image"] for name in ("kong", "kong-db", "kong-migrate")} == {"kong:3.9.3"}
+
+
+def test_every_image_from_elsewhere_is_named_by_an_exact_tag() -> None:
+    of_compose = {service["image"] for service in SERVICES.values() if "build" not in service}
+    of_dockerfile = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
+    assert [image.split(":")[0] for image in sorted(of_compose | of_dockerfile)] == ["kong", "postgres", "python", "redis"]
+    assert [image for image in of_compose | of_dockerfile if not re.fullmatch(r"\w+:(\d+\.\d+\.\d+|\d{2}\.\d+)(-[\w-]+)?", image)] == []
+    assert re.findall(r"uv==\d+\.\d+\.\d+ babel==(\S+)", DOCKERFILE) == [LOCKED["babel"]]
 
 
 @pytest.mark.parametrize("name", ["kong", "kong-db"])

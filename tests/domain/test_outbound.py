@@ -48,6 +48,8 @@ SHUT = [
         "[2001:db8::1]",
         "[100::1]",
     ),
+    # what some versions of Python take for public and others do not
+    *("192.0.0.9", "[2001:1::1]", "[2001:4:112::1]", "[2001:20::1]", "[2002:101:101::1]", "[64:ff9b:1::1]", "[3fff::1]", "[5f00::1]"),
 ]
 ODD = [
     *("", "issuer.example", "//issuer.example/", "ftp://issuer.example/", "file:///etc/passwd", "https://", "https:///path", "https://user@issuer.example/"),
@@ -90,7 +92,7 @@ def test_what_is_no_plain_web_address_is_not_asked(url: str) -> None:
     assert refused(url) == "bad_url"
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "2002:101:101::1"])
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "2001:200::1"])
 def test_public_addresses_are_open(address: str) -> None:
     literal = f"[{address}]" if ":" in address else address
     rules = public_rules()

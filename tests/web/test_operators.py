@@ -12,6 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.translation import override
 
+from agent.protocol.version import PROGRAM_VERSION
 from clusters.models import AgentEvent, EnrolmentCode
 from core import pulse
 from publishes.choices import AlarmKind
@@ -39,6 +40,12 @@ def test_every_stored_thing_can_be_looked_at_in_the_operators_admin_and_states_n
     assert operator.post(change, {"status": "DRAFT"}).status_code == 403
     publish.refresh_from_db()
     assert publish.status == "PUBLISHED"
+
+
+@pytest.mark.django_db
+def test_operators_read_which_version_runs() -> None:
+    index = signed_in(User.objects.create_superuser("operator")).get("/admin/").content.decode()
+    assert f">imp-gateway {PROGRAM_VERSION}<" in index
 
 
 @pytest.mark.filterwarnings("ignore:The default scheme")  # of URL fields in the admin's own forms
