@@ -4,10 +4,10 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import fence
 from agent.drivers.base import Addresses, Refused, Unreachable, upstream_key
-from agent.lookups import RESOLVE_S, Lookups
-from agent.protocol import fence
 from agent.protocol.spec import Spec, Upstream
+from fence.lookups import RESOLVE_S, Lookups
 
 
 @dataclass(frozen=True, kw_only=True)

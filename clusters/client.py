@@ -1,13 +1,14 @@
 """AgentClient: the only place that sends anything to an agent."""
 
 import json
+from functools import partial
 
 import structlog
 from django.conf import settings
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
-from agent.protocol import fence
+import fence
 from agent.protocol.messages import PATH_COMMANDS, Command, CommandAnswer
 from agent.protocol.signing import CONTROL_PLANE, Purpose, Sealed, SignatureRefused, import_key, seal, unseal
 from clusters import keys
@@ -61,7 +62,7 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
 
 
 def _rules() -> outbound.Rules:
-    return outbound.Rules(around=fence.Fence.of(settings.AGENT_NETWORKS), http_networks=fence.Fence.of(LOOPBACK).networks)
+    return outbound.Rules(around=partial(fence.Fence.of, settings.AGENT_NETWORKS), http_networks=fence.Fence.of(LOOPBACK).networks)
 
 
 def _words(problem: OutboundFailed) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from time import monotonic
@@ -20,12 +20,11 @@ from django.conf import settings
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from agent.protocol import fence
+import fence
 from core.deadlines import within
 from core.problems import Text
 
 ANSWER_LIMIT = 256 * 1024
-EVERYWHERE = ("0.0.0.0/0", "::/0")
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -39,9 +38,12 @@ class OutboundFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """Where a request may go. Plain http is for addresses inside `http_networks` alone."""
+    """Where a request may go. Plain http is for addresses inside `http_networks` alone.
 
-    around: fence.Fence
+    `around` looks names up (those of our own endpoints), so it is called within the request's deadline.
+    """
+
+    around: Callable[[], fence.Fence]
     http_networks: tuple[fence.Network, ...] = ()
 
 
@@ -69,7 +71,7 @@ class Answer:
 def public_rules() -> Rules:
     """For hosts that providers name: public addresses, and what the operator allowed besides (OUTBOUND_NETWORKS, by plain http too)."""
     allowed = tuple(settings.OUTBOUND_NETWORKS)
-    around = fence.Fence.of((*EVERYWHERE, *allowed), settings.RESERVED_ENDPOINTS, public_only=True)
+    around = partial(fence.Fence.of, (*fence.PUBLIC, *allowed), settings.RESERVED_ENDPOINTS)
     return Rules(around=around, http_networks=fence.Fence.of(allowed).networks)
 
 
@@ -126,9 +128,9 @@ def _pinned(parts: SplitResult, rules: Rules, *, deadline_s: float) -> fence.Add
     return found[0]
 
 
-def _checked(host: str, port: int, around: fence.Fence) -> list[fence.Address] | fence.FenceRefused:
+def _checked(host: str, port: int, around: Callable[[], fence.Fence]) -> list[fence.Address] | fence.FenceRefused:
     try:
-        return fence.check(host, port, around)
+        return fence.check(host, port, around())
     except fence.FenceRefused as refusal:
         return refusal
 

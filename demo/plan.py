@@ -65,9 +65,8 @@ class Plan:
         return Site(id=id, name=name, cluster=cluster, state=self._folder.path("agents") / name, kong=kong, **ports)
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
-        """The environment of the control plane's parts. No upstream may be a port of ours or a site's own side."""
-        own = (f"{LOOPBACK}:{port}" for port in (self.postgres.port, self.broker.port, self.web_port))
-        reserved = (*own, *(endpoint for site in sites for endpoint in site.reserved))
+        """The environment of the control plane's parts. No upstream may be a site's own side; our own ports are reserved by themselves."""
+        reserved = (endpoint for site in sites for endpoint in site.reserved)
         return self.env | {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DEMO": "1",

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from agent.protocol import fence
+import fence
 from clusters.models import AgentLiveness, Cluster
 from core.deadlines import within
 from core.problems import Text
@@ -22,8 +22,8 @@ LOOK_UP_S = 3.0
 
 _REASONS: dict[str, Text] = {
     "unresolvable": _("its host has no address."),
-    "special_address": _("its host is a loopback, link-local or otherwise special address."),
-    "not_allowed": _("its address is outside the networks allowed for this cluster."),
+    "special_address": _("its host is a loopback, link-local, metadata or otherwise special address."),
+    "not_allowed": _("its address is private, or otherwise outside the networks that operators opened for this cluster."),
     "reserved": _("it is a port of the gateway or of imp-gateway itself."),
     "too_slow": _("its host could not be looked up in time. Try again in a moment."),
 }

@@ -10,7 +10,7 @@ import pytest
 from django.utils.translation import override
 from pytest_django import Settings
 
-from agent.protocol import fence
+import fence
 from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.signing import CONTROL_PLANE, Purpose, new_key, seal, unseal
 from clusters import client, keys

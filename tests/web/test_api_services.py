@@ -171,7 +171,7 @@ def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, b
     assert "acme-kr" in fine
     assert "May be reached from here" in fine
     refused = browser.get(url, {"url": "http://169.254.169.254"}).content.decode()
-    assert "Refused from here: its host is a loopback, link-local or otherwise special address." in refused
+    assert "Refused from here: its host is a loopback, link-local, metadata or otherwise special address." in refused
     assert browser.get(url, {"url": "nonsense"}).content == b""
     assert signed_in(member(world.tenant, Role.VIEWER)).get(url, {"url": "http://127.0.0.1"}).status_code == 403
 

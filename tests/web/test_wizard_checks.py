@@ -81,7 +81,7 @@ def test_upstreams_outside_the_fence_block_each_with_its_reason(world: World) ->
     told = found(look(planned(world)), "Upstreams")
     assert sorted(words.split(" is refused: ")[0] for _level, words in told) == ["The upstream of Billing Service", "The upstream of Refund Service"]
     assert {level for level, _words in told} == {Level.BLOCKER}
-    assert "outside the networks allowed for this cluster" in " ".join(words for _level, words in told)
+    assert "outside the networks that operators opened for this cluster" in " ".join(words for _level, words in told)
     assert "a port of the gateway" in " ".join(words for _level, words in told)
 
 

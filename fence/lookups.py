@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from agent.protocol import fence
+import fence
 
 RESOLVE_S = 3.0
 """How long one call waits for its names; a slow name server must not hold up the other publishes."""
