@@ -62,7 +62,7 @@ def test_a_changed_host_waits_until_the_earlier_one_is_off_every_agent(world: Wo
 @pytest.mark.parametrize("network", ["169.254.169.254/32", "fd00:ec2::254/128", "100.100.100.200", "168.63.129.16/32", "10.0.0.1/8", "nonsense"])
 def test_an_operator_cannot_name_an_upstream_network_in_which_nothing_opens(world: World, network: str) -> None:
     world.cluster.upstream_networks = ["10.0.0.0/8", network]
-    with pytest.raises(ValidationError, match="metadata|not a network"):
+    with pytest.raises(ValidationError, match=r"metadata|not a network"):
         world.cluster.full_clean()
 
 
