@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from agent.drivers.base import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS, Refused
+from agent.drivers.base import Refused
 from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]

@@ -3,9 +3,9 @@
 from itertools import product
 from pathlib import Path
 
-from agent.drivers.base import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.drivers.kong_entities import ADDRESS_TAG, HOST_TAG, Body
 from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.protocol.spec import AuthMode, Spec
 
 CLAIMS, KEYS, PASS, REFUSAL, REFUSAL_BODY = (
