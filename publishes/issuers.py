@@ -32,10 +32,14 @@ REFRESH_S = 5.0
 """Nobody waits for these."""
 
 DISCOVERY = "/.well-known/openid-configuration"
-KEYS_AT_MOST = 50
+KEYS_AT_MOST = 10
+"""A gateway tries each of them with a token that names none, and all tenants share the gateway."""
+
 ASK_AT_ONCE = 16
 _PUBLIC = {"RSA": ("kty", "kid", "use", "alg", "n", "e"), "EC": ("kty", "kid", "use", "alg", "crv", "x", "y")}
-_SMALLEST_RSA = 2048
+_KID_LENGTH = 200
+_SMALLEST_RSA, _LARGEST_RSA = 2048, 4096
+_LARGEST_EXPONENT = 2**32
 
 
 class IssuerRefused(Exception):
@@ -66,7 +70,7 @@ def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
     keys = _usable(_fetched(document["jwks_uri"], until=until, what=_("The issuer's keys (jwks_uri)")))
     if not keys:
-        raise IssuerRefused(_("The issuer publishes no key that can be used: RS256 with 2048 bits or more, or ES256, each with a kid."))
+        raise IssuerRefused(_("The issuer publishes no key that can be used: RS256 with 2048 to 4096 bits, or ES256, each with a kid."))
     return Found(url=url, jwks=keys)
 
 
@@ -133,15 +137,22 @@ def _usable(document: Any) -> tuple[dict[str, Any], ...]:
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise IssuerRefused(_("What answers at jwks_uri is no set of keys."))
-    keys = {str(key["kid"]): key for jwk in listed[:KEYS_AT_MOST] if (key := _public(jwk))}
+    keys: dict[str, dict[str, Any]] = {}
+    for key in filter(None, map(_public, listed)):
+        keys[key["kid"]] = key
+        if len(keys) > KEYS_AT_MOST:
+            text = _("The issuer publishes more than {n} keys. Each costs the gateway time with every token that names none of them.")
+            raise IssuerRefused(format_lazy(text, n=KEYS_AT_MOST))
     return tuple(keys[name] for name in sorted(keys))
 
 
 def _public(jwk: Any) -> dict[str, Any] | None:
-    """The public members of a key that tokens may be signed with, its algorithm said; None for any other key."""
+    """The public members of a key that tokens may be signed with, its algorithm said; None for any other key. Raises IssuerRefused for one too large."""
     if not isinstance(jwk, dict) or jwk.get("kty") not in _PUBLIC or jwk.get("use", "sig") != "sig" or not jwk.get("kid"):
         return None
     kept: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
+    if not kept["kid"].isprintable() or len(kept["kid"]) > _KID_LENGTH:
+        return None
     try:
         wanted = _algorithm_of(kept)
     except (JoseError, ValueError, TypeError, KeyError):
@@ -151,5 +162,8 @@ def _public(jwk: Any) -> dict[str, Any] | None:
 
 def _algorithm_of(jwk: dict[str, Any]) -> str:
     if jwk["kty"] == "RSA":
-        return "RS256" if RSAKey.import_key(jwk).public_key.key_size >= _SMALLEST_RSA else ""
+        key = RSAKey.import_key(jwk).public_key
+        if key.key_size > _LARGEST_RSA or key.public_numbers().e > _LARGEST_EXPONENT:
+            raise IssuerRefused(format_lazy(_("The issuer's key {kid} is larger than RSA of {bits} bits."), kid=jwk["kid"], bits=_LARGEST_RSA))
+        return "RS256" if key.key_size >= _SMALLEST_RSA else ""
     return "ES256" if ECKey.import_key(jwk).curve_name == "P-256" else ""
