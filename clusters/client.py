@@ -1,7 +1,6 @@
 """AgentClient: the only place that sends anything to an agent."""
 
 import json
-from functools import partial
 
 import structlog
 from django.conf import settings
@@ -15,6 +14,7 @@ from clusters import keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from core import outbound
+from core.names import AGENTS
 from core.outbound import OutboundFailed
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
         limit=MAX_ANSWER_BYTES,
     )
     try:
-        answer = outbound.ask(request, _rules())
+        answer = outbound.ask(request, _rules(agent))
     except OutboundFailed as problem:
         log.info("agent_silent", agent=str(agent.pk), code=problem.code, cause=repr(problem.__cause__)[:200])
         raise AgentSilentError(_words(problem)) from problem
@@ -61,8 +61,9 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
         raise AgentSilentError(_UNREADABLE) from problem
 
 
-def _rules() -> outbound.Rules:
-    return outbound.Rules(around=partial(fence.Fence.of, settings.AGENT_NETWORKS), http_networks=fence.Fence.of(LOOPBACK).networks)
+def _rules(agent: Agent) -> outbound.Rules:
+    plain = fence.Fence.of(LOOPBACK).networks
+    return outbound.Rules(networks=tuple(settings.AGENT_NETWORKS), names=AGENTS, owner=agent.pk, http_networks=plain)
 
 
 def _words(problem: OutboundFailed) -> str:

@@ -5,8 +5,10 @@ The only module that asks an issuer anything. What it could not get leaves what 
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -58,25 +60,26 @@ class Found:
     jwks: tuple[dict[str, Any], ...]
 
 
-def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
-    """Ask an issuer for its keys. No transaction may be open; no query. Raises IssuerRefused."""
+def look_up(url: str, *, owner: UUID | None = None, deadline_s: float = ASK_S) -> Found:
+    """Ask an issuer for its keys; names are looked up on the account of the tenant `owner`. No transaction may be open; no query. Raises IssuerRefused."""
     until = monotonic() + deadline_s
-    document = _fetched(url.rstrip("/") + DISCOVERY, until=until, what=_("The issuer's configuration"))
+    fetch = partial(_fetched, owner=owner, until=until)
+    document = fetch(url.rstrip("/") + DISCOVERY, what=_("The issuer's configuration"))
     if not isinstance(document, dict) or "issuer" not in document:
         raise IssuerRefused(_("What answers there is no issuer's configuration."))
     if document["issuer"] != url:
         raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=str(document["issuer"])[:200]))
     if not isinstance(document.get("jwks_uri"), str):
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
-    keys = _usable(_fetched(document["jwks_uri"], until=until, what=_("The issuer's keys (jwks_uri)")))
+    keys = _usable(fetch(document["jwks_uri"], what=_("The issuer's keys (jwks_uri)")))
     if not keys:
         raise IssuerRefused(_("The issuer publishes no key that can be used: RS256 with 2048 to 4096 bits, or ES256, each with a kid."))
     return Found(url=url, jwks=keys)
 
 
-def learn(url: str) -> None:
+def learn(url: str, *, owner: UUID | None = None) -> None:
     """Ask an issuer and keep its keys; the sweep brings what changed to what is live. One query when nothing did. Raises IssuerRefused."""
-    found = look_up(url)
+    found = look_up(url, owner=owner)
     if not Issuer.objects.filter(url=url, jwks=list(found.jwks), failing_since=None).exists():
         _keep(found)
 
@@ -86,10 +89,10 @@ def refresh_all() -> None:
 
     The sweep brings changed keys to what is live. Of an issuer that gives none the old keys stay, and its row says since when.
     """
-    in_use = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None).values_list("auth_config__issuer_url", flat=True).distinct()
-    urls = sorted(filter(None, in_use))
+    in_use = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None).values_list("auth_config__issuer_url", "tenant_id").distinct()
+    owners = {url: owner for url, owner in in_use if url}
     with ThreadPoolExecutor(ASK_AT_ONCE) as pool:
-        asked = [(url, pool.submit(look_up, url, deadline_s=REFRESH_S)) for url in urls]
+        asked = [(url, pool.submit(look_up, url, owner=owners[url], deadline_s=REFRESH_S)) for url in sorted(owners)]
         for url, answer in asked:
             try:
                 _keep(answer.result())
@@ -126,9 +129,9 @@ def _said(text: Text, language: str) -> str:
         return str(text)
 
 
-def _fetched(url: str, *, until: float, what: Text) -> Any:
+def _fetched(url: str, *, owner: UUID | None, until: float, what: Text) -> Any:
     try:
-        return fetch_json(url, deadline_s=until - monotonic())
+        return fetch_json(url, owner=owner, deadline_s=until - monotonic())
     except OutboundFailed as problem:
         raise IssuerRefused(format_lazy("{what}: {why}", what=what, why=problem.text), is_final=problem.is_final) from problem
 

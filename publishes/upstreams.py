@@ -1,8 +1,7 @@
 """The upstream fence as the control plane sees it, checked before anything is sent; the agent checks again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -11,11 +10,12 @@ from django.utils.translation import gettext_lazy as _
 
 import fence
 from clusters.models import AgentLiveness, Cluster
-from core.deadlines import within
+from core.names import UPSTREAMS, fence_around
 from core.problems import Text
 from products.models import ApiService
 from publishes import errors, spec
 from publishes.models import ProductPublish
+from tenants.actors import Actor
 
 LOOK_UP_S = 3.0
 """How long a publish waits for all of its names together."""
@@ -35,17 +35,20 @@ def check(publish: ProductPublish) -> None:
     Resolves host names for three seconds at most, so it must be called without an open transaction.
     """
     services = spec.select(publish.product).services
-    found = look_up(services, publish.cluster, deadline_s=LOOK_UP_S)
+    refusals = look_up(services, publish.cluster, deadline_s=LOOK_UP_S)
     for service in services:
-        if refusal := found.get(service, refused(service, "too_slow")):
+        if refusal := refusals.get(service, refused(service, "too_slow")):
             raise refusal
 
 
 def look_up(services: tuple[ApiService, ...], cluster: Cluster, *, deadline_s: float) -> dict[ApiService, errors.UpstreamRefused | None]:
     """Why each service's upstream may not be reached, None when it may; a service whose name was not found in time is not in the result."""
     until = monotonic() + deadline_s
-    fences = within(deadline_s, {"fence": fence_of(cluster)})
-    return within(until - monotonic(), {service: partial(_refusal, service, fences["fence"]) for service in services}) if fences else {}
+    around = _fences([cluster], deadline_s=deadline_s)[cluster]
+    hosts, owner = [service.upstream_host for service in services], next((service.tenant_id for service in services), None)
+    known = UPSTREAMS.find([hosts], deadline_s=until - monotonic(), owner=owner)
+    codes = {service: _code(service.upstream_host, service.upstream_port, around, known) for service in services}
+    return {service: refused(service, code) if code else None for service, code in codes.items() if code != "too_slow"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +59,24 @@ class Advice:
     reason: Text = ""
 
 
-def advise(host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
+def advise(actor: Actor, *, host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
     """What the fence of each cluster says of an upstream that is not published yet. One query; waits three seconds for names at most."""
+    until = monotonic() + LOOK_UP_S
+    fences = _fences(clusters, deadline_s=LOOK_UP_S)
+    known = UPSTREAMS.find([[host]], deadline_s=until - monotonic(), owner=actor.tenant_id)
+    return [Advice(cluster=cluster, reason=_REASONS.get(_code(host, port, fences[cluster], known), "")) for cluster in clusters]
+
+
+def _fences(clusters: Sequence[Cluster], *, deadline_s: float) -> dict[Cluster, fence.Fence]:
+    """Each cluster's networks, less our own endpoints and those that its agents reported. One query."""
     reported: dict[UUID, list[str]] = {}
     for cluster_id, endpoints in AgentLiveness.objects.filter(agent__cluster__in=clusters).values_list("agent__cluster_id", "reserved"):
         reported.setdefault(cluster_id, []).extend(endpoints)
-    jobs = {
-        cluster: partial(_code, host, port, cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])]) for cluster in clusters
+    until = monotonic() + deadline_s
+    return {
+        cluster: fence_around(cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])], deadline_s=until - monotonic())
+        for cluster in clusters
     }
-    found = within(LOOK_UP_S, jobs)
-    return [Advice(cluster=cluster, reason=_REASONS.get(found.get(cluster, "too_slow"), "")) for cluster in clusters]
-
-
-def fence_of(cluster: Cluster) -> Callable[[], fence.Fence]:
-    """The cluster's networks, less our own endpoints and those that its agents reported. One query now; names are resolved when it is called."""
-    reported = AgentLiveness.objects.filter(agent__cluster=cluster).values_list("reserved", flat=True)
-    reserved = [*settings.RESERVED_ENDPOINTS, *(endpoint for row in reported for endpoint in row)]
-    return partial(fence.Fence.of, cluster.upstream_networks, reserved)
 
 
 def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
@@ -80,18 +84,10 @@ def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
     return errors.UpstreamRefused(errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[code]})
 
 
-def _code(host: str, port: int, networks: Sequence[str], reserved: Sequence[str]) -> str:
-    """The refusal's code; empty when there is none."""
+def _code(host: str, port: int, around: fence.Fence, known: fence.Resolver) -> str:
+    """The refusal's code, too_slow for a name without an answer; empty when there is none."""
     try:
-        fence.check(host, port, fence.Fence.of(networks, reserved))
+        fence.check(host, port, around, resolver=known)
     except fence.FenceRefused as refusal:
-        return refusal.code
+        return "too_slow" if isinstance(refusal.__cause__, TimeoutError) else refusal.code
     return ""
-
-
-def _refusal(service: ApiService, around: fence.Fence) -> errors.UpstreamRefused | None:
-    try:
-        fence.check(service.upstream_host, service.upstream_port, around)
-    except fence.FenceRefused as refusal:
-        return refused(service, refusal.code)
-    return None
