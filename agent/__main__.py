@@ -12,9 +12,9 @@ from agent.drivers.base import Setup, SetupFailed
 from agent.drivers.registry import SETUPS
 from agent.enrol import EnrolmentFailed, Plan, enrol, read_code
 from agent.files import FileDamaged
-from agent.protocol.fence import split_endpoint
 from agent.serve import CannotServe, serve
 from agent.state import PUBLISHES_FILE
+from fence import split_endpoint
 
 
 class _Mistake(Exception):

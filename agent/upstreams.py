@@ -4,10 +4,10 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import fence
 from agent.drivers.base import Addresses, Refused, Unreachable, upstream_key
-from agent.lookups import RESOLVE_S, Lookups
-from agent.protocol import fence
 from agent.protocol.spec import Spec, Upstream
+from fence.lookups import RESOLVE_S, LastKnown, Lookups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Pinner:
 
     def __init__(self, *, resolver: fence.Resolver = fence.resolve) -> None:
         self._lookups = Lookups(resolver)
-        self._reserved: dict[str, list[fence.Address]] = {}
+        self._shut = LastKnown()
 
     def pin(self, specs: Iterable[Spec], *, networks: Iterable[str], reserved: Iterable[str]) -> list[Addresses | Refused | Unreachable]:
         """Per spec, in order: the addresses to pin, or why there are none. Takes no longer than `RESOLVE_S`. Raises ValueError as `Guard.of`."""
@@ -47,16 +47,8 @@ class Pinner:
             return [{} for _ in listed]
         shut = [host for host, _ in map(fence.split_endpoint, reserved) if host]
         found = self._lookups.find([shut, *([one.host for one in upstreams] for upstreams in listed)])
-        guard = Guard.of(networks, reserved, resolver=lambda host, port: self._last_known(host, port, found))
+        guard = Guard.of(networks, reserved, resolver=self._shut.through(found))
         return [_pinned(upstreams, guard, found) for upstreams in listed]
-
-    def _last_known(self, host: str, port: int, found: fence.Resolver) -> list[fence.Address]:
-        """What must stay shut stays shut while the name server is away."""
-        try:
-            self._reserved[host] = found(host, port)
-        except (OSError, UnicodeError):
-            return self._reserved.get(host, [])
-        return self._reserved[host]
 
 
 def is_own_address(address: fence.Address) -> bool:

@@ -7,13 +7,14 @@ from django.conf import settings
 from django.utils.translation import gettext_noop
 from pydantic import ValidationError
 
-from agent.protocol import fence
+import fence
 from agent.protocol.messages import PATH_COMMANDS, Command, CommandAnswer
 from agent.protocol.signing import CONTROL_PLANE, Purpose, Sealed, SignatureRefused, import_key, seal, unseal
 from clusters import keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from core import outbound
+from core.names import AGENTS
 from core.outbound import OutboundFailed
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
         limit=MAX_ANSWER_BYTES,
     )
     try:
-        answer = outbound.ask(request, _rules())
+        answer = outbound.ask(request, _rules(agent))
     except OutboundFailed as problem:
         log.info("agent_silent", agent=str(agent.pk), code=problem.code, cause=repr(problem.__cause__)[:200])
         raise AgentSilentError(_words(problem)) from problem
@@ -60,8 +61,9 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
         raise AgentSilentError(_UNREADABLE) from problem
 
 
-def _rules() -> outbound.Rules:
-    return outbound.Rules(around=fence.Fence.of(settings.AGENT_NETWORKS), http_networks=fence.Fence.of(LOOPBACK).networks)
+def _rules(agent: Agent) -> outbound.Rules:
+    plain = fence.Fence.of(LOOPBACK).networks
+    return outbound.Rules(networks=tuple(settings.AGENT_NETWORKS), names=AGENTS, owner=agent.pk, http_networks=plain)
 
 
 def _words(problem: OutboundFailed) -> str:

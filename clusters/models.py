@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from core.records import Record
+from fence import PUBLIC, is_metadata
 
 NAME = RegexValidator(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", _("Small letters, digits and hyphens; starts and ends with a letter or digit."))
 SUFFIX = RegexValidator(
@@ -21,16 +22,18 @@ SUFFIX = RegexValidator(
 
 
 def validate_network(text: str) -> None:
-    """A CIDR network such as 10.0.0.0/8."""
+    """A CIDR network such as 10.0.0.0/8, in which something can be opened."""
     try:
-        ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text)
     except ValueError as problem:
         raise ValidationError(_("%(text)s is not a network such as 10.0.0.0/8."), params={"text": text}) from problem
+    if is_metadata(network):
+        raise ValidationError(_("%(text)s is a cloud's metadata address. It is never an upstream."), params={"text": text})
 
 
-def ordinary_networks() -> list[str]:
-    """The default fence: every ordinary address; loopback, link-local and the like must be named to be allowed."""
-    return ["0.0.0.0/0", "::/0"]
+def public_networks() -> list[str]:
+    """The default fence: public addresses only."""
+    return list(PUBLIC)
 
 
 class ClusterQuerySet(models.QuerySet["Cluster"]):
@@ -70,9 +73,11 @@ class Cluster(Record):
     )
     upstream_networks = ArrayField(
         models.CharField(max_length=49, validators=[validate_network]),
-        default=ordinary_networks,
+        default=public_networks,
         verbose_name=_("upstream networks"),
-        help_text=_("Upstreams must resolve into these. A wide network does not open loopback or link-local; name those to allow them."),
+        help_text=_(
+            "Upstreams must resolve into these. 0.0.0.0/0 and ::/0 open public addresses only; name private networks, such as 10.0.0.0/8, to open them."
+        ),
     )
 
     objects = ClusterQuerySet.as_manager()

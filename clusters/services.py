@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agent.protocol import OLDEST, fence
+import fence
+from agent.protocol import OLDEST
 from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
 from clusters import keys, liveness

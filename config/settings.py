@@ -10,6 +10,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from config import logs
+from fence import endpoints_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -43,7 +44,12 @@ API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # p
 
 # --- fences -----------------------------------------------------------------------------------------------------------
 AGENT_NETWORKS = env.list("AGENT_NETWORKS", default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"])
-RESERVED_ENDPOINTS = env.list("RESERVED_ENDPOINTS", default=[])
+RESERVED_ENDPOINTS = [
+    *env.list("RESERVED_ENDPOINTS", default=[]),  # besides our own, which nobody has to remember
+    *endpoints_of(env.str("DATABASE_URL"), port=5432),
+    *endpoints_of(env.str("REDIS_URL"), port=6379),
+    *endpoints_of(PUBLIC_URL, port=443 if PUBLIC_URL.startswith("https:") else 80),
+]
 OUTBOUND_NETWORKS = env.list("OUTBOUND_NETWORKS", default=[])  # besides public addresses, where issuers may be; by plain http too
 
 INSTALLED_APPS = [

@@ -8,9 +8,9 @@ import asyncio
 import json
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from time import monotonic
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -20,12 +20,12 @@ from django.conf import settings
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from agent.protocol import fence
-from core.deadlines import within
+import fence
+from core.names import ISSUERS, fence_around
 from core.problems import Text
+from fence.lookups import Lookups
 
 ANSWER_LIMIT = 256 * 1024
-EVERYWHERE = ("0.0.0.0/0", "::/0")
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -39,9 +39,15 @@ class OutboundFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """Where a request may go. Plain http is for addresses inside `http_networks` alone."""
+    """Where a request may go: into `networks`, but to none of the `reserved` endpoints. Plain http is for addresses inside `http_networks` alone.
 
-    around: fence.Fence
+    The host is looked up by `names`, on the account of `owner`.
+    """
+
+    networks: tuple[str, ...]
+    names: Lookups
+    owner: Hashable
+    reserved: tuple[str, ...] = ()
     http_networks: tuple[fence.Network, ...] = ()
 
 
@@ -66,16 +72,21 @@ class Answer:
     body: bytes
 
 
-def public_rules() -> Rules:
-    """For hosts that providers name: public addresses, and what the operator allowed besides (OUTBOUND_NETWORKS, by plain http too)."""
+def public_rules(owner: Hashable = None) -> Rules:
+    """For issuers that providers name: public addresses, and what the operator allowed besides (OUTBOUND_NETWORKS, by plain http too)."""
     allowed = tuple(settings.OUTBOUND_NETWORKS)
-    around = fence.Fence.of((*EVERYWHERE, *allowed), settings.RESERVED_ENDPOINTS, public_only=True)
-    return Rules(around=around, http_networks=fence.Fence.of(allowed).networks)
+    return Rules(
+        networks=(*fence.PUBLIC, *allowed),
+        names=ISSUERS,
+        owner=owner,
+        reserved=tuple(settings.RESERVED_ENDPOINTS),
+        http_networks=fence.Fence.of(allowed).networks,
+    )
 
 
-def fetch_json(url: str, *, deadline_s: float) -> Any:
-    """GET a JSON document from a host that a provider named. No transaction may be open. Raises OutboundFailed."""
-    answer = ask(Request(url=url, headers={"Accept": "application/json"}, deadline_s=deadline_s), public_rules())
+def fetch_json(url: str, *, deadline_s: float, owner: Hashable = None) -> Any:
+    """GET a JSON document from an issuer that the tenant `owner` named. No transaction may be open. Raises OutboundFailed."""
+    answer = ask(Request(url=url, headers={"Accept": "application/json"}, deadline_s=deadline_s), public_rules(owner))
     if 300 <= answer.status < 400:
         raise OutboundFailed("redirected", _("It answers with a redirect, which is not followed. Use the address that it leads to."), is_final=True)
     if answer.status != 200:
@@ -101,12 +112,19 @@ def ask(request: Request, rules: Rules) -> Answer:
         raise OutboundFailed("unreachable", _("It broke the connection off, or its answer is no HTTP.")) from problem
 
 
-def connects(addresses: Sequence[fence.Address], port: int, *, deadline_s: float) -> bool | None:
-    """Whether one of these addresses takes a TCP connection: False when all refuse, None when none answers in time. Nothing is sent.
+def connections(targets: Iterable[tuple[fence.Address, ...]], port: int, *, deadline_s: float) -> dict[tuple[fence.Address, ...], bool | None]:
+    """Whether one address of each target takes a TCP connection: False when all refuse, None when none answers in time. Nothing is sent.
 
-    The caller has checked the addresses against a fence.
+    All targets are tried side by side. The caller has checked the addresses against a fence.
     """
-    return asyncio.run(_connects(addresses, port, deadline_s))
+    return asyncio.run(_connections(tuple(targets), port, deadline_s))
+
+
+async def _connections(
+    targets: Sequence[tuple[fence.Address, ...]], port: int, deadline_s: float
+) -> dict[tuple[fence.Address, ...], bool | None]:
+    answers = await asyncio.gather(*(_connects(addresses, port, deadline_s) for addresses in targets))
+    return dict(zip(targets, answers, strict=True))
 
 
 async def _connects(addresses: Sequence[fence.Address], port: int, deadline_s: float) -> bool | None:
@@ -136,24 +154,24 @@ def _checked_parts(url: str) -> SplitResult:
 
 
 def _pinned(parts: SplitResult, rules: Rules, *, deadline_s: float) -> fence.Address:
-    host, port = str(parts.hostname), _port(parts)
-    found = within(deadline_s, {"found": partial(_checked, host, port, rules.around)}).get("found")
-    if found is None:
-        raise OutboundFailed("slow_name", _("Its host could not be looked up in time."))
-    if isinstance(found, fence.FenceRefused):
-        text = _("Its host has no address.") if found.code == "unresolvable" else _("Its address is not public, and operators have not allowed it.")
-        raise OutboundFailed(found.code, text, is_final=found.code != "unresolvable") from found
-    is_allowed_plain = all(any(address in network for network in rules.http_networks if network.version == address.version) for address in found)
+    host, until = str(parts.hostname), monotonic() + deadline_s
+    around = fence_around(rules.networks, rules.reserved, deadline_s=deadline_s)
+    try:
+        addresses = fence.check(host, _port(parts), around, resolver=rules.names.find([[host]], deadline_s=until - monotonic(), owner=rules.owner))
+    except fence.FenceRefused as refusal:
+        raise _not_pinned(refusal) from refusal
+    is_allowed_plain = all(any(address in network for network in rules.http_networks) for address in addresses)
     if parts.scheme == "http" and not is_allowed_plain:
         raise OutboundFailed("not_https", _("It must begin with https://."), is_final=True)
-    return found[0]
+    return addresses[0]
 
 
-def _checked(host: str, port: int, around: fence.Fence) -> list[fence.Address] | fence.FenceRefused:
-    try:
-        return fence.check(host, port, around)
-    except fence.FenceRefused as refusal:
-        return refusal
+def _not_pinned(refusal: fence.FenceRefused) -> OutboundFailed:
+    if isinstance(refusal.__cause__, TimeoutError):
+        return OutboundFailed("slow_name", _("Its host could not be looked up in time."))
+    if refusal.code == "unresolvable":
+        return OutboundFailed(refusal.code, _("Its host has no address."))
+    return OutboundFailed(refusal.code, _("Its address is not public, and operators have not allowed it."), is_final=True)
 
 
 def _port(parts: SplitResult) -> int:

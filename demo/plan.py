@@ -69,7 +69,7 @@ class Plan:
         return Site(id=id, name=name, cluster=cluster, state=self._folder.path("agents") / name, kong=kong, **ports)
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
-        """The environment of the control plane's parts. No upstream may be a port of ours or a site's own side."""
+        """The environment of the control plane's parts. No upstream may be a site's own side; our own ports are reserved by themselves."""
         return self.env | self._own_settings(sites)
 
     def write_settings(self, sites: Iterable[Site]) -> None:
@@ -77,8 +77,7 @@ class Plan:
         write_private(self._folder.path("environment.json"), text=json.dumps(self._own_settings(sites)))
 
     def _own_settings(self, sites: Iterable[Site]) -> dict[str, str]:
-        own = (f"{LOOPBACK}:{port}" for port in (self.postgres.port, self.broker.port, self.web_port))
-        reserved = (*own, *(endpoint for site in sites for endpoint in site.reserved))
+        reserved = (endpoint for site in sites for endpoint in site.reserved)
         return {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DEMO": "1",

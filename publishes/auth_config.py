@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from agent.protocol.headers import NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from core.problems import Text
 from publishes.choices import AuthMode
 
@@ -18,7 +19,20 @@ NAMES: dict[AuthMode, tuple[str, ...]] = {
 }
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")  # RFC 6749
-_TAKEN = {"host", "content-length", "content-type", "connection", "transfer-encoding", "cookie", "imp-consumer", "imp_consumer", "imp-generation"}
+_TAKEN: tuple[tuple[re.Pattern[str], Text], ...] = (
+    (
+        re.compile(
+            "host|connection|keep-alive|proxy-.+|te|trailer|transfer-encoding|upgrade|http2-settings|expect|via|max-forwards|range|cookie|set-cookie|content-.+"
+        ),
+        _("HTTP itself uses this header, so a key in it does not arrive. Choose another name, such as X-Api-Key."),
+    ),
+    (
+        re.compile("|".join((*SAID_BY_GATEWAYS, *NEVER_PASSED_ON, "x-forwarded-.+", "x-envoy-.+", "x-kong-.+", "x-consumer-.+", "x-credential-.+"))),
+        _("Gateways write this header themselves and drop what callers send in it. Choose another name, such as X-Api-Key."),
+    ),
+    (re.compile("imp-.+"), _("Names that begin with imp- are kept for the gateway. Choose another name, such as X-Api-Key.")),
+)
+"""Headers in which a key can never work, each with the reason; written with hyphens, and an underscore counts as one."""
 
 
 class WrongConfig(Exception):
@@ -52,8 +66,11 @@ def checked(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _api_key(given: Mapping[str, Any]) -> dict[str, Any]:
     header = _text(given, "key_header")
-    if header and (not _HEADER.fullmatch(header) or header.lower() in _TAKEN):
-        raise WrongConfig({"key_header": _("The name of a header such as apikey or X-Api-Key: letters, digits and hyphens, and none that HTTP itself uses.")})
+    if header and not _HEADER.fullmatch(header):
+        raise WrongConfig({"key_header": _("The name of a header such as apikey or X-Api-Key: letters, digits, hyphens and underscores, at most 60.")})
+    for taken, reason in _TAKEN:
+        if taken.fullmatch(header.lower().replace("_", "-")):
+            raise WrongConfig({"key_header": reason})
     return {"key_header": header} if header else {}
 
 

@@ -95,7 +95,7 @@ class PublishForm(SettingsRules):
         try:
             cleaned["auth_config"] = auth_config.checked(str(mode), given) if mode else {}
             if mode == AuthMode.OAUTH2:
-                issuers.learn(cleaned["auth_config"]["issuer_url"])
+                issuers.learn(cleaned["auth_config"]["issuer_url"], owner=self.product.tenant_id)
         except auth_config.WrongConfig as problem:
             self.add_error("auth_config", [str(text) for text in problem.sentences])
         except issuers.IssuerRefused as problem:
@@ -208,7 +208,7 @@ class SettingsForm(SettingsRules):
         try:
             checked = auth_config.checked(mode, {name: value for name, value in given.items() if value})
             if mode == AuthMode.OAUTH2 and not self.is_kept:
-                issuers.learn(checked["issuer_url"])
+                issuers.learn(checked["issuer_url"], owner=self.product.tenant_id)
         except auth_config.WrongConfig as problem:
             for name, text in problem.texts.items():
                 self.add_error(name, str(text))

@@ -5,8 +5,10 @@ The only module that asks an issuer anything. What it could not get leaves what 
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -32,10 +34,14 @@ REFRESH_S = 5.0
 """Nobody waits for these."""
 
 DISCOVERY = "/.well-known/openid-configuration"
-KEYS_AT_MOST = 50
+KEYS_AT_MOST = 10
+"""A gateway tries each of them with a token that names none, and all tenants share the gateway."""
+
 ASK_AT_ONCE = 16
 _PUBLIC = {"RSA": ("kty", "kid", "use", "alg", "n", "e"), "EC": ("kty", "kid", "use", "alg", "crv", "x", "y")}
-_SMALLEST_RSA = 2048
+_KID_LENGTH = 200
+_SMALLEST_RSA, _LARGEST_RSA = 2048, 4096
+_LARGEST_EXPONENT = 2**32
 
 
 class IssuerRefused(Exception):
@@ -54,25 +60,26 @@ class Found:
     jwks: tuple[dict[str, Any], ...]
 
 
-def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
-    """Ask an issuer for its keys. No transaction may be open; no query. Raises IssuerRefused."""
+def look_up(url: str, *, owner: UUID | None = None, deadline_s: float = ASK_S) -> Found:
+    """Ask an issuer for its keys; names are looked up on the account of the tenant `owner`. No transaction may be open; no query. Raises IssuerRefused."""
     until = monotonic() + deadline_s
-    document = _fetched(url.rstrip("/") + DISCOVERY, until=until, what=_("The issuer's configuration"))
+    fetch = partial(_fetched, owner=owner, until=until)
+    document = fetch(url.rstrip("/") + DISCOVERY, what=_("The issuer's configuration"))
     if not isinstance(document, dict) or "issuer" not in document:
         raise IssuerRefused(_("What answers there is no issuer's configuration."))
     if document["issuer"] != url:
         raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=str(document["issuer"])[:200]))
     if not isinstance(document.get("jwks_uri"), str):
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
-    keys = _usable(_fetched(document["jwks_uri"], until=until, what=_("The issuer's keys (jwks_uri)")))
+    keys = _usable(fetch(document["jwks_uri"], what=_("The issuer's keys (jwks_uri)")))
     if not keys:
-        raise IssuerRefused(_("The issuer publishes no key that can be used: RS256 with 2048 bits or more, or ES256, each with a kid."))
+        raise IssuerRefused(_("The issuer publishes no key that can be used: RS256 with 2048 to 4096 bits, or ES256, each with a kid."))
     return Found(url=url, jwks=keys)
 
 
-def learn(url: str) -> None:
+def learn(url: str, *, owner: UUID | None = None) -> None:
     """Ask an issuer and keep its keys; the sweep brings what changed to what is live. One query when nothing did. Raises IssuerRefused."""
-    found = look_up(url)
+    found = look_up(url, owner=owner)
     if not Issuer.objects.filter(url=url, jwks=list(found.jwks), failing_since=None).exists():
         _keep(found)
 
@@ -82,10 +89,10 @@ def refresh_all() -> None:
 
     The sweep brings changed keys to what is live. Of an issuer that gives none the old keys stay, and its row says since when.
     """
-    in_use = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None).values_list("auth_config__issuer_url", flat=True).distinct()
-    urls = sorted(filter(None, in_use))
+    in_use = ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None).values_list("auth_config__issuer_url", "tenant_id").distinct()
+    owners = {url: owner for url, owner in in_use if url}
     with ThreadPoolExecutor(ASK_AT_ONCE) as pool:
-        asked = [(url, pool.submit(look_up, url, deadline_s=REFRESH_S)) for url in urls]
+        asked = [(url, pool.submit(look_up, url, owner=owners[url], deadline_s=REFRESH_S)) for url in sorted(owners)]
         for url, answer in asked:
             try:
                 _keep(answer.result())
@@ -122,9 +129,9 @@ def _said(text: Text, language: str) -> str:
         return str(text)
 
 
-def _fetched(url: str, *, until: float, what: Text) -> Any:
+def _fetched(url: str, *, owner: UUID | None, until: float, what: Text) -> Any:
     try:
-        return fetch_json(url, deadline_s=until - monotonic())
+        return fetch_json(url, owner=owner, deadline_s=until - monotonic())
     except OutboundFailed as problem:
         raise IssuerRefused(format_lazy("{what}: {why}", what=what, why=problem.text), is_final=problem.is_final) from problem
 
@@ -133,15 +140,22 @@ def _usable(document: Any) -> tuple[dict[str, Any], ...]:
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise IssuerRefused(_("What answers at jwks_uri is no set of keys."))
-    keys = {str(key["kid"]): key for jwk in listed[:KEYS_AT_MOST] if (key := _public(jwk))}
+    keys: dict[str, dict[str, Any]] = {}
+    for key in filter(None, map(_public, listed)):
+        keys[key["kid"]] = key
+        if len(keys) > KEYS_AT_MOST:
+            text = _("The issuer publishes more than {n} keys. Each costs the gateway time with every token that names none of them.")
+            raise IssuerRefused(format_lazy(text, n=KEYS_AT_MOST))
     return tuple(keys[name] for name in sorted(keys))
 
 
 def _public(jwk: Any) -> dict[str, Any] | None:
-    """The public members of a key that tokens may be signed with, its algorithm said; None for any other key."""
+    """The public members of a key that tokens may be signed with, its algorithm said; None for any other key. Raises IssuerRefused for one too large."""
     if not isinstance(jwk, dict) or jwk.get("kty") not in _PUBLIC or jwk.get("use", "sig") != "sig" or not jwk.get("kid"):
         return None
     kept: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
+    if not kept["kid"].isprintable() or len(kept["kid"]) > _KID_LENGTH:
+        return None
     try:
         wanted = _algorithm_of(kept)
     except (JoseError, ValueError, TypeError, KeyError):
@@ -151,5 +165,8 @@ def _public(jwk: Any) -> dict[str, Any] | None:
 
 def _algorithm_of(jwk: dict[str, Any]) -> str:
     if jwk["kty"] == "RSA":
-        return "RS256" if RSAKey.import_key(jwk).public_key.key_size >= _SMALLEST_RSA else ""
+        key = RSAKey.import_key(jwk).public_key
+        if key.key_size > _LARGEST_RSA or key.public_numbers().e > _LARGEST_EXPONENT:
+            raise IssuerRefused(format_lazy(_("The issuer's key {kid} is larger than RSA of {bits} bits."), kid=jwk["kid"], bits=_LARGEST_RSA))
+        return "RS256" if key.key_size >= _SMALLEST_RSA else ""
     return "ES256" if ECKey.import_key(jwk).curve_name == "P-256" else ""

@@ -102,7 +102,7 @@ def _issuer(draft: ProductPublish, *, until: float) -> Check:
     """Asks the issuer in the time that is left."""
     title = _("Issuer and its keys")
     try:
-        found = issuers.look_up(str(draft.auth_config["issuer_url"]), deadline_s=max(0.1, until - monotonic()))
+        found = issuers.look_up(str(draft.auth_config["issuer_url"]), owner=draft.tenant_id, deadline_s=max(0.1, until - monotonic()))
     except issuers.IssuerRefused as problem:
         return Check(title=title, level=Level.BLOCKER if problem.is_final else Level.WARNING, text=problem.text)
     kinds, count = ", ".join(sorted({str(key["alg"]) for key in found.jwks})), len(found.jwks)

@@ -25,4 +25,4 @@ def check(request: HttpRequest, actor: Actor) -> HttpResponse:
     except ValidationError:
         return HttpResponse("")
     clusters = list(Cluster.objects.filter(gateways__in=Gateway.objects.visible_to(actor)).distinct()[:MOST])
-    return render(request, "publishes/_upstream.html", {"advice": upstreams.advise(url.host, url.port, clusters)})
+    return render(request, "publishes/_upstream.html", {"advice": upstreams.advise(actor, host=url.host, port=url.port, clusters=clusters)})

@@ -1,22 +1,22 @@
 """Upstreams as the control plane sees them: the fence, checked before anything is sent (the agent checks again), and whether something listens."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import monotonic
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from agent.protocol import fence
+import fence
 from clusters.models import AgentLiveness, Cluster
 from core import outbound
-from core.deadlines import within
+from core.names import UPSTREAMS, fence_around
 from core.problems import Text
 from products.models import ApiService
 from publishes import errors, spec
 from publishes.models import ProductPublish
+from tenants.actors import Actor
 
 LOOK_UP_S = 3.0
 """How long a publish waits for all of its names together."""
@@ -27,8 +27,8 @@ CONNECT_S = 1.0
 Addresses = tuple[fence.Address, ...]
 _REASONS: dict[str, Text] = {
     "unresolvable": _("its host has no address."),
-    "special_address": _("its host is a loopback, link-local or otherwise special address."),
-    "not_allowed": _("its address is outside the networks allowed for this cluster."),
+    "special_address": _("its host is a loopback, link-local, metadata or otherwise special address."),
+    "not_allowed": _("its address is private, or otherwise outside the networks that operators opened for this cluster."),
     "reserved": _("it is a port of the gateway or of imp-gateway itself."),
     "too_slow": _("its host could not be looked up in time. Try again in a moment."),
 }
@@ -40,17 +40,20 @@ def check(publish: ProductPublish) -> None:
     Resolves host names for three seconds at most, so it must be called without an open transaction.
     """
     services = spec.select(publish.product).services
-    found = look_up(services, publish.cluster, deadline_s=LOOK_UP_S)
+    refusals = look_up(services, publish.cluster, deadline_s=LOOK_UP_S)
     for service in services:
-        if refusal := found.get(service, refused(service, "too_slow")):
+        if refusal := refusals.get(service, refused(service, "too_slow")):
             raise refusal
 
 
 def look_up(services: tuple[ApiService, ...], cluster: Cluster, *, deadline_s: float) -> dict[ApiService, errors.UpstreamRefused | None]:
     """Why each service's upstream may not be reached, None when it may; a service whose name was not found in time is not in the result."""
     until = monotonic() + deadline_s
-    fences = within(deadline_s, {"fence": fence_of(cluster)})
-    return within(until - monotonic(), {service: partial(_refusal, service, fences["fence"]) for service in services}) if fences else {}
+    around = _fences([cluster], deadline_s=deadline_s)[cluster]
+    hosts, owner = [service.upstream_host for service in services], next((service.tenant_id for service in services), None)
+    known = UPSTREAMS.find([hosts], deadline_s=until - monotonic(), owner=owner)
+    codes = {service: _code(service.upstream_host, service.upstream_port, around, known) for service in services}
+    return {service: refused(service, code) if code else None for service, code in codes.items() if code != "too_slow"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,39 +68,36 @@ class Advice:
     connects: bool | None = None
 
 
-def advise(host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
+def advise(actor: Actor, *, host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
     """What each cluster's fence says of an upstream that is not published yet, and whether something listens there.
 
     One query; waits three seconds for names and one for connections at most. What no fence lets through is not connected to.
     """
-    reported: dict[UUID, list[str]] = {}
-    for cluster_id, endpoints in AgentLiveness.objects.filter(agent__cluster__in=clusters).values_list("agent__cluster_id", "reserved"):
-        reported.setdefault(cluster_id, []).extend(endpoints)
-    jobs = {
-        cluster: partial(_checked, host, port, cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])]) for cluster in clusters
-    }
-    checked = within(LOOK_UP_S, jobs)
+    until = monotonic() + LOOK_UP_S
+    fences = _fences(clusters, deadline_s=LOOK_UP_S)
+    known = UPSTREAMS.find([[host]], deadline_s=until - monotonic(), owner=actor.tenant_id)
+    checked = {cluster: _checked(host, port, fences[cluster], known) for cluster in clusters}
     allowed = {result for result in checked.values() if isinstance(result, tuple)}
-    tried = within(CONNECT_S, {addresses: partial(_try_connect, addresses, port) for addresses in allowed})
-    return [_advice(cluster, checked.get(cluster, "too_slow"), tried) for cluster in clusters]
+    tried = outbound.connections(allowed, port, deadline_s=CONNECT_S) if allowed else {}
+    return [_advice(cluster, checked[cluster], tried) for cluster in clusters]
 
 
 def _advice(cluster: Cluster, result: Addresses | str, tried: Mapping[Addresses, bool | None]) -> Advice:
     if isinstance(result, str):
         return Advice(cluster=cluster, reason=_REASONS[result])
-    return Advice(cluster=cluster, connects=tried.get(result))
+    return Advice(cluster=cluster, connects=tried[result])
 
 
-def _try_connect(addresses: Addresses, port: int) -> bool | None:
-    # Less than is waited for, so that an answer is not lost to the end of the waiting.
-    return outbound.connects(addresses, port, deadline_s=CONNECT_S * 0.8)
-
-
-def fence_of(cluster: Cluster) -> Callable[[], fence.Fence]:
-    """The cluster's networks, less our own endpoints and those that its agents reported. One query now; names are resolved when it is called."""
-    reported = AgentLiveness.objects.filter(agent__cluster=cluster).values_list("reserved", flat=True)
-    reserved = [*settings.RESERVED_ENDPOINTS, *(endpoint for row in reported for endpoint in row)]
-    return partial(fence.Fence.of, cluster.upstream_networks, reserved)
+def _fences(clusters: Sequence[Cluster], *, deadline_s: float) -> dict[Cluster, fence.Fence]:
+    """Each cluster's networks, less our own endpoints and those that its agents reported. One query."""
+    reported: dict[UUID, list[str]] = {}
+    for cluster_id, endpoints in AgentLiveness.objects.filter(agent__cluster__in=clusters).values_list("agent__cluster_id", "reserved"):
+        reported.setdefault(cluster_id, []).extend(endpoints)
+    until = monotonic() + deadline_s
+    return {
+        cluster: fence_around(cluster.upstream_networks, [*settings.RESERVED_ENDPOINTS, *reported.get(cluster.pk, [])], deadline_s=until - monotonic())
+        for cluster in clusters
+    }
 
 
 def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
@@ -105,17 +105,15 @@ def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
     return errors.UpstreamRefused(errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[code]})
 
 
-def _checked(host: str, port: int, networks: Sequence[str], reserved: Sequence[str]) -> Addresses | str:
-    """The addresses inside the fence, or the refusal's code."""
+def _checked(host: str, port: int, around: fence.Fence, known: fence.Resolver) -> Addresses | str:
+    """The addresses inside the fence, or the refusal's code: too_slow for a name without an answer."""
     try:
-        return tuple(fence.check(host, port, fence.Fence.of(networks, reserved)))
+        return tuple(fence.check(host, port, around, resolver=known))
     except fence.FenceRefused as refusal:
-        return refusal.code
+        return "too_slow" if isinstance(refusal.__cause__, TimeoutError) else refusal.code
 
 
-def _refusal(service: ApiService, around: fence.Fence) -> errors.UpstreamRefused | None:
-    try:
-        fence.check(service.upstream_host, service.upstream_port, around)
-    except fence.FenceRefused as refusal:
-        return refused(service, refusal.code)
-    return None
+def _code(host: str, port: int, around: fence.Fence, known: fence.Resolver) -> str:
+    """The refusal's code; empty when there is none."""
+    result = _checked(host, port, around, known)
+    return result if isinstance(result, str) else ""

@@ -26,7 +26,7 @@ from clusters import keys
 from publishes.models import ProductPublish
 from tests.world import Voice
 
-URL = "http://testserver"
+URL = "http://testserver.localhost:2"
 
 
 class _ToTheControlPlane(httpx2.BaseTransport):

@@ -19,7 +19,7 @@ from demo.supervisor import Supervisor
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "SECRET_KEY": "for-tests-only-" + "0123456789abcdef" * 3,
-    "PUBLIC_URL": "http://testserver",
+    "PUBLIC_URL": "http://testserver.localhost:2",  # looked up with each upstream, so a name that asks no name server
     "ALLOWED_HOSTS": "*",
     "AGENT_NETWORKS": "127.0.0.0/8",
     "ENCRYPTION_KEYS": "tests:" + "dGVz" * 10 + "dGU=",

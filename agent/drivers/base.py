@@ -10,12 +10,6 @@ from uuid import UUID
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, Upstream, Wire
 
-CONSUMER_HEADER = "imp-consumer"
-"""The header by which every gateway tells an upstream whose key it was."""
-
-NEVER_PASSED_ON = (CONSUMER_HEADER, CONSUMER_HEADER.replace("-", "_"))
-"""What a caller sends under these names never reaches an upstream, on no publish. Both, because CGI and WSGI read them as one."""
-
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Addresses = dict[str, tuple[str, ...]]

@@ -12,8 +12,8 @@ from agent.drivers.base import Applied, Description, Desired, Held, Observed, Re
 from agent.drivers.envoy_admin import Admin, Kind
 from agent.drivers.envoy_config import Resource
 from agent.drivers.envoy_files import Document, Folder
-from agent.protocol.fence import split_endpoint
 from agent.protocol.messages import Evidence
+from fence import split_endpoint
 
 PROOF_S = 4.0
 LOOK_S = 4.0

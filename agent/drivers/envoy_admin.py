@@ -9,7 +9,7 @@ from enum import StrEnum
 from agent.drivers.base import Unreachable
 from agent.drivers.envoy_auth import TOKEN
 from agent.drivers.envoy_files import ROUTES_NAME, STAT_PREFIX
-from agent.protocol.fence import split_endpoint
+from fence import split_endpoint
 
 ADMIN_S = 2.0
 TAKE_S = 4.0

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from agent.drivers.base import CONSUMER_HEADER, NEVER_PASSED_ON, Refused
+from agent.drivers.base import Refused
 from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
@@ -21,8 +22,11 @@ _SCHEMES = ("Bearer", "bearer", "BEARER")
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
 
-_SAID_BY_PROXIES = ("x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip")
-"""Envoy would pass a caller's word on before its own, or instead of one: behind Kong too an upstream hears none of it."""
+_SAID_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
+"""Of the rest of `SAID_BY_GATEWAYS` Envoy says nothing itself, and would pass a caller's word on: behind Kong too an upstream hears none of it."""
+
+_ANY = "[^a-z0-9]"
+_NOT_A_HYPHEN = "[^a-z0-9-]"
 
 CLOCK_SKEW_S = 5
 """By how much an issuer's clock may differ from the gateway's."""
@@ -36,7 +40,7 @@ def filters(tokens: Resource) -> list[Resource]:
 
     `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
     """
-    no_pretending = {"mutations": {"request_mutations": [{"remove": name} for name in (*NEVER_PASSED_ON, *_SAID_BY_PROXIES)]}}
+    no_pretending = {"mutations": {"request_mutations": [{"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}} for name in _pretended()]}}
     return [
         {"name": "envoy.filters.http.header_mutation", "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending}},
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
@@ -171,6 +175,18 @@ def _provider_name(spec: Spec) -> str:
     """Named by its content: routes ask for a changed one, or for one of another version of this agent, only once it is there."""
     content = json.dumps(_provider(spec.auth), sort_keys=True)
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _pretended() -> list[str]:
+    """The names (regular expressions over lower case) under which a caller could pretend. One each, because Envoy limits the size of an expression."""
+    whole = [name.replace("-", _ANY) for name in (*NEVER_PASSED_ON, *SAID_BY_GATEWAYS) if name not in _SAID_BY_ENVOY]
+    return [*whole, *(spelling for name in _SAID_BY_ENVOY for spelling in _otherwise(name))]
+
+
+def _otherwise(name: str) -> list[str]:
+    """Every spelling but the right one: the first separator that is no hyphen stands at each place in turn."""
+    parts = name.split("-")
+    return ["-".join(parts[:place]) + _NOT_A_HYPHEN + _ANY.join(parts[place:]) for place in range(1, len(parts))]
 
 
 def _mapper(status: int, body: str, situation: str, *, also: Resource | None = None) -> Resource:

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.drivers import envoy_auth
 from agent.drivers.envoy_config import Resource, version_of
 from agent.files import FileDamaged, read_object, write_durably
-from agent.protocol.fence import split_endpoint
+from fence import split_endpoint
 
 STAT_PREFIX = "imp"
 ROUTES_NAME = "imp"

@@ -7,7 +7,7 @@ from agent.drivers import envoy_check, envoy_files
 from agent.drivers.base import SetupFailed
 from agent.drivers.envoy import EnvoyDriver
 from agent.drivers.envoy_files import Folder
-from agent.protocol.fence import split_endpoint
+from fence import split_endpoint
 
 
 class EnvoySetup:

@@ -1,10 +1,11 @@
 """The Lua that runs at each request of our services, put together from the files beside this one. Pure functions."""
 
+from itertools import product
 from pathlib import Path
 
-from agent.drivers.base import CONSUMER_HEADER, NEVER_PASSED_ON
 from agent.drivers.kong_entities import ADDRESS_TAG, HOST_TAG, Body
 from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.protocol.spec import AuthMode, Spec
 
 CLAIMS, KEYS, PASS, REFUSAL, REFUSAL_BODY = (
@@ -15,7 +16,7 @@ EVERYBODY = "local function judge() end\n"
 
 def post_function(spec: Spec, *, consumers: str, issuer: str) -> Body:
     """The configuration of the plugin. `consumers` begins the user names of those whose keys are let in; `issuer` is the id of the consumer who signs."""
-    passing = {"NEVER_PASSED_ON": _list(NEVER_PASSED_ON), "CONSUMER_HEADER": _quoted(CONSUMER_HEADER)}
+    passing = {"NEVER_PASSED_ON": _list(_pretended()), "CONSUMER_HEADER": _quoted(CONSUMER_HEADER)}
     passing |= {"ADDRESS_TAG": _quoted(ADDRESS_TAG), "HOST_TAG": _quoted(HOST_TAG), "PROBLEM_TYPE": _quoted(PROBLEM_TYPE)}
     if spec.auth.mode == AuthMode.NONE:
         return {"access": [_code(passing, EVERYBODY, PASS)]}
@@ -27,6 +28,17 @@ def post_function(spec: Spec, *, consumers: str, issuer: str) -> Body:
         access = _code({**passing, **refusing, **_claims(spec, issuer)}, CLAIMS, PASS)
     refusal = _code({**refusing, "MISSING": _quoted(said.missing), "PROBLEM_TYPE": _quoted(PROBLEM_TYPE)}, REFUSAL)
     return {"access": [access], "header_filter": [refusal], "body_filter": [REFUSAL_BODY]}
+
+
+def _pretended() -> tuple[str, ...]:
+    """The names under which a caller could pretend. Hyphens and underscores alone: nginx drops a name with any other sign in it."""
+    spellings = [spelling for name in (*NEVER_PASSED_ON, *SAID_BY_GATEWAYS) for spelling in _spellings(name)]
+    return tuple(spelling for spelling in spellings if spelling not in SAID_BY_GATEWAYS)
+
+
+def _spellings(name: str) -> list[str]:
+    first, *others = name.split("-")
+    return [first + "".join(map("".join, zip(separators, others, strict=True))) for separators in product("-_", repeat=len(others))]
 
 
 def _claims(spec: Spec, issuer: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from agent.drivers.base import SetupFailed
 from agent.drivers.kong import KongDriver
 from agent.drivers.kong_admin import HASTY_S, Admin
 from agent.drivers.kong_map import Options
-from agent.protocol.fence import split_endpoint
+from fence import split_endpoint
 
 PORTS = {"http": 80, "https": 443}
 

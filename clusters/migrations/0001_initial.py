@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
                     "upstream_networks",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=49, validators=[clusters.models.validate_network]),
-                        default=clusters.models.ordinary_networks,
+                        default=clusters.models.public_networks,
                         help_text="Upstreams must resolve into these. A wide network does not open loopback or link-local; name those to allow them.",
                         size=None,
                         verbose_name="upstream networks",

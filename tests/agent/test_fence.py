@@ -5,11 +5,11 @@ import socket
 
 import pytest
 
+import fence
 from agent.drivers.base import Refused, Unreachable
-from agent.protocol import fence
-from agent.protocol.fence import Address, Fence, FenceRefused
 from agent.protocol.spec import Spec
 from agent.upstreams import Guard, Pinner, is_own_address
+from fence import Address, Fence, FenceRefused
 from tests.agent.doubles import live, make_service
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -68,7 +68,23 @@ def test_allowing_every_network_opens_no_special_address(host: str) -> None:
 @pytest.mark.parametrize(
     ("host", "networks", "expected"),
     [
-        ("10.1.2.3", EVERYWHERE, "open"),
+        ("1.1.1.1", EVERYWHERE, "open"),
+        ("2606:4700:4700::1111", EVERYWHERE, "open"),
+        ("1.1.1.1", ("10.0.0.0/8",), "not_allowed"),
+        ("10.1.2.3", EVERYWHERE, "not_allowed"),
+        ("::ffff:10.1.2.3", EVERYWHERE, "not_allowed"),
+        ("2002:a01:203::1", EVERYWHERE, "not_allowed"),
+        ("172.31.255.254", EVERYWHERE, "not_allowed"),
+        ("192.168.0.1", EVERYWHERE, "not_allowed"),
+        ("100.64.0.1", EVERYWHERE, "not_allowed"),
+        ("fd00::1", EVERYWHERE, "not_allowed"),
+        ("10.1.2.3", ("8.0.0.0/5",), "not_allowed"),
+        ("fd00::1", ("f000::/4",), "not_allowed"),
+        ("10.1.2.3", (*EVERYWHERE, "10.0.0.0/8"), "open"),
+        ("100.64.0.1", ("100.64.0.0/10",), "open"),
+        ("198.18.0.1", EVERYWHERE, "special_address"),
+        ("2001:db8::1", EVERYWHERE, "special_address"),
+        ("5f00::1", EVERYWHERE, "special_address"),
         ("10.1.2.3", ("10.0.0.0/8",), "open"),
         ("::ffff:10.1.2.3", ("10.0.0.0/8",), "open"),
         ("10.1.2.3", ("10.2.0.0/16",), "not_allowed"),
@@ -83,7 +99,7 @@ def test_allowing_every_network_opens_no_special_address(host: str) -> None:
         ("127.0.0.1", ("126.0.0.0/7",), "special_address"),
         ("127.0.0.1", ("169.254.0.0/16",), "special_address"),
         ("169.254.169.254", ("127.0.0.0/8",), "special_address"),
-        ("169.254.169.254", ("169.254.0.0/16",), "open"),
+        ("169.254.1.1", ("169.254.0.0/16",), "open"),
         ("::1", ("::1/128",), "open"),
         ("::1", ("127.0.0.0/8",), "special_address"),
         ("localhost", ("127.0.0.0/8",), "open"),
@@ -92,8 +108,36 @@ def test_allowing_every_network_opens_no_special_address(host: str) -> None:
         ("a..b", EVERYWHERE, "unresolvable"),
     ],
 )
-def test_a_special_range_opens_only_by_a_network_inside_it(host: str, networks: tuple[str, ...], expected: str) -> None:
+def test_a_range_that_is_not_public_opens_only_by_a_network_inside_it(host: str, networks: tuple[str, ...], expected: str) -> None:
     assert code_of(host, networks) == expected
+
+
+METADATA = ("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fd20:ce::254", "fe80::a9fe:a9fe", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+
+
+@pytest.mark.parametrize("network", ["itself", "around it", "everywhere"])
+@pytest.mark.parametrize("address", METADATA)
+def test_nothing_opens_a_cloud_s_metadata_address(address: str, network: str) -> None:
+    itself = ipaddress.ip_network(address)
+    networks = {"itself": (str(itself),), "around it": (str(itself.supernet(prefixlen_diff=8)),), "everywhere": EVERYWHERE}[network]
+    assert code_of(address, networks) == "special_address"
+    assert fence.is_metadata(itself)
+
+
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        ("postgres://imp:se%40cret@db.example/imp", ["db.example:5432"]),
+        ("postgres://imp:secret@db.example:6000/imp?sslmode=require", ["db.example:6000"]),
+        ("postgres://imp@a.example:1,b.example/imp", ["a.example:1", "b.example:5432"]),
+        ("sentinel://:p@a.example:26379;sentinel://[fd00::1];sentinel://[fd00::2]:7", ["a.example:26379", "[fd00::1]:5432", "[fd00::2]:7"]),
+        ("postgres://%2Fvar%2Frun%2Fpostgresql/imp", []),
+        ("postgres:///imp", []),
+        ("redis+socket:///run/broker.sock", []),
+    ],
+)
+def test_the_endpoints_of_a_url_are_its_hosts_each_with_its_port(urls: str, expected: list[str]) -> None:
+    assert fence.endpoints_of(urls, port=5432) == expected
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "2130706433", "0x7f.1", "0177.1"])
@@ -103,7 +147,7 @@ def test_a_reserved_port_is_shut_however_it_is_spelled(host: str) -> None:
 
 
 def test_one_address_outside_shuts_the_whole_host() -> None:
-    both = [ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("169.254.169.254")]
+    both = [ipaddress.ip_address("1.1.1.1"), ipaddress.ip_address("169.254.169.254")]
     with pytest.raises(FenceRefused) as caught:
         fence.check("both.example", 80, Fence.of(EVERYWHERE), resolver=lambda _host, _port: both)
     assert caught.value.code == "special_address"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.drivers.base import Addresses, Refused, Unreachable
-from agent.lookups import AT_ONCE, PER_GROUP
-from agent.protocol.fence import Address
 from agent.protocol.spec import Spec
 from agent.upstreams import Pinner
+from fence import Address
+from fence.lookups import AT_ONCE, PER_GROUP
 from tests.agent.bench import Bench
 from tests.agent.doubles import live, make_service, until, withdrawn
 
@@ -36,7 +36,7 @@ class NameServer:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
-    monkeypatch.setattr("agent.lookups.RESOLVE_S", 0.2)
+    monkeypatch.setattr("fence.lookups.RESOLVE_S", 0.2)
     server = NameServer()
     yield server
     server.wake.set()
@@ -66,7 +66,7 @@ def test_what_hangs_takes_nothing_from_the_other_publishes(names: NameServer) ->
 
 
 def test_addresses_in_any_spelling_and_this_machine_s_own_names_are_never_waited_for(names: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.lookups.RESOLVE_S", 0.0)
+    monkeypatch.setattr("fence.lookups.RESOLVE_S", 0.0)
     hosts = ("127.0.0.1", "localhost", "api.localhost", "127.1", "2130706433", "::ffff:127.0.0.1")
     assert pin(Pinner(), to(*hosts)) == [{f"{host}:80": ("127.0.0.1",) for host in hosts}]
     assert pin(Pinner(resolver=names.resolve), to("0.dead.example")) == ["resolver_slow"]
@@ -105,7 +105,7 @@ def test_what_must_stay_shut_stays_shut_while_its_name_hangs(names: NameServer, 
 
 
 def test_a_withdrawal_asks_no_name_server(names: NameServer, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.protocol.fence.socket.getaddrinfo", names.resolve)
+    monkeypatch.setattr("fence.rules.socket.getaddrinfo", names.resolve)
     pinner = Pinner(resolver=names.resolve)
     assert pin(pinner, withdrawn(live(), generation=2), reserved=("control.dead.example:443",)) == [{}]
     bench.reserved = ("control.dead.example:443",)

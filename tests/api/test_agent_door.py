@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -44,7 +45,7 @@ def say(voice: Voice, path: str, message: Any, **how: Any) -> tuple[Any, str]:
 def test_a_code_makes_an_agent_whose_key_is_pinned_both_ways(world: World) -> None:
     code, key = create_enrolment_code(world.cluster, agent_name="busan-9"), new_key()
     content = opened_code(code)
-    assert (content["url"], content["fingerprint"]) == ("http://testserver", key_id(keys.signing_key()))
+    assert (content["url"], content["fingerprint"]) == (settings.PUBLIC_URL, key_id(keys.signing_key()))
 
     response, proof = signed_enrol(Client(), enrol_request(code, key=key), key=key)
     assert response.status_code == 200
@@ -177,7 +178,7 @@ def test_a_request_is_accepted_once_and_only_as_it_was_signed(world: World) -> N
 
 
 def signed(key: Key, voice: Voice, path: str, body: str) -> dict[str, str]:
-    proof = prove_request(key, agent_id=str(voice.agent.pk), method="POST", url="http://testserver" + path, body=body.encode())
+    proof = prove_request(key, agent_id=str(voice.agent.pk), method="POST", url=settings.PUBLIC_URL + path, body=body.encode())
     return {"Authorization": f"Imp {proof.token}"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("agent", "clusters", "config", "core", "demo", "gateways", "products", "publishes", "tenants")
+APPS = ("agent", "clusters", "config", "core", "demo", "fence", "gateways", "products", "publishes", "tenants")
 SOURCES = sorted(path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts)
 
 

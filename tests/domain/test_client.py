@@ -10,13 +10,13 @@ import pytest
 from django.utils.translation import override
 from pytest_django import Settings
 
-from agent.protocol import fence
 from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.signing import CONTROL_PLANE, Purpose, new_key, seal, unseal
 from clusters import client, keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
 from publishes.words import translated
+from tests.names import hanging
 from tests.world import Voice, World
 
 COMMAND = Command(items=(), upstream_networks=())
@@ -171,8 +171,10 @@ def test_a_revoked_keys_answer_is_not_believed(voice: Voice, fake: FakeAgent) ->
 
 
 def test_a_name_that_is_not_looked_up_in_time_is_silence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence, "check", lambda *_args: time.sleep(1.5))
+    monkeypatch.setattr("socket.getaddrinfo", hanging(1.5))
+    agent = world.agents[0].agent
+    agent.url = "https://agent.hanging.example"
     started = time.monotonic()
     with pytest.raises(AgentSilentError, match="looked up in time"):
-        client.send(world.agents[0].agent, COMMAND)
+        client.send(agent, COMMAND)
     assert time.monotonic() - started < 1.4

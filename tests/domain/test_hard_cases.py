@@ -17,6 +17,7 @@ from publishes import delivery, errors, expectations, services, settlement, upst
 from publishes.choices import Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish
 from tests.enrolment import enrol_request
+from tests.names import hanging
 from tests.world import World, nobody_knows
 
 
@@ -219,8 +220,8 @@ def test_an_agent_that_reports_nonsense_spoils_no_publish(world: World) -> None:
 def test_cheap_refusals_come_before_names_are_looked_up_and_looking_up_has_a_deadline(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     publish = world.draft()
     monkeypatch.setattr(upstreams, "LOOK_UP_S", 0.2)
-    monkeypatch.setattr("agent.protocol.fence.resolve", lambda *_args: time.sleep(3))
-    monkeypatch.setattr("agent.protocol.fence.check", lambda *_args: time.sleep(3))
+    world.product.services.update(upstream_host="hanging.example")
+    monkeypatch.setattr("socket.getaddrinfo", hanging(3))
     started = time.monotonic()
     with pytest.raises(errors.UpstreamRefused, match="upstream_refused"):
         services.request_publish(world.actor, publish.pk)

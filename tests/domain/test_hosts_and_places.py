@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from agent.protocol.messages import Outcome
-from clusters.models import AgentLiveness
+from clusters.models import AgentLiveness, Cluster
 from publishes import delivery, errors, services
 from tests.world import World
 
@@ -56,3 +57,14 @@ def test_a_changed_host_waits_until_the_earlier_one_is_off_every_agent(world: Wo
     services.request_publish(world.actor, publish.pk)
     publish.refresh_from_db()
     assert publish.claimed_host == "other.localhost"
+
+
+@pytest.mark.parametrize("network", ["169.254.169.254/32", "fd00:ec2::254/128", "100.100.100.200", "168.63.129.16/32", "10.0.0.1/8", "nonsense"])
+def test_an_operator_cannot_name_an_upstream_network_in_which_nothing_opens(world: World, network: str) -> None:
+    world.cluster.upstream_networks = ["10.0.0.0/8", network]
+    with pytest.raises(ValidationError, match=r"metadata|not a network"):
+        world.cluster.full_clean()
+
+
+def test_a_cluster_opens_public_addresses_only_until_an_operator_names_others() -> None:
+    assert Cluster(name="new").upstream_networks == ["0.0.0.0/0", "::/0"]

@@ -1,5 +1,6 @@
 """Issuers of tokens: what is taken of what they publish, what is refused in words, and what happens when they change or are away."""
 
+import base64
 from html import unescape
 from threading import Barrier
 from typing import Any
@@ -66,14 +67,62 @@ def test_the_usable_keys_are_taken_sorted_with_their_public_members_alone(issuer
         jwk(ECKey.generate_key("P-384")),
         jwk(ECKey.generate_key("P-256"), alg="RS256"),
         jwk(RSAKey.generate_key(2048), n="%%%"),
+        jwk(ECKey.generate_key("P-256"), kid="a\x00b"),
+        jwk(ECKey.generate_key("P-256"), kid="k" * 201),
     ],
-    ids=["bare", "text", "empty", "symmetric", "short", "PS256", "for-encryption", "nameless", "P-384", "other-algorithm", "no-number"],
+    ids=["bare", "text", "empty", "symmetric", "short", "PS256", "for-encryption", "nameless", "P-384", "other-algorithm", "no-number", "unprintable", "long"],
 )
 def test_a_key_that_gateways_cannot_check_tokens_with_is_left_out(issuer_site: IssuerSite, odd: Any) -> None:
     issuer_site.jwks["keys"].append(odd)
     assert [key["kid"] for key in issuers.look_up(issuer_site.url).jwks] == ["ec-1", "rsa-1"]
     issuer_site.jwks = {"keys": [odd]}
     assert "no key that can be used" in refusal(issuer_site)
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    made = ECKey.generate_key("P-256")
+    return [jwk(made, kid=f"key-{number}") for number in range(count)]
+
+
+def of_bits(bits: int) -> dict[str, Any]:
+    """An RSA key of that size, as it is published. Its modulus is odd and nothing more: it signs nothing."""
+    modulus = ((1 << bits) - 1).to_bytes(bits // 8, "big")
+    return {"kty": "RSA", "kid": "odd", "n": base64.urlsafe_b64encode(modulus).decode().rstrip("="), "e": "AQAB"}
+
+
+def test_ten_keys_of_4096_bits_are_taken(issuer_site: IssuerSite) -> None:
+    issuer_site.jwks = {"keys": [*many(9), of_bits(4096)]}
+    assert len(issuers.look_up(issuer_site.url).jwks) == 10
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        (many(11), "The issuer publishes more than 10 keys. Each costs the gateway time with every token that names none of them."),
+        (many(400), "The issuer publishes more than 10 keys. Each costs the gateway time with every token that names none of them."),
+        ([of_bits(4104)], "The issuer's key odd is larger than RSA of 4096 bits."),
+        ([of_bits(8192), *many(1)], "The issuer's key odd is larger than RSA of 4096 bits."),
+        ([of_bits(2048) | {"e": of_bits(1024)["n"]}], "The issuer's key odd is larger than RSA of 4096 bits."),
+    ],
+    ids=["eleven", "many", "a byte too large", "8192 bits among others", "a large exponent"],
+)
+def test_keys_that_would_cost_every_caller_time_are_refused_in_words(issuer_site: IssuerSite, listed: list[Any], words: str) -> None:
+    """Envoy is shared: a bad token is tried with each key of its issuer."""
+    issuer_site.jwks = {"keys": listed}
+    assert refusal(issuer_site) == words
+
+
+@pytest.mark.parametrize("listed", [many(11), [of_bits(8192)]], ids=["eleven", "8192 bits"])
+def test_the_last_good_keys_stay_when_an_issuer_publishes_too_many_or_too_large(world: World, issuer_site: IssuerSite, listed: list[Any]) -> None:
+    publish = believing(world, issuer_site)
+    issuer_site.jwks = {"keys": listed}
+    issuers.refresh_all()
+    known = Issuer.objects.get(url=issuer_site.url)
+    assert [key["kid"] for key in known.jwks] == ["ec-1", "rsa-1"]
+    assert known.failing_since is not None
+    assert "10" in known.reason["ko"] or "4096" in known.reason["ko"]
+    publish.refresh_from_db()
+    assert not publish.sync_wanted
 
 
 @pytest.mark.parametrize(

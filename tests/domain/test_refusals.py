@@ -1,8 +1,10 @@
 """What is refused, in words, before anything is sent."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 
 from core.problems import Forbidden, NotFound, Problem
 from products.models import Product, Route
@@ -61,6 +63,24 @@ def reserve_port(world: World) -> None:
     liveness.save(update_fields=["reserved"])
 
 
+def database_as_upstream(world: World) -> None:
+    point_at(world, settings.DATABASES["default"]["HOST"], int(settings.DATABASES["default"]["PORT"]))
+
+
+def broker_as_upstream(world: World) -> None:
+    broker = urlsplit(settings.CELERY_BROKER_URL)
+    point_at(world, broker.hostname, broker.port)
+
+
+def control_plane_as_upstream(world: World) -> None:
+    ours = urlsplit(settings.PUBLIC_URL)
+    point_at(world, ours.hostname, ours.port)
+
+
+def point_at(world: World, host: str | None, port: int | None) -> None:
+    world.product.services.update(upstream_host=host, upstream_port=port)
+
+
 def overlap(world: World) -> None:
     add_service(world.product, "Billing Twin", "/billing", ["GET"])
 
@@ -77,6 +97,9 @@ def overlap(world: World) -> None:
         (take_host, errors.HostTaken, "Choose another hostname"),
         (close_fence, errors.UpstreamRefused, "Billing Service"),
         (reserve_port, errors.UpstreamRefused, "a port of the gateway"),
+        (database_as_upstream, errors.UpstreamRefused, "of imp-gateway itself"),
+        (broker_as_upstream, errors.UpstreamRefused, "of imp-gateway itself"),
+        (control_plane_as_upstream, errors.UpstreamRefused, "of imp-gateway itself"),
         (overlap, errors.PathsOverlap, "/billing"),
     ],
 )

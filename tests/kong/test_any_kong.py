@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import fence
 from agent.drivers import kong_node
 from agent.drivers.base import Seen
 from agent.drivers.kong import KongDriver
 from agent.drivers.kong_admin import Admin
 from agent.drivers.kong_entities import PATHS
 from agent.drivers.kong_setup import KongSetup
-from agent.protocol import fence
 from agent.protocol.spec import Route, Service, Spec, Upstream
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, absent, live, make_service, withdrawn

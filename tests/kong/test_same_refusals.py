@@ -1,8 +1,10 @@
 """One table of callers for every kind of gateway: what who may not pass reads, and what an upstream hears of those who may."""
 
+import re
 import time
 from typing import Any
 
+import pytest
 from joserfc import jwt
 
 from agent.protocol.spec import Auth, AuthMode
@@ -129,3 +131,37 @@ def test_no_caller_can_pretend_to_be_a_consumer(anywhere: Anywhere, upstream: Up
         assert not {"imp-consumer", "imp_consumer"} & set(names), what
     names = heard(anywhere.ask(keys.host, headers=pretending | {"apikey": "key-one"}))
     assert (names["imp-consumer"], "imp_consumer" in names, "apikey" in names) == ("one", False, False)
+
+
+PRETENDED = (
+    *("x-real-ip", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-path"),
+    *("x-forwarded-server", "x-forwarded-scheme", "x-forwarded-ssl", "x-request-id", "imp-consumer", "forwarded"),
+)
+
+
+@pytest.mark.parametrize("separators", ["-", "_", ".", "-_", "_-", "-.", "~"])
+def test_what_gateways_say_of_a_caller_no_caller_says_in_any_spelling(anywhere: Anywhere, upstream: Upstreams, separators: str) -> None:
+    """CGI and WSGI read `x_real_ip` and, some of them, `x.real.ip` as `X-Real-IP`."""
+    spec = live(port=upstream.port)
+    anywhere.publish(spec)
+    spellings = {name: _spelled(name, separators) for name in PRETENDED}
+    answer = anywhere.ask(spec.host, headers={spelling.title(): "for=6.6.6.6" for spelling in spellings.values()})
+    as_wsgi_reads_them = {re.sub(r"[^a-z0-9]", "_", name): value for name, value in heard(answer).items()}
+    of_the_caller = {name for name in PRETENDED if "6.6.6.6" in as_wsgi_reads_them.get(name.replace("-", "_"), "")}
+    # Both gateways add the caller's address to an X-Forwarded-For that is spelled as it should be, and Envoy keeps a request's own id.
+    allowed = {"x-forwarded-for", "x-request-id"} if separators == "-" else set()
+    assert of_the_caller <= allowed
+    twins = [name for name in heard(answer) if re.sub(r"[^a-z0-9]", "-", name) in PRETENDED and name not in PRETENDED]
+    assert twins == []
+
+
+def _spelled(name: str, separators: str) -> str:
+    first, *others = name.split("-")
+    return first + "".join(separators[min(number, len(separators) - 1)] + part for number, part in enumerate(others))
+
+
+def test_the_name_of_a_header_that_only_looks_alike_passes(anywhere: Anywhere, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port)
+    anywhere.publish(spec)
+    others = {"x-forwarded": "a", "xreal-ip": "b", "important": "c", "my_header": "d", "not-forwarded": "e", "x-real-ip-2": "f"}
+    assert others.items() <= heard(anywhere.ask(spec.host, headers=others)).items()

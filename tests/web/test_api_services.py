@@ -177,7 +177,7 @@ def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, b
     closed = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
     assert "imp-gateway tried to connect, and nothing listens at this port." in closed
     refused = browser.get(url, {"url": "http://169.254.169.254"}).content.decode()
-    assert "Refused from here: its host is a loopback, link-local or otherwise special address." in refused
+    assert "Refused from here: its host is a loopback, link-local, metadata or otherwise special address." in refused
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
         for _number in range(2):  # nobody takes them, so that the third one waits
             first = waiting.enter_context(socket.socket())

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,13 +14,13 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from clusters.models import Agent, AgentLiveness, Cluster
-from core.deadlines import within
 from gateways.models import Gateway, GatewayCluster, Listener
 from products.models import ApiService
 from publishes.models import ProductPublish
 from publishes.prechecks import Check, Level
 from publishes.prechecks import run as look
 from tests.issuing import IssuerSite
+from tests.names import asking
 from tests.web.browser import text_of
 from tests.web.run import STEPS, Run
 from tests.world import World, add_service
@@ -81,7 +81,7 @@ def test_upstreams_outside_the_fence_block_each_with_its_reason(world: World) ->
     told = found(look(planned(world)), "Upstreams")
     assert sorted(words.split(" is refused: ")[0] for _level, words in told) == ["The upstream of Billing Service", "The upstream of Refund Service"]
     assert {level for level, _words in told} == {Level.BLOCKER}
-    assert "outside the networks allowed for this cluster" in " ".join(words for _level, words in told)
+    assert "outside the networks that operators opened for this cluster" in " ".join(words for _level, words in told)
     assert "a port of the gateway" in " ".join(words for _level, words in told)
 
 
@@ -97,19 +97,16 @@ def test_nothing_to_deploy_and_overlapping_paths_block(world: World) -> None:
 
 def test_the_fragment_answers_in_two_seconds_when_names_hang(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go, asked = threading.Event(), list[str]()
-    real = socket.getaddrinfo
 
-    def hanging(host: str, *args: Any, **kwargs: Any) -> Any:
-        if host.endswith(".invalid"):
-            asked.append(host)
-            let_go.wait(30)
-            raise socket.gaierror
-        return real(host, *args, **kwargs)
+    def hanging(name: str) -> str:
+        asked.append(name)
+        let_go.wait(30)
+        raise socket.gaierror
 
     for number in range(20):
         add_service(world.product, f"Hanging {number}", f"/h{number}", [], host=f"h{number}.invalid")
     run.choose()
-    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    monkeypatch.setattr(socket, "getaddrinfo", asking(hanging))
     for url in (reverse("publishes:create-checks", args=[world.product.pk]), f"{run.url('confirm')}?check"):
         began = time.monotonic()
         page = text_of(run.client.get(url))
@@ -119,44 +116,6 @@ def test_the_fragment_answers_in_two_seconds_when_names_hang(run: Run, world: Wo
         assert "Agents OK 2 of 2 are ready." in page
     assert len(asked) <= 16
     let_go.set()
-
-
-def test_within_gives_what_is_done_in_time_and_leaves_the_rest() -> None:
-    let_go = threading.Event()
-    jobs = {"fast": lambda: 1, "slow": lambda: int(let_go.wait(30)), "also fast": lambda: 2}
-    began = time.monotonic()
-    assert within(0.2, jobs) == {"fast": 1, "also fast": 2}
-    assert 0.15 < time.monotonic() - began < 1
-    assert within(1, {}) == {}
-    let_go.set()
-
-
-def test_within_works_in_the_language_of_whoever_waits() -> None:
-    with translation.override("ko"):
-        assert within(1, {"language": translation.get_language}) == {"language": "ko"}
-    assert within(1, {"language": translation.get_language}) == {"language": "en"}
-
-
-def at_work() -> int:
-    return sum(thread.name == "within" for thread in threading.enumerate())
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.01)
-
-
-def test_hanging_names_never_take_more_than_so_many_threads() -> None:
-    until(lambda: at_work() == 0)  # what other tests left hanging
-    let_go = threading.Event()
-    for _number in range(12):
-        assert within(0.01, {number: lambda: let_go.wait(30) for number in range(8)}) == {}
-    assert at_work() == 64
-    let_go.set()
-    until(lambda: at_work() == 0)
-    assert within(1, {"again": lambda: 1}) == {"again": 1}
 
 
 def test_the_fragment_and_the_page_without_script_say_the_same(run: Run, world: World) -> None:

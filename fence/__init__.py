@@ -1,0 +1,29 @@
+"""The upstream fence, for both programs: which addresses a host that a user named may have. Standard library only; imports nothing of ours."""
+
+from fence.rules import (
+    PUBLIC,
+    Address,
+    Fence,
+    FenceRefused,
+    Network,
+    Resolver,
+    check,
+    endpoints_of,
+    is_metadata,
+    resolve,
+    split_endpoint,
+)
+
+__all__ = [
+    "PUBLIC",
+    "Address",
+    "Fence",
+    "FenceRefused",
+    "Network",
+    "Resolver",
+    "check",
+    "endpoints_of",
+    "is_metadata",
+    "resolve",
+    "split_endpoint",
+]

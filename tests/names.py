@@ -1,0 +1,34 @@
+"""A name server for tests that answers when it likes: what needs none (addresses, checks for addresses) goes on as ever."""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+Answer = Callable[..., Any]
+
+
+def asking(look_up: Callable[[str], str]) -> Answer:
+    """A `socket.getaddrinfo` that asks `look_up` for the address of each name; it may hang, and raises socket.gaierror for no address."""
+    real = socket.getaddrinfo
+
+    def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            real(host, port, flags=socket.AI_NUMERICHOST)
+        except (OSError, UnicodeError):
+            if kwargs.get("flags", 0) & socket.AI_NUMERICHOST:
+                raise
+            host = look_up(str(host))
+        return real(host, port, *args, **kwargs)
+
+    return answer
+
+
+def hanging(seconds: float) -> Answer:
+    """Every name hangs that long, and has no address then."""
+
+    def look_up(_name: str) -> str:
+        time.sleep(seconds)
+        raise socket.gaierror
+
+    return asking(look_up)
