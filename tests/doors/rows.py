@@ -100,6 +100,7 @@ ROWS: dict[str, dict[str, Access]] = {
     "/agent/v1/enroll": {"POST": BY_CODE},
     "/agent/v1/heartbeat": {"POST": AGENTS},
     "/agent/v1/key": {"POST": AGENTS},
+    "/agent/v1/keys-let-in": {"POST": AGENTS},
     "/agent/v1/report": {"POST": AGENTS},
     "/agent/v1/results": {"POST": AGENTS},
     "/agent/v1/specs": {"POST": AGENTS},
