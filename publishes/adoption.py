@@ -47,16 +47,16 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
 
 @transaction.atomic
 def adopt_forsaken(publish_id: UUID) -> None:
-    """Bring all agents to what the control plane wanted, if still nobody is ahead."""
-    ProductPublish.objects.select_for_update(of=["self"], no_key=True).get(pk=publish_id)
-    if forsaken().filter(pk=publish_id).exists():
+    """Bring all agents to what the control plane wanted, if still nobody is ahead. Nothing while somebody else has the publish locked."""
+    free = ProductPublish.objects.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(pk=publish_id)
+    if free.first() and forsaken().filter(pk=publish_id).exists():
         adopt(publish_id, by="", as_carried=False)
 
 
 def forsaken() -> QuerySet[ProductPublish, UUID]:
     """What is frozen without an alarm: the agents that were ahead have been removed, so nobody carries what there was to decide about."""
     ahead = Alarm.objects.filter(publish=OuterRef("pk"), closed_at=None)
-    return ProductPublish.objects.filter(~Exists(ahead), frozen_at__isnull=False).values_list("pk", flat=True)
+    return ProductPublish.objects.filter(~Exists(ahead), frozen_at__isnull=False).order_by("pk").values_list("pk", flat=True)
 
 
 def keys_asked(agent: Agent) -> list[UUID]:

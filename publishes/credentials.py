@@ -12,7 +12,9 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
+from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -78,11 +80,25 @@ def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = N
     return len(ended)
 
 
-def expire() -> None:
-    """End the keys whose time has come; the sweep calls this."""
+def expired() -> QuerySet[ProductPublish, UUID]:
+    """The publishes of keys whose time has come."""
     due = Credential.objects.filter(state=KeyState.ACTIVE, expires_at__lte=Now())
-    for publish_id in list(due.values_list("publish", flat=True).distinct()):
-        _expire_of(publish_id)
+    return ProductPublish.objects.filter(Exists(due.filter(publish=OuterRef("pk")))).order_by("pk").values_list("pk", flat=True)
+
+
+@transaction.atomic
+def expire_of(publish_id: UUID) -> None:
+    """End the keys of a publish whose time has come; the sweep calls this. Nothing while somebody else has the publish locked."""
+    rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(pk=publish_id)
+    publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
+    if publish is None:
+        return
+    for credential in publish.credentials.filter(state=KeyState.ACTIVE, expires_at__lte=Now()):
+        credential.state = KeyState.EXPIRED
+        credential.save(update_fields=["state", "updated_at"])
+        _note(publish, EventKind.KEY_EXPIRED, credential)
+    if publish.deleted_at is None:
+        syncs.sync(publish)
 
 
 def joined(specs: Sequence[Spec]) -> list[Spec]:
@@ -123,18 +139,6 @@ def _end(credential: Credential, *, after: timedelta) -> None:
     else:
         credential.state = KeyState.OFF
         credential.save(update_fields=["state", "updated_at"])
-
-
-@transaction.atomic
-def _expire_of(publish_id: UUID) -> None:
-    rows = ProductPublish.objects.select_related("product", "cluster", "gateway")
-    publish = rows.select_for_update(of=["self"], no_key=True).get(pk=publish_id)
-    for credential in publish.credentials.filter(state=KeyState.ACTIVE, expires_at__lte=Now()):
-        credential.state = KeyState.EXPIRED
-        credential.save(update_fields=["state", "updated_at"])
-        _note(publish, EventKind.KEY_EXPIRED, credential)
-    if publish.deleted_at is None:
-        syncs.sync(publish)
 
 
 def _with_keys(spec: Spec, stored: dict[UUID, str]) -> Spec:

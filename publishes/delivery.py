@@ -1,12 +1,10 @@
 """From the outbox to the agents: what a worker does when it is woken, what an agent gets when it asks, and the sweep."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
@@ -24,16 +22,16 @@ from core.limits import forget_old_windows
 from publishes import adoption, alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
+from publishes.rounds import Round, going_on
 from tenants import sessions
 
-log = structlog.get_logger(__name__)
-
-SETTLE_AT_ONCE = 500
 LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
 GATHER_S = 1.0
 """How long a worker lets more come together, at most, before it gives an agent's lease back."""
+
+ROUNDS = (_SETTLING, _ADOPTING, _EXPIRING, _SYNCING) = (Round("settle"), Round("adopt"), Round("expire_keys"), Round("sync"))
 
 
 def deliver(agent_id: UUID) -> None:
@@ -59,23 +57,24 @@ def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
     return min(took_s, GATHER_S) if len(claim.waiting) > 1 else 0.0
 
 
-def sweep() -> None:
-    """The guarantee: note who came and went, wake workers for what is due, and settle what time has decided."""
-    settlement.explain_absence(liveness.note_changes())
-    settlement.forget_other_drivers()
-    outbox.wake(_agents_with_due_rows())
-    for operation_id in expectations.ripe_operations()[:SETTLE_AT_ONCE]:
-        with _going_on("settle", operation=str(operation_id)):
-            settlement.settle_by_id(operation_id)
-    for publish_id in adoption.forsaken()[:SETTLE_AT_ONCE]:
-        with _going_on("adopt", publish=str(publish_id)):
-            adoption.adopt_forsaken(publish_id)
-    for publish_id in syncs.waiting()[:SETTLE_AT_ONCE]:
-        with _going_on("sync", publish=str(publish_id)):
-            syncs.sync_by_id(publish_id)
-    with _going_on("expire_keys"):
-        credentials.expire()
-    settlement.release_hosts()
+def sweep() -> bool:
+    """The guarantee: note who came and went, wake workers for what is due, and settle what time has decided.
+
+    Each step has its turn whatever became of the others. True when all steps worked; a single row that failed is put back and spoils none.
+    """
+    steps: dict[str, Callable[[], object]] = {
+        "note_changes": liveness.note_changes,
+        "explain_absence": settlement.explain_absence,
+        "forget_other_drivers": settlement.forget_other_drivers,
+        "wake": lambda: outbox.wake(_agents_with_due_rows()),
+        "settle": lambda: _SETTLING.run(expectations.ripe_operations(), settlement.settle_by_id),
+        "adopt": lambda: _ADOPTING.run(adoption.forsaken(), adoption.adopt_forsaken),
+        "expire_keys": lambda: _EXPIRING.run(credentials.expired(), credentials.expire_of),
+        "sync": lambda: _SYNCING.run(syncs.waiting(), syncs.sync_by_id),
+        "release_hosts": settlement.release_hosts,
+    }
+    failed = [name for name, step in steps.items() if not _has_worked(name, step)]
+    return not failed
 
 
 def tidy() -> None:
@@ -113,7 +112,7 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
 def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
     """Record results; one that cannot be recorded does not keep the others from it."""
     for result in results:
-        with _going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
+        with going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
             settlement.record_result(agent, result)
 
 
@@ -133,13 +132,10 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
     return fitting + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
 
 
-@contextmanager
-def _going_on(doing: str, **about: str) -> Iterator[None]:
-    """A bug in one row is logged as one, and the rows after it have their turn."""
-    try:
-        yield
-    except Exception:
-        log.exception("bug", doing=doing, **about)
+def _has_worked(name: str, step: Callable[[], object]) -> bool:
+    with going_on(name) as turn:
+        step()
+    return not turn.has_failed
 
 
 def _is_wanted(one: Carried, row: ProductPublish) -> bool:

@@ -159,7 +159,10 @@ class Delivery(Record):
     class Meta:
         ordering = ["agent__name"]
         constraints = [models.UniqueConstraint(fields=["operation", "agent"], name="delivery_once")]
-        indexes = [models.Index(fields=["agent", "due_at"], condition=models.Q(phase__in=OPEN_PHASES), name="delivery_due")]
+        indexes = [
+            models.Index(fields=["agent", "due_at"], condition=models.Q(phase__in=OPEN_PHASES), name="delivery_due"),
+            models.Index(fields=["agent"], condition=models.Q(phase__in=OPEN_PHASES) & ~models.Q(code="agent_gone"), name="delivery_unexplained"),
+        ]
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
 

@@ -39,16 +39,16 @@ def sync(publish: ProductPublish, *, actor: Actor | None = None, note: str = "")
 
 @transaction.atomic
 def sync_by_id(publish_id: UUID, *, note: str = "") -> Operation | None:
-    """The same for a publish that is not locked yet; nothing when it is gone."""
+    """The same for a publish that is not locked yet; nothing when it is gone, or somebody else has it locked."""
     rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(deleted_at=None)
-    publish = rows.select_for_update(of=["self"], no_key=True).filter(pk=publish_id).first()
+    publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(pk=publish_id).first()
     return sync(publish, note=note) if publish else None
 
 
 def waiting() -> QuerySet[ProductPublish, UUID]:
     """The publishes whose sync waits no longer: nobody's operation is open any more, and an operator has adopted what was frozen."""
     theirs = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES)
-    return ProductPublish.objects.filter(~Exists(theirs), sync_wanted=True, deleted_at=None, frozen_at=None).values_list("pk", flat=True)
+    return ProductPublish.objects.filter(~Exists(theirs), sync_wanted=True, deleted_at=None, frozen_at=None).order_by("pk").values_list("pk", flat=True)
 
 
 def _wait(publish: ProductPublish, *, is_wanted: bool) -> None:
