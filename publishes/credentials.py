@@ -6,7 +6,7 @@ The only module that sees a key in the clear. It shows one to a person exactly o
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from core.problems import ChangedMeanwhile, NotFound
 from core.secrets import SecretLost, decrypt, encrypt
 from publishes import errors, syncs
 from publishes.choices import AuthMode, EventKind, KeyState
-from publishes.models import Credential, ProductPublish, PublishEvent
+from publishes.models import Credential, Operation, ProductPublish, PublishEvent
 from publishes.services import lock_publish
 from tenants.actors import Actor
 
@@ -40,10 +40,19 @@ _COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
 
 @dataclass(frozen=True, kw_only=True)
 class Issued:
-    """A key that was just made. This is the only time that it is seen."""
+    """A key that was just made; this is the only time that it is seen. `operation` brings it to the agents, None when nothing does now."""
 
     credential: Credential
     key: str = field(repr=False)
+    operation: Operation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Keys that are to be let in no longer. `operation` brings that to the agents, None when nothing does now."""
+
+    credentials: tuple[Credential, ...]
+    operation: Operation | None
 
 
 @transaction.atomic
@@ -61,13 +70,12 @@ def issue_test_key(actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERL
         _end(old, after=overlap if number == 0 else timedelta())
     issued = _make(publish, consumer=TEST_CONSUMER, is_test=True)
     _note(publish, EventKind.KEY_ROTATED if before else EventKind.KEY_MADE, issued.credential, actor=actor)
-    syncs.sync(publish, actor=actor)
-    return issued
+    return replace(issued, operation=syncs.sync(publish, actor=actor))
 
 
 @transaction.atomic
-def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> int:
-    """Let a key in no longer, at once; without an id, every test key. Returns how many that were. Raises NotFound when there is no such key."""
+def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> Ended:
+    """Let a key in no longer, at once; without an id, every test key. Raises NotFound when there is no such key."""
     publish = _locked(actor, publish_id)
     rows = publish.credentials.filter(state=KeyState.ACTIVE)
     ended = list(rows.filter(pk=credential_id) if credential_id else rows.filter(is_test=True))
@@ -76,8 +84,7 @@ def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = N
     for credential in ended:
         _end(credential, after=timedelta())
         _note(publish, EventKind.KEY_OFF, credential, actor=actor)
-    syncs.sync(publish, actor=actor)
-    return len(ended)
+    return Ended(credentials=tuple(ended), operation=syncs.sync(publish, actor=actor))
 
 
 def expired() -> QuerySet[ProductPublish, UUID]:
@@ -99,6 +106,18 @@ def expire_of(publish_id: UUID) -> None:
         _note(publish, EventKind.KEY_EXPIRED, credential)
     if publish.deleted_at is None:
         syncs.sync(publish)
+
+
+def refresh(specs: Sequence[Spec]) -> set[UUID]:
+    """End what is past its end in specs that are about to be sent, without waiting for the sweep; the publishes of those are returned.
+
+    Their specs are out of date: the next generation is on its way. One query, none when no spec has keys.
+    """
+    asking = [spec.publish_id for spec in specs if spec.auth.keys]
+    over = set(expired().filter(pk__in=asking)) if asking else set()
+    for publish_id in sorted(over):
+        expire_of(publish_id)
+    return over
 
 
 def joined(specs: Sequence[Spec]) -> list[Spec]:

@@ -21,7 +21,7 @@ from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
 from publishes import adoption, alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
-from publishes.models import Delivery, ProductPublish
+from publishes.models import Delivery, Operation, ProductPublish
 from publishes.rounds import Round, going_on
 from tenants import sessions
 
@@ -121,7 +121,7 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
 
     What operators want off an agent that we know nothing of goes along.
     """
-    operations = list(expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None)))
+    operations = _current_operations(agent, publish_ids)
     specs = credentials.joined([Spec.model_validate(operation.spec) for operation in operations])
     open_ones = {d.operation_id: d for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)}
     deliveries = [open_ones.get(operation.pk) for operation in operations]
@@ -136,6 +136,15 @@ def _has_worked(name: str, step: Callable[[], object]) -> bool:
     with going_on(name) as turn:
         step()
     return not turn.has_failed
+
+
+def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Operation]:
+    """Those of these publishes that are the agent's and may be sent: without what is frozen, and without a key that is past its end."""
+    rows = expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None))
+    outdated = credentials.refresh([Spec.model_validate(operation.spec) for operation in rows])
+    if not outdated:
+        return list(rows)
+    return list(rows.all().exclude(publish__in=credentials.expired()))
 
 
 def _is_wanted(one: Carried, row: ProductPublish) -> bool:
@@ -153,8 +162,10 @@ def _agents_with_due_rows() -> list[UUID]:
 
 def _send(agent_id: UUID, claim: outbox.Claim) -> None:
     agent = Agent.objects.select_related("cluster", "liveness").get(pk=agent_id)
-    specs = credentials.joined([waiting.spec for waiting in claim.waiting])
-    items = [Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token) for spec, waiting in zip(specs, claim.waiting, strict=True)]
+    outdated = credentials.refresh([waiting.spec for waiting in claim.waiting])
+    current = [waiting for waiting in claim.waiting if waiting.spec.publish_id not in outdated]
+    specs = credentials.joined([waiting.spec for waiting in current])
+    items = [Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token) for spec, waiting in zip(specs, current, strict=True)]
     for number, piece in enumerate(_pieces(items)):
         if number:
             outbox.renew(agent_id)

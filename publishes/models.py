@@ -54,7 +54,7 @@ class ProductPublish(Record):
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     frozen_at = models.DateTimeField(_("frozen"), null=True, blank=True)
     run_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
-    sync_wanted = models.BooleanField(default=False, editable=False, help_text=_("Callers' credentials changed while somebody's operation was going on."))
+    sync_wanted = models.BooleanField(default=False, editable=False, help_text=_("Callers' credentials changed, and that is still to go out."))
 
     objects = PublishQuerySet.as_manager()
 

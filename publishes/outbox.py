@@ -20,7 +20,7 @@ from agent.protocol.spec import Spec
 from clusters.models import Agent
 from gateways.models import Gateway
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase
-from publishes.errors import AlreadyInProgress, Frozen
+from publishes.errors import AlreadyInProgress, Frozen, WrongState
 from publishes.models import AgentLease, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
@@ -85,10 +85,24 @@ def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | N
     agents = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
     AgentLease.objects.bulk_create((AgentLease(agent=agent) for agent in agents), ignore_conflicts=True)
-    if event := _REQUEST_EVENTS.get(kind):
-        PublishEvent.objects.create(publish=publish, operation=operation, kind=event, actor_label=label, actor_user_id=user_id, note=note)
-    wake_after_commit(agents.enrolled().connected().exclude(url="").values_list("pk", flat=True))
+    _announce(operation, _REQUEST_EVENTS.get(kind))
     return operation
+
+
+def amend(operation: Operation, spec: Spec) -> None:
+    """Give an open publish of a person the next generation's spec, in the caller's transaction, which holds the publish's lock.
+
+    It stays the same operation with the same deadline. Every agent has to prove the new generation, whatever it said of the one before: answers to
+    that are ignored from now on. Raises WrongState when it has ended.
+    """
+    wanted = {"generation": spec.generation, "spec": spec.model_dump(mode="json"), "digest": spec.digest}
+    if not Operation.objects.filter(pk=operation.pk, phase__in=OPEN_PHASES).update(phase=Phase.QUEUED, updated_at=Now(), **wanted):
+        raise WrongState
+    operation.refresh_from_db(fields=[*wanted, "phase"])
+    _want(operation.publish, spec)
+    anew = dict.fromkeys(("step", "code", "message", "entity", "field"), "")
+    operation.deliveries.update(phase=Phase.QUEUED, token=None, attempt=0, due_at=Now(), evidence={}, finished_at=None, updated_at=Now(), **anew)
+    _announce(operation, EventKind.SYNC_REQUESTED)
 
 
 def wake_after_commit(agent_ids: Iterable[UUID]) -> None:
@@ -207,6 +221,15 @@ def supersede(publish: ProductPublish) -> None:
     Delivery.objects.filter(operation__publish=publish, phase__in=OPEN_PHASES).update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
     system = Operation.objects.filter(publish=publish, phase__in=OPEN_PHASES).exclude(kind__in=PEOPLES_KINDS)
     system.update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
+
+
+def _announce(operation: Operation, event: EventKind | None) -> None:
+    """The line of history, if there is one, and the wake-ups."""
+    if event:
+        by = {"actor_label": operation.actor_label, "actor_user_id": operation.actor_user_id, "note": operation.note}
+        PublishEvent.objects.create(publish_id=operation.publish_id, operation=operation, kind=event, **by)
+    agents = Agent.objects.filter(deliveries__operation=operation)
+    wake_after_commit(agents.enrolled().connected().exclude(url="").values_list("pk", flat=True))
 
 
 def _refuse_to_interrupt(publish: ProductPublish) -> None:

@@ -77,7 +77,7 @@ def first_steps(actor: Actor) -> SafeString:
 
 @register.inclusion_tag("publishes/_auth.html", takes_context=True)
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
-    """What callers have to show: keys, or the issuer of their tokens. One query, none without auth."""
+    """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
     return callers.shown_of(publish) | {"actor": context["actor"], "publish": publish, "product": publish.product, "csrf_token": context.get("csrf_token")}
 
 

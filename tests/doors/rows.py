@@ -173,6 +173,7 @@ ROWS: dict[str, dict[str, Access]] = {
     f"{_PUBLISH}/execute": _FORM,
     f"{_PUBLISH}/history": {"GET": PAGE},
     f"{_PUBLISH}/keys/<uuid:credential_id>/off": _FORM,
+    f"{_PUBLISH}/keys/reached": {"GET": PAGE},
     f"{_PUBLISH}/live": {"GET": PAGE},
     f"{_PUBLISH}/retry": {"GET": PAGE_WRITE, "POST": PAGE_WRITE},
     f"{_PUBLISH}/settings": _FORM,
