@@ -31,7 +31,7 @@ def check(publish: ProductPublish, to: Status) -> None:
 def check_editable(publish: ProductPublish) -> None:
     """Only a draft can be edited. Raises WrongState."""
     if publish.status != Status.DRAFT:
-        raise WrongState(_("Only a draft can be changed. Make a new publish with the settings you want, publish it, then withdraw this one."))
+        raise WrongState(_("Only a draft can be changed. Other settings need a new publish with a hostname of its own; this one is free once it is deleted."))
 
 
 def check_deletable(publish: ProductPublish) -> None:

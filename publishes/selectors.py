@@ -43,6 +43,11 @@ class Live:
         return sum(row.phase == Phase.SUCCEEDED for row in self.agents)
 
     @property
+    def addresses(self) -> list[str]:
+        """Where callers find the gateways that answer now, as their agents report it."""
+        return sorted({row.proxy_url for row in self.agents if row.proxy_url and row.is_connected and row.gateway_ok})
+
+    @property
     def is_open(self) -> bool:
         """Whether anything is still going on that a person waits for."""
         return any(operation is not None and operation.is_open for operation in (self.operation, self.following))

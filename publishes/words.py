@@ -30,7 +30,7 @@ _STEPS = {
     "fetched": gettext_lazy("Fetched by the agent"),
     "fence": gettext_lazy("Checking the upstreams"),
     "apply": gettext_lazy("Writing to the gateway"),
-    "verify": gettext_lazy("Proving that it serves"),
+    "verify": gettext_lazy("Proving the gateway"),
 }
 
 

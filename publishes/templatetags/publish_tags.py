@@ -123,7 +123,7 @@ def doing_badge(publish: ProductPublish) -> SafeString:
 def trouble_badges(publish: ProductPublish) -> SafeString:
     """Frozen, and an agent that is not heard of, on the board of a product, for its rows."""
     troubles = {Condition.FROZEN: publish.frozen_at is not None, Condition.SILENT: getattr(publish, "is_silent", False)}
-    badges = (badge(condition.label, words.CONDITION_TONES[condition], "hollow") for condition, holds in troubles.items() if holds)
+    badges = (badge(str(condition.label), words.CONDITION_TONES[condition], "hollow") for condition, holds in troubles.items() if holds)
     return format_html_join(" ", "{}", ((one,) for one in badges))
 
 

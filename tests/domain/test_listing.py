@@ -196,8 +196,9 @@ def test_counts_say_how_many_are_in_each_condition_within_the_other_filters(worl
     Observation.objects.filter(publish=drifting).update(verified=False)
     services.request_publish(world.actor, world.draft(hostname_base="d.localhost").pk)
 
-    assert counts(world.actor, Filters()) == {"in_progress": 1, "failed": 2, "drift": 1, "waiting": 0, "silent": 0, "frozen": 0}
-    assert counts(world.actor, Filters(environment="prod", condition="drift")) == {"in_progress": 0, "failed": 1, "drift": 0, "waiting": 0}
+    nothing = {"silent": 0, "frozen": 0}
+    assert counts(world.actor, Filters()) == {"in_progress": 1, "failed": 2, "drift": 1, "waiting": 0} | nothing
+    assert counts(world.actor, Filters(environment="prod", condition="drift")) == {"in_progress": 0, "failed": 1, "drift": 0, "waiting": 0} | nothing
     for condition, number in counts(world.actor, Filters()).items():
         assert len(found(world, condition=condition)) == number
 

@@ -14,7 +14,7 @@ from tests.web.browser import signed_in, text_of
 from tests.web.test_keys import url
 from tests.world import World
 
-PROVED = "Verified live after"
+PROVED = "Gateway verified after"
 UNKNOWN = "Whether callers there are served is not known."
 
 
@@ -39,6 +39,40 @@ def test_what_nobody_hears_of_is_not_said_to_be_proved(world: World) -> None:
     assert "1 Agent not heard of" in tiles
     AgentLiveness.objects.update(last_seen_at=timezone.now())
     assert PROVED in text_of(client.get(url(publish, "live")))
+
+
+def test_a_page_shows_the_addresses_that_answer_and_no_listener_that_nobody_opened(world: World) -> None:
+    publish, client = world.published(), signed_in(world.user)
+    world.gateway.listeners.create(name="tls", port=8443, protocol="HTTPS")
+    for voice, port in zip(world.agents, (8080, 8081), strict=True):
+        AgentLiveness.objects.filter(agent=voice.agent).update(proxy_url=f"http://10.0.0.5:{port}")
+    silence(world, "busan-2")
+    page = text_of(client.get(url(publish)))
+    assert ("http://10.0.0.5:8080" in page, "10.0.0.5:8081" in page, "8443" in page) == (True, False, False)
+    template = text_of(client.get(reverse("gateways:detail", args=[world.gateway.pk])))
+    assert "agents do not open these ports" in template
+
+
+def test_a_live_page_advises_what_is_not_refused(world: World) -> None:
+    publish, client = world.published(), signed_in(world.user)
+    page = text_of(client.get(url(publish)))
+    assert "A new publish with other settings needs a hostname of its own" in page
+    assert "Make a new publish" not in page
+
+
+def test_the_deactivation_s_dialog_names_what_is_live(world: World) -> None:
+    client, ask = signed_in(world.user), reverse("products:deactivate", args=[world.product.pk])
+    assert "This is refused now" not in text_of(client.get(ask))
+    world.published()
+    page = text_of(client.get(ask))
+    assert "This is refused now, because it is live: Payment API v2.0 · Development · acme-kr. Withdraw that first." in page
+
+
+def test_the_activation_promises_no_consumers(world: World) -> None:
+    world.product.status = "draft"
+    world.product.save()
+    page = text_of(signed_in(world.user).get(reverse("products:activate", args=[world.product.pk])))
+    assert ("It can be published." in page, "Consumers" in page) == (True, False)
 
 
 def test_the_withdrawal_s_dialog_promises_nothing_of_a_silent_agent_and_names_maintenance(world: World) -> None:
