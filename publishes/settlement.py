@@ -1,6 +1,6 @@
 """What answers mean: an agent's word closes a delivery, deliveries close an operation, an operation moves the status.
 
-Only this module and `outbox` write phases. Locks: the publish first, then its operation.
+Only this module and `outbox` move phases, by `lifecycle.advance`. Locks: the publish first, then its operation.
 """
 
 from collections.abc import Sequence
@@ -189,9 +189,8 @@ def _told(**words: str) -> dict[str, str]:
 
 
 def _close(delivery: Delivery, phase: Phase, **told: Any) -> None:
-    now = timezone.now()
     cleared = {"code": "", "message": "", "entity": "", "field": ""}
-    Delivery.objects.filter(pk=delivery.pk).update(phase=phase, finished_at=now, updated_at=now, **(cleared | told))
+    lifecycle.advance(Delivery.objects.filter(pk=delivery.pk), phase, **(cleared | told))
 
 
 def _keep_waiting(delivery: Delivery, result: Result) -> None:
@@ -204,7 +203,7 @@ def _keep_waiting(delivery: Delivery, result: Result) -> None:
 def _postpone(delivery: Delivery, *, step: str, code: str, message: str) -> None:
     due_at = Now() + timedelta(seconds=back_off.seconds_after(delivery.attempt))
     words = _told(step=step, code=code, message=message)
-    _same_attempt(delivery).update(phase=Phase.QUEUED, due_at=due_at, updated_at=timezone.now(), **words)
+    lifecycle.advance(_same_attempt(delivery), Phase.QUEUED, due_at=due_at, **words)
 
 
 def _same_attempt(delivery: Delivery) -> QuerySet[Delivery]:
