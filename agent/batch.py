@@ -134,7 +134,8 @@ def _observed(kit: Kit) -> Observed | Unreachable:
 
 def _fenced(kit: Kit, specs: list[Spec], walls: Walls, finish: Finish) -> list[Held]:
     """Those inside the upstream fence, stored; the others are finished, and their generation counts as seen."""
-    pins = kit.pinner.pin(specs, networks=walls.networks, reserved=(*kit.reserved, *walls.reserved))
+    fence = kit.pinner.pin(specs, networks=walls.networks, reserved=(*kit.reserved, *walls.reserved))
+    pins = [_host_taken(spec, kit.store.records, specs) or pin for spec, pin in zip(specs, fence, strict=True)]
     hosts = _hosts_in_use(kit.store.records, specs)
     accepted, refused = [], []
     for spec, pin in zip(specs, pins, strict=True):
@@ -148,6 +149,16 @@ def _fenced(kit: Kit, specs: list[Spec], walls: Walls, finish: Finish) -> list[H
     for _, result in refused:
         finish(result)
     return accepted
+
+
+def _host_taken(spec: Spec, records: Mapping[UUID, Record], specs: list[Spec]) -> Refused | None:
+    """A gateway serves a host once. What this batch does not change keeps its own: the control plane may have forgotten it, as after a restored backup."""
+    changed = {one.publish_id for one in specs}
+    standing = [record.wanted.spec for publish, record in records.items() if record.wanted and publish not in changed]
+    if spec.state == State.ABSENT or all(other.state == State.ABSENT or other.host != spec.host for other in standing):
+        return None
+    words = "This gateway serves the hostname for another publish, which the control plane may not know any more, as after a restored backup."
+    return Refused(f"{words} An operator has to take that one off first.", code="host_taken", entity=spec.host)
 
 
 def _hosts_in_use(records: Mapping[UUID, Record], specs: list[Spec]) -> dict[str, UUID]:

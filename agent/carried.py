@@ -1,12 +1,12 @@
 """What this agent can say it carries: its memory held against what the gateway shows. Believes neither alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import structlog
 
 from agent.drivers.base import Driver, Held, Observed, Seen, Unreachable
-from agent.protocol.messages import Carried
+from agent.protocol.messages import LET_IN_AT_ONCE, Carried, LetIn
 from agent.protocol.spec import State, fingerprint
 from agent.state import Record
 
@@ -27,6 +27,17 @@ def carried_now(driver: Driver, records: Mapping[UUID, Record]) -> list[Carried]
 def fingerprint_of(carried: list[Carried]) -> str:
     """The heartbeat's fingerprint: over what is verified and not absent."""
     return fingerprint([(one.publish_id, one.generation, one.digest) for one in carried if one.verified and one.state != State.ABSENT])
+
+
+def let_in(carried: Iterable[Carried], records: Mapping[UUID, Record], *, of: Iterable[UUID]) -> list[LetIn]:
+    """The keys that stand in what was said to be carried; of what only the gateway knows, nothing."""
+    lines = {one.publish_id: one for one in carried}
+    asked = [(lines[publish], records[publish]) for publish in of if publish in lines and publish in records]
+    return [
+        LetIn(publish_id=line.publish_id, generation=line.generation, keys=tuple(key.id for key in kept.spec.auth.keys))
+        for line, record in asked
+        if (kept := record.good) and line.verified and (kept.spec.generation, kept.spec.digest) == (line.generation, line.digest)
+    ][:LET_IN_AT_ONCE]
 
 
 def _line(publish: UUID, record: Record, observed: Observed) -> Carried:

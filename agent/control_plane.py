@@ -81,6 +81,10 @@ class ControlPlane:
         """List everything carried; the answer names what differs."""
         return self._ask(messages.PATH_REPORT, report, messages.ReportAnswer)
 
+    def let_in(self, publishes: Iterable[messages.LetIn]) -> None:
+        """Say which keys are let in."""
+        self._ask(messages.PATH_KEYS_LET_IN, messages.KeysLetIn(publishes=tuple(publishes)), messages.Accepted)
+
     def specs(self, publish_ids: Iterable[UUID]) -> messages.SpecsAnswer:
         """Fetch specs by publish."""
         return self._ask(messages.PATH_SPECS, messages.SpecsRequest(publish_ids=tuple(publish_ids)), messages.SpecsAnswer)

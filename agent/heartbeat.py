@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from agent import keys
-from agent.carried import carried_now, fingerprint_of
+from agent.carried import carried_now, fingerprint_of, let_in
 from agent.config import Identity
 from agent.control_plane import ControlPlane, ControlPlaneFailed
 from agent.drivers.base import Addresses, Driver, Held, Refused, Unreachable
@@ -73,7 +73,10 @@ class Heart:
         self._interval_s = min(max(answer.interval_ms / 1000, SHORTEST_S), LONGEST_S)
         keys.follow(kit.control_plane, answer, remember=kit.remember)
         if answer.report:
-            self._fetch(kit.control_plane.report(Report(carried=tuple(carried))).wanted)
+            asked = kit.control_plane.report(Report(carried=tuple(carried)))
+            if asked.keys_asked:
+                kit.control_plane.let_in(let_in(carried, kit.store.records, of=asked.keys_asked))
+            self._fetch(asked.wanted)
 
     def refresh_addresses(self) -> None:
         """Resolve the upstreams of what is live again; those that moved inside the fence go to the worker, the others keep their old addresses."""

@@ -6,11 +6,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from core.questions import Question
+from core.usage import Hold, held, named
 from products.models import ApiService, Product
 
 
 def of_product(product: Product, *, services: int) -> list[Question]:
-    """Activation and deletion of a draft; deactivation and archiving of what is active; nothing of what is archived."""
+    """Activation and deletion of a draft; deactivation and archiving of what is active; nothing of what is archived. One query at most."""
     if product.status == Product.Status.DRAFT:
         return [_activate(product, services), _delete(product)]
     if product.status == Product.Status.ACTIVE:
@@ -36,13 +37,15 @@ def of_service(service: ApiService) -> list[Question]:
 
 
 def _activate(product: Product, services: int) -> Question:
-    texts = (_("Consumers can see it."), _("It can be published."), _("Linked API services: %(n)d") % {"n": services})
+    texts = (_("It can be published."), _("Linked API services: %(n)d") % {"n": services})
     title = _("Activate “%(product)s”?") % {"product": product}
     return Question(verb="activate", title=title, button=_("Activate"), texts=texts, **_places(product, "activate"))
 
 
 def _deactivate(product: Product) -> Question:
-    texts = (_("It becomes a draft again and cannot be published until it is activated."), _("While something of it is live this is refused."))
+    texts = (_("It becomes a draft again and cannot be published until it is activated."),)
+    if live := held(product, Hold.LIVE):
+        texts = (_("This is refused now, because it is live: %(names)s. Withdraw that first.") % {"names": named(live)},)
     title = _("Deactivate “%(product)s”?") % {"product": product}
     return Question(verb="deactivate", title=title, button=_("Deactivate"), texts=texts, **_places(product, "deactivate"))
 

@@ -49,6 +49,8 @@ class AlarmAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"{publish_id}: {problem.detail}", messages.ERROR)
             else:
                 self.message_user(request, _("Adopted %(publish)s as v%(generation)d.") % {"publish": publish_id, "generation": operation.generation})
+                for sentence in adoption.cost_in_keys(operation):
+                    self.message_user(request, f"{publish_id}: {sentence}", messages.WARNING)
 
 
 @admin.register(Operation)

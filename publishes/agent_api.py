@@ -2,12 +2,12 @@
 
 from django.conf import settings
 
-from agent.protocol.messages import Accepted, Heartbeat, HeartbeatAnswer, NewKey, Report, ReportAnswer, Results, SpecsAnswer, SpecsRequest
+from agent.protocol.messages import Accepted, Heartbeat, HeartbeatAnswer, KeysLetIn, NewKey, Report, ReportAnswer, Results, SpecsAnswer, SpecsRequest
 from clusters import agent_keys, keys
 from clusters.agent_door import agent_door
 from clusters.models import Agent
 from clusters.services import record_heartbeat
-from publishes import delivery, expectations
+from publishes import adoption, delivery, expectations
 
 
 @agent_door(Heartbeat)
@@ -37,7 +37,15 @@ def new_key(agent: Agent, message: NewKey) -> Accepted:
 @agent_door(Report)
 def report(agent: Agent, message: Report) -> ReportAnswer:
     """Believe what the agent carries, and name what it should fetch."""
-    return ReportAnswer(wanted=tuple(delivery.take_report(agent, message.carried)))
+    wanted = delivery.take_report(agent, message.carried)
+    return ReportAnswer(wanted=tuple(wanted), keys_asked=tuple(adoption.keys_asked(agent)))
+
+
+@agent_door(KeysLetIn)
+def keys_let_in(agent: Agent, message: KeysLetIn) -> Accepted:
+    """Note which keys an agent that is ahead of us lets in."""
+    adoption.note_keys(agent, message)
+    return Accepted()
 
 
 @agent_door(SpecsRequest)

@@ -9,6 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, FilteredRelatio
 from clusters.models import Agent, connected
 from publishes.choices import OPEN_PHASES, Desired, Phase
 from publishes.models import Operation, ProductPublish
+from publishes.silence import refusal_of
 
 _NOTHING = UUID(int=0)
 
@@ -17,6 +18,7 @@ _NOTHING = UUID(int=0)
 class AgentRow:
     """One agent. `running…` is what it proved last; the rest is its delivery of the newest operation, empty when it has none.
 
+    `not_believed`: why its requests are refused since it was last heard of, in English, such as a clock that is off.
     `refusal`, `entity` and `field` are its words about what a person asked for last, also while the system is going back.
     """
 
@@ -30,6 +32,7 @@ class AgentRow:
     running: int | None
     running_state: str | None
     running_verified: bool | None
+    not_believed: str | None
     phase: str | None
     attempt: int | None
     step: str | None
@@ -44,6 +47,11 @@ class AgentRow:
     def is_open(self) -> bool:
         """Whether its word is still awaited."""
         return self.phase in OPEN_PHASES
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is known of its gateway now, although it was heard of before."""
+        return self.last_seen_at is not None and not (self.is_connected and self.gateway_ok)
 
     @property
     def has_refused(self) -> bool:
@@ -66,6 +74,7 @@ class AgentRow:
             self.is_blocked,
             self.is_connected,
             self.gateway_ok,
+            self.not_believed,
             self.running,
             self.phase,
             self.attempt,
@@ -82,6 +91,7 @@ def agents_of(publish: ProductPublish, *, asked: Operation | None, newest: Opera
     told = rows.annotate(
         is_blocked=ExpressionWrapper(Q(blocked_at__isnull=False), output_field=BooleanField()),
         is_connected=connected(),
+        not_believed=refusal_of(),
         seen=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
         now=FilteredRelation("deliveries", condition=Q(deliveries__operation=newest.pk if newest else _NOTHING)),
         no=FilteredRelation("deliveries", condition=Q(deliveries__operation=asked.pk if asked else _NOTHING, deliveries__phase=Phase.FAILED)),
@@ -93,6 +103,7 @@ def agents_of(publish: ProductPublish, *, asked: Operation | None, newest: Opera
             "name",
             "is_blocked",
             "is_connected",
+            "not_believed",
             last_seen_at=F("liveness__last_seen_at"),
             gateway_ok=F("liveness__gateway_ok"),
             gateway_error=F("liveness__gateway_error"),

@@ -77,6 +77,8 @@ class Condition(models.TextChoices):
     FAILED = "failed", _("Failed")
     DRIFT = "drift", _("Drift")
     WAITING = "waiting", _("Waits for an agent")
+    SILENT = "silent", _("Agent not heard of")
+    FROZEN = "frozen", _("Frozen")
 
 
 class EventKind(models.TextChoices):

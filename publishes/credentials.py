@@ -6,13 +6,15 @@ The only module that sees a key in the clear. It shows one to a person exactly o
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
+from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +23,7 @@ from core.problems import ChangedMeanwhile, NotFound
 from core.secrets import SecretLost, decrypt, encrypt
 from publishes import errors, syncs
 from publishes.choices import AuthMode, EventKind, KeyState
-from publishes.models import Credential, ProductPublish, PublishEvent
+from publishes.models import Credential, Operation, ProductPublish, PublishEvent
 from publishes.services import lock_publish
 from tenants.actors import Actor
 
@@ -38,10 +40,19 @@ _COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
 
 @dataclass(frozen=True, kw_only=True)
 class Issued:
-    """A key that was just made. This is the only time that it is seen."""
+    """A key that was just made; this is the only time that it is seen. `operation` brings it to the agents, None when nothing does now."""
 
     credential: Credential
     key: str = field(repr=False)
+    operation: Operation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Keys that are to be let in no longer. `operation` brings that to the agents, None when nothing does now."""
+
+    credentials: tuple[Credential, ...]
+    operation: Operation | None
 
 
 @transaction.atomic
@@ -59,13 +70,12 @@ def issue_test_key(actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERL
         _end(old, after=overlap if number == 0 else timedelta())
     issued = _make(publish, consumer=TEST_CONSUMER, is_test=True)
     _note(publish, EventKind.KEY_ROTATED if before else EventKind.KEY_MADE, issued.credential, actor=actor)
-    syncs.sync(publish, actor=actor)
-    return issued
+    return replace(issued, operation=syncs.sync(publish, actor=actor))
 
 
 @transaction.atomic
-def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> int:
-    """Let a key in no longer, at once; without an id, every test key. Returns how many that were. Raises NotFound when there is no such key."""
+def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> Ended:
+    """Let a key in no longer, at once; without an id, every test key. Raises NotFound when there is no such key."""
     publish = _locked(actor, publish_id)
     rows = publish.credentials.filter(state=KeyState.ACTIVE)
     ended = list(rows.filter(pk=credential_id) if credential_id else rows.filter(is_test=True))
@@ -74,15 +84,40 @@ def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = N
     for credential in ended:
         _end(credential, after=timedelta())
         _note(publish, EventKind.KEY_OFF, credential, actor=actor)
-    syncs.sync(publish, actor=actor)
-    return len(ended)
+    return Ended(credentials=tuple(ended), operation=syncs.sync(publish, actor=actor))
 
 
-def expire() -> None:
-    """End the keys whose time has come; the sweep calls this."""
+def expired() -> QuerySet[ProductPublish, UUID]:
+    """The publishes of keys whose time has come."""
     due = Credential.objects.filter(state=KeyState.ACTIVE, expires_at__lte=Now())
-    for publish_id in list(due.values_list("publish", flat=True).distinct()):
-        _expire_of(publish_id)
+    return ProductPublish.objects.filter(Exists(due.filter(publish=OuterRef("pk")))).order_by("pk").values_list("pk", flat=True)
+
+
+@transaction.atomic
+def expire_of(publish_id: UUID) -> None:
+    """End the keys of a publish whose time has come; the sweep calls this. Nothing while somebody else has the publish locked."""
+    rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(pk=publish_id)
+    publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
+    if publish is None:
+        return
+    for credential in publish.credentials.filter(state=KeyState.ACTIVE, expires_at__lte=Now()):
+        credential.state = KeyState.EXPIRED
+        credential.save(update_fields=["state", "updated_at"])
+        _note(publish, EventKind.KEY_EXPIRED, credential)
+    if publish.deleted_at is None:
+        syncs.sync(publish)
+
+
+def refresh(specs: Sequence[Spec]) -> set[UUID]:
+    """End what is past its end in specs that are about to be sent, without waiting for the sweep; the publishes of those are returned.
+
+    Their specs are out of date: the next generation is on its way. One query, none when no spec has keys.
+    """
+    asking = [spec.publish_id for spec in specs if spec.auth.keys]
+    over = set(expired().filter(pk__in=asking)) if asking else set()
+    for publish_id in sorted(over):
+        expire_of(publish_id)
+    return over
 
 
 def joined(specs: Sequence[Spec]) -> list[Spec]:
@@ -123,18 +158,6 @@ def _end(credential: Credential, *, after: timedelta) -> None:
     else:
         credential.state = KeyState.OFF
         credential.save(update_fields=["state", "updated_at"])
-
-
-@transaction.atomic
-def _expire_of(publish_id: UUID) -> None:
-    rows = ProductPublish.objects.select_related("product", "cluster", "gateway")
-    publish = rows.select_for_update(of=["self"], no_key=True).get(pk=publish_id)
-    for credential in publish.credentials.filter(state=KeyState.ACTIVE, expires_at__lte=Now()):
-        credential.state = KeyState.EXPIRED
-        credential.save(update_fields=["state", "updated_at"])
-        _note(publish, EventKind.KEY_EXPIRED, credential)
-    if publish.deleted_at is None:
-        syncs.sync(publish)
 
 
 def _with_keys(spec: Spec, stored: dict[UUID, str]) -> Spec:

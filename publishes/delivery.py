@@ -1,12 +1,10 @@
 """From the outbox to the agents: what a worker does when it is woken, what an agent gets when it asks, and the sweep."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
@@ -23,17 +21,17 @@ from core.idempotency import forget_old_keys
 from core.limits import forget_old_windows
 from publishes import adoption, alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
-from publishes.models import Delivery, ProductPublish
+from publishes.models import Delivery, Operation, ProductPublish
+from publishes.rounds import Round, going_on
 from tenants import sessions
 
-log = structlog.get_logger(__name__)
-
-SETTLE_AT_ONCE = 500
 LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
 GATHER_S = 1.0
 """How long a worker lets more come together, at most, before it gives an agent's lease back."""
+
+ROUNDS = (_SETTLING, _ADOPTING, _EXPIRING, _SYNCING) = (Round("settle"), Round("adopt"), Round("expire_keys"), Round("sync"))
 
 
 def deliver(agent_id: UUID) -> None:
@@ -59,23 +57,24 @@ def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
     return min(took_s, GATHER_S) if len(claim.waiting) > 1 else 0.0
 
 
-def sweep() -> None:
-    """The guarantee: note who came and went, wake workers for what is due, and settle what time has decided."""
-    settlement.explain_absence(liveness.note_changes())
-    settlement.forget_other_drivers()
-    outbox.wake(_agents_with_due_rows())
-    for operation_id in expectations.ripe_operations()[:SETTLE_AT_ONCE]:
-        with _going_on("settle", operation=str(operation_id)):
-            settlement.settle_by_id(operation_id)
-    for publish_id in adoption.forsaken()[:SETTLE_AT_ONCE]:
-        with _going_on("adopt", publish=str(publish_id)):
-            adoption.adopt_forsaken(publish_id)
-    for publish_id in syncs.waiting()[:SETTLE_AT_ONCE]:
-        with _going_on("sync", publish=str(publish_id)):
-            syncs.sync_by_id(publish_id)
-    with _going_on("expire_keys"):
-        credentials.expire()
-    settlement.release_hosts()
+def sweep() -> bool:
+    """The guarantee: note who came and went, wake workers for what is due, and settle what time has decided.
+
+    Each step has its turn whatever became of the others. True when all steps worked; a single row that failed is put back and spoils none.
+    """
+    steps: dict[str, Callable[[], object]] = {
+        "note_changes": liveness.note_changes,
+        "explain_absence": settlement.explain_absence,
+        "forget_other_drivers": settlement.forget_other_drivers,
+        "wake": lambda: outbox.wake(_agents_with_due_rows()),
+        "settle": lambda: _SETTLING.run(expectations.ripe_operations(), settlement.settle_by_id),
+        "adopt": lambda: _ADOPTING.run(adoption.forsaken(), adoption.adopt_forsaken),
+        "expire_keys": lambda: _EXPIRING.run(credentials.expired(), credentials.expire_of),
+        "sync": lambda: _SYNCING.run(syncs.waiting(), syncs.sync_by_id),
+        "release_hosts": settlement.release_hosts,
+    }
+    failed = [name for name, step in steps.items() if not _has_worked(name, step)]
+    return not failed
 
 
 def tidy() -> None:
@@ -113,7 +112,7 @@ def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
 def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
     """Record results; one that cannot be recorded does not keep the others from it."""
     for result in results:
-        with _going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
+        with going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
             settlement.record_result(agent, result)
 
 
@@ -122,7 +121,7 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
 
     What operators want off an agent that we know nothing of goes along.
     """
-    operations = list(expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None)))
+    operations = _current_operations(agent, publish_ids)
     specs = credentials.joined([Spec.model_validate(operation.spec) for operation in operations])
     open_ones = {d.operation_id: d for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)}
     deliveries = [open_ones.get(operation.pk) for operation in operations]
@@ -133,13 +132,19 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
     return fitting + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
 
 
-@contextmanager
-def _going_on(doing: str, **about: str) -> Iterator[None]:
-    """A bug in one row is logged as one, and the rows after it have their turn."""
-    try:
-        yield
-    except Exception:
-        log.exception("bug", doing=doing, **about)
+def _has_worked(name: str, step: Callable[[], object]) -> bool:
+    with going_on(name) as turn:
+        step()
+    return not turn.has_failed
+
+
+def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Operation]:
+    """Those of these publishes that are the agent's and may be sent: without what is frozen, and without a key that is past its end."""
+    rows = expectations.current_operations(expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None))
+    outdated = credentials.refresh([Spec.model_validate(operation.spec) for operation in rows])
+    if not outdated:
+        return list(rows)
+    return list(rows.all().exclude(publish__in=credentials.expired()))
 
 
 def _is_wanted(one: Carried, row: ProductPublish) -> bool:
@@ -157,8 +162,10 @@ def _agents_with_due_rows() -> list[UUID]:
 
 def _send(agent_id: UUID, claim: outbox.Claim) -> None:
     agent = Agent.objects.select_related("cluster", "liveness").get(pk=agent_id)
-    specs = credentials.joined([waiting.spec for waiting in claim.waiting])
-    items = [Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token) for spec, waiting in zip(specs, claim.waiting, strict=True)]
+    outdated = credentials.refresh([waiting.spec for waiting in claim.waiting])
+    current = [waiting for waiting in claim.waiting if waiting.spec.publish_id not in outdated]
+    specs = credentials.joined([waiting.spec for waiting in current])
+    items = [Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token) for spec, waiting in zip(specs, current, strict=True)]
     for number, piece in enumerate(_pieces(items)):
         if number:
             outbox.renew(agent_id)

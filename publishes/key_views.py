@@ -7,11 +7,11 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 from django_htmx.http import trigger_client_event
 
 from core.frame import is_htmx
-from core.problems import Conflict
+from core.problems import Conflict, NotFound
 from publishes import callers, credentials, pages
 from publishes.models import ProductPublish
 from tenants.actors import Actor
@@ -35,6 +35,17 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
     now = pages.live_at(actor, product_id, publish_id)
     call = pages.command_of(now, pages.deployed_of(now.publish), key=issued.key)
     return _answer(request, _context(actor, publish) | {"issued": issued, "call": call})
+
+
+@require_GET
+@actor_page
+def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """Which agents have proved the keys, fetched anew when the history changed. Four queries."""
+    try:
+        publish = pages.publish_at(actor, product_id, publish_id)
+    except NotFound:
+        return pages.lead_away(request, actor, product_id, publish_id)
+    return render(request, "publishes/_reached.html", _context(actor, publish) | callers.shown_of(publish))
 
 
 @require_http_methods(["GET", "POST"])

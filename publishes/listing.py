@@ -12,6 +12,7 @@ from clusters.models import Agent
 from core.searching import found_in, search_text
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AuthMode, Condition, Desired, Environment, Phase, Status
 from publishes.models import Delivery, Observation, Operation, ProductPublish
+from publishes.silence import silent
 from tenants.actors import Actor
 
 _EXACT = ("environment", "status", "auth_mode", "product", "cluster", "gateway")
@@ -72,6 +73,7 @@ def with_conditions(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPubl
         last_phase=Subquery(operations.filter(kind__in=PEOPLES_KINDS).values("phase")[:1]),
         is_drift=_drift(),
         is_waiting=_waiting(),
+        is_silent=Exists(ProductPublish.objects.filter(silent(), pk=OuterRef("pk"))),
     )
 
 
@@ -82,6 +84,8 @@ def conditions_of(publish: ProductPublish) -> tuple[Condition, ...]:
         Condition.FAILED: getattr(publish, "last_phase") == Phase.FAILED,  # noqa: B009
         Condition.DRIFT: getattr(publish, "is_drift"),  # noqa: B009
         Condition.WAITING: getattr(publish, "is_waiting"),  # noqa: B009
+        Condition.SILENT: getattr(publish, "is_silent"),  # noqa: B009
+        Condition.FROZEN: publish.frozen_at is not None,
     }
     return tuple(condition for condition, holds in told.items() if holds)
 
@@ -124,7 +128,18 @@ def _waiting() -> Q:
     return Q(Exists(awaited.filter(~Exists(able))))
 
 
-_CONDITIONS = {Condition.IN_PROGRESS: _in_progress, Condition.FAILED: _failed, Condition.DRIFT: _drift, Condition.WAITING: _waiting}
+def _frozen() -> Q:
+    return Q(frozen_at__isnull=False)
+
+
+_CONDITIONS = {
+    Condition.IN_PROGRESS: _in_progress,
+    Condition.FAILED: _failed,
+    Condition.DRIFT: _drift,
+    Condition.WAITING: _waiting,
+    Condition.SILENT: silent,
+    Condition.FROZEN: _frozen,
+}
 
 
 def _one_of(choices: type[TextChoices], text: str) -> str:

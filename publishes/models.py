@@ -5,7 +5,6 @@ from typing import Self
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Now
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Agent, Cluster
@@ -14,6 +13,7 @@ from core.secrets import CiphertextField
 from gateways.models import Gateway
 from products.models import Product
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, AlarmKind, AuthMode, Desired, Environment, EventKind, KeyState, Kind, Phase, Status, Visibility
+from publishes.issuer_models import Issuer as Issuer
 from tenants.actors import Actor
 from tenants.models import ScopedQuerySet, Tenant, User
 
@@ -54,7 +54,7 @@ class ProductPublish(Record):
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     frozen_at = models.DateTimeField(_("frozen"), null=True, blank=True)
     run_key = models.UUIDField(null=True, blank=True, unique=True, editable=False)
-    sync_wanted = models.BooleanField(default=False, editable=False, help_text=_("Callers' credentials changed while somebody's operation was going on."))
+    sync_wanted = models.BooleanField(default=False, editable=False, help_text=_("Callers' credentials changed, and that is still to go out."))
 
     objects = PublishQuerySet.as_manager()
 
@@ -159,7 +159,10 @@ class Delivery(Record):
     class Meta:
         ordering = ["agent__name"]
         constraints = [models.UniqueConstraint(fields=["operation", "agent"], name="delivery_once")]
-        indexes = [models.Index(fields=["agent", "due_at"], condition=models.Q(phase__in=OPEN_PHASES), name="delivery_due")]
+        indexes = [
+            models.Index(fields=["agent", "due_at"], condition=models.Q(phase__in=OPEN_PHASES), name="delivery_due"),
+            models.Index(fields=["agent"], condition=models.Q(phase__in=OPEN_PHASES) & ~models.Q(code="agent_gone"), name="delivery_unexplained"),
+        ]
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
 
@@ -209,7 +212,10 @@ class Observation(models.Model):
 
 
 class Alarm(Record):
-    """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names."""
+    """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names.
+
+    `let_in`: the ids of the keys that it lets in, at the generation `let_in_at`, which is null until it has named them.
+    """
 
     kind = models.CharField(_("kind"), max_length=20, choices=AlarmKind)
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="alarms", verbose_name=_("agent"))
@@ -217,6 +223,8 @@ class Alarm(Record):
     publish_ref = models.UUIDField(_("publish's id"))
     generation = models.PositiveBigIntegerField(_("generation"))
     state = models.CharField(_("state"), max_length=9, choices=Desired)
+    let_in = models.JSONField(default=list, blank=True, editable=False)
+    let_in_at = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     take_off_at = models.DateTimeField(_("to be taken off since"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
     closed_by = models.CharField(_("closed by"), max_length=150, blank=True)
@@ -275,26 +283,3 @@ class Credential(Record):
 
     def __str__(self) -> str:
         return f"{self.consumer} · {self.fingerprint[:8]}"
-
-
-class Issuer(Record):
-    """What an issuer of tokens last published: its public keys. When it cannot be reached the old ones stay, and `failing_since` says since when."""
-
-    url = models.CharField(_("issuer URL"), max_length=500, unique=True)
-    jwks = models.JSONField(_("public keys"), default=list)
-    fetched_at = models.DateTimeField(_("fetched"), null=True, blank=True)
-    failing_since = models.DateTimeField(_("failing since"), null=True, blank=True)
-    reason = models.JSONField(_("reason"), default=dict, blank=True)
-
-    class Meta:
-        ordering = ["url"]
-        verbose_name = _("issuer")
-        verbose_name_plural = _("issuers")
-
-    def __str__(self) -> str:
-        return self.url
-
-    @property
-    def reason_shown(self) -> str:
-        """Why it gives no keys now, in the reader's language: stored in each, because words with numbers in them cannot be translated afterwards."""
-        return str(self.reason.get(get_language() or "", ""))

@@ -19,8 +19,9 @@ from redis.exceptions import RedisError
 from agent.protocol.spec import Spec
 from clusters.models import Agent
 from gateways.models import Gateway
+from publishes import lifecycle
 from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, EventKind, Kind, Phase
-from publishes.errors import AlreadyInProgress, Frozen
+from publishes.errors import AlreadyInProgress, Frozen, WrongState
 from publishes.models import AgentLease, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
@@ -85,10 +86,24 @@ def enqueue(publish: ProductPublish, kind: Kind, spec: Spec, *, actor: Actor | N
     agents = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
     AgentLease.objects.bulk_create((AgentLease(agent=agent) for agent in agents), ignore_conflicts=True)
-    if event := _REQUEST_EVENTS.get(kind):
-        PublishEvent.objects.create(publish=publish, operation=operation, kind=event, actor_label=label, actor_user_id=user_id, note=note)
-    wake_after_commit(agents.enrolled().connected().exclude(url="").values_list("pk", flat=True))
+    _announce(operation, _REQUEST_EVENTS.get(kind))
     return operation
+
+
+def amend(operation: Operation, spec: Spec) -> None:
+    """Give an open publish of a person the next generation's spec, in the caller's transaction, which holds the publish's lock.
+
+    It stays the same operation with the same deadline. Every agent has to prove the new generation, whatever it said of the one before: answers to
+    that are ignored from now on. Raises WrongState when it has ended.
+    """
+    wanted = {"generation": spec.generation, "spec": spec.model_dump(mode="json"), "digest": spec.digest}
+    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), Phase.QUEUED, **wanted):
+        raise WrongState
+    operation.refresh_from_db(fields=[*wanted, "phase"])
+    _want(operation.publish, spec)
+    anew = dict.fromkeys(("step", "code", "message", "entity", "field"), "")
+    lifecycle.advance(operation.deliveries.all(), Phase.QUEUED, token=None, attempt=0, due_at=Now(), evidence={}, **anew)
+    _announce(operation, EventKind.SYNC_REQUESTED)
 
 
 def wake_after_commit(agent_ids: Iterable[UUID]) -> None:
@@ -106,7 +121,7 @@ def claim(agent_id: UUID) -> Claim | None:
     """
     lease = uuid.uuid4()
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"agent": agent_id, "lease": lease, "seconds": settings.LEASE_S, "open": [p.value for p in OPEN_PHASES], "batch": BATCH})
+        cursor.execute(_CLAIM, {"agent": agent_id, "lease": lease, "seconds": settings.LEASE_S, "batch": BATCH} | _BEFORE_SENT)
         rows = cursor.fetchall()
     if not rows:
         return None
@@ -114,6 +129,10 @@ def claim(agent_id: UUID) -> Claim | None:
     return Claim(lease=lease, waiting=tuple(waiting))
 
 
+_BEFORE_SENT = {
+    "operations": [phase.value for phase in lifecycle.phases_before(Operation, Phase.SENT)],
+    "deliveries": [phase.value for phase in lifecycle.phases_before(Delivery, Phase.SENT)],
+}
 _CLAIM = f"""
 WITH due AS (
     SELECT delivery.id FROM {Delivery._meta.db_table} delivery
@@ -121,7 +140,7 @@ WITH due AS (
     JOIN {ProductPublish._meta.db_table} publish ON publish.id = operation.publish_id AND publish.generation = operation.generation
     JOIN {Gateway._meta.db_table} gateway ON gateway.id = publish.gateway_id
     JOIN {Agent._meta.db_table} agent ON agent.id = delivery.agent_id AND agent.driver = gateway.gateway_class
-    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
+    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(deliveries)s) AND delivery.due_at <= statement_timestamp()
     ORDER BY delivery.created_at LIMIT %(batch)s
 ), lease AS (
     UPDATE {AgentLease._meta.db_table} SET token = %(lease)s, until = statement_timestamp() + make_interval(secs => %(seconds)s)
@@ -129,11 +148,11 @@ WITH due AS (
     RETURNING agent_id
 ), taken AS (
     SELECT delivery.id, delivery.operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
-    WHERE delivery.id IN (SELECT id FROM due) AND delivery.phase = ANY(%(open)s) AND delivery.due_at <= statement_timestamp()
+    WHERE delivery.id IN (SELECT id FROM due) AND delivery.phase = ANY(%(deliveries)s) AND delivery.due_at <= statement_timestamp()
     FOR UPDATE OF delivery SKIP LOCKED
 ), begun AS (
     UPDATE {Operation._meta.db_table} SET phase = 'SENT', updated_at = statement_timestamp() WHERE id IN (
-        SELECT id FROM {Operation._meta.db_table} WHERE phase = 'QUEUED' AND id IN (SELECT operation_id FROM taken) FOR UPDATE SKIP LOCKED
+        SELECT id FROM {Operation._meta.db_table} WHERE phase = ANY(%(operations)s) AND id IN (SELECT operation_id FROM taken) FOR UPDATE SKIP LOCKED
     )
 ), sent AS (
     UPDATE {Delivery._meta.db_table} delivery
@@ -161,9 +180,8 @@ def claim_for_pull(delivery: Delivery) -> UUID:
     """The agent itself fetches this delivery: a new attempt with a token of its own, without a lease (an agent pulls one by one)."""
     token = uuid.uuid4()
     lease_end = Now() + timedelta(seconds=settings.LEASE_S)
-    Delivery.objects.filter(pk=delivery.pk, phase__in=OPEN_PHASES).update(
-        phase=Phase.SENT, attempt=delivery.attempt + 1, token=token, due_at=lease_end, step="fetched", updated_at=Now()
-    )
+    attempt = {"attempt": delivery.attempt + 1, "token": token, "due_at": lease_end, "step": "fetched"}
+    lifecycle.advance(Delivery.objects.filter(pk=delivery.pk), Phase.SENT, **attempt)
     return token
 
 
@@ -193,20 +211,27 @@ def wake(agent_ids: Iterable[UUID]) -> None:
 
 
 def close(operation: Operation, phase: Phase, *, error_code: str = "", error: str = "") -> None:
-    """Close an open operation, in the caller's transaction, which holds the publish's lock."""
-    now = timezone.now()
-    operation.phase, operation.finished_at, operation.error_code, operation.error = phase, now, error_code, error
-    took_ms = round((now - operation.created_at).total_seconds() * 1000)
-    operation.took_ms = min(max(took_ms, 0), TOOK_MS_MAX)
-    operation.save(update_fields=["phase", "finished_at", "error_code", "error", "took_ms", "updated_at"])
+    """Close an open operation, in the caller's transaction, which holds the publish's lock. Raises WrongState when it has ended already."""
+    took_ms = round((timezone.now() - operation.created_at).total_seconds() * 1000)
+    told = {"error_code": error_code, "error": error, "took_ms": min(max(took_ms, 0), TOOK_MS_MAX)}
+    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), phase, **told):
+        raise WrongState
+    operation.refresh_from_db(fields=["phase", "finished_at", "updated_at", *told])
 
 
 def supersede(publish: ProductPublish) -> None:
     """End what is open for agents, and the system's own operations, in the caller's transaction, which holds the publish's lock."""
-    now = timezone.now()
-    Delivery.objects.filter(operation__publish=publish, phase__in=OPEN_PHASES).update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
-    system = Operation.objects.filter(publish=publish, phase__in=OPEN_PHASES).exclude(kind__in=PEOPLES_KINDS)
-    system.update(phase=Phase.SUPERSEDED, finished_at=now, updated_at=now)
+    lifecycle.advance(Delivery.objects.filter(operation__publish=publish), Phase.SUPERSEDED)
+    lifecycle.advance(Operation.objects.filter(publish=publish).exclude(kind__in=PEOPLES_KINDS), Phase.SUPERSEDED)
+
+
+def _announce(operation: Operation, event: EventKind | None) -> None:
+    """The line of history, if there is one, and the wake-ups."""
+    if event:
+        by = {"actor_label": operation.actor_label, "actor_user_id": operation.actor_user_id, "note": operation.note}
+        PublishEvent.objects.create(publish_id=operation.publish_id, operation=operation, kind=event, **by)
+    agents = Agent.objects.filter(deliveries__operation=operation)
+    wake_after_commit(agents.enrolled().connected().exclude(url="").values_list("pk", flat=True))
 
 
 def _refuse_to_interrupt(publish: ProductPublish) -> None:

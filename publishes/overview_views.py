@@ -11,13 +11,11 @@ from django.views.decorators.http import require_GET
 
 from core import live
 from core.problems import NotFound
-from publishes import comparing, first_run, overview, selectors
+from publishes import comparing, first_run, overview, selectors, words
 from publishes.choices import Condition, Environment, Status
 from publishes.listing import Filters
 from tenants.actors import Actor
 from tenants.doors import actor_page
-
-TONES = {Condition.IN_PROGRESS: "blue", Condition.FAILED: "red", Condition.DRIFT: "violet", Condition.WAITING: "amber"}
 
 
 @require_GET
@@ -75,4 +73,4 @@ def _tile(filters: Filters, condition: Condition, number: int) -> dict[str, Any]
     """A count that narrows the page to what it counts, or widens it again."""
     is_chosen = filters.condition == condition
     query = filters.without("condition").as_query | ({} if is_chosen else {"condition": condition.value})
-    return {"label": condition.label, "number": number, "tone": TONES[condition], "is_chosen": is_chosen, "query": urlencode(query)}
+    return {"label": condition.label, "number": number, "tone": words.CONDITION_TONES[condition], "is_chosen": is_chosen, "query": urlencode(query)}

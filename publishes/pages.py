@@ -49,7 +49,6 @@ def detail_page(request: HttpRequest, actor: Actor, product_id: UUID, publish_id
     deployed = deployed_of(now.publish)
     context = live_context(actor, now) | carried_context(now.publish, deployed)
     context |= {
-        "listeners": now.publish.gateway.listeners.all(),
         "history": selectors.history_of(now.publish, number=page_number(request, "history")),
         "curl": command_of(now, deployed),
         "problem": problem,

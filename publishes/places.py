@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Agent, AgentLiveness, Cluster, connected
 from core.problems import Text
-from gateways.models import Gateway, GatewayCluster, Listener
+from gateways.models import Gateway, GatewayCluster
 from tenants.actors import Actor
 
 IN_MAINTENANCE = _("This cluster is in maintenance; choose another one.")
@@ -46,19 +46,19 @@ class ClusterCard:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayCard:
-    """A gateway to choose. `versions` are those that the agents able to serve it report."""
+    """A gateway to choose. `addresses` and `versions` are those that the agents able to serve it report: where callers will find it."""
 
     gateway: Gateway
-    listeners: tuple[Listener, ...] = ()
+    addresses: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
     refusal: Text = ""
 
     @property
     def described(self) -> str:
-        """`8080 (HTTP), 8443 (HTTPS) · Envoy 1.40.0`, as far as it is known."""
-        ports = ", ".join(str(listener) for listener in self.listeners)
+        """`http://10.0.0.5:8080 · Envoy 1.40.0`, as far as it is known."""
+        addresses = ", ".join(self.addresses)
         kind = f"{self.gateway.get_gateway_class_display()} {', '.join(self.versions)}".strip()
-        return " · ".join(part for part in (ports, kind) if part)
+        return " · ".join(part for part in (addresses, kind) if part)
 
 
 def clusters(*, publisher: Actor | None = None, **of: Any) -> list[ClusterCard]:
@@ -76,13 +76,14 @@ def clusters(*, publisher: Actor | None = None, **of: Any) -> list[ClusterCard]:
 
 
 def gateways(actor: Actor, cluster: Cluster) -> list[GatewayCard]:
-    """The tenant's active gateways that stand in the cluster, those that can be served first. Two queries."""
+    """The tenant's active gateways that stand in the cluster, those that can be served first. One query."""
     able = Agent.objects.enrolled().filter(cluster=cluster, driver=OuterRef("gateway_class"))
-    told = AgentLiveness.objects.filter(agent__cluster=cluster, agent__driver=OuterRef("gateway_class"), agent__blocked_at=None).exclude(gateway_version="")
-    rows = _active_gateways(actor).filter(places__cluster=cluster).prefetch_related("listeners")
-    annotated = rows.annotate(is_served=Exists(able), versions=ArraySubquery(told.order_by("gateway_version").values("gateway_version").distinct()))
+    reported = AgentLiveness.objects.filter(agent__cluster=cluster, agent__driver=OuterRef("gateway_class"), agent__blocked_at=None)
+    answering = reported.filter(agent__in=Agent.objects.connected(), gateway_ok=True)
+    rows = _active_gateways(actor).filter(places__cluster=cluster)
+    annotated = rows.annotate(is_served=Exists(able), versions=_distinct(reported, "gateway_version"), addresses=_distinct(answering, "proxy_url"))
     cards = [
-        GatewayCard(gateway=row, listeners=tuple(row.listeners.all()), versions=tuple(row.versions), refusal="" if row.is_served else NOBODY_SERVES)
+        GatewayCard(gateway=row, addresses=tuple(row.addresses), versions=tuple(row.versions), refusal="" if row.is_served else NOBODY_SERVES)
         for row in annotated
     ]
     return sorted(cards, key=lambda card: bool(card.refusal))
@@ -100,3 +101,7 @@ def place_of(actor: Actor, *, cluster_id: UUID | None, gateway_id: UUID | None) 
 
 def _active_gateways(actor: Actor) -> QuerySet[Gateway]:
     return Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
+
+
+def _distinct(rows: QuerySet[AgentLiveness], column: str) -> ArraySubquery:
+    return ArraySubquery(rows.exclude(**{column: ""}).order_by(column).values(column).distinct())

@@ -55,6 +55,7 @@ class PublishOut(Schema):
     approval_required: bool
     status: str = Field(examples=["PUBLISHED"], description="DRAFT, PUBLISHED or WITHDRAWN.")
     generation: int
+    frozen_at: datetime | None = Field(description="Since when every verb is refused: agents are ahead of us after a restored backup. null as a rule.")
     published_at: datetime | None
     published_by: str | None
     withdrawn_at: datetime | None
@@ -81,6 +82,7 @@ class PublishOut(Schema):
             approval_required=publish.approval_required,
             status=publish.status,
             generation=publish.generation,
+            frozen_at=publish.frozen_at,
             published_at=publish.published_at,
             published_by=publish.published_by or None,
             withdrawn_at=publish.withdrawn_at,

@@ -15,6 +15,7 @@ from products.models import Product
 from publishes.board import AgentRow, agents_of
 from publishes.choices import DEPLOYING_KINDS, ENDED_EVENTS, OPEN_PHASES, PEOPLES_KINDS, REQUEST_EVENTS, Environment, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.silence import silent
 from tenants.actors import Actor
 
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
@@ -41,6 +42,11 @@ class Live:
     def confirmed(self) -> int:
         """How many agents confirmed the newest operation."""
         return sum(row.phase == Phase.SUCCEEDED for row in self.agents)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where callers find the gateways that answer now, as their agents report it."""
+        return sorted({row.proxy_url for row in self.agents if row.proxy_url and row.is_connected and row.gateway_ok})
 
     @property
     def is_open(self) -> bool:
@@ -106,9 +112,13 @@ def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:
 
 
 def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
-    """Adds `doing`, the kind of what a person asked for and that is still going on, and `last_phase`, how the last such thing ended."""
+    """Adds `doing`, the kind of what a person asked for and is still going on, `last_phase`, how the last such thing ended, and `is_silent`."""
     asked = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by("-generation")
-    return publishes.annotate(doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]), last_phase=Subquery(asked.values("phase")[:1]))
+    return publishes.annotate(
+        doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
+        last_phase=Subquery(asked.values("phase")[:1]),
+        is_silent=Exists(ProductPublish.objects.filter(silent(), pk=OuterRef("pk"))),
+    )
 
 
 def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, list[Environment]]:
@@ -238,8 +248,8 @@ class Board:
     @property
     def version(self) -> str:
         """A short hash over all that is shown."""
-        rows = [(p.pk, p.status, p.hostname_base, getattr(p, "doing", None), getattr(p, "last_phase", None)) for c in self.columns for p in c.publishes]
-        return version_of(rows)
+        names = ("pk", "status", "hostname_base", "frozen_at", "doing", "last_phase", "is_silent")
+        return version_of([[getattr(publish, name, None) for name in names] for column in self.columns for publish in column.publishes])
 
 
 def board_of(actor: Actor, product: Product) -> Board:

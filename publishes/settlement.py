@@ -1,9 +1,8 @@
 """What answers mean: an agent's word closes a delivery, deliveries close an operation, an operation moves the status.
 
-Only this module and `outbox` write phases. Locks: the publish first, then its operation.
+Only this module and `outbox` move phases, by `lifecycle.advance`. Locks: the publish first, then its operation.
 """
 
-import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -20,6 +19,8 @@ from django.utils.translation import gettext_noop
 
 from agent.protocol.messages import Carried, Outcome, Result
 from clusters.models import Agent, counting
+from core import back_off
+from core.records import free_of
 from publishes import alarms, lifecycle, observations, outbox, spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
@@ -27,7 +28,6 @@ from tenants.actors import Actor
 
 log = structlog.get_logger(__name__)
 
-BACK_OFF_MAX_S = 60.0
 _WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
 _DONE_EVENTS = {Kind.REVERT: EventKind.WENT_BACK, Kind.HEAL: EventKind.IN_STEP, Kind.SYNC: EventKind.SYNCED}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
@@ -110,17 +110,18 @@ def thaw(publish: ProductPublish) -> None:
     publish.save(update_fields=["frozen_at", "updated_at"])
 
 
-def explain_absence(agent_ids: Sequence[UUID]) -> None:
-    """Say on everything that waits for these agents that they are not heard of any more. One query, none for nobody."""
-    if agent_ids:
-        waiting = Delivery.objects.filter(agent__in=agent_ids, phase__in=OPEN_PHASES)
-        waiting.update(code="agent_gone", message=AGENT_GONE, updated_at=timezone.now())
+def explain_absence() -> None:
+    """Say on everything that waits for an agent which is not heard of any more that this is so. One query, two when there is something to say."""
+    away = Agent.objects.filter(blocked_at=None, liveness__isnull=False).exclude(pk__in=Agent.objects.connected())
+    waiting = Delivery.objects.filter(agent__in=away, phase__in=OPEN_PHASES).exclude(code="agent_gone")
+    with free_of(waiting) as rows:
+        rows.update(code="agent_gone", message=AGENT_GONE, updated_at=timezone.now())
 
 
 @transaction.atomic
 def settle_by_id(operation_id: UUID) -> None:
-    """Decide an operation again, because time has passed or an agent came or went."""
-    publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(operations=operation_id).first()
+    """Decide an operation again, because time has passed or an agent came or went. Nothing while somebody else has the publish locked."""
+    publish = ProductPublish.objects.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(operations=operation_id).first()
     if publish is not None:
         settle(Operation.objects.select_for_update().get(pk=operation_id))
 
@@ -149,7 +150,9 @@ def settle(operation: Operation) -> None:
 
 def forget_other_drivers() -> None:
     """Drop what waits for an agent that was enrolled with another driver since: it says that its former gateway is gone, like removing it."""
-    Delivery.objects.filter(phase__in=OPEN_PHASES).exclude(agent__driver=F("operation__publish__gateway__gateway_class")).delete()
+    others = Delivery.objects.filter(phase__in=OPEN_PHASES).exclude(agent__driver=F("operation__publish__gateway__gateway_class"))
+    with free_of(others) as rows:
+        rows.delete()
 
 
 def release_hosts(**of: Any) -> None:
@@ -157,7 +160,8 @@ def release_hosts(**of: Any) -> None:
     current = Delivery.objects.filter(operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation"))
     unconfirmed = current.filter(agent__driver=OuterRef("gateway__gateway_class")).exclude(phase=Phase.SUCCEEDED)
     gone = ProductPublish.objects.filter(desired_state=Desired.ABSENT, claimed_host__isnull=False, **of)
-    gone.filter(~Exists(unconfirmed)).update(claimed_host=None, updated_at=timezone.now())
+    with free_of(gone.filter(~Exists(unconfirmed))) as rows:
+        rows.update(claimed_host=None, updated_at=timezone.now())
 
 
 def _current_operation(agent: Agent, result: Result) -> Operation | None:
@@ -185,9 +189,8 @@ def _told(**words: str) -> dict[str, str]:
 
 
 def _close(delivery: Delivery, phase: Phase, **told: Any) -> None:
-    now = timezone.now()
     cleared = {"code": "", "message": "", "entity": "", "field": ""}
-    Delivery.objects.filter(pk=delivery.pk).update(phase=phase, finished_at=now, updated_at=now, **(cleared | told))
+    lifecycle.advance(Delivery.objects.filter(pk=delivery.pk), phase, **(cleared | told))
 
 
 def _keep_waiting(delivery: Delivery, result: Result) -> None:
@@ -198,10 +201,9 @@ def _keep_waiting(delivery: Delivery, result: Result) -> None:
 
 
 def _postpone(delivery: Delivery, *, step: str, code: str, message: str) -> None:
-    seconds = min(BACK_OFF_MAX_S, 2.0 ** min(delivery.attempt - 1, 6)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-    due_at = Now() + timedelta(seconds=seconds)
+    due_at = Now() + timedelta(seconds=back_off.seconds_after(delivery.attempt))
     words = _told(step=step, code=code, message=message)
-    _same_attempt(delivery).update(phase=Phase.QUEUED, due_at=due_at, updated_at=timezone.now(), **words)
+    lifecycle.advance(_same_attempt(delivery), Phase.QUEUED, due_at=due_at, **words)
 
 
 def _same_attempt(delivery: Delivery) -> QuerySet[Delivery]:

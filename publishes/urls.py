@@ -25,5 +25,6 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>/cancel", verb_views.cancel, name="cancel"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/retry", verb_views.retry, name="retry"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/test-key", key_views.make, name="make-key"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/keys/reached", key_views.reached, name="reached"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/keys/<uuid:credential_id>/off", key_views.switch_off, name="switch-key-off"),
 ]

@@ -16,13 +16,21 @@ from publishes.places import ClusterCard
 from publishes.selectors import Live
 
 NAMED_AT_MOST = 3
+CONDITION_TONES = {
+    Condition.IN_PROGRESS: "blue",
+    Condition.FAILED: "red",
+    Condition.DRIFT: "violet",
+    Condition.WAITING: "amber",
+    Condition.SILENT: "amber",
+    Condition.FROZEN: "red",
+}
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _STEPS = {
     "sent": gettext_lazy("Sent; the agent is at it"),
     "fetched": gettext_lazy("Fetched by the agent"),
     "fence": gettext_lazy("Checking the upstreams"),
     "apply": gettext_lazy("Writing to the gateway"),
-    "verify": gettext_lazy("Proving that it serves"),
+    "verify": gettext_lazy("Proving the gateway"),
 }
 
 
@@ -116,8 +124,22 @@ def withdrawn_sentence(live: Live) -> tuple[str, str]:
     late = [row.name for row in live.agents if not row.runs(live.publish)]
     if not late or live.publish.desired_state != Desired.WITHDRAWN:
         return _("Every path of the hostname answers 410 Gone."), ""
-    names = ", ".join(late[:NAMED_AT_MOST]) + (" …" if len(late) > NAMED_AT_MOST else "")
-    return _("Not proved yet on %(agents)s: callers there may still be served. It catches up by itself.") % {"agents": names}, "amber"
+    return _("Not proved yet on %(agents)s: callers there may still be served. It catches up by itself.") % {"agents": _named(late)}, "amber"
+
+
+def silence_sentence(live: Live) -> str:
+    """What is not known now of something that was proved once; empty while every agent that was ever heard of is connected with its gateway."""
+    names = silent_agents(live)
+    return _("Not heard of now: %(agents)s. Whether callers there are served is not known.") % {"agents": names} if names else ""
+
+
+def silent_agents(live: Live) -> str:
+    """The names of the agents that were heard of and are not now, or whose gateway does not answer."""
+    return _named([row.name for row in live.agents if row.is_silent])
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED_AT_MOST]) + (" …" if len(names) > NAMED_AT_MOST else "")
 
 
 def outcome(live: Live) -> str:
@@ -165,6 +187,8 @@ def _how_many(live: Live) -> str:
 
 
 def _trouble(row: AgentRow, publish: ProductPublish) -> str:
+    if row.not_believed and not row.is_connected:
+        return _("%(agent)s is not believed") % {"agent": row.name}
     if not row.is_connected:
         return _("%(agent)s silent for %(time)s") % {"agent": row.name, "time": _lasting(row.last_seen_at)} if row.last_seen_at else _never(row)
     if row.gateway_ok is False:

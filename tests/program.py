@@ -13,7 +13,7 @@ from django.test import Client
 
 from agent import batch
 from agent import keys as agent_keys
-from agent.carried import carried_now, fingerprint_of
+from agent.carried import carried_now, fingerprint_of, let_in
 from agent.config import Identity, Settings
 from agent.control_plane import ControlPlane
 from agent.drivers.memory import MemoryDriver, MemoryGateway
@@ -66,7 +66,10 @@ class Program:
         answer = self.control_plane.heartbeat(heartbeat)
         agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)
         if answer.report:
-            self.fetch(self.control_plane.report(Report(carried=tuple(carried))).wanted)
+            asked = self.control_plane.report(Report(carried=tuple(carried)))
+            if asked.keys_asked:
+                self.control_plane.let_in(let_in(carried, self.store.records, of=asked.keys_asked))
+            self.fetch(asked.wanted)
         return answer
 
     def fetch(self, wanted: Iterable[UUID]) -> list[Result]:

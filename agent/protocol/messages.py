@@ -3,6 +3,8 @@
 from enum import StrEnum
 from uuid import UUID
 
+from pydantic import Field
+
 from agent.protocol import VERSION
 from agent.protocol.spec import Spec, State, Wire
 
@@ -14,8 +16,13 @@ PATH_HEARTBEAT = "/agent/v1/heartbeat"
 PATH_REPORT = "/agent/v1/report"
 PATH_SPECS = "/agent/v1/specs"
 PATH_RESULTS = "/agent/v1/results"
+PATH_KEYS_LET_IN = "/agent/v1/keys-let-in"
 PATH_KEY = "/agent/v1/key"
 """On the control plane: each takes a JSON body under a signed request proof and answers a sealed answer."""
+
+
+KEYS_AT_MOST = 100_000
+LET_IN_AT_ONCE = 100
 
 
 class Outcome(StrEnum):
@@ -169,9 +176,24 @@ class Report(Wire):
 
 
 class ReportAnswer(Wire):
-    """The publishes whose spec the agent should fetch and apply."""
+    """`wanted`: the publishes whose spec the agent should fetch and apply. `keys_asked`: those of which it should say which keys it lets in."""
 
     wanted: tuple[UUID, ...]
+    keys_asked: tuple[UUID, ...] = ()
+
+
+class LetIn(Wire):
+    """The keys, by id, that the gateway lets in at one generation of a publish."""
+
+    publish_id: UUID
+    generation: int = Field(ge=0, lt=2**63)
+    keys: tuple[UUID, ...] = Field(max_length=KEYS_AT_MOST)
+
+
+class KeysLetIn(Wire):
+    """Of publishes that the agent has newer than a control plane that was restored. What the agent cannot tell is left out."""
+
+    publishes: tuple[LetIn, ...] = Field(max_length=LET_IN_AT_ONCE)
 
 
 class SpecsRequest(Wire):

@@ -1,7 +1,8 @@
 """The JSON API of a publish's test key: make or replace it, look at what is let in, switch it off. A key stands in the answer that made it alone."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -10,11 +11,13 @@ from pydantic import Field
 
 from core.paging import PageIn, page_of
 from publishes import callers, credentials, selectors
-from publishes.models import Credential
+from publishes.models import Credential, Operation, ProductPublish
+from publishes.schemas import OperationOut
 from publishes.spec import KEY_HEADER
 from tenants.api import actor_of
 
 router = Router(tags=["keys"])
+_OPERATION = "What brings it to the agents; ask there until it has ended. null while nothing is live, or while the publish waits for an adoption."
 
 
 class KeyIn(Schema, extra="forbid"):
@@ -26,7 +29,7 @@ class KeyIn(Schema, extra="forbid"):
 
 
 class KeyOut(Schema):
-    """A key without its secret."""
+    """A key without its secret, and which agents have proved that they let it in (or, when it has ended, that they do not)."""
 
     id: UUID
     consumer: str
@@ -34,11 +37,14 @@ class KeyOut(Schema):
     state: str
     expires_at: datetime | None
     created_at: datetime
+    proved_on: list[str] = Field(description="The names of the agents that have proved it; empty while the publish is not live.")
+    awaited_from: list[str] = Field(description="The agents that have not: a key that has ended may still open there.")
 
     @classmethod
-    def of(cls, credential: Credential) -> Self:
+    def of(cls, credential: Credential, reached: callers.Reached, **more: Any) -> Self:
         """From the row."""
-        return cls(**{name: getattr(credential, name) for name in ("id", "consumer", "fingerprint", "state", "expires_at", "created_at")})
+        same = {name: getattr(credential, name) for name in ("id", "consumer", "fingerprint", "state", "expires_at", "created_at")}
+        return cls(proved_on=list(reached.proved_on), awaited_from=list(reached.awaited_from), **same, **more)
 
 
 class NewKeyOut(KeyOut):
@@ -46,13 +52,21 @@ class NewKeyOut(KeyOut):
 
     key: str
     header: str
+    operation: OperationOut | None = Field(description=_OPERATION)
+
+
+class KeysOffOut(Schema):
+    """The keys that are to be let in no longer."""
+
+    keys: list[KeyOut]
+    operation: OperationOut | None = Field(description=_OPERATION)
 
 
 @router.get("/product-publishes/{uuid:publish_id}/keys", response=list[KeyOut], summary="The keys of a publish")
 def list_keys(request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]) -> list[KeyOut]:
-    """Without their secrets, the newest first; those with the state `active` are let in."""
-    rows = callers.keys_of(selectors.publish_of(actor_of(request), publish_id))
-    return [KeyOut.of(credential) for credential in page_of(request, response, rows=rows, which=which)]
+    """Without their secrets, the newest first; those with the state `active` are to be let in."""
+    publish = selectors.publish_of(actor_of(request), publish_id)
+    return _shown(publish, page_of(request, response, rows=callers.keys_of(publish), which=which))
 
 
 @router.post("/product-publishes/{uuid:publish_id}/test-key", response={201: NewKeyOut}, summary="Make or replace the test key")
@@ -61,12 +75,22 @@ def make_test_key(request: HttpRequest, response: HttpResponse, publish_id: UUID
     actor = actor_of(request)
     issued = credentials.issue_test_key(actor, publish_id, overlap=timedelta(seconds=body.overlap_s) if body else credentials.OVERLAP)
     response["Cache-Control"] = "no-store"
-    header = issued.credential.publish.auth_config.get("key_header", KEY_HEADER)
-    return Status(201, NewKeyOut(**KeyOut.of(issued.credential).model_dump(), key=issued.key, header=header))
+    publish, credential = issued.credential.publish, issued.credential
+    header = publish.auth_config.get("key_header", KEY_HEADER)
+    (reached,) = callers.reached(publish, [credential]).values()
+    return Status(201, NewKeyOut.of(credential, reached, key=issued.key, header=header, operation=_operation(issued.operation)))
 
 
-@router.delete("/product-publishes/{uuid:publish_id}/test-key", response={204: None}, summary="Switch the test key off")
-def switch_test_key_off(request: HttpRequest, publish_id: UUID) -> Status[None]:
-    """At once, and one that was replaced too. 404 when there is none."""
-    credentials.switch_off(actor_of(request), publish_id)
-    return Status(204, None)
+@router.delete("/product-publishes/{uuid:publish_id}/test-key", response=KeysOffOut, summary="Switch the test key off")
+def switch_test_key_off(request: HttpRequest, publish_id: UUID) -> KeysOffOut:
+    """At once, and one that was replaced too. 404 when there is none. An agent lets it in until it has proved the operation."""
+    ended = credentials.switch_off(actor_of(request), publish_id)
+    return KeysOffOut(keys=_shown(ended.credentials[0].publish, ended.credentials), operation=_operation(ended.operation))
+
+
+def _shown(publish: ProductPublish, keys: Sequence[Credential]) -> list[KeyOut]:
+    return [KeyOut.of(key, reached) for key, reached in callers.reached(publish, keys).items()]
+
+
+def _operation(operation: Operation | None) -> OperationOut | None:
+    return OperationOut.of(selectors.with_deliveries(operation)) if operation else None

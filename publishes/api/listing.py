@@ -39,13 +39,18 @@ class Sort(StrEnum):
 _COLUMNS = {"product": "product__name", "cluster": "cluster__name"}
 
 
+_CONDITIONS = (
+    "in_progress, failed (the last thing asked for), drift, waiting (for an agent that is away), silent (live, and an agent of it is not heard of), or frozen."
+)
+
+
 class PublishFilters(Schema):
     """What the list is narrowed to; all of it together."""
 
     environment: Environment | None = None
     status: Status | None = None
     auth_mode: AuthMode | None = None
-    condition: Condition | None = Field(None, description="in_progress, failed (the last thing asked for), drift, or waiting (for an agent that is away).")
+    condition: Condition | None = Field(None, description=_CONDITIONS)
     product_id: UUID | None = None
     cluster_id: UUID | None = None
     gateway_id: UUID | None = None

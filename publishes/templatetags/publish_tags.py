@@ -26,7 +26,6 @@ from tenants.actors import Actor
 register = template.Library()
 
 _TONES = {Status.DRAFT: "grey", Status.PUBLISHED: "green", Status.WITHDRAWN: "amber"}
-_CONDITION_TONES = {Condition.IN_PROGRESS: "blue", Condition.FAILED: "red", Condition.DRIFT: "violet", Condition.WAITING: "amber"}
 _EVENTS = {
     EventKind.CREATED: ("file-plus", "grey"),
     EventKind.UPDATED: ("sliders-horizontal", "grey"),
@@ -58,6 +57,8 @@ register.filter("announcement", words.announcement)
 register.filter("outcome", words.outcome)
 register.filter("ended", words.ended)
 register.filter("withdrawn_sentence", words.withdrawn_sentence)
+register.filter("silence_sentence", words.silence_sentence)
+register.filter("silent_agents", words.silent_agents)
 
 
 @register.inclusion_tag("publishes/_board.html")
@@ -77,7 +78,7 @@ def first_steps(actor: Actor) -> SafeString:
 
 @register.inclusion_tag("publishes/_auth.html", takes_context=True)
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
-    """What callers have to show: keys, or the issuer of their tokens. One query, none without auth."""
+    """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
     return callers.shown_of(publish) | {"actor": context["actor"], "publish": publish, "product": publish.product, "csrf_token": context.get("csrf_token")}
 
 
@@ -119,6 +120,14 @@ def doing_badge(publish: ProductPublish) -> SafeString:
 
 
 @register.simple_tag
+def trouble_badges(publish: ProductPublish) -> SafeString:
+    """Frozen, and an agent that is not heard of, on the board of a product, for its rows."""
+    troubles = {Condition.FROZEN: publish.frozen_at is not None, Condition.SILENT: getattr(publish, "is_silent", False)}
+    badges = (badge(str(condition.label), words.CONDITION_TONES[condition], "hollow") for condition, holds in troubles.items() if holds)
+    return format_html_join(" ", "{}", ((one,) for one in badges))
+
+
+@register.simple_tag
 def column_title(environment: str) -> str:
     """DEV, STAGING or PROD."""
     return selectors.COLUMN_TITLES[Environment(environment)]
@@ -133,7 +142,7 @@ def status_word(publish: ProductPublish) -> SafeString:
 @register.simple_tag
 def condition_words(publish: ProductPublish) -> SafeString:
     """What else is to be said of a row of `listing.with_conditions`, each as a dot and a word."""
-    said = ((words.condition_word(publish, condition), _CONDITION_TONES[condition]) for condition in listing.conditions_of(publish))
+    said = ((words.condition_word(publish, condition), words.CONDITION_TONES[condition]) for condition in listing.conditions_of(publish))
     return format_html_join("", '<i class="tone-{1}">{0}</i>', said)
 
 

@@ -28,6 +28,20 @@ def test_a_spec_is_applied_proved_and_remembered(bench: Bench) -> None:
     assert (record.highest, record.good.spec, record.pending) == (1, spec, None)
 
 
+def test_a_host_that_another_publish_of_the_gateway_has_is_refused_in_words_that_say_what_to_do(bench: Bench) -> None:
+    bench.start()
+    forgotten = live()
+    again = live().model_copy(update={"host": forgotten.host})
+    bench.bring(forgotten)
+    (result,) = bench.bring(again)
+    assert (result.outcome, result.code, result.entity) == (Outcome.REFUSED, "host_taken", forgotten.host)
+    assert "for another publish" in result.message
+    assert "An operator has to take that one off first." in result.message
+    assert (bench.carried(forgotten), bench.carried(again)) == (1, None)
+    changed = bench.submit(absent(forgotten, generation=2), again.model_copy(update={"generation": 2}))
+    assert [one.outcome for one in results_of(changed)] == [Outcome.VERIFIED] * 2
+
+
 def test_results_carry_the_delivery_and_token_of_their_item(bench: Bench) -> None:
     bench.start()
     tickets = bench.submit(live(), live())

@@ -135,7 +135,7 @@ def test_an_agent_without_any_push_converges_by_its_heartbeats(world: World) -> 
     assert ProductPublish.objects.get().status == "PUBLISHED"
 
 
-@pytest.mark.parametrize("path", [m.PATH_HEARTBEAT, m.PATH_REPORT, m.PATH_SPECS, m.PATH_RESULTS])
+@pytest.mark.parametrize("path", [m.PATH_HEARTBEAT, m.PATH_REPORT, m.PATH_SPECS, m.PATH_RESULTS, m.PATH_KEYS_LET_IN])
 def test_who_cannot_be_believed_is_401(world: World, other: World, path: str) -> None:
     voice = world.agents[0]
     message: dict[str, Any] = {
@@ -143,6 +143,7 @@ def test_who_cannot_be_believed_is_401(world: World, other: World, path: str) ->
         m.PATH_REPORT: m.Report(carried=()),
         m.PATH_SPECS: m.SpecsRequest(publish_ids=()),
         m.PATH_RESULTS: m.Results(results=()),
+        m.PATH_KEYS_LET_IN: m.KeysLetIn(publishes=()),
     }
     told = message[path]
     assert Client().post(path, "{}", content_type="application/json").status_code == 401

@@ -14,10 +14,31 @@ def test_the_test_key_is_shown_by_the_answer_that_made_it_and_by_nothing_else(ap
     response = api.post(f"{P}/{publish.pk}/test-key", content_type="application/json")
     made = response.json()
     assert (response.status_code, response["Cache-Control"]) == (201, "no-store")
-    assert set(made) == {"id", "consumer", "fingerprint", "state", "expires_at", "created_at", "key", "header"}
+    assert set(made) == {"id", "consumer", "fingerprint", "state", "expires_at", "created_at", "proved_on", "awaited_from", "key", "header", "operation"}
     assert (made["consumer"], made["header"], made["state"]) == ("test", "apikey", "active")
     (listed,) = api.get(f"{P}/{publish.pk}/keys").json()
-    assert listed == {name: value for name, value in made.items() if name not in {"key", "header"}}
+    assert listed == {name: value for name, value in made.items() if name not in {"key", "header", "operation"}}
+
+
+def test_a_client_waits_for_the_operation_that_brings_a_changed_key_to_the_agents(api: Client, world: World) -> None:
+    publish = closed(world)
+    made = api.post(f"{P}/{publish.pk}/test-key", content_type="application/json").json()
+    assert (made["operation"]["kind"], made["operation"]["phase"], made["awaited_from"]) == ("sync", "QUEUED", ["busan-1", "busan-2"])
+    world.everybody_confirms()
+    assert api.get(f"/api/v1/provider/operations/{made['operation']['id']}").json()["phase"] == "SUCCEEDED"
+    off = api.delete(f"{P}/{publish.pk}/test-key")
+    assert off.status_code == 200
+    assert [key["id"] for key in off.json()["keys"]] == [made["id"]]
+    assert [delivery["agent"] for delivery in off.json()["operation"]["deliveries"]] == ["busan-1", "busan-2"]
+    world.agents[0].confirm_all()
+    (listed,) = api.get(f"{P}/{publish.pk}/keys").json()
+    assert (listed["state"], listed["proved_on"], listed["awaited_from"]) == ("off", ["busan-1"], ["busan-2"])
+
+
+def test_of_a_draft_s_key_there_is_nothing_to_wait_for(api: Client, world: World) -> None:
+    publish = world.draft(auth_mode="api-key")
+    assert api.post(f"{P}/{publish.pk}/test-key", content_type="application/json").json()["operation"] is None
+    assert api.delete(f"{P}/{publish.pk}/test-key").json()["operation"] is None
 
 
 def test_it_is_replaced_with_an_overlap_and_switched_off(api: Client, world: World) -> None:
@@ -29,7 +50,7 @@ def test_it_is_replaced_with_an_overlap_and_switched_off(api: Client, world: Wor
     assert [(one["id"], one["state"], one["expires_at"] is None) for one in listed] == [(second["id"], "active", True), (first["id"], "active", False)]
     third = api.post(f"{P}/{publish.pk}/test-key", {"overlap_s": 0}, content_type="application/json").json()
     assert [one["state"] for one in api.get(f"{P}/{publish.pk}/keys").json()] == ["active", "off", "off"]
-    assert api.delete(f"{P}/{publish.pk}/test-key").status_code == 204
+    assert api.delete(f"{P}/{publish.pk}/test-key").status_code == 200
     assert Credential.objects.get(pk=third["id"]).state == "off"
     assert api.delete(f"{P}/{publish.pk}/test-key").status_code == 404
 

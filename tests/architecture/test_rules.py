@@ -59,8 +59,9 @@ def test_the_status_of_a_publish_is_written_in_lifecycle_alone() -> None:
     assert of_publishes == {"publishes/lifecycle.py"}
 
 
-def test_phases_are_written_in_the_outbox_and_the_settlement_alone() -> None:
-    assert writes_of("phase") == {"publishes/outbox.py", "publishes/settlement.py"}
+def test_phases_are_written_in_lifecycle_alone_and_moved_by_the_outbox_and_the_settlement() -> None:
+    assert writes_of("phase") == {"publishes/lifecycle.py"}
+    assert places(r"\badvance\(") == {"publishes/lifecycle.py", "publishes/outbox.py", "publishes/settlement.py"}
 
 
 def test_what_is_desired_and_the_generation_are_written_in_the_outbox_alone() -> None:

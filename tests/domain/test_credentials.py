@@ -137,11 +137,11 @@ def test_a_key_that_is_to_end_keeps_its_end_when_another_is_made_and_no_key_gets
 def test_switching_off_takes_the_key_out_of_what_is_live(world: World) -> None:
     publish = closed(world)
     kept, gone = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
-    assert credentials.switch_off(world.actor, publish.pk, credential_id=gone.pk) == 1
+    assert credentials.switch_off(world.actor, publish.pk, credential_id=gone.pk).credentials == (gone,)
     assert [key.id for key in sent(world).auth.keys] == [kept.pk]
     with pytest.raises(NotFound):
         credentials.switch_off(world.actor, publish.pk, credential_id=gone.pk)
-    assert credentials.switch_off(world.actor, publish.pk) == 1
+    assert credentials.switch_off(world.actor, publish.pk).credentials == (kept,)
     assert sent(world).auth.keys == ()
 
 

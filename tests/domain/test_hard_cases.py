@@ -186,7 +186,7 @@ def test_a_sweep_costs_the_same_whatever_is_open(world: World, waiting: int, dja
     for number in range(waiting):
         services.request_publish(world.actor, world.draft(hostname_base=f"n{number}.localhost").pk)
     delivery.sweep()
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         delivery.sweep()
     assert Operation.objects.filter(phase=Phase.QUEUED).count() == waiting
 

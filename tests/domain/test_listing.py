@@ -31,6 +31,36 @@ def silence(voice: Voice) -> None:
     AgentLiveness.objects.filter(agent=voice.agent).update(last_seen_at=timezone.now() - timedelta(minutes=5))
 
 
+def test_what_is_live_where_an_agent_is_not_heard_of_is_silent_until_it_is_back(world: World) -> None:
+    publish, draft = world.published(), world.draft(hostname_base="b.localhost")
+    assert conditions(world, publish) == ()
+    silence(world.agents[0])
+    assert (conditions(world, publish), conditions(world, draft)) == ((Condition.SILENT,), ())
+    assert (found(world, condition="silent"), counts(world.actor, Filters())[Condition.SILENT]) == ({publish.hostname_base}, 1)
+    AgentLiveness.objects.update(last_seen_at=timezone.now(), gateway_ok=False)
+    assert conditions(world, publish) == (Condition.SILENT,)
+    AgentLiveness.objects.update(gateway_ok=True)
+    assert conditions(world, publish) == ()
+
+
+def test_agents_that_do_not_serve_it_that_never_came_or_are_blocked_make_no_publish_silent(world: World) -> None:
+    publish = world.published()
+    world.add_agent("never", connected=False)
+    kong, blocked = (world.add_agent(name) for name in ("kong", "blocked"))
+    for voice in (kong, blocked):
+        silence(voice)
+    Agent.objects.filter(pk=kong.agent.pk).update(driver="kong")
+    Agent.objects.filter(pk=blocked.agent.pk).update(blocked_at=timezone.now())
+    assert conditions(world, publish) == ()
+
+
+def test_what_is_frozen_is_found_as_such(world: World) -> None:
+    publish, _other = world.published(), world.draft(hostname_base="b.localhost")
+    ProductPublish.objects.filter(pk=publish.pk).update(frozen_at=timezone.now())
+    assert conditions(world, publish) == (Condition.FROZEN,)
+    assert (found(world, condition="frozen"), counts(world.actor, Filters())[Condition.FROZEN]) == ({publish.hostname_base}, 1)
+
+
 def failed(world: World, **changes: Any) -> ProductPublish:
     publish = world.draft(**changes)
     services.request_publish(world.actor, publish.pk)
@@ -138,7 +168,7 @@ def test_an_agent_that_carries_something_else_is_drift_and_a_blocked_one_is_not(
 def test_an_agent_that_is_away_is_waited_for_and_is_no_drift(world: World) -> None:
     publish = world.published()
     silence(world.agents[1])
-    assert conditions(world, publish) == ()  # it has nothing to do
+    assert conditions(world, publish) == (Condition.SILENT,)  # it has nothing to do
     services.request_withdraw(world.actor, publish.pk, reason="x")
     world.agents[0].confirm_all()
     assert conditions(world, publish) == (Condition.WAITING,)
@@ -166,8 +196,9 @@ def test_counts_say_how_many_are_in_each_condition_within_the_other_filters(worl
     Observation.objects.filter(publish=drifting).update(verified=False)
     services.request_publish(world.actor, world.draft(hostname_base="d.localhost").pk)
 
-    assert counts(world.actor, Filters()) == {"in_progress": 1, "failed": 2, "drift": 1, "waiting": 0}
-    assert counts(world.actor, Filters(environment="prod", condition="drift")) == {"in_progress": 0, "failed": 1, "drift": 0, "waiting": 0}
+    nothing = {"silent": 0, "frozen": 0}
+    assert counts(world.actor, Filters()) == {"in_progress": 1, "failed": 2, "drift": 1, "waiting": 0} | nothing
+    assert counts(world.actor, Filters(environment="prod", condition="drift")) == {"in_progress": 0, "failed": 1, "drift": 0, "waiting": 0} | nothing
     for condition, number in counts(world.actor, Filters()).items():
         assert len(found(world, condition=condition)) == number
 

@@ -11,10 +11,10 @@ from django.test import Client
 from django.urls import reverse
 
 from agent.drivers.memory import MemoryGateway
-from agent.protocol.messages import Outcome
+from agent.protocol.messages import KeysLetIn, LetIn, Outcome
 from clusters.models import Agent
-from publishes import adoption, errors, outbox, services, spec
-from publishes.choices import EventKind, Kind, Phase, Status
+from publishes import adoption, credentials, errors, outbox, services, spec
+from publishes.choices import EventKind, KeyState, Kind, Phase, Status
 from publishes.models import Alarm, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.models import User
 from tests.program import Program, wanted
@@ -165,6 +165,74 @@ def ask(world: World, program: Program, publish: ProductPublish, verb: str) -> N
     else:
         services.request_delete(world.actor, publish.pk)
     program.beat()
+
+
+@pytest.mark.parametrize("as_carried", [True, False], ids=["as carried", "as known"])
+def test_a_key_that_was_switched_off_after_the_dump_stays_off_and_the_others_go_on(world: World, program: Program, as_carried: bool) -> None:
+    publish = live(world, program, auth_mode="api-key")
+    kept, off = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
+    program.beat()
+    with forgotten():
+        credentials.switch_off(world.actor, publish.pk, credential_id=off.pk)
+        credentials.issue_test_key(world.actor, publish.pk)
+        program.beat()
+    program.beat()
+    operation = adoption.adopt(publish.pk, by="operator", as_carried=as_carried)
+    program.beat()
+    assert [key.id for key in program.gateway.carried[publish.pk].spec.auth.keys] == [kept.pk]
+    assert {key.pk: key.state for key in publish.credentials.all()} == {kept.pk: KeyState.ACTIVE, off.pk: KeyState.OFF}
+    evidence = PublishEvent.objects.get(operation=operation, kind=EventKind.ADOPTED).evidence
+    assert (evidence["keys_off"], evidence["keys_lost"]) == (1, 1)
+    (ended,) = PublishEvent.objects.filter(publish=publish, kind=EventKind.KEY_OFF)
+    assert (ended.actor_label, ended.evidence) == ("operator", {"key": off.fingerprint[:8], "because": "adopted"})
+
+
+def test_keys_of_which_no_agent_can_say_that_it_lets_them_in_are_switched_off_by_an_adoption(world: World, program: Program) -> None:
+    publish = live(world, program, auth_mode="api-key")
+    key = credentials.issue_test_key(world.actor, publish.pk).credential
+    program.beat()
+    with forgotten():
+        credentials.switch_off(world.actor, publish.pk)
+        services.request_withdraw(world.actor, publish.pk, reason="x")
+        program.beat()
+    program.beat()
+    adoption.adopt(publish.pk, by="operator", as_carried=False)
+    program.beat()
+    key.refresh_from_db()
+    assert (key.state, program.gateway.carried[publish.pk].spec.auth.keys) == (KeyState.OFF, ())
+
+
+def test_what_one_agent_says_of_an_older_generation_lets_no_key_in(world: World, program: Program) -> None:
+    publish = live(world, program, auth_mode="api-key")
+    key = credentials.issue_test_key(world.actor, publish.pk).credential
+    program.beat()
+    with forgotten():
+        withdraw_and_publish_again(world, program, publish)
+    program.beat()
+    alarm = Alarm.objects.get()
+    stale = LetIn(publish_id=publish.pk, generation=alarm.generation - 1, keys=(key.pk,))
+    Alarm.objects.update(let_in=[], let_in_at=None)
+    adoption.note_keys(program.voice.agent, KeysLetIn(publishes=(stale,)))
+    adoption.adopt(publish.pk, by="operator", as_carried=False)
+    key.refresh_from_db()
+    assert key.state == KeyState.OFF
+
+
+def test_the_operator_reads_which_keys_an_adoption_cost(world: World, program: Program) -> None:
+    publish = live(world, program, auth_mode="api-key")
+    off = credentials.issue_test_key(world.actor, publish.pk).credential
+    program.beat()
+    with forgotten():
+        credentials.switch_off(world.actor, publish.pk, credential_id=off.pk)
+        credentials.issue_test_key(world.actor, publish.pk)
+        program.beat()
+    program.beat()
+    operator = Client(headers={"Accept-Language": "en"})
+    operator.force_login(User.objects.create_superuser("operator"), "django.contrib.auth.backends.ModelBackend")
+    asked = {"action": "adopt_as_carried", "_selected_action": [str(Alarm.objects.get().pk)]}
+    page = operator.post(reverse("admin:publishes_alarm_changelist"), asked, follow=True).content.decode()
+    assert "Switched off, because no agent says that it lets it in: 1 key." in page
+    assert "Made after the dump and lost, its callers get 401 until they have a new one: 1 key." in page
 
 
 def test_a_publish_asked_for_before_the_first_alarm_fails_and_does_not_go_back(world: World, program: Program) -> None:

@@ -90,20 +90,18 @@ def test_what_is_not_live_takes_its_keys_with_the_next_publish(world: World, sta
     assert len(Spec.model_validate(world.last_operation(publish).spec).auth.keys) == 1
 
 
-def test_while_somebody_publishes_a_key_waits_and_the_sweep_brings_it_after_that(world: World) -> None:
+def test_while_somebody_publishes_a_key_goes_out_with_that_very_operation(world: World) -> None:
     publish = draft(world)
-    services.request_publish(world.actor, publish.pk)
-    credentials.issue_test_key(world.actor, publish.pk)
+    operation = services.request_publish(world.actor, publish.pk)
+    issued = credentials.issue_test_key(world.actor, publish.pk)
     publish.refresh_from_db()
-    assert (publish.sync_wanted, open_kinds(publish)) == (True, [Kind.PUBLISH])
-    delivery.sweep()
-    assert open_kinds(publish) == [Kind.PUBLISH]
+    assert (publish.sync_wanted, open_kinds(publish), issued.operation) == (False, [Kind.PUBLISH], operation)
     world.everybody_confirms()
     delivery.sweep()
     publish.refresh_from_db()
-    assert (publish.status, publish.sync_wanted, open_kinds(publish)) == ("PUBLISHED", False, [Kind.SYNC])
-    delivery.sweep()
-    assert publish.operations.count() == 2
+    assert (publish.status, publish.sync_wanted, open_kinds(publish)) == ("PUBLISHED", False, [])
+    assert [key.id for key in Spec.model_validate(world.last_operation(publish).spec).auth.keys] == [issued.credential.pk]
+    assert publish.operations.count() == 1
 
 
 def test_a_publish_that_failed_needs_no_sync(world: World) -> None:

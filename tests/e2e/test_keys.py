@@ -68,7 +68,7 @@ def test_a_key_from_made_to_off_by_keyboard_alone(stage: World, client: Client, 
     kept, ending = Credential.objects.order_by("-created_at")
     tab_to(page, f"#open-off-{ending.fingerprint}")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_contain_text(f"Callers with the key {ending.fingerprint[:8]}… get 401 within seconds.")
+    expect(page.get_by_role("dialog")).to_contain_text(f"Callers with the key {ending.fingerprint[:8]}… get 401 as soon as every agent has proved it")
     tab_to(page, f"#off-{ending.fingerprint} button.danger")
     page.keyboard.press("Enter")
     expect(page.locator("#keys .rows")).to_contain_text("Switched off")

@@ -100,7 +100,7 @@ def test_a69_a73_the_history_tells_who_when_why_and_with_what_evidence(world: Wo
     assert page.count("Production release v2.0") == 1
     assert [word for word in ("철회 요청", "배포 요청") if word in page] == []
     assert "wrong prices" in page
-    assert "초 만에 확인됨" in page
+    assert "초 만에 Gateway 확인됨" in page
     assert "busan-1 v1 · 요청 48회 정상 응답 · 적용 50ms · 확인 20ms" in page
 
 

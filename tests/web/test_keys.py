@@ -3,6 +3,7 @@
 import re
 
 from django.urls import reverse
+from django.utils import timezone
 
 from clusters.models import AgentLiveness
 from publishes.models import Credential, ProductPublish
@@ -127,6 +128,29 @@ def test_a_publish_without_keys_says_nothing_of_them(world: World) -> None:
     assert "API keys" not in text_of(signed_in(world.user).get(url(publish)))
     refused = signed_in(world.user).post(url(publish, "make-key"), headers=HTMX)
     assert refused.status_code == 409
+
+
+def test_nobody_reads_that_every_caller_gets_401_while_an_agent_may_still_let_the_key_in(world: World) -> None:
+    publish, client = closed(world), signed_in(world.user)
+    client.post(url(publish, "make-key"), headers=HTMX)
+    world.everybody_confirms()
+    off = client.post(url(publish, "switch-key-off", Credential.objects.get().pk), headers=HTMX)
+    all_401, may_open = "so every caller gets 401", "Not proved yet on {}: keys that have ended may still open there."
+    assert (all_401 in text_of(off), may_open.format("busan-1, busan-2") in text_of(off)) == (False, True)
+    world.agents[0].confirm_all()
+    assert may_open.format("busan-2") in text_of(client.get(url(publish)))
+    world.agents[1].confirm_all()
+    page = text_of(client.get(url(publish)))
+    assert (all_401 in page, "may still open" in page) == (True, False)
+
+
+def test_a_frozen_publish_says_that_a_key_opens_until_an_operator_has_adopted_it(world: World) -> None:
+    publish, client = closed(world), signed_in(world.user)
+    client.post(url(publish, "make-key"), headers=HTMX)
+    world.everybody_confirms()
+    ProductPublish.objects.update(frozen_at=timezone.now())
+    off = client.post(url(publish, "switch-key-off", Credential.objects.get().pk), headers=HTMX)
+    assert "keys that have ended may still open there. An operator has to adopt this publish first." in text_of(off)
 
 
 def test_while_the_gateways_take_it_the_page_says_so_and_the_command_stays(world: World) -> None:

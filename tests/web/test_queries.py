@@ -28,7 +28,7 @@ def test_forms_and_questions_cost_the_same_whatever_there_is(world: World, rows:
         reverse("products:create"): 0,
         f"{reverse('products:create')}?service={service.pk}": 1,
         reverse("products:edit", args=[world.product.pk]): 2,
-        reverse("products:deactivate", args=[world.product.pk]): 2,
+        reverse("products:deactivate", args=[world.product.pk]): 3,
         reverse("services:create"): 0,
         reverse("services:delete", args=[service.pk]): 1,
         reverse("services:import"): 0,

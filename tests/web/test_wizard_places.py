@@ -102,9 +102,9 @@ def test_many_clusters_can_be_searched(run: Run, count: int) -> None:
     assert ('data-filters="clusters"' in run.get("cluster").content.decode()) == (count == 9)
 
 
-def test_a37_a42_gateways_of_the_cluster_alone_with_listeners_class_and_version(run: Run, world: World, other: World) -> None:
-    AgentLiveness.objects.filter(agent__name="busan-1").update(gateway_version="1.40.0")
-    AgentLiveness.objects.filter(agent__name="busan-2").update(gateway_version="1.39.2")
+def test_a37_a42_gateways_of_the_cluster_alone_with_the_addresses_that_answer_class_and_version(run: Run, world: World, other: World) -> None:
+    AgentLiveness.objects.filter(agent__name="busan-1").update(gateway_version="1.40.0", proxy_url="http://10.0.0.5:8080")
+    AgentLiveness.objects.filter(agent__name="busan-2").update(gateway_version="1.39.2", proxy_url="http://10.0.0.6:8080", gateway_ok=False)
     Listener.objects.create(gateway=world.gateway, name="web", port=8080)
     Listener.objects.create(gateway=world.gateway, name="tls", port=8443, protocol="HTTPS")
     gateway(world, "elsewhere", cluster("busan"))
@@ -112,8 +112,9 @@ def test_a37_a42_gateways_of_the_cluster_alone_with_listeners_class_and_version(
     GatewayCluster.objects.create(gateway=other.gateway, cluster=world.cluster)
     run.choose(upto="gateway")
     page = text_of(run.get("gateway"))
-    assert f"{world.gateway.name} 8080 (HTTP), 8443 (HTTPS) · Envoy 1.39.2, 1.40.0" in page
+    assert f"{world.gateway.name} http://10.0.0.5:8080 · Envoy 1.39.2, 1.40.0" in page
     assert page.count("Envoy") == 1
+    assert ("8443" in page, "10.0.0.6" in page) == (False, False)
     for foreign in (other.gateway, Gateway.objects.get(name="elsewhere"), Gateway.objects.get(name="switched-off")):
         refused = run.post("gateway", gateway=foreign.pk)
         assert refused.status_code == 422

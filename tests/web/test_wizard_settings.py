@@ -22,7 +22,7 @@ def test_a44_to_a48_a85_the_settings_start_with_the_defaults(run: Run) -> None:
         assert f'value="{value}" checked' in page
     assert 'name="settings-approval_required" id="id_settings-approval_required" checked' in page
     assert 'value="payment-api.dev.kr-seoul.localhost"' in page
-    assert "Each environment can have plans of its own." in text_of(response)
+    assert "plans" not in text_of(response)
     assert 'name="settings-key_header"' in page.split('class="api-key"')[1]
     for name in ("issuer_url", "audience", "scopes"):
         assert f'name="settings-{name}"' in page.split('class="oauth"')[1]

@@ -1,0 +1,70 @@
+"""One step of the sweep over many rows: a row that fails is logged as a bug and put back, so that it neither stops nor starves the others."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db.models.query import QuerySet
+
+from core import back_off
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PutBack:
+    tries: int
+    until: float
+
+
+class Round:
+    """The rows of one step. What was put back is known to this process alone: another one tries it for itself, and so does the next start."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing, self._lock = doing, Lock()
+        self._put_back: dict[UUID, _PutBack] = {}
+
+    def run(self, rows: QuerySet[Any, UUID], work: Callable[[UUID], object]) -> None:
+        """Give each id its turn, 500 at most; one that failed before comes again after a back-off. One query, and what the work asks."""
+        waiting = [pk for pk, row in self._put_back.copy().items() if row.until > monotonic()]
+        for pk in rows.exclude(pk__in=waiting)[:AT_ONCE]:
+            with going_on(self._doing, row=str(pk)) as turn:
+                work(pk)
+            self._note(pk, has_failed=turn.has_failed)
+
+    def forget(self) -> None:
+        """Put nothing back any more."""
+        with self._lock:
+            self._put_back.clear()
+
+    def _note(self, pk: UUID, *, has_failed: bool) -> None:
+        with self._lock:
+            before = self._put_back.pop(pk, None)
+            if has_failed:
+                tries = before.tries + 1 if before else 1
+                self._put_back[pk] = _PutBack(tries=tries, until=monotonic() + back_off.seconds_after(tries))
+
+
+@dataclass(kw_only=True)
+class Turn:
+    """How a turn ended."""
+
+    has_failed: bool = False
+
+
+@contextmanager
+def going_on(doing: str, **about: str) -> Iterator[Turn]:
+    """A bug in one turn is logged as one, and those after it have theirs."""
+    turn = Turn()
+    try:
+        yield turn
+    except Exception:
+        turn.has_failed = True
+        log.exception("bug", doing=doing, **about)
