@@ -64,11 +64,15 @@ class Desired:
     wanted: Held
     fallback: Held | None = None
 
+    def fallback_over(self, generation: int) -> Held | None:
+        """The fallback, unless the gateway carries a higher generation (0 for none): then what it carries is to stay."""
+        return self.fallback if self.fallback and self.fallback.spec.generation >= generation else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """How a change went: number of writes made, the publishes that were refused (their fallback stands), and those that were left alone
-    because the gateway carries, or has removed, a higher generation of them (another agent of the same gateway was there)."""
+    """How a change went: number of writes made, the publishes that were refused (their fallback stands, or what the gateway carries), and those
+    that were left alone because the gateway carries a higher generation of them: another agent was there, or this one's state was lost."""
 
     changes: int
     refused: Mapping[UUID, Refused] = field(default_factory=dict)
@@ -142,6 +146,12 @@ class Setup(Protocol):
 
     def create(self, state: Path, options: dict[str, str]) -> Driver:
         """The driver for a run. Raises SetupFailed."""
+
+
+def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, Seen]) -> dict[UUID, int]:
+    """The publishes of which a gateway carries a higher generation than is desired, each with that generation."""
+    specs = [one.wanted.spec for one in desired]
+    return {spec.publish_id: there.generation for spec in specs if (there := carried.get(spec.publish_id)) and there.generation > spec.generation}
 
 
 def upstream_key(upstream: Upstream) -> str:

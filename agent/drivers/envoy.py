@@ -1,14 +1,15 @@
 """The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from agent import proof
 from agent.drivers import envoy_auth, envoy_check, envoy_config, envoy_files
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unreachable
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unreachable, ahead_of
 from agent.drivers.envoy_admin import Admin, Kind
 from agent.drivers.envoy_config import Resource
 from agent.drivers.envoy_files import Document, Folder
@@ -40,6 +41,40 @@ class _Choice:
     publish_id: UUID
     wanted: Parts
     fallback: Parts | None
+    """None when there is nothing, or when what the files say is not what Envoy serves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Filed:
+    """What the files say of each publish, held against what Envoy serves: files that were restored from a backup are older."""
+
+    parts: Mapping[UUID, Parts]
+    says: Mapping[UUID, Seen]
+    served: Mapping[UUID, Seen]
+
+    @classmethod
+    def of(cls, there: Mapping[Kind, Document], served: Mapping[UUID, Seen]) -> "_Filed":
+        """Read once for each change."""
+        return cls(parts=_parts_in(there), says=_in_files(there[Kind.ROUTES]), served=served)
+
+    def generation(self, publish: UUID) -> int:
+        """The generation that Envoy serves; 0 for none."""
+        return self.served[publish].generation if publish in self.served else 0
+
+    def standing(self, publish: UUID) -> Parts | None:
+        """What Envoy serves of it, when the files tell."""
+        return self.parts.get(publish) if self.says.get(publish) == self.served.get(publish) else None
+
+    def without(self, known: Collection[UUID]) -> list[Parts]:
+        """What stays as it is: the agent knows nothing of it (its state was lost), or it is not its to change.
+
+        Raises Unreachable when that is not what Envoy serves: what was withdrawn would be live again.
+        """
+        publishes = (self.served.keys() | self.says.keys()).difference(known)
+        if unknown := [publish for publish in publishes if self.served.get(publish) != self.says.get(publish)]:
+            words = f"Envoy's files are older than what it serves, as after a restored backup, and what {len(unknown)} publishes should be is not told yet."
+            raise Unreachable(words, code="files_too_old")
+        return [self.parts[publish] for publish in self.says if publish not in known]
 
 
 class EnvoyDriver:
@@ -60,18 +95,22 @@ class EnvoyDriver:
     def apply(self, desired: Sequence[Desired]) -> Applied:
         """Write what differs: new issuers and clusters, then routes, then without the old ones; each step waits for Envoy to take it."""
         taken, there = self._taken_with_listener(), self._files()
-        self._require_known(desired, taken, there)
-        choices, refused = _choices(desired)
-        # What this agent does not know (its state was lost), or can write no more (a version that is stricter), is not its to remove.
-        stuck = refused.keys() - {choice.publish_id for choice in choices}
-        foreign = _foreign(there, {str(one.wanted.spec.publish_id) for one in desired if one.wanted.spec.publish_id not in stuck})
-        target = _target(foreign + [choice.wanted for choice in choices])
+        served = self._served(taken, there)
+        ahead = ahead_of(desired, served)
+        ours = [one for one in desired if one.wanted.spec.publish_id not in ahead]
+        if ahead and not ours:
+            return Applied(changes=0, ahead=ahead)
+        filed = _Filed.of(there, served)
+        choices, refused = _choices(ours, filed)
+        standing = {choice.publish_id: choice.wanted for choice in choices}
+        kept = filed.without(standing)
+        target = _target(kept, standing)
         if not all(document.says_the_same_as(there[kind]) for kind, document in target.items()):
-            objections = self._refusals(foreign, choices)
-            standing = [part for choice in choices if (part := choice.fallback if choice.publish_id in objections else choice.wanted)]
-            target, refused = (_target(foreign + standing) if objections else target), refused | objections
+            objections = self._refusals(kept, choices)
+            standing = {choice.publish_id: part for choice in choices if (part := choice.fallback if choice.publish_id in objections else choice.wanted)}
+            target, refused = (_target(filed.without(standing), standing) if objections else target), refused | objections
         with self._swapping:
-            return Applied(changes=self._swap(target, there, taken), refused=refused)
+            return Applied(changes=self._swap(target, there, taken), refused=refused, ahead=ahead)
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits long)
         """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions. When it runs newer ones, what it says itself."""
@@ -117,13 +156,6 @@ class EnvoyDriver:
         """What Envoy serves, or will as soon as it has read its files. Files from a backup are older than what it runs; then it is asked."""
         routes = there[Kind.ROUTES]
         return _seen(self._admin.virtual_hosts()) if routes.is_older_than(taken[Kind.ROUTES]) else _in_files(routes)
-
-    def _require_known(self, desired: Sequence[Desired], taken: dict[Kind, str], there: dict[Kind, Document]) -> None:
-        """What is not named stays as the files say it: that must be what Envoy serves, or what was withdrawn would be live again."""
-        served, in_files, named = self._served(taken, there), _in_files(there[Kind.ROUTES]), {one.wanted.spec.publish_id for one in desired}
-        if unknown := {publish for publish in served.keys() | in_files.keys() if served.get(publish) != in_files.get(publish)} - named:
-            words = f"Envoy's files are older than what it serves, as after a restored backup, and what {len(unknown)} publishes should be is not told yet."
-            raise Unreachable(words, code="files_too_old")
 
     def _files(self) -> dict[Kind, Document]:
         return {kind: Document.read(self._path(kind)) for kind in WRITTEN}
@@ -183,13 +215,15 @@ def _seen(names: Iterable[str]) -> dict[UUID, Seen]:
     return dict(seen for name in names if (seen := envoy_config.seen_of(name)))
 
 
-def _choices(desired: Sequence[Desired]) -> tuple[list[_Choice], dict[UUID, Refused]]:
+def _choices(desired: Sequence[Desired], filed: _Filed) -> tuple[list[_Choice], dict[UUID, Refused]]:
     choices: list[_Choice] = []
     refused: dict[UUID, Refused] = {}
     for one in desired:
-        publish_id, wanted, fallback = one.wanted.spec.publish_id, None, None
+        publish_id, wanted = one.wanted.spec.publish_id, None
+        fallback = filed.standing(publish_id)
         try:
-            fallback = _parts(one.fallback) if one.fallback else None
+            if standby := one.fallback_over(filed.generation(publish_id)):
+                fallback = _parts(standby)
             wanted = fallback if one.wanted is one.fallback else _parts(one.wanted)
         except Refused as problem:
             refused[publish_id], wanted = problem, fallback
@@ -202,20 +236,17 @@ def _parts(held: Held) -> Parts:
     return Parts(publish=str(held.spec.publish_id), host=host, clusters=clusters, providers=envoy_auth.providers(held.spec))
 
 
-def _foreign(there: dict[Kind, Document], known: set[str]) -> list[Parts]:
-    hosts = {envoy_config.publish_of(host): host for host in envoy_files.virtual_hosts(there[Kind.ROUTES])}
-    clusters = [(envoy_config.publish_of(cluster), cluster) for cluster in there[Kind.CLUSTERS].resources]
-    issuers = [(envoy_config.publish_in(name), name, provider) for name, provider in envoy_files.providers(there[Kind.TOKENS]).items()]
-    return [
-        Parts(
-            publish=publish,
-            host=host,
-            clusters=tuple(cluster for owner, cluster in clusters if owner == publish),
-            providers={name: provider for owner, name, provider in issuers if owner == publish},
-        )
+def _parts_in(there: Mapping[Kind, Document]) -> dict[UUID, Parts]:
+    clusters, providers = defaultdict[str, list[Resource]](list), defaultdict[str, dict[str, Resource]](dict)
+    for cluster in there[Kind.CLUSTERS].resources:
+        clusters[envoy_config.publish_of(cluster)].append(cluster)
+    for name, provider in envoy_files.providers(there[Kind.TOKENS]).items():
+        providers[envoy_config.publish_in(name)][name] = provider
+    hosts = {seen[0]: host for host in envoy_files.virtual_hosts(there[Kind.ROUTES]) if (seen := envoy_config.seen_of(str(host.get("name"))))}
+    return {
+        publish: Parts(publish=str(publish), host=host, clusters=tuple(clusters[str(publish)]), providers=providers[str(publish)])
         for publish, host in hosts.items()
-        if publish not in known
-    ]
+    }
 
 
 def _merge(parts: list[Parts]) -> tuple[list[Resource], list[Resource], dict[str, Resource]]:
@@ -226,8 +257,8 @@ def _merge(parts: list[Parts]) -> tuple[list[Resource], list[Resource], dict[str
     return [part.host for part in ordered if part.host], [clusters[name] for name in sorted(clusters)], providers
 
 
-def _target(parts: list[Parts]) -> dict[Kind, Document]:
-    hosts, clusters, providers = _merge(parts)
+def _target(kept: list[Parts], standing: Mapping[UUID, Parts]) -> dict[Kind, Document]:
+    hosts, clusters, providers = _merge([*kept, *standing.values()])
     return {
         Kind.ROUTES: Document.of([envoy_files.route_configuration(hosts)]),
         Kind.CLUSTERS: Document.of(clusters),

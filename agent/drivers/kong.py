@@ -122,8 +122,12 @@ class KongDriver:
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {group: there for group, ours in generations.items() if (there := change.there.generation(group)) > ours}
         ours = [one for one in desired if str(one.wanted.spec.publish_id) not in change.ahead]
-        plans = [plan for one in ours if (plan := self._plan(change, one.wanted) or (self._plan(change, one.fallback) if one.fallback else None))]
+        plans = [plan for one in ours if (plan := self._plan(change, one.wanted) or self._fallback_plan(change, one))]
         return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
+
+    def _fallback_plan(self, change: _Change, one: Desired) -> Plan | None:
+        fallback = one.fallback_over(change.there.generation(str(one.wanted.spec.publish_id)))
+        return self._plan(change, fallback) if fallback else None
 
     def _plan(self, change: _Change, held: Held) -> Plan | None:
         group = str(held.spec.publish_id)
