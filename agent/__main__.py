@@ -62,7 +62,7 @@ def _run(state: Path) -> None:
     setup = SETUPS.get(identity.settings.driver)
     if setup is None:
         raise _Mistake(f"The settings name the driver {identity.settings.driver!r}; this agent knows {', '.join(SETUPS)}.")
-    serve(state, identity, setup.create(state, identity.settings.options))
+    serve(state, identity, setup.create(state, identity.settings.options, node=identity.settings.agent_id))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

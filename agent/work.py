@@ -102,7 +102,7 @@ class Worker:
         self._put("gateway_not_filled", lambda: batch.restore(self._kit))
 
     def renew(self) -> None:
-        """Have all that stands given the shape of this version of the agent; what has it costs no write."""
+        """Have all that stands given the shape that this version of the agent gives it; what has it costs no write."""
         self._put("gateway_not_renewed", self._renew)
 
     def _put(self, event: str, chore: Callable[[], None]) -> None:

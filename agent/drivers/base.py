@@ -106,7 +106,7 @@ class Description:
 
 
 class Driver(Protocol):
-    """One gateway. Only the agent's worker thread calls `apply` and `verify`; `observe`, `describe` and `is_empty` may come from any thread."""
+    """One gateway. Only the agent's worker thread calls `apply` and `verify`; the others may come from any thread."""
 
     name: str
     proxy_url: str
@@ -129,6 +129,9 @@ class Driver(Protocol):
     def is_empty(self) -> bool:
         """True when the gateway is this agent's alone and has lost everything. Cheap; False when in doubt; never raises."""
 
+    def is_altered(self) -> bool:
+        """True when another hand has changed what only this agent writes; the next `apply` puts it right. Cheap; never raises."""
+
 
 class Setup(Protocol):
     """How a kind of driver is chosen on the command line, prepared at enrolment and made at each start."""
@@ -144,8 +147,8 @@ class Setup(Protocol):
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Write what the gateway needs to start; called once, at enrolment."""
 
-    def create(self, state: Path, options: dict[str, str]) -> Driver:
-        """The driver for a run. Raises SetupFailed."""
+    def create(self, state: Path, options: dict[str, str], *, node: str) -> Driver:
+        """The driver for a run of the agent with this id. Raises SetupFailed."""
 
 
 def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, Seen]) -> dict[UUID, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from agent.drivers import envoy_check, envoy_files
 from agent.drivers.base import SetupFailed
 from agent.drivers.envoy import EnvoyDriver
-from agent.drivers.envoy_files import Folder
+from agent.drivers.envoy_files import Folder, Site
 from agent.protocol.fence import split_endpoint
 
 
@@ -30,22 +30,26 @@ class EnvoySetup:
 
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Write Envoy's files."""
-        envoy_files.prepare(Folder(root=_root(state)), node=node, proxy=options["proxy"], admin=options["admin"])
+        envoy_files.prepare(Folder(root=_root(state)), _site(options, node))
 
-    def create(self, state: Path, options: dict[str, str]) -> EnvoyDriver:
+    def create(self, state: Path, options: dict[str, str], *, node: str) -> EnvoyDriver:
         """The driver over these files."""
         try:
-            proxy, admin, proxy_url = options["proxy"], options["admin"], options["proxy_url"]
+            site, proxy_url = _site(options, node), options["proxy_url"]
         except KeyError as problem:
             raise SetupFailed(f"The settings lack Envoy's option {problem}: enrol again with --force.") from problem
         folder, program = Folder(root=_root(state)), _find_program()
-        envoy_files.refresh_listener(folder, proxy)
-        return EnvoyDriver(folder=folder, proxy=proxy, admin=admin, proxy_url=proxy_url, program=program)
+        envoy_files.refresh(folder, site)
+        return EnvoyDriver(folder=folder, site=site, proxy_url=proxy_url, program=program)
 
 
 def _root(state: Path) -> Path:
     # Absolute, because Envoy is started from another folder.
     return state.resolve() / "envoy"
+
+
+def _site(options: dict[str, str], node: str) -> Site:
+    return Site(node=node, proxy=options["proxy"], admin=options["admin"])
 
 
 def _check_endpoint(option: str, text: str) -> None:

@@ -101,6 +101,10 @@ class KongDriver:
         except Unreachable:
             return False
 
+    def is_altered(self) -> bool:
+        """Never: it keeps no files, and a heartbeat tells from the checksums what another hand has changed."""
+        return False
+
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
         there = self._look.read(self._admin, node=node, specs=specs)
         return _Change(node=node, specs=specs, there=there, now={group: dict(target) for group, target in there.groups.items()})

@@ -24,6 +24,8 @@ class MemoryGateway:
     apply_s: float = 0.0
     auth_modes: tuple[AuthMode, ...] = tuple(AuthMode)
     in_force: bool = True
+    altered: bool = False
+    """Whether another hand was in its files; the next change puts that right."""
     changes: list[set[UUID]] = field(default_factory=list)
     """The publishes of each change that really wrote something, oldest first."""
     before: Callable[[str], None] = lambda _point: None
@@ -46,7 +48,7 @@ class MemorySetup:
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Nothing to write."""
 
-    def create(self, state: Path, options: dict[str, str]) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
+    def create(self, state: Path, options: dict[str, str], *, node: str) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
         """A fresh one."""
         return MemoryDriver()
 
@@ -77,6 +79,7 @@ class MemoryDriver:
             differing = {held.spec.publish_id: held for held in standing if held and not self._carries(held)}
             self._reach("swap")
             self._swap(differing)
+            gateway.altered = False
         return Applied(changes=len(differing), refused=refused, ahead=ahead)
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits)
@@ -98,6 +101,10 @@ class MemoryDriver:
     def is_empty(self) -> bool:
         """Never known: another agent may have emptied it."""
         return False
+
+    def is_altered(self) -> bool:
+        """As a test says."""
+        return self.gateway.altered
 
     def _reach(self, point: str) -> None:
         self.gateway.before(point)

@@ -44,7 +44,7 @@ class Gateway:
 
     @property
     def driver(self) -> EnvoyDriver:
-        return EnvoySetup().create(self.state, self.options)
+        return EnvoySetup().create(self.state, self.options, node="test")
 
     def prepare(self) -> None:
         EnvoySetup().prepare(self.state, self.options, node="test")
