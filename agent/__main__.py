@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from agent import config, log
@@ -16,6 +17,9 @@ from agent.protocol.fence import split_endpoint
 from agent.serve import CannotServe, serve
 from agent.state import PUBLISHES_FILE
 
+LAST_WORDS_S = 0.3
+"""How long the end of the program waits for whoever reads its log."""
+
 
 class _Mistake(Exception):
     """Something the operator can put right."""
@@ -23,16 +27,18 @@ class _Mistake(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; 0 when it went well, 1 with one line on stderr when it did not."""
-    log.configure()
     chosen = _parse(arguments)
+    lines = log.configure()
     try:
         if chosen.command == "enroll":
             _enroll(chosen)
         else:
             _run(chosen.state)
     except (_Mistake, EnrolmentFailed, SetupFailed, FileDamaged, CannotServe) as problem:
-        sys.stderr.write(f"error: {problem}\n")
+        lines.write(f"error: {problem}\n")
         return 1
+    finally:
+        lines.close(timeout_s=LAST_WORDS_S)
     return 0
 
 
@@ -110,6 +116,7 @@ def _check_writable(state: Path) -> None:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody reads it any more
+        sys.stdout.flush()
     # Not sys.exit: it would wait for threads that resolve a name or prove a publish, and the disk is consistent at any moment.
     os._exit(status)

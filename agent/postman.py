@@ -26,11 +26,11 @@ class Postman:
         self._followed: dict[int, tuple[Ticket, float]] = {}
         self._stopping = False
         self._nudged = False
-        self._thread = threading.Thread(target=self._run, name="post", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="post", daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End without handing in the rest: heartbeats will."""

@@ -19,11 +19,11 @@ class Watch:
     def __init__(self, driver: Driver, worker: Worker) -> None:
         self._driver, self._worker = driver, worker
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End before the next look."""

@@ -64,12 +64,12 @@ class Worker:
         self._stopping = False
         self.is_renewed = False
         """Whether, since the start, all that stands has been given the shape of this version of the agent."""
-        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="work", daemon=True)
 
     def start(self) -> list[Ticket]:
         """Begin, with what an earlier run left unfinished; its tickets are returned."""
         tickets = self.recover()
-        self._thread.start()
+        self.thread.start()
         return tickets
 
     def recover(self) -> list[Ticket]:
@@ -82,7 +82,7 @@ class Worker:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        self._thread.join(timeout_s)
+        self.thread.join(timeout_s)
 
     def submit(self, items: Iterable[Item], *, networks: tuple[str, ...], reserved: tuple[str, ...] = ()) -> list[Ticket]:
         """Queue specs. One that is on its way already is not queued again: both askers share it."""
