@@ -109,12 +109,13 @@ class Heart:
 
     def _heartbeat(self, carried: list[Carried]) -> Heartbeat:
         driver, description = self._kit.driver, self._kit.driver.describe()
+        errors = [error for error in (description.error, self._kit.worker.disk.trouble()) if error]
         return Heartbeat(
             agent_version=AGENT_VERSION,
             driver=driver.name,
             fingerprint=fingerprint_of(carried),
-            gateway_ok=description.ok,
-            gateway_error=description.error,
+            gateway_ok=description.ok and not errors,
+            gateway_error=" ".join(errors),
             gateway_version=description.version,
             gateway_mode=description.mode,
             proxy_url=driver.proxy_url,
