@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from agent import keys
+from agent import keys, words
 from agent.carried import carried_now, fingerprint_of
 from agent.config import AGENT_VERSION, Identity
 from agent.control_plane import ControlPlane, ControlPlaneFailed
@@ -110,7 +110,7 @@ class Heart:
     def _heartbeat(self, carried: list[Carried]) -> Heartbeat:
         driver, description = self._kit.driver, self._kit.driver.describe()
         errors = [error for error in (description.error, self._kit.worker.disk.trouble()) if error]
-        return Heartbeat(
+        beat = Heartbeat(
             agent_version=AGENT_VERSION,
             driver=driver.name,
             fingerprint=fingerprint_of(carried),
@@ -122,6 +122,7 @@ class Heart:
             reserved=self._kit.reserved,
             pinned=key_set(self._kit.control_plane.identity.control_plane_keys),
         )
+        return words.bounded(beat)
 
     def _fetch(self, wanted: Sequence[UUID]) -> None:
         left = list(wanted)

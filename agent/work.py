@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from agent import batch
+from agent import batch, words
 from agent.drivers.base import Addresses, Unreachable
 from agent.files import CannotWrite, Disk
 from agent.protocol.messages import Item, Outcome, Result
@@ -155,6 +155,7 @@ class Worker:
         log.info("batch", size=len(jobs), ms=round((time.monotonic() - started) * 1000))
 
     def _finish(self, result: Result) -> None:
+        result = words.bounded(result)
         with self._wake:
             job = self._in_flight.pop((result.publish_id, result.generation, result.digest), None)
         if job is None:
