@@ -59,6 +59,8 @@ def _enroll(chosen: argparse.Namespace) -> None:
     except OSError as problem:
         raise _Mistake(f"The code was accepted, but {state} cannot be written ({problem}); make a new code and try again.") from problem
     sys.stdout.write(f"Enrolled {identity.settings.name} in cluster {identity.settings.cluster} as {identity.settings.agent_id}.\n")
+    if next_step := setup.next_step(state):
+        sys.stdout.write(f"Start its gateway: {next_step}\n")
 
 
 def _run(state: Path) -> None:

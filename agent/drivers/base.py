@@ -147,6 +147,9 @@ class Setup(Protocol):
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Write what the gateway needs to start; called once, at enrolment."""
 
+    def next_step(self, state: Path) -> str:
+        """What the operator starts after the enrolment, as a command ("" for nothing)."""
+
     def create(self, state: Path, options: dict[str, str], *, node: str) -> Driver:
         """The driver for a run of the agent with this id. Raises SetupFailed."""
 

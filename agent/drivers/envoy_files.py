@@ -104,6 +104,7 @@ class Site:
     node: str
     proxy: str
     admin: str
+    max_connections: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,9 +228,15 @@ def _listener_document(folder: Folder, site: Site) -> Document:
 
 
 def _bootstrap_text(folder: Folder, site: Site) -> str:
+    limit = {
+        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "max_active_downstream_connections": site.max_connections,
+    }
     content = {
         "node": {"id": site.node, "cluster": "imp-gateway"},
-        "admin": {"address": _address(site.admin)},
+        # The agent has to get in when callers have taken all connections.
+        "admin": {"address": _address(site.admin), "ignore_global_conn_limit": True},
+        "overload_manager": {"resource_monitors": [{"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}]},
         "dynamic_resources": {"lds_config": _source(folder.listeners), "cds_config": _source(folder.clusters)},
     }
     return json.dumps(content, indent=1) + "\n"

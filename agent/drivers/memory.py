@@ -48,6 +48,10 @@ class MemorySetup:
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Nothing to write."""
 
+    def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
+        """It runs within the agent."""
+        return ""
+
     def create(self, state: Path, options: dict[str, str], *, node: str) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
         """A fresh one."""
         return MemoryDriver()
