@@ -18,6 +18,7 @@ from agent.config import Identity
 from agent.control_plane import ControlPlane
 from agent.drivers.base import Driver
 from agent.postman import Postman
+from agent.pull import Puller
 from agent.server import App, Server, bind
 from agent.state import Store
 from agent.upstreams import Pinner
@@ -54,13 +55,14 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
     postman, pinner = Postman(control_plane), Pinner()
     worker = Worker(batch.Kit(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge)
+    puller = Puller(control_plane=control_plane, worker=worker, postman=postman)
     heart = heartbeat.Heart(
         heartbeat.Kit(
             driver=driver,
             store=store,
             control_plane=control_plane,
             worker=worker,
-            postman=postman,
+            puller=puller,
             pinner=pinner,
             reserved=reserved,
             remember=partial(config.save_keys, state),
@@ -74,14 +76,16 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     watch = Watch(driver, worker)
     postman.start()
     postman.follow(worker.start())
+    puller.start()
     heart.start()
     watch.start()
     log.info("serving", agent=identity.settings.name, cluster=identity.settings.cluster, listen=identity.settings.listen, driver=driver.name)
     try:
-        _wait(stop, threads=(serving, worker.thread, postman.thread, heart.thread, watch.thread))
+        _wait(stop, threads=(serving, worker.thread, postman.thread, puller.thread, heart.thread, watch.thread))
     finally:
         watch.stop()
         heart.stop()
+        puller.stop()
         postman.stop()
         worker.stop(timeout_s=STOP_S)
         log.info("stopped")

@@ -41,12 +41,12 @@ def test_a_full_disk_is_named_in_the_answer_and_in_the_heartbeat_and_ends_by_its
     assert (result.outcome, result.step, result.code, result.message) == (Outcome.UNREACHABLE, "disk", "disk_full", words)
     assert agent.gateway.changes == []
     for _ in range(2):
-        agent.heart.beat()
+        agent.beat()
         assert (agent.double.heartbeats[-1].gateway_ok, agent.double.heartbeats[-1].gateway_error) == (False, words)
     assert sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(".")) == []
 
     fill("/room/")
-    agent.heart.beat()
+    agent.beat()
     assert (agent.double.heartbeats[-1].gateway_ok, agent.double.heartbeats[-1].gateway_error) == (True, "")
     until(lambda: Store(path.parent).records.get(spec.publish_id) and not agent.store.pending(), what="fetched, applied and remembered")
     assert sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(".")) == []
@@ -56,7 +56,7 @@ def test_both_are_said_of_a_gateway_that_is_away_and_a_disk_that_is_full(agent: 
     fill(PUBLISHES_FILE)
     agent.post(agent.seal(live()).token)
     agent.gateway.away = True
-    agent.heart.beat()
+    agent.beat()
     error = agent.double.heartbeats[-1].gateway_error
     assert error.startswith("The gateway is away. The agent cannot write")
 
@@ -90,9 +90,9 @@ def test_no_room_to_ask_envoy_is_named(
     sealed = agent.seal(live(port=upstream.port))
     (result,) = control_plane.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
     assert (result.code, f"cannot write {full}/" in result.message) == ("cannot_write", True)
-    agent.heart.beat()
+    agent.beat()
     assert f"cannot write {full}/" in control_plane.heartbeats[-1].gateway_error
     full.mkdir()
-    agent.heart.beat()
+    agent.beat()
     assert control_plane.heartbeats[-1].gateway_ok
     agent.stop()

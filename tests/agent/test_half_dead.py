@@ -74,7 +74,7 @@ def test_an_agent_whose_log_has_no_room_goes_on(site: Site, upstream: Upstreams)
     works(site, upstream)
 
 
-@pytest.mark.parametrize("thread", ["work", "post", "heartbeat", "watch", "server"])
+@pytest.mark.parametrize("thread", ["work", "post", "pull", "heartbeat", "watch", "server"])
 def test_an_agent_that_lost_a_thread_ends_and_says_which(site: Site, upstream: Upstreams, tmp_path: Path, thread: str) -> None:
     order = tmp_path / "order"
     process = site.start(program=("-c", KILLER, thread, str(order)))

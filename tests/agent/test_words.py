@@ -26,7 +26,7 @@ def test_a_batch_that_a_gateway_refuses_at_length_is_answered(agent: Running) ->
 def test_a_heartbeat_says_no_more_than_that(agent: Running) -> None:
     driver = agent.heart._kit.driver
     driver.describe = lambda: Description(ok=False, error="x" * 10_000_000, version="\x00" * 9999, mode="y" * 9999)  # type: ignore[method-assign]
-    agent.heart.beat()
+    agent.beat()
     beat = agent.double.heartbeats[-1]
     assert (len(beat.gateway_error), beat.gateway_error[-2:], beat.gateway_version[:99], len(beat.gateway_mode)) == (500, "x…", " " * 99, 50)
 
