@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from agent import config, log
@@ -16,6 +17,9 @@ from agent.serve import CannotServe, serve
 from agent.state import PUBLISHES_FILE
 from fence import split_endpoint
 
+LAST_WORDS_S = 0.3
+"""How long the end of the program waits for whoever reads its log."""
+
 
 class _Mistake(Exception):
     """Something the operator can put right."""
@@ -23,16 +27,18 @@ class _Mistake(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; 0 when it went well, 1 with one line on stderr when it did not."""
-    log.configure()
     chosen = _parse(arguments)
+    lines = log.configure()
     try:
         if chosen.command == "enroll":
             _enroll(chosen)
         else:
             _run(chosen.state)
     except (_Mistake, EnrolmentFailed, SetupFailed, FileDamaged, CannotServe) as problem:
-        sys.stderr.write(f"error: {problem}\n")
+        lines.write(f"error: {problem}\n")
         return 1
+    finally:
+        lines.close(timeout_s=LAST_WORDS_S)
     return 0
 
 
@@ -53,6 +59,8 @@ def _enroll(chosen: argparse.Namespace) -> None:
     except OSError as problem:
         raise _Mistake(f"The code was accepted, but {state} cannot be written ({problem}); make a new code and try again.") from problem
     sys.stdout.write(f"Enrolled {identity.settings.name} in cluster {identity.settings.cluster} as {identity.settings.agent_id}.\n")
+    if next_step := setup.next_step(state):
+        sys.stdout.write(f"Start its gateway: {next_step}\n")
 
 
 def _run(state: Path) -> None:
@@ -62,7 +70,7 @@ def _run(state: Path) -> None:
     setup = SETUPS.get(identity.settings.driver)
     if setup is None:
         raise _Mistake(f"The settings name the driver {identity.settings.driver!r}; this agent knows {', '.join(SETUPS)}.")
-    serve(state, identity, setup.create(state, identity.settings.options))
+    serve(state, identity, setup.create(state, identity.settings.options, node=identity.settings.agent_id))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -110,6 +118,7 @@ def _check_writable(state: Path) -> None:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody reads it any more
+        sys.stdout.flush()
     # Not sys.exit: it would wait for threads that resolve a name or prove a publish, and the disk is consistent at any moment.
     os._exit(status)

@@ -1,8 +1,11 @@
 """Files that survive a crash: the only module that writes into the agent's state folder."""
 
+import errno
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -10,20 +13,61 @@ class FileDamaged(Exception):
     """A file that is missing or not what we wrote; the text names it and says what to do."""
 
 
+class CannotWrite(OSError):
+    """A file of `size` bytes that could not be written; the text names it, says why, and what to do."""
+
+    def __init__(self, path: Path, problem: OSError, *, size: int) -> None:
+        self.path, self.size, self.is_full = path, size, problem.errno in {errno.ENOSPC, errno.EDQUOT}
+        advice = "make room there; nothing has to be started anew" if self.is_full else "see to its disk and its permissions"
+        super().__init__(f"The agent cannot write {path} ({problem.strerror or problem}): {advice}.")
+
+
+class Disk:
+    """The write that failed last, until as much can be written there again. For all threads."""
+
+    def __init__(self) -> None:
+        self._failed: CannotWrite | None = None
+
+    def note(self, problem: CannotWrite) -> None:
+        """Remember it."""
+        self._failed = problem
+
+    def trouble(self) -> str:
+        """What cannot be written at this moment, in words for the operator; "" when all is well."""
+        if failed := self._failed:
+            try:
+                with _beside(failed.path, b" " * failed.size, mode=0o600):
+                    pass
+            except OSError:
+                return str(failed)
+            self._failed = None
+        return ""
+
+
 def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace a file in one step: after a crash there is the old text or the new one, never a part. Raises OSError."""
+    """Replace a file in one step: after a crash there is the old text or the new one, never a part. Raises CannotWrite."""
+    content = text.encode()
+    try:
+        with _beside(path, content, mode=mode) as temporary:
+            temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as problem:
+        raise CannotWrite(path, problem, size=len(content)) from problem
+
+
+@contextmanager
+def _beside(path: Path, content: bytes, *, mode: int) -> Iterator[Path]:
+    """A new file beside `path` with this content, safe on the disk; gone afterwards, unless it was renamed. Raises OSError."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
+        with os.fdopen(handle, "wb") as out:
             os.fchmod(out.fileno(), mode)
-            out.write(text)
+            out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
+        yield Path(temporary)
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
 
 
 def write_json(path: Path, content: object, *, mode: int = 0o600) -> None:

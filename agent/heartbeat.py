@@ -1,33 +1,35 @@
-"""The pull half of convergence: says what is carried, fetches what differs, keeps pinned addresses fresh. Hands work on and writes nothing itself."""
+"""Says that the agent lives and what it carries, has fetched what differs, keeps pinned addresses fresh. Hands work on and writes nothing itself."""
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
-from agent import keys
-from agent.carried import carried_now, fingerprint_of, let_in
+from agent import keys, words
+from agent.carried import carried_now, fingerprint_of
 from agent.config import Identity
 from agent.control_plane import ControlPlane, ControlPlaneFailed
 from agent.drivers.base import Addresses, Driver, Held, Refused, Unreachable
-from agent.postman import Postman
-from agent.protocol.messages import Carried, Heartbeat, Report
+from agent.protocol.messages import Carried, Heartbeat
 from agent.protocol.signing import key_set
 from agent.protocol.spec import State
 from agent.protocol.version import PROGRAM_VERSION
+from agent.pull import Puller
 from agent.state import Store
 from agent.upstreams import Pinner
 from agent.work import Worker
 
-FIRST_INTERVAL_S = 10.0
+FIRST_INTERVAL_S = 5.0
+"""Until the control plane has said one."""
 SHORTEST_S, LONGEST_S = 0.1, 600.0
-JITTER = 0.1
-SPECS_AT_ONCE = 100
-"""So that an answer stays far below the size limit."""
-
+JITTER = 0.2
+"""So that agents that a restart of the control plane has brought into step do not stay in it."""
+EARLIEST, LATEST = 0.25, 2.0
+"""Bounds of the pause after failures, in intervals: one lost beat must not make an agent count as gone, and a broken control plane not be asked more
+often than a healthy one."""
 log = structlog.get_logger()
 
 
@@ -39,7 +41,7 @@ class Kit:
     store: Store
     control_plane: ControlPlane
     worker: Worker
-    postman: Postman
+    puller: Puller
     pinner: Pinner
     reserved: tuple[str, ...]
     remember: Callable[[Identity], None]
@@ -55,28 +57,25 @@ class Heart:
         self._failures = 0
         self._complaints: dict[UUID, str] = {}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End before the next beat."""
         self._stopping.set()
 
     def beat(self) -> None:
-        """One heartbeat, and what its answer asks for. Raises ControlPlaneFailed."""
+        """One heartbeat; what its answer asks for is begun. Raises ControlPlaneFailed."""
         kit = self._kit
         carried = carried_now(kit.driver, kit.store.records)
         answer = kit.control_plane.heartbeat(self._heartbeat(carried))
         self._interval_s = min(max(answer.interval_ms / 1000, SHORTEST_S), LONGEST_S)
         keys.follow(kit.control_plane, answer, remember=kit.remember)
         if answer.report:
-            asked = kit.control_plane.report(Report(carried=tuple(carried)))
-            if asked.keys_asked:
-                kit.control_plane.let_in(let_in(carried, kit.store.records, of=asked.keys_asked))
-            self._fetch(asked.wanted)
+            kit.puller.ask(carried)
 
     def refresh_addresses(self) -> None:
         """Resolve the upstreams of what is live again; those that moved inside the fence go to the worker, the others keep their old addresses."""
@@ -108,34 +107,27 @@ class Heart:
             log.exception("refresh_broken")
 
     def _pause_s(self) -> float:
-        back_off = 2.0 ** min(self._failures - 1, 10) if self._failures else self._interval_s
-        return min(back_off, self._interval_s) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter, no secret)
+        if not self._failures:
+            return self._interval_s * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (jitter, no secret)
+        window = min(2.0 ** min(self._failures - 1, 10), LATEST)
+        return self._interval_s * random.uniform(EARLIEST * window, window)  # noqa: S311 (as above)
 
     def _heartbeat(self, carried: list[Carried]) -> Heartbeat:
         driver, description = self._kit.driver, self._kit.driver.describe()
-        return Heartbeat(
+        errors = [error for error in (description.error, self._kit.worker.disk.trouble()) if error]
+        beat = Heartbeat(
             agent_version=PROGRAM_VERSION,
             driver=driver.name,
             fingerprint=fingerprint_of(carried),
-            gateway_ok=description.ok,
-            gateway_error=description.error,
+            gateway_ok=description.ok and not errors,
+            gateway_error=" ".join(errors),
             gateway_version=description.version,
             gateway_mode=description.mode,
             proxy_url=driver.proxy_url,
             reserved=self._kit.reserved,
             pinned=key_set(self._kit.control_plane.identity.control_plane_keys),
         )
-
-    def _fetch(self, wanted: Sequence[UUID]) -> None:
-        left = list(wanted)
-        while left:
-            asked, left = left[:SPECS_AT_ONCE], left[SPECS_AT_ONCE:]
-            answer = self._kit.control_plane.specs(asked)
-            got = {item.spec.publish_id for item in answer.items}
-            # An answer holds as many as fit; what is left out although nothing came is not ours.
-            left = [publish for publish in asked if publish not in got] + left if got else left
-            log.info("pulled", publishes=[str(publish) for publish in got])
-            self._kit.postman.follow(self._kit.worker.submit(answer.items, networks=answer.upstream_networks, reserved=answer.reserved))
+        return words.bounded(beat)
 
     def _moved(self, held: Held, pin: Addresses | Refused | Unreachable) -> Addresses | None:
         publish = held.spec.publish_id

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 import structlog
 
 from agent.control_plane import ControlPlane, ControlPlaneFailed
-from agent.protocol.messages import Result
+from agent.protocol.messages import Outcome
 from agent.work import Ticket
 
 PROGRESS_S = 2.0
 GIVE_UP_S = 60.0
 """After that the heartbeat has long told what is carried, and the control plane asks again for what is not."""
+
+RESULTS_AT_ONCE = 100
+"""So that the control plane can record them before the agent gives up waiting."""
 
 log = structlog.get_logger()
 
@@ -26,11 +29,11 @@ class Postman:
         self._followed: dict[int, tuple[Ticket, float]] = {}
         self._stopping = False
         self._nudged = False
-        self._thread = threading.Thread(target=self._run, name="post", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="post", daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End without handing in the rest: heartbeats will."""
@@ -55,12 +58,22 @@ class Postman:
         back_off, last_progress = 0.0, time.monotonic()
         while not self._stopping:
             self._pause(back_off)
-            tickets = [ticket for ticket, _ in self._followed.copy().values()]
-            done = [ticket for ticket in tickets if ticket.job.done.is_set()]
-            progress_due = time.monotonic() - last_progress >= PROGRESS_S
-            working = [ticket for ticket in tickets if ticket.item.delivery and ticket not in done] if progress_due else []
-            last_progress = time.monotonic() if progress_due else last_progress
-            back_off = self._hand_in(done, working, back_off)
+            done, working = self._sorted()
+            if time.monotonic() - last_progress < PROGRESS_S:
+                working = []
+            else:
+                last_progress = time.monotonic()
+            back_off = self._hand_in([*done, *working], back_off)
+
+    def _sorted(self) -> tuple[list[Ticket], list[Ticket]]:
+        """What is done, and what is not although somebody waits for word of it."""
+        done, working = list[Ticket](), list[Ticket]()
+        for ticket, _ in self._followed.copy().values():
+            if ticket.job.done.is_set():
+                done.append(ticket)
+            elif ticket.item.delivery:
+                working.append(ticket)
+        return done, working
 
     def _pause(self, back_off: float) -> None:
         with self._wake:
@@ -70,19 +83,22 @@ class Postman:
                 self._wake.wait_for(lambda: self._nudged or self._stopping, timeout=PROGRESS_S if self._followed else None)
             self._nudged = False
 
-    def _hand_in(self, done: list[Ticket], working: list[Ticket], back_off: float) -> float:
-        """Returns how long to wait before the next try, in seconds (0 after a success)."""
-        results: list[Result] = [ticket.result for ticket in (*done, *working)]
-        if not results:
-            return 0.0
-        try:
-            self._control_plane.results(results)
-        except ControlPlaneFailed as problem:
-            log.warning("results_not_handed_in", count=len(results), reason=str(problem), code=problem.code)
-            self._forget([ticket for ticket in done if time.monotonic() - self._followed[id(ticket)][1] > GIVE_UP_S])
-            return min(max(1.0, back_off * 2), 8.0)
-        self._forget(done)
+    def _hand_in(self, tickets: list[Ticket], back_off: float) -> float:
+        """Returns how long to wait before the next try, in seconds (0 after a success). What was handed in before a failure is not sent again."""
+        for start in range(0, len(tickets), RESULTS_AT_ONCE):
+            results = [(ticket, ticket.result) for ticket in tickets[start : start + RESULTS_AT_ONCE]]
+            try:
+                self._control_plane.results([result for _, result in results])
+            except ControlPlaneFailed as problem:
+                log.warning("results_not_handed_in", count=len(tickets) - start, reason=str(problem), code=problem.code)
+                self._give_up(tickets[start:])
+                return min(max(1.0, back_off * 2), 8.0)
+            self._forget([ticket for ticket, result in results if result.outcome != Outcome.WORKING])
         return 0.0
+
+    def _give_up(self, tickets: list[Ticket]) -> None:
+        latest = time.monotonic() - GIVE_UP_S
+        self._forget([ticket for ticket in tickets if ticket.job.done.is_set() and self._followed[id(ticket)][1] < latest])
 
     def _forget(self, tickets: list[Ticket]) -> None:
         with self._wake:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,15 @@ from agent.config import Identity
 from agent.control_plane import ControlPlane
 from agent.drivers.base import Driver
 from agent.postman import Postman
+from agent.pull import Puller
 from agent.server import App, Server, bind
 from agent.state import Store
 from agent.upstreams import Pinner
 from agent.watch import Watch
 from agent.work import Worker
+
+LOOK_S = 0.5
+"""How often the threads are looked at."""
 
 STOP_S = 0.5
 """How long the current step of the worker may take to end; a kill would be safe too."""
@@ -31,7 +35,7 @@ log = structlog.get_logger()
 
 
 class CannotServe(Exception):
-    """The agent cannot start; the text is for the operator."""
+    """The agent cannot start, or cannot go on; the text is for the operator."""
 
 
 def serve(state: Path, identity: Identity, driver: Driver) -> None:
@@ -51,33 +55,52 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
     postman, pinner = Postman(control_plane), Pinner()
     worker = Worker(batch.Kit(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge)
+    puller = Puller(control_plane=control_plane, worker=worker, postman=postman, store=store)
     heart = heartbeat.Heart(
         heartbeat.Kit(
             driver=driver,
             store=store,
             control_plane=control_plane,
             worker=worker,
-            postman=postman,
+            puller=puller,
             pinner=pinner,
             reserved=reserved,
             remember=partial(config.save_keys, state),
         )
     )
+    threading.excepthook = _log_end
     stop = _stop_signal()
-    server = _bind(App(control_plane=control_plane, worker=worker, postman=postman), identity.settings.listen)
-    threading.Thread(target=server.run, name="server", daemon=True).start()
+    server = _bind(App(control_plane=control_plane, worker=worker, postman=postman, store=store), identity.settings.listen)
+    serving = threading.Thread(target=server.run, name="server", daemon=True)
+    serving.start()
     watch = Watch(driver, worker)
     postman.start()
     postman.follow(worker.start())
+    puller.start()
     heart.start()
     watch.start()
     log.info("serving", agent=identity.settings.name, cluster=identity.settings.cluster, listen=identity.settings.listen, driver=driver.name)
-    stop.wait()
-    watch.stop()
-    heart.stop()
-    postman.stop()
-    worker.stop(timeout_s=STOP_S)
-    log.info("stopped")
+    try:
+        _wait(stop, threads=(serving, worker.thread, postman.thread, puller.thread, heart.thread, watch.thread))
+    finally:
+        watch.stop()
+        heart.stop()
+        puller.stop()
+        postman.stop()
+        worker.stop(timeout_s=STOP_S)
+        log.info("stopped")
+
+
+def _wait(stop: threading.Event, *, threads: Iterable[threading.Thread]) -> None:
+    """Until the signal comes. An agent that lost one of its threads would go on in part: it ends, and whoever supervises it starts it anew."""
+    while not stop.wait(LOOK_S):
+        if ended := [thread.name for thread in threads if not thread.is_alive()]:
+            raise CannotServe(f"A part of the agent has ended ({', '.join(ended)}); its log says why, and it has to be started anew.")
+
+
+def _log_end(problem: threading.ExceptHookArgs) -> None:
+    name = problem.thread.name if problem.thread else ""
+    log.error("thread_ended", thread=name, exc_info=(problem.exc_type, problem.exc_value, problem.exc_traceback))
 
 
 def _bind(app: App, listen: str) -> Server:

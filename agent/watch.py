@@ -1,5 +1,5 @@
-"""Looks on a clock of its own whether the gateway has lost everything, or was written by another version of the agent, and has it put right from this
-agent's disk: no control plane is needed for that."""
+"""Looks on a clock of its own whether the gateway has lost everything, or was written by another hand or another version of the agent, and has it put
+right from this agent's disk: no control plane is needed for that."""
 
 import threading
 
@@ -19,11 +19,11 @@ class Watch:
     def __init__(self, driver: Driver, worker: Worker) -> None:
         self._driver, self._worker = driver, worker
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End before the next look."""
@@ -33,7 +33,7 @@ class Watch:
         """One look."""
         if self._driver.is_empty():
             self._worker.restore()
-        elif not self._worker.is_renewed and self._driver.describe().ok:
+        elif self._driver.is_altered() or (not self._worker.is_renewed and self._driver.describe().ok):
             self._worker.renew()
 
     def _run(self) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import structlog
 
-from agent import batch
+from agent import batch, words
 from agent.drivers.base import Addresses, Unreachable
+from agent.files import CannotWrite, Disk
 from agent.protocol.messages import Item, Outcome, Result
 from agent.protocol.spec import Spec
 
@@ -62,14 +63,16 @@ class Worker:
         self._moved: dict[UUID, Addresses] = {}
         self._chores: dict[str, Callable[[], None]] = {}
         self._stopping = False
+        self.disk = Disk()
+        """What this thread could not write."""
         self.is_renewed = False
         """Whether, since the start, all that stands has been given the shape of this version of the agent."""
-        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="work", daemon=True)
 
     def start(self) -> list[Ticket]:
         """Begin, with what an earlier run left unfinished; its tickets are returned."""
         tickets = self.recover()
-        self._thread.start()
+        self.thread.start()
         return tickets
 
     def recover(self) -> list[Ticket]:
@@ -82,7 +85,7 @@ class Worker:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        self._thread.join(timeout_s)
+        self.thread.join(timeout_s)
 
     def submit(self, items: Iterable[Item], *, networks: tuple[str, ...], reserved: tuple[str, ...] = ()) -> list[Ticket]:
         """Queue specs. One that is on its way already is not queued again: both askers share it."""
@@ -102,7 +105,7 @@ class Worker:
         self._put("gateway_not_filled", lambda: batch.restore(self._kit))
 
     def renew(self) -> None:
-        """Have all that stands given the shape of this version of the agent; what has it costs no write."""
+        """Have all that stands given the shape that this version of the agent gives it; what has it costs no write."""
         self._put("gateway_not_renewed", self._renew)
 
     def _put(self, event: str, chore: Callable[[], None]) -> None:
@@ -141,13 +144,18 @@ class Worker:
         try:
             # The last command's networks are the newest word of the control plane on them.
             batch.run(self._kit, [job.spec for job in jobs], networks=jobs[-1].networks, reserved=jobs[-1].reserved, finish=self._finish)
-        except Exception:  # a bug or a full disk must not end the only writer; the askers hear of it and try again
+        except CannotWrite as problem:
+            self._note(problem)
+            for job in jobs:
+                self._finish(_failed(job.spec, step="disk", code="disk_full" if problem.is_full else "cannot_write", message=str(problem)))
+        except Exception:  # a bug must not end the only writer; the askers hear of it and try again
             log.exception("batch_failed", publishes=[str(job.spec.publish_id) for job in jobs])
             for job in jobs:
-                self._finish(_internal_error(job.spec))
+                self._finish(_failed(job.spec, step="agent", code="agent_error", message="The agent hit an error of its own; its log says more."))
         log.info("batch", size=len(jobs), ms=round((time.monotonic() - started) * 1000))
 
     def _finish(self, result: Result) -> None:
+        result = words.bounded(result)
         with self._wake:
             job = self._in_flight.pop((result.publish_id, result.generation, result.digest), None)
         if job is None:
@@ -167,6 +175,10 @@ class Worker:
             verify_ms=result.evidence.verify_ms,
         )
 
+    def _note(self, problem: CannotWrite) -> None:
+        self.disk.note(problem)
+        log.error("cannot_write", path=str(problem.path), reason=str(problem))
+
     def _renew(self) -> None:
         batch.renew(self._kit)
         self.is_renewed = True
@@ -177,6 +189,8 @@ class Worker:
             step()
         except Unreachable as problem:
             log.warning(event, reason=str(problem))
+        except CannotWrite as problem:
+            self._note(problem)
         except Exception:  # as in _work
             log.exception(event)
 
@@ -187,13 +201,13 @@ def wait_for(tickets: Iterable[Ticket], *, timeout_s: float) -> bool:
     return all(ticket.job.done.wait(max(0.0, deadline - time.monotonic())) for ticket in tickets)
 
 
-def _internal_error(spec: Spec) -> Result:
+def _failed(spec: Spec, *, step: str, code: str, message: str) -> Result:
     return Result(
         publish_id=spec.publish_id,
         generation=spec.generation,
         digest=spec.digest,
         outcome=Outcome.UNREACHABLE,
-        step="agent",
-        code="agent_error",
-        message="The agent hit an error of its own; its log says more.",
+        step=step,
+        code=code,
+        message=message,
     )

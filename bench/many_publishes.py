@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.drivers.envoy_setup import arguments_of
 from bench.inside import enter
 from demo.embedded import envoy_binary
 from demo.folder import free_port
@@ -67,8 +68,7 @@ def start(state: Path, log: Path, *, code: str) -> list[subprocess.Popen[bytes]]
     python = (sys.executable, "-m", "agent")
     ports = ("--listen", listen, "--proxy", proxy, "--admin", admin)
     subprocess.run((*python, "enroll", "--code", code, "--state", str(state), "--driver", "envoy", *ports), check=True, stdout=subprocess.DEVNULL)
-    bootstrap = str(state / "envoy" / "bootstrap.json")
-    envoy = (str(envoy_binary()), "-c", bootstrap, "--use-dynamic-base-id", "--log-level", "error")
+    envoy = (str(envoy_binary()), *arguments_of(state), "--log-level", "error")
     with log.open("wb") as out:
         return [subprocess.Popen(envoy, stderr=subprocess.DEVNULL), subprocess.Popen((*python, "run", "--state", str(state)), stderr=out)]
 

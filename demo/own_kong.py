@@ -40,7 +40,7 @@ class OwnKong:
 
     def check(self) -> None:
         """Raise DemoRefused unless it is a Kong that can be driven."""
-        description = KongSetup().create(Path(), self.driver_options).describe()
+        description = KongSetup().create(Path(), self.driver_options, node="demo").describe()
         if not description.ok:
             raise DemoRefused(description.error)
 
@@ -72,7 +72,7 @@ def _take_back_one(folder: Path) -> str:
         if settings.driver != KongSetup.name:
             return ""
         gone = [Held(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT)) for publish in records]
-        KongSetup().create(folder, dict(settings.options)).apply([Desired(wanted=held) for held in gone])
+        KongSetup().create(folder, dict(settings.options), node=settings.agent_id).apply([Desired(wanted=held) for held in gone])
     except (FileDamaged, SetupFailed, json.JSONDecodeError) as problem:
         raise DemoRefused(f"What the demo put on a Kong cannot be told from {folder}: {problem}") from problem
     except Unreachable as problem:

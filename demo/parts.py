@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agent.drivers.envoy_setup import arguments_of
 from demo.embedded import envoy_binary, is_listening
 from demo.folder import write_private
 from demo.own_kong import OwnKong
@@ -117,8 +118,7 @@ def enrolment(site: Site, *, code: str, env: Env) -> Part:
 
 def envoy(site: Site, *, env: Env) -> Part:
     """A site's gateway. It is not its agent's child: either may die alone."""
-    bootstrap = site.state / "envoy" / "bootstrap.json"
-    argv = (str(envoy_binary()), "-c", str(bootstrap), "--use-dynamic-base-id", "--log-level", "warning")
+    argv = (str(envoy_binary()), *arguments_of(site.state), "--log-level", "warning")
     return Part(name=site.envoy, argv=argv, env=env, is_ready=partial(status_is, site.admin, "/ready", 200))
 
 

@@ -58,11 +58,15 @@ class Desired:
     wanted: Held
     fallback: Held | None = None
 
+    def fallback_over(self, generation: int) -> Held | None:
+        """The fallback, unless the gateway carries a higher generation (0 for none): then what it carries is to stay."""
+        return self.fallback if self.fallback and self.fallback.spec.generation >= generation else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """How a change went: number of writes made, the publishes that were refused (their fallback stands), and those that were left alone
-    because the gateway carries, or has removed, a higher generation of them (another agent of the same gateway was there)."""
+    """How a change went: number of writes made, the publishes that were refused (their fallback stands, or what the gateway carries), and those
+    that were left alone because the gateway carries a higher generation of them: another agent was there, or this one's state was lost."""
 
     changes: int
     refused: Mapping[UUID, Refused] = field(default_factory=dict)
@@ -96,7 +100,7 @@ class Description:
 
 
 class Driver(Protocol):
-    """One gateway. Only the agent's worker thread calls `apply` and `verify`; `observe`, `describe` and `is_empty` may come from any thread."""
+    """One gateway. Only the agent's worker thread calls `apply` and `verify`; the others may come from any thread."""
 
     name: str
     proxy_url: str
@@ -119,6 +123,9 @@ class Driver(Protocol):
     def is_empty(self) -> bool:
         """True when the gateway is this agent's alone and has lost everything. Cheap; False when in doubt; never raises."""
 
+    def is_altered(self) -> bool:
+        """True when another hand has changed what only this agent writes; the next `apply` puts it right. Cheap; never raises."""
+
 
 class Setup(Protocol):
     """How a kind of driver is chosen on the command line, prepared at enrolment and made at each start."""
@@ -134,8 +141,17 @@ class Setup(Protocol):
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Write what the gateway needs to start; called once, at enrolment."""
 
-    def create(self, state: Path, options: dict[str, str]) -> Driver:
-        """The driver for a run. Raises SetupFailed."""
+    def next_step(self, state: Path) -> str:
+        """What the operator starts after the enrolment, as a command ("" for nothing)."""
+
+    def create(self, state: Path, options: dict[str, str], *, node: str) -> Driver:
+        """The driver for a run of the agent with this id. Raises SetupFailed."""
+
+
+def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, Seen]) -> dict[UUID, int]:
+    """The publishes of which a gateway carries a higher generation than is desired, each with that generation."""
+    specs = [one.wanted.spec for one in desired]
+    return {spec.publish_id: there.generation for spec in specs if (there := carried.get(spec.publish_id)) and there.generation > spec.generation}
 
 
 def upstream_key(upstream: Upstream) -> str:

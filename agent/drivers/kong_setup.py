@@ -53,7 +53,11 @@ class KongSetup:
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Nothing: Kong is there already, and nothing of it changes before the first publish."""
 
-    def create(self, state: Path, options: dict[str, str]) -> KongDriver:  # noqa: ARG002 (the protocol's shape)
+    def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
+        """Kong runs already."""
+        return ""
+
+    def create(self, state: Path, options: dict[str, str], *, node: str) -> KongDriver:  # noqa: ARG002 (the protocol's shape)
         """The driver for a run. Kong may be away at that moment."""
         try:
             admin, proxy = options["admin_url"], options["proxy_url"]

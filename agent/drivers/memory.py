@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unproved, Unreachable, refuse_auth_except
+from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unproved, Unreachable, ahead_of, refuse_auth_except
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, State
 
@@ -18,14 +18,14 @@ class MemoryGateway:
     """The gateway itself, with the switches that tests turn."""
 
     carried: dict[UUID, Held] = field(default_factory=dict)
-    removed: dict[UUID, int] = field(default_factory=dict)
-    """The generation of what was taken off: a gateway carries that too."""
     refuse: dict[UUID, Refused] = field(default_factory=dict)
     unproved: set[UUID] = field(default_factory=set)
     away: bool = False
     apply_s: float = 0.0
     auth_modes: tuple[AuthMode, ...] = tuple(AuthMode)
     in_force: bool = True
+    altered: bool = False
+    """Whether another hand was in its files; the next change puts that right."""
     changes: list[set[UUID]] = field(default_factory=list)
     """The publishes of each change that really wrote something, oldest first."""
     before: Callable[[str], None] = lambda _point: None
@@ -48,7 +48,11 @@ class MemorySetup:
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Nothing to write."""
 
-    def create(self, state: Path, options: dict[str, str]) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
+    def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
+        """It runs within the agent."""
+        return ""
+
+    def create(self, state: Path, options: dict[str, str], *, node: str) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
         """A fresh one."""
         return MemoryDriver()
 
@@ -72,20 +76,20 @@ class MemoryDriver:
         with gateway.lock:
             self._reach("apply")
             time.sleep(gateway.apply_s)
-            ahead = {one.wanted.spec.publish_id: there for one in desired if (there := self._newer_than(one.wanted))}
+            ahead = ahead_of(desired, self._carried())
             ours = [one for one in desired if one.wanted.spec.publish_id not in ahead]
             refused = {one.wanted.spec.publish_id: why for one in ours if (why := self._refusal(one.wanted))}
-            standing = [one.fallback if one.wanted.spec.publish_id in refused else one.wanted for one in ours]
+            standing = [self._fallback(one) if one.wanted.spec.publish_id in refused else one.wanted for one in ours]
             differing = {held.spec.publish_id: held for held in standing if held and not self._carries(held)}
             self._reach("swap")
             self._swap(differing)
+            gateway.altered = False
         return Applied(changes=len(differing), refused=refused, ahead=ahead)
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits)
         """What it carries."""
         self._reach("observe")
-        carried = {publish: Seen(generation=held.spec.generation, digest=held.spec.digest) for publish, held in self.gateway.carried.items()}
-        return Observed(carried=carried, in_force=self.gateway.in_force)
+        return Observed(carried=self._carried(), in_force=self.gateway.in_force)
 
     def verify(self, held: Held) -> Evidence:
         """Right unless a test says otherwise."""
@@ -102,6 +106,10 @@ class MemoryDriver:
         """Never known: another agent may have emptied it."""
         return False
 
+    def is_altered(self) -> bool:
+        """As a test says."""
+        return self.gateway.altered
+
     def _reach(self, point: str) -> None:
         self.gateway.before(point)
         if self.gateway.away:
@@ -114,11 +122,12 @@ class MemoryDriver:
             return problem
         return self.gateway.refuse.get(held.spec.publish_id)
 
-    def _newer_than(self, held: Held) -> int:
-        """The gateway's generation when it is higher, else 0."""
-        publish, gateway = held.spec.publish_id, self.gateway
-        there = gateway.carried[publish].spec.generation if publish in gateway.carried else gateway.removed.get(publish, 0)
-        return there if there > held.spec.generation else 0
+    def _carried(self) -> dict[UUID, Seen]:
+        return {publish: Seen(generation=held.spec.generation, digest=held.spec.digest) for publish, held in self.gateway.carried.items()}
+
+    def _fallback(self, one: Desired) -> Held | None:
+        there = self.gateway.carried.get(one.wanted.spec.publish_id)
+        return one.fallback_over(there.spec.generation if there else 0)
 
     def _carries(self, held: Held) -> bool:
         there = self.gateway.carried.get(held.spec.publish_id)
@@ -127,10 +136,7 @@ class MemoryDriver:
     def _swap(self, differing: dict[UUID, Held]) -> None:
         for publish, held in differing.items():
             self.gateway.carried.pop(publish, None)
-            self.gateway.removed.pop(publish, None)
-            if held.spec.state == State.ABSENT:
-                self.gateway.removed[publish] = held.spec.generation
-            else:
+            if held.spec.state != State.ABSENT:
                 self.gateway.carried[publish] = held
         if differing:
             self.gateway.changes.append(set(differing))

@@ -10,7 +10,7 @@ from typing import Any
 from agent.drivers.base import Applied, Desired, Driver, Held, Observed
 from agent.drivers.envoy import EnvoyDriver
 from agent.drivers.envoy_check import find_program
-from agent.drivers.envoy_setup import EnvoySetup
+from agent.drivers.envoy_setup import EnvoySetup, arguments_of
 from agent.protocol.spec import Spec
 from tests.agent.doubles import free_port, until
 
@@ -36,22 +36,22 @@ class Gateway:
     state: Path
     proxy: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
     admin: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    more: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def options(self) -> dict[str, str]:
-        return {"proxy": self.proxy, "admin": self.admin, "proxy_url": f"http://{self.proxy}"}
+        return {"proxy": self.proxy, "admin": self.admin, "proxy_url": f"http://{self.proxy}", **self.more}
 
     @property
     def driver(self) -> EnvoyDriver:
-        return EnvoySetup().create(self.state, self.options)
+        return EnvoySetup().create(self.state, self.options, node="test")
 
     def prepare(self) -> None:
         EnvoySetup().prepare(self.state, self.options, node="test")
 
     def start(self) -> None:
-        bootstrap = self.state / "envoy" / "bootstrap.json"
-        command = [str(find_program()), "-c", str(bootstrap), "--use-dynamic-base-id", "-l", "off", "--concurrency", "2"]
+        command = [str(find_program()), *arguments_of(self.state), "-l", "off", "--concurrency", "2"]
         self.process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: self.driver.describe().ok, what="Envoy is up")
 

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from uuid import UUID
@@ -49,13 +50,15 @@ class Site:
         self.gateway.start()
         self.me: Enrolled = next(iter(double.agents.values()))
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        seen = len(self.double.heartbeats)
-        command = [sys.executable, "-m", "agent", "run", "--state", str(self.folder)]
+    def start(self, *, program: Sequence[str] = ("-m", "agent"), output: int | None = None, **environment: str) -> subprocess.Popen[bytes]:
+        """Run it, with its log in `agent.log` or, with all it says, where `output` leads."""
+        beats = len(self.double.heartbeats)
+        command = [sys.executable, *program, "run", "--state", str(self.folder)]
         with (self.folder / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=log, start_new_session=True)
+            ways = {"stderr": log if output is None else output, "stdout": output}
+            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True, **ways)
         self.children.append(self.process)
-        until(lambda: len(self.double.heartbeats) > seen, what="the agent runs")
+        until(lambda: len(self.double.heartbeats) > beats, what="the agent runs")
         return self.process
 
     def push(self, *specs: Spec) -> tuple[Result, ...]:

@@ -16,6 +16,7 @@ from agent.drivers.base import Driver
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.postman import Postman
 from agent.protocol import messages, signing
+from agent.pull import Puller
 from agent.server import App, bind
 from agent.state import Store
 from agent.upstreams import Pinner
@@ -43,24 +44,30 @@ class Running:
         driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
         pinner = Pinner()
         self.worker = Worker(Kit(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)), on_done=self.postman.nudge)
+        self.puller = Puller(control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store)
         self.heart = heartbeat.Heart(
             heartbeat.Kit(
                 driver=driver,
                 store=self.store,
                 control_plane=self.control_plane,
                 worker=self.worker,
-                postman=self.postman,
+                puller=self.puller,
                 pinner=pinner,
                 reserved=(listen,),
                 remember=self.remembered.append,
             )
         )
         self.watch = Watch(driver, self.worker)
-        self._server: Any = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
+        self._server: Any = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store), listen)
         self._serving = threading.Thread(target=self._server.run, daemon=True)
         self._serving.start()
         self.postman.start()
         self.worker.start()
+
+    def beat(self) -> None:
+        """One heartbeat, and the pull that it asks for."""
+        self.heart.beat()
+        self.puller.pull_once()
 
     def stop(self) -> None:
         self.heart.stop()

@@ -47,6 +47,16 @@ def test_a_refused_successor_leaves_the_good_generation_serving(gateway: Gateway
     assert memory.observe().carried[spec.publish_id].generation == 1
 
 
+def test_a_refused_successor_of_what_the_agent_forgot_leaves_it_serving(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+    spec, gone = live(port=upstream.port), live(port=upstream.port)
+    memory.apply(spec, withdrawn(gone, generation=2))
+    bad = [live(one.publish_id, generation=3, host=one.host, services=(make_service(upstream.port, connect_timeout_ms=0),)) for one in (spec, gone)]
+    # Of one nothing is remembered, of the other what is older than what stands.
+    applied = gateway.driver.apply([Desired(wanted=hold(bad[0])), Desired(wanted=hold(bad[1]), fallback=hold(gone))])
+    assert {publish: why.code for publish, why in applied.refused.items()} == {one.publish_id: "gateway_refused" for one in bad}
+    assert [gateway.ask(one.host).status for one in (spec, gone)] == [200, 410]
+
+
 def test_a_host_can_pass_from_one_publish_to_another_in_one_change(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
     old = live(host="shared.localhost", port=upstream.port)
     memory.apply(old)

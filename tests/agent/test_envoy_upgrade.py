@@ -45,7 +45,9 @@ def test_an_older_agent_s_issuers_are_changed_without_a_gap(
     agent = Running(tmp_path, control_plane, driver=gateway.driver)
     spec, other = with_tokens(upstream.port, scopes=()), live(port=upstream.port)
     agent.post(agent.seal(spec, other).token)
+    agent.stop()
     as_before(gateway, spec)
+    agent = Running(tmp_path, control_plane, driver=gateway.driver)
     good, alike, strange = (issuer.token(aud=audience) for audience in (issuer.AUDIENCE, f"https://{issuer.AUDIENCE}/", "strange"))
     assert [ask_with_token(gateway, spec, token).status for token in (good, alike, strange)] == [200, 200, 403]
     wait_for, met = Admin.wait_for, list[tuple[int, int]]()

@@ -6,7 +6,7 @@ from agent.upstreams import Pinner
 from agent.watch import Watch
 from agent.work import Worker
 from tests.agent.bench import Bench
-from tests.agent.doubles import live, withdrawn
+from tests.agent.doubles import live, until, withdrawn
 
 
 def test_what_an_older_agent_wrote_is_brought_up_to_date_once_after_each_start(bench: Bench) -> None:
@@ -34,3 +34,13 @@ def test_what_an_older_agent_wrote_is_brought_up_to_date_once_after_each_start(b
     # What the gateway has newer, or not at all, is for the control plane to say.
     assert gateway.carried == {spec.publish_id: right, newer.publish_id: beyond}
     assert gateway.changes[1:] == [{spec.publish_id}]
+
+
+def test_what_another_hand_has_changed_is_put_right_at_the_next_look(bench: Bench) -> None:
+    bench.start()
+    watch = Watch(bench.driver, bench.worker)
+    watch.look()
+    until(lambda: bench.worker.is_renewed, what="renewed once")
+    bench.gateway.altered = True
+    watch.look()
+    until(lambda: not bench.gateway.altered, what="put right")

@@ -23,7 +23,7 @@ from tests.faults.stack import Stack, eventually
 from tests.faults.table import note
 from tests.faults.watching import watched
 
-HEARTBEAT_S = 11.0
+HEARTBEAT_S = 12.0
 """The interval with its jitter."""
 
 FILES = ("publishes.json", "envoy/cds.json", "envoy/rds.json")

@@ -26,7 +26,7 @@ OURS = ("services", "routes", "plugins", "consumers", "keyauth_credentials", "ac
 
 def driver_of(kong: Kong, *, is_alone: bool = True) -> KongDriver:
     """A fresh driver, as an agent that was just started has it."""
-    return KongSetup().create(Path(), {"admin_url": kong.admin_url, "proxy_url": kong.proxy_url, "alone": "1" if is_alone else ""})
+    return KongSetup().create(Path(), {"admin_url": kong.admin_url, "proxy_url": kong.proxy_url, "alone": "1" if is_alone else ""}, node="test")
 
 
 @dataclass

@@ -30,7 +30,7 @@ def agent(tmp_path: Path, control_plane: ControlPlaneDouble, gateway: Gateway) -
 
 def beat_until_verified(agent: Running, generation: int) -> None:
     def is_verified() -> bool:
-        agent.heart.beat()
+        agent.beat()
         reports = agent.double.reports
         return bool(reports) and all(one.verified and one.generation == generation for one in reports[-1].carried) and len(reports[-1].carried) > 0
 
@@ -99,7 +99,7 @@ def test_f26_a_route_deleted_by_hand_is_reported_and_healed(tmp_path: Path, cont
     beat_until_verified(agent, 1)
     victim = next(route for route in db.kong.own("routes") if route["service"])
     db.admin("DELETE", f"/routes/{victim['id']}")
-    agent.heart.beat()
+    agent.beat()
     assert [one.verified for one in control_plane.reports[-1].carried] == [False]
     beat_until_verified(agent, 1)
     assert db.ask(spec.host).status == 200
@@ -113,7 +113,7 @@ def test_f8_a_kong_that_is_away_is_said_and_goes_on_when_it_is_back(
     spec = live(port=upstream.port)
     agent.double.expected = {spec.publish_id: spec}
     gateway.kong.token = "closed"
-    agent.heart.beat()
+    agent.beat()
     beat = agent.double.heartbeats[-1]
     assert (beat.gateway_ok, "does not let this agent in (401); check its token" in beat.gateway_error) == (False, True)
     gateway.kong.token = ""
@@ -129,7 +129,7 @@ def test_a_heartbeat_does_not_wait_for_an_admin_api_that_hangs(
     monkeypatch.setattr("agent.drivers.kong_setup.HASTY_S", 0.5)
     agent = Running(tmp_path, control_plane, driver=driver_of(db.kong))
     db.kong.faults.on(lambda call: "".join(call.steps) == hangs, *[Fault(delay_s=0.8)] * 9)
-    agent.heart.beat()
+    agent.beat()
     assert sorted(call.path.partition("?")[0] for call in db.kong.faults.calls) == asked
     beat = control_plane.heartbeats[-1]
     assert (beat.gateway_ok, "does not answer" in beat.gateway_error) == (is_fine, not is_fine)

@@ -48,7 +48,7 @@ class AnyKong:
 
     def __post_init__(self) -> None:
         options = {"admin_url": self.admin_url, "proxy_url": self.proxy_url, "alone": self.alone}
-        self.driver: KongDriver = KongSetup().create(Path(), options)
+        self.driver: KongDriver = KongSetup().create(Path(), options, node="test")
         self.memory = Memory(self.driver, pinned=tuple(str(address) for address in fence.resolve(UPSTREAM_HOST, 0)))
 
     def publish(self, *specs: Spec) -> None:

@@ -55,7 +55,7 @@ def test_what_an_agent_that_never_heard_of_the_removal_brings_back_goes_with_the
     assert push(one, gone) == (Outcome.VERIFIED, 3)
     assert push(two, spec.model_copy(update={"generation": 2})) == (Outcome.VERIFIED, 2)
     control_plane.expected = {spec.publish_id: gone}
-    one.heart.beat()
+    one.beat()
     until(lambda: db.counts() == {}, what="it is gone again")
     assert push(two, gone) == (Outcome.VERIFIED, 3)
     assert push(two, spec.model_copy(update={"generation": 2})) == (Outcome.STALE, 3)

@@ -28,10 +28,10 @@ def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
     remembered = options(reserve="127.0.0.1:8100", public_url="https://api.example")
     assert (remembered["admin_url"], remembered["alone"]) == ("http://127.0.0.1:8001", "")
     assert KongSetup().options(_parse([*BASE, *[word for pair in GOOD.items() for word in pair], "--alone"]))["alone"] == "1"
-    driver = KongSetup().create(tmp_path, remembered)
+    driver = KongSetup().create(tmp_path, remembered, node="test")
     assert driver.reserved() == ("127.0.0.1:8001", "127.0.0.1:8000", "127.0.0.1:8100")
     assert driver.proxy_url == "https://api.example"
-    assert KongSetup().create(tmp_path, options()).proxy_url == "http://127.0.0.1:8000"
+    assert KongSetup().create(tmp_path, options(), node="test").proxy_url == "http://127.0.0.1:8000"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,15 +56,15 @@ def test_the_admin_api_s_token_comes_from_a_file_and_stays_there(db: Gateway, tm
     (tmp_path / "token").write_text("canary-token\n")
     remembered = options(admin_url=db.kong.admin_url, proxy_url=db.kong.proxy_url, admin_token_file=str(tmp_path / "token"))
     assert "canary-token" not in str(remembered)
-    assert KongSetup().create(tmp_path, remembered).describe().ok
+    assert KongSetup().create(tmp_path, remembered, node="test").describe().ok
     (tmp_path / "token").write_text("wrong")
-    refused = KongSetup().create(tmp_path, remembered).describe()
+    refused = KongSetup().create(tmp_path, remembered, node="test").describe()
     assert (refused.ok, refused.error) == (False, f"Kong's Admin API at {db.kong.admin_url} does not let this agent in (401); check its token.")
 
 
 def test_settings_of_an_older_enrolment_are_said_to_be_so() -> None:
     with pytest.raises(SetupFailed, match="enrol again with --force"):
-        KongSetup().create(Path(), {"admin_url": "http://127.0.0.1:1"})
+        KongSetup().create(Path(), {"admin_url": "http://127.0.0.1:1"}, node="test")
 
 
 def test_it_finds_out_what_it_is_before(gateway: Gateway) -> None:
@@ -123,8 +123,8 @@ def test_what_asks_for_credentials_waits_for_the_other_nodes_unless_there_are_no
 
 def test_what_is_no_kong_is_said_so(db: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.drivers.kong_admin.PAUSES_S", ())
-    wrong = KongSetup().create(Path(), {"admin_url": db.kong.proxy_url, "proxy_url": db.kong.proxy_url})
+    wrong = KongSetup().create(Path(), {"admin_url": db.kong.proxy_url, "proxy_url": db.kong.proxy_url}, node="test")
     assert "answered 404" in wrong.describe().error
-    away = KongSetup().create(Path(), {"admin_url": f"http://127.0.0.1:{free_port()}", "proxy_url": db.kong.proxy_url})
+    away = KongSetup().create(Path(), {"admin_url": f"http://127.0.0.1:{free_port()}", "proxy_url": db.kong.proxy_url}, node="test")
     assert "does not answer" in away.describe().error
     assert driver_of(db.kong).describe().ok

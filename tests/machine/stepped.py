@@ -21,6 +21,7 @@ from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Carried, Command, CommandAnswer, Evidence, Outcome
 from agent.protocol.signing import import_key
 from agent.protocol.spec import State
+from agent.pull import Puller
 from agent.state import PUBLISHES_FILE, Store
 from agent.upstreams import Pinner
 from agent.work import Ticket, Worker
@@ -117,7 +118,8 @@ class SteppedAgent:
         self.worker = Worker(Kit(driver=driver, store=self.store, pinner=PINNER, reserved=()))
         self.post = Post()
         parts = {"driver": driver, "store": self.store, "control_plane": self.control_plane, "worker": self.worker, "pinner": PINNER}
-        self.heart = heartbeat.Heart(heartbeat.Kit(**parts, postman=self.post, reserved=(), remember=self._remember))  # type: ignore[arg-type]
+        self.puller = Puller(control_plane=self.control_plane, worker=self.worker, postman=self.post, store=self.store)  # type: ignore[arg-type]
+        self.heart = heartbeat.Heart(heartbeat.Kit(**parts, puller=self.puller, reserved=(), remember=self._remember))  # type: ignore[arg-type]
         self.post.follow(self.worker.recover())
 
     def die_at(self, point: str) -> None:
@@ -167,6 +169,7 @@ class SteppedAgent:
         """One heartbeat with all that follows from it."""
         try:
             self.heart.beat()
+            self.puller.pull_once()
             self.heart.refresh_addresses()
         except ControlPlaneFailed:
             pass

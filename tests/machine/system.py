@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import translation
 
-from agent import heartbeat, work
+from agent import heartbeat, pull, work
 from agent.drivers.base import Held
 from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.spec import Spec, State
@@ -257,7 +257,7 @@ class System:
         patch.setattr(outbox, "release", lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease))
         patch.setattr(outbox, "wake", self.woken.extend)
         patch.setattr(outbox, "close", self._closed(outbox.close))
-        for module in (delivery, work, heartbeat):
+        for module in (delivery, work, heartbeat, pull):
             patch.setattr(module, "log", Bugs())
 
     def _closed(self, close: Callable[..., None]) -> Callable[..., None]:

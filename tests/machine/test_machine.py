@@ -122,6 +122,8 @@ class Machine(RuleBasedStateMachine):
             agent.gateway.unproved ^= {self.system.drafts[publish % len(self.system.drafts)]}
         elif kind == "old disk":
             agent.restore_disk()
+            # A seal lives 90 seconds, and no backup is back sooner; no gateway tells the generation of what was removed.
+            self.system.delayed = [one for one in self.system.delayed if one.to is not agent]
         else:
             agent.die_at(kind)
 
