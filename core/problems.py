@@ -20,6 +20,8 @@ from core.frame import is_htmx, theme_of
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+REFUSAL = "imp.refusal"
+"""Where in a request's environ the web's edge leaves the problem for which it refused the body. No header can be named so."""
 Text = str | Promise
 
 
@@ -164,7 +166,8 @@ class ProblemMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+        refusal: Problem | None = request.META.get(REFUSAL)
+        response = _answer(request, refusal) if refusal else self.get_response(request)
         if _is_for_programs(request):
             is_said = response.status_code < 400 or response.headers["Content-Type"].startswith(MEDIA_TYPE)
             return response if is_said else _said_as_problem(response)
@@ -177,11 +180,13 @@ class ProblemMiddleware:
         if isinstance(exception, IntegrityError) and isinstance(exception.__cause__, ForeignKeyViolation):
             log.warning("removed_meanwhile", exc_info=exception)
             exception = RemovedMeanwhile()
-        if not isinstance(exception, Problem):
-            return None
-        if _is_for_programs(request):
-            return json_response(exception)
-        return for_script(exception) if is_htmx(request) else page(request, exception)
+        return _answer(request, exception) if isinstance(exception, Problem) else None
+
+
+def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    if _is_for_programs(request):
+        return json_response(problem)
+    return for_script(problem) if is_htmx(request) else page(request, problem)
 
 
 def _is_for_programs(request: HttpRequest) -> bool:
