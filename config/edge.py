@@ -17,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from core.bodies import BodyTooLarge, BodyTooSlow, TooMuchAtOnce
 from core.problems import REFUSAL, BadRequest, Problem
+from core.texts import whole_number
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -146,10 +147,10 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _length(headers: dict[str, str]) -> int:
-    text = headers.get("CONTENT_LENGTH", "0")
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    length = whole_number(headers.get("CONTENT_LENGTH", "0"))
+    if length is None:
         raise BadRequest
-    return int(text)
+    return length
 
 
 def _environ(scope: Scope, headers: dict[str, str], body: bytes) -> WSGIEnvironment:

@@ -1,8 +1,13 @@
 """What the body of a request may be: why one is refused before anybody has looked at what it asks for."""
 
-from django.utils.translation import gettext_lazy as _
+from typing import Any
 
-from core.problems import Problem
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from ninja.parser import Parser
+
+from core.problems import BadRequest, Problem
+from core.texts import DEPTH_MAX, VALUES_MAX, JsonRefused, read_json
 
 
 class BodyTooLarge(Problem):
@@ -37,3 +42,24 @@ class TooMuchAtOnce(Problem):
     def __init__(self) -> None:
         super().__init__()
         self.headers = {"Retry-After": "5"}
+
+
+class TooManyValues(BadRequest):
+    """A JSON body has more values, or is deeper, than anything that is asked for here."""
+
+    code = "too_many_values"
+    detail = _("The body has too many values, or too many levels: %(values)d values and %(depth)d levels at most.")
+
+    def __init__(self) -> None:
+        super().__init__(self.detail % {"values": VALUES_MAX, "depth": DEPTH_MAX})
+
+
+class BoundedParser(Parser):
+    """Ninja's, but for a bound on count and depth. Raises TooManyValues, and ValueError for what is no JSON."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """The body's JSON."""
+        try:
+            return read_json(request.body)
+        except JsonRefused as problem:
+            raise TooManyValues from problem

@@ -20,6 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from core.outbound import OutboundFailed, fetch_json
 from core.problems import Text
+from core.texts import is_storable, storable
 from publishes.choices import AuthMode, EventKind
 from publishes.models import Issuer, ProductPublish, PublishEvent
 
@@ -61,7 +62,7 @@ def look_up(url: str, *, deadline_s: float = ASK_S) -> Found:
     if not isinstance(document, dict) or "issuer" not in document:
         raise IssuerRefused(_("What answers there is no issuer's configuration."))
     if document["issuer"] != url:
-        raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=str(document["issuer"])[:200]))
+        raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=storable(str(document["issuer"]), most=200)))
     if not isinstance(document.get("jwks_uri"), str):
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
     keys = _usable(_fetched(document["jwks_uri"], until=until, what=_("The issuer's keys (jwks_uri)")))
@@ -142,6 +143,8 @@ def _public(jwk: Any) -> dict[str, Any] | None:
     if not isinstance(jwk, dict) or jwk.get("kty") not in _PUBLIC or jwk.get("use", "sig") != "sig" or not jwk.get("kid"):
         return None
     kept: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
+    if not all(is_storable(str(value)) for value in kept.values()):
+        return None
     try:
         wanted = _algorithm_of(kept)
     except (JoseError, ValueError, TypeError, KeyError):
