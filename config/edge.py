@@ -7,7 +7,7 @@ body: it is said there as every other one is.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -188,7 +188,7 @@ def _call(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         status, headers = line, fields
         return BytesIO().write
 
-    parts: Iterable[bytes] = application(environ, cast(StartResponse, start))
+    parts: Any = application(environ, cast(StartResponse, start))
     with closing(parts) if hasattr(parts, "close") else nullcontext():
         body = b"".join(parts)
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -38,12 +38,12 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """Started as the demo starts it; ended afterwards."""
+def running(folder: Path, **settings: str) -> Iterator[Server]:
+    """Started as the demo starts it, with these settings besides; ended afterwards."""
     port = free_port()
     supervisor = Supervisor(folder, say=print)
     try:
-        supervisor.launch(parts.web(dict(os.environ) | {"PUBLIC_URL": f"http://127.0.0.1:{port}"}, port=port))
+        supervisor.launch(parts.web({**os.environ, "PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}, port=port))
         supervisor.settle()
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
             yield Server(port=port, client=client)
