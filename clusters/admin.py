@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models.query import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from clusters import agent_keys, keys, services
@@ -75,10 +76,14 @@ class AgentAdmin(OperatedAdmin[Agent]):
         return deleted, counts, set(), protected
 
     @admin.action(permissions=["operate"], description=_("Make a one-time enrolment code"))
-    def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
-        for agent in queryset.select_related("cluster"):
-            code = services.create_enrolment_code(agent.cluster, agent_name=agent.name, by=request.user.get_username())
-            self.message_user(request, _("One-time code for %(agent)s: %(code)s") % {"agent": agent.name, "code": code})
+    def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse:
+        """The codes stand in this answer alone: a message would carry them in a cookie."""
+        codes = [
+            (agent, services.create_enrolment_code(agent.cluster, agent_name=agent.name, by=request.user.get_username()))
+            for agent in queryset.select_related("cluster")
+        ]
+        context = {**self.admin_site.each_context(request), "title": _("One-time codes"), "opts": self.opts, "codes": codes}
+        return TemplateResponse(request, "admin/enrolment_codes.html", context, headers={"Cache-Control": "no-store"})
 
     @admin.action(permissions=["operate"], description=_("Block: refuse its requests and send it nothing more"))
     def block(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:

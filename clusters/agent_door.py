@@ -30,9 +30,11 @@ from agent.protocol.signing import (
 )
 from agent.protocol.spec import Wire
 from clusters import agent_keys, keys, liveness, services
-from clusters.errors import AgentRefused
+from clusters.errors import AgentRefused, EnrolmentRefused
 from clusters.models import Agent, AgentKey, UsedRequest
+from core import limits
 from core.problems import Invalid
+from tenants.sign_in_rules import address_of
 
 ENROLMENT = "enrolment"
 W = TypeVar("W", bound=Wire)
@@ -64,9 +66,20 @@ def enroll(request: HttpRequest) -> HttpResponse:
         opened = _check(request, [import_key(message.public_key)])
     except SignatureRefused as problem:
         raise AgentRefused(str(problem)) from problem
-    agent = services.enrol(message)
+    agent = _enrolled(message, address=address_of(request) or "")
     answer = EnrolAnswer(agent_id=agent.pk, name=agent.name, cluster=agent.cluster.name, control_plane_keys=keys.pinned_keys())
     return _sealed(answer, audience=ENROLMENT, answers=opened.id)
+
+
+def _enrolled(message: EnrolRequest, *, address: str) -> Agent:
+    """Codes that are not good are counted for the address that they come from."""
+    failures = limits.Failures(of=f"enrolment {address}", a_minute=services.FAILURES_A_MINUTE)
+    failures.require_few()
+    try:
+        return services.enrol(message)
+    except EnrolmentRefused:
+        failures.count()
+        raise
 
 
 def _authenticate(request: HttpRequest) -> tuple[Agent, Opened]:

@@ -5,14 +5,18 @@ import hashlib
 import json
 import secrets
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db import transaction
 from django.db.models.functions import Now
+from django.db.models.query import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 import fence
 from agent.protocol import OLDEST
@@ -21,9 +25,17 @@ from agent.protocol.signing import SignatureRefused, import_key, public_jwk
 from clusters import keys, liveness
 from clusters.errors import AgentOutdated, EnrolmentRefused
 from clusters.models import NAME, Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from core.deadlines import within
 from core.problems import Invalid
+from core.texts import is_storable
+
+log = structlog.get_logger(__name__)
 
 CODE_LIFETIME = timedelta(hours=1)
+FAILURES_A_MINUTE = 10
+"""How many codes that are not good an address may try."""
+LOOK_UP_S = 2.0
+URL_MAX = 200
 
 
 @transaction.atomic
@@ -31,7 +43,7 @@ def create_enrolment_code(cluster: Cluster, *, agent_name: str, by: str = "") ->
     """A one-time code, valid for an hour, for a new agent of that name or for the existing one (whose old key ends with its use)."""
     agent = Agent(cluster=cluster, name=agent_name)
     agent.full_clean(exclude=["cluster"], validate_unique=False, validate_constraints=False)
-    agent, _created = Agent.objects.get_or_create(cluster=cluster, name=agent_name)
+    agent, _is_new = Agent.objects.get_or_create(cluster=cluster, name=agent_name)
     secret = secrets.token_urlsafe(24)
     EnrolmentCode.objects.create(agent=agent, secret_hash=_hash(secret), expires_at=timezone.now() + CODE_LIFETIME)
     liveness.record(agent, AgentEvent.Kind.CODE_MADE, by=by)
@@ -42,14 +54,18 @@ def create_enrolment_code(cluster: Cluster, *, agent_name: str, by: str = "") ->
 def enrol(request: EnrolRequest) -> Agent:
     """Use a code: the program becomes the code's agent with its new key, and the agent's other codes and keys end.
 
-    Raises EnrolmentRefused, or Invalid with the code still good.
+    The code comes first: nothing else is looked at for a stranger. Raises EnrolmentRefused, or Invalid with the code still good.
     """
+    if not _usable_codes(request.secret).exists():
+        raise EnrolmentRefused
     if request.protocol < OLDEST:
         raise AgentOutdated.of(request.protocol)
     check_agent_url(request.url)  # resolves a name, so no transaction may be open yet
     key, driver = _checked_public_key(request.public_key), _checked_driver(request.driver)
     with transaction.atomic():
         agent = _consume_code(request.secret).agent
+        if AgentKey.objects.live().filter(public_jwk=key).exclude(agent=agent).exists():
+            raise Invalid(_("Another agent has this key. Each agent makes one of its own."), code="agent_key")
         EnrolmentCode.objects.filter(agent=agent, consumed_at=None).update(consumed_at=Now())
         AgentKey.objects.live().filter(agent=agent).update(revoked_at=Now())
         AgentKey.objects.create(agent=agent, public_jwk=key)
@@ -96,17 +112,34 @@ def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
 
 
 def check_agent_url(url: str) -> None:
-    """An agent's inbound URL: empty, or https (http on loopback only) inside AGENT_NETWORKS. Raises Invalid."""
+    """An agent's inbound URL: empty, or https (http on loopback only) inside AGENT_NETWORKS. Raises Invalid, which tells no address.
+
+    No transaction may be open. A name is waited for two seconds.
+    """
     if not url:
         return
-    parts = urlsplit(url)
+    reason = within(LOOK_UP_S, {url: partial(_why_not, url)}).get(url, "its name could not be looked up in time")
+    if reason:
+        log.warning("agent_url_refused", reason=reason)
+        raise Invalid(
+            _("The agent's URL cannot be used: https (http on loopback alone), a host inside AGENT_NETWORKS, no user name."),
+            code="agent_url",
+        )
+
+
+def _why_not(url: str) -> str:
+    """Why the URL cannot be an agent's, for the log; empty when it can."""
     try:
+        parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        addresses = fence.check(parts.hostname or "", port, fence.Fence.of(settings.AGENT_NETWORKS))
+        is_plain = is_storable(url) and len(url) <= URL_MAX and parts.username is None
+        if parts.scheme not in {"https", "http"} or not parts.hostname or not is_plain:
+            return "it is no address such as https://host:port"
+        addresses = fence.check(parts.hostname, port, fence.Fence.of(settings.AGENT_NETWORKS))
     except (ValueError, fence.FenceRefused) as problem:
-        raise Invalid(f"The agent's URL {url} is not usable: {problem} (AGENT_NETWORKS lists what operators allow.)", code="agent_url") from problem
-    if parts.scheme != "https" and not (parts.scheme == "http" and all(address.is_loopback for address in addresses)):
-        raise Invalid(f"The agent's URL {url} must be https; http is for loopback only.", code="agent_url")
+        return str(problem)
+    is_allowed = parts.scheme == "https" or all(address.is_loopback for address in addresses)
+    return "" if is_allowed else "http is for loopback alone"
 
 
 def forget_used_requests() -> None:
@@ -114,11 +147,14 @@ def forget_used_requests() -> None:
     UsedRequest.objects.filter(expires_at__lt=Now()).delete()
 
 
+def _usable_codes(secret: str) -> QuerySet[EnrolmentCode]:
+    return EnrolmentCode.objects.filter(secret_hash=_hash(secret), consumed_at=None, expires_at__gt=Now())
+
+
 def _consume_code(secret: str) -> EnrolmentCode:
     # One conditional UPDATE on the row alone decides: of two programs with one code, one becomes the agent. (A condition on another
     # table would turn into a subquery, which PostgreSQL does not look at again after it has waited for the row.)
-    usable = EnrolmentCode.objects.filter(secret_hash=_hash(secret), consumed_at=None, expires_at__gt=Now())
-    if not usable.update(consumed_at=Now()):
+    if not _usable_codes(secret).update(consumed_at=Now()):
         raise EnrolmentRefused
     code = EnrolmentCode.objects.select_related("agent__cluster").get(secret_hash=_hash(secret))
     if code.agent.blocked_at is not None:

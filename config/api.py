@@ -13,7 +13,9 @@ from ninja.openapi.docs import Swagger
 from agent.protocol.version import PROGRAM_VERSION
 from config.openapi import DescribedApi
 from config.words import field_errors
+from core.bodies import BoundedParser
 from core.idempotency import once
+from core.parameters import only_known
 from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Unauthenticated, json_response
 from gateways.api import router as gateways
 from products.api import router as products
@@ -27,11 +29,13 @@ api = DescribedApi(
     version=PROGRAM_VERSION,
     description="Publish API products to gateways, and know when they are really live.",
     auth=[TokenAuth(), SessionAuth()],
+    parser=BoundedParser(),
     urls_namespace="api",
     docs=Swagger({"validatorUrl": None, "defaultModelsExpandDepth": 0, "docExpansion": "list"}),
     docs_decorator=csp_replace({"style-src": [SELF, UNSAFE_INLINE]}),  # its scripts are files, its styles are not
 )
 api.add_decorator(partial(once, who=scope_of), mode="operation")  # inside of authentication and parsing
+api.add_decorator(only_known, mode="operation")
 api.add_router("/provider", publishes.router)
 api.add_router("/provider", keys.router)
 api.add_router("/provider", listing.router)
@@ -62,6 +66,8 @@ def _unauthenticated(_request: HttpRequest, _error: AuthenticationError) -> Http
 def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == 403:
         return json_response(Forbidden(_("The CSRF token is missing or wrong. Reload the page, or use an API token."), code="csrf"))
+    if isinstance(error.__cause__, Problem):  # the body's parser has said why
+        return json_response(error.__cause__)
     return json_response(BadRequest(_("The body is not JSON."), code="malformed"))
 
 

@@ -27,6 +27,13 @@ class RequestLog(RequestMiddleware):
     """A line when a request begins and when it ends: the path alone, for what stands behind it may be a provider's code, or what somebody looks for."""
 
     @staticmethod
+    def bind_user_id(request: HttpRequest) -> None:
+        """Who it was, when that is known by now: a line in the log asks the database nothing, which may be what is away."""
+        user = getattr(request, "_cached_user", None)  # where AuthenticationMiddleware keeps whom it has loaded
+        if user is not None and user.pk is not None:
+            structlog.contextvars.bind_contextvars(user_id=str(user.pk))
+
+    @staticmethod
     def format_request(request: HttpRequest) -> str:
         """GET /path."""
         return f"{request.method} {request.path}"

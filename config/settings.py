@@ -94,7 +94,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "core.limits.RateLimitMiddleware",
     "core.idempotency.IdempotencyMiddleware",
-    "core.problems.ProblemMiddleware",
+    "core.saying.ProblemMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -124,8 +124,17 @@ DATABASES = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"] |= {
     "CONN_MAX_AGE": 600,
     "CONN_HEALTH_CHECKS": True,
-    "OPTIONS": {"connect_timeout": 3, "options": "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000"},
+    "ENGINE": "core.postgres",
+    "OPTIONS": {
+        "connect_timeout": 3,
+        "options": "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000",
+        "keepalives_idle": 10,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,  # ms
+    },
 }
+DATABASE_DEADLINE_S = env.float("DATABASE_DEADLINE_S", default=20.0)  # above statement_timeout: for a server that stands still
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- broker: wake-ups only, never needed for an answer ----------------------------------------------------------------

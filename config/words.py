@@ -1,6 +1,7 @@
 """What pydantic finds wrong with a request, in our own words and in the caller's language."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -28,13 +29,14 @@ _TEXTS: dict[str, Text] = {
 }
 _DATES: Text = _("Use a date and time such as 2027-01-31T09:00:00+09:00.")
 _OTHER: Text = _("This value is not right.")
+_NAMED_AT_MOST = 100
 _PARTS_BEFORE_THE_FIELD = 2  # where it came from, and the parameter's name
 
 
 def field_errors(errors: Iterable[dict[str, Any]]) -> dict[str, list[Text]]:
-    """What is wrong, by field; `body` when it is the whole."""
+    """What is wrong, by field; `body` when it is the whole. A hundred things at most."""
     fields: dict[str, list[Text]] = {}
-    for one in errors:
+    for one in islice(errors, _NAMED_AT_MOST):
         start = _PARTS_BEFORE_THE_FIELD if one["loc"][0] == "body" else 1
         place = ".".join(str(part) for part in one["loc"][start:]) or "body"
         kind = str(one["type"])

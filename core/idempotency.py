@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +25,7 @@ from ninja import Status
 from ninja.responses import NinjaJSONEncoder
 
 from core.models import IdempotencyKey
+from core.outages import is_contention
 from core.problems import BadRequest, Conflict, Invalid
 
 log = structlog.get_logger(__name__)
@@ -86,8 +87,18 @@ def once(view: View, *, who: Callable[[HttpRequest], tuple[UUID, str]]) -> View:
         row = _claimed(request, who)
         if row is not None and row.status is not None:
             return _replay(row)
-        with ExitStack() as work:
-            request.idempotency, request.work = row, work  # type: ignore[attr-defined]
+        try:
+            return work(request, row, *args, **kwargs)
+        except OperationalError as problem:
+            if not is_contention(problem):
+                raise
+            log.warning("tried_again", reason=type(problem.__cause__).__name__)
+        return work(request, row, *args, **kwargs)
+
+    def work(request: HttpRequest, row: IdempotencyKey | None, *args: Any, **kwargs: Any) -> Any:
+        """All of it is one transaction: one that lost to another has done nothing, and may be tried once more."""
+        with ExitStack() as stack:
+            request.idempotency, request.work = row, stack  # type: ignore[attr-defined]
             if not getattr(view, "talks_first", False):
                 begin(request)
             told = view(request, *args, **kwargs)
@@ -119,6 +130,8 @@ class IdempotencyMiddleware:
         row: IdempotencyKey | None = getattr(request, "idempotency", None)
         if row is not None and response.status_code >= 300:
             _free(row)
+        elif response.status_code < 500 and connection.connection is not None:
+            _free_others()
         return response
 
 
@@ -138,6 +151,7 @@ def _claimed(request: HttpRequest, who: Callable[[HttpRequest], tuple[UUID, str]
 def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
     if not _KEY.fullmatch(key):
         raise BadKey
+    _free_others()
     now = timezone.now()
     IdempotencyKey.objects.filter(tenant_id=tenant_id, key=key, expires_at__lt=now).delete()
     fresh: dict[str, Any] = {"fingerprint": fingerprint, "claim": uuid.uuid4(), "claimed_at": now, "expires_at": now + KEPT}
@@ -180,11 +194,31 @@ def _keep(row: IdempotencyKey, answer: HttpResponse) -> HttpResponse:
     return answer
 
 
+_not_freed: dict[UUID, UUID] = {}
+"""Keys, and this process's claims on them, whose requests met a database that was away; they are freed as soon as it is back."""
+
+
 def _free(row: IdempotencyKey) -> None:
     try:
-        IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim, status=None).delete()
-    except DatabaseError as problem:  # the answer stands all the same; the key is freed after a while
+        _delete(row.pk, row.claim)
+    except Error as problem:  # the answer stands all the same
+        _not_freed[row.pk] = row.claim
         log.warning("idempotency_key_not_freed", reason=type(problem).__name__)
+
+
+def _free_others() -> None:
+    """Free what could not be freed while the database was away. To be called where it is in use anyway."""
+    while _not_freed:
+        pk, claim = _not_freed.popitem()
+        try:
+            _delete(pk, claim)
+        except Error:
+            _not_freed[pk] = claim
+            return
+
+
+def _delete(pk: UUID, claim: UUID) -> None:
+    IdempotencyKey.objects.filter(pk=pk, claim=claim, status=None).delete()
 
 
 def _kept(response: HttpResponse) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How many requests a token may make in a minute, over all web processes together.
+"""How many requests a token may make in a minute, and how often something may fail, over all web processes together.
 
 The count stands in PostgreSQL, so that no answer needs the broker. A process takes a hundredth of the limit at once and spends it by
 itself: one small statement per sixty requests, and the limit is never exceeded. What a process took and did not spend is lost.
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.db import connection
 from django.db.models.functions import Now
@@ -21,7 +21,7 @@ from core.models import RateWindow
 from core.problems import Problem
 
 SHARE = 100
-_FORGOTTEN_AFTER = timedelta(minutes=5)
+_MINUTE, _FORGOTTEN_AFTER = timedelta(minutes=1), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,39 @@ class TooManyRequests(Problem):
     def __init__(self, allowance: Allowance) -> None:
         super().__init__()
         self.headers = {**allowance.headers, "Retry-After": str(allowance.reset_s)}
+
+
+class TooManyFailures(Problem):
+    """It failed too often from this address."""
+
+    status = 429
+    code = "too_many_failures"
+    detail = _("This failed too often from your address. Wait a minute, then try again with what you know to be right.")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": "60"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """What fails for somebody who is not known, counted: so often a minute, then it is refused before it is looked at."""
+
+    of: str
+    a_minute: int
+
+    def require_few(self) -> None:
+        """Raises TooManyFailures. One query."""
+        if RateWindow.objects.filter(token_id=self._id, starts_at__gt=Now() - _MINUTE, taken__gte=self.a_minute).exists():
+            raise TooManyFailures
+
+    def count(self) -> None:
+        """It failed once more. One query."""
+        _reserve(self._id, limit=self.a_minute)
+
+    @property
+    def _id(self) -> UUID:
+        return uuid5(NAMESPACE_URL, self.of)
 
 
 @dataclass(kw_only=True)

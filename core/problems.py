@@ -1,11 +1,8 @@
 """Refusals: what a service raises when it says no, and how the doors say it (RFC 9457 for programs, a page for people)."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-import structlog
-from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -13,13 +10,12 @@ from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from psycopg.errors import ForeignKeyViolation
 
 from core.frame import is_htmx, theme_of
 
-log = structlog.get_logger(__name__)
-
 MEDIA_TYPE = "application/problem+json"
+REFUSAL = "imp.refusal"
+"""Where in a request's environ the web's edge leaves the problem for which it refused the body. No header can be named so."""
 Text = str | Promise
 
 
@@ -152,50 +148,6 @@ def json_response(problem: Problem) -> JsonResponse:
     if problem.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response
-
-
-class ProblemMiddleware:
-    """Turns a refusal that left a view into an answer: a problem body under /api/ and /agent/, a page elsewhere.
-
-    Under those two, whatever else went wrong (an unknown URL, a method that is not there) is said as a problem too.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        if _is_for_programs(request):
-            is_said = response.status_code < 400 or response.headers["Content-Type"].startswith(MEDIA_TYPE)
-            return response if is_said else _said_as_problem(response)
-        return page(request, MethodNotAllowed()) if response.status_code == 405 else response
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, (OperationalError, InterfaceError)):
-            log.error("database_unavailable", exc_info=exception)
-            exception = Unavailable()
-        if isinstance(exception, IntegrityError) and isinstance(exception.__cause__, ForeignKeyViolation):
-            log.warning("removed_meanwhile", exc_info=exception)
-            exception = RemovedMeanwhile()
-        if not isinstance(exception, Problem):
-            return None
-        if _is_for_programs(request):
-            return json_response(exception)
-        return for_script(exception) if is_htmx(request) else page(request, exception)
-
-
-def _is_for_programs(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/agent/"))
-
-
-def _said_as_problem(response: HttpResponse) -> HttpResponse:
-    known = {404: NotFound, 405: MethodNotAllowed, 403: Forbidden}
-    problem = known.get(response.status_code, BadRequest if response.status_code < 500 else Problem)()
-    problem.status = response.status_code
-    said = json_response(problem)
-    if "Allow" in response.headers:
-        said.headers["Allow"] = response.headers["Allow"]
-    return said
 
 
 def page(request: HttpRequest, problem: Problem) -> HttpResponse:

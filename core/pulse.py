@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -47,7 +47,7 @@ class _Watch:
 def _looked() -> bool:
     try:
         return is_silent()
-    except DatabaseError:  # the page has worse to say, and must be shown
+    except Error:  # the page has worse to say, and must be shown
         return False
 
 

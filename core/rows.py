@@ -1,11 +1,12 @@
 """Rows of a form that are added, removed and moved by buttons: by a whole page without script, by the rows alone with htmx."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.forms import BaseForm, Form
 from django.http import HttpRequest, QueryDict
+
+from core.texts import whole_number
 
 ACTION = "row"
 """The name of those buttons; their values are add, remove-2, up-2 and down-2."""
@@ -34,15 +35,15 @@ def action_of(request: HttpRequest) -> str:
 
 def typed_rows(form: type[Form], data: QueryDict, *, prefix: str, most: int) -> list[dict[str, Any]]:
     """The rows as they were typed, right or not."""
-    given = data.get(f"{prefix}-TOTAL_FORMS", "")
-    count = min(int(given), most) if re.fullmatch(r"\d{1,4}", given) else 0
+    count = min(whole_number(data.get(f"{prefix}-TOTAL_FORMS", "")) or 0, most)
     return [_typed(form, data, f"{prefix}-{number}") for number in range(count)]
 
 
 def acted(rows: list[dict[str, Any]], action: str, *, most: int) -> Acted:
     """What a button did; one that makes no sense changes nothing."""
     verb, _dash, text = action.partition("-")
-    number = int(text) if re.fullmatch(r"\d{1,4}", text) else -1
+    named = whole_number(text)
+    number = -1 if named is None else named
     if verb == "add":
         return Acted([*rows, {}], Focus("field", len(rows))) if len(rows) < most else Acted(rows, Focus("add"))
     if verb == "remove" and 0 <= number < len(rows):

@@ -7,6 +7,7 @@ from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
 from core.problems import NotFound
+from core.texts import whole_number
 from publishes.choices import Kind, Phase
 from publishes.differences import Group, differences
 from publishes.models import Observation, Operation, ProductPublish
@@ -51,7 +52,7 @@ def comparison_of(actor: Actor, publish_id: UUID, *, old: str = "", new: str = "
     if not generations:
         return chosen
     new = new or generations[0].key
-    old = old or str(_before(operations, int(new) if new.isdecimal() else generations[0].generation + 1))
+    old = old or str(_before(operations, whole_number(new) or generations[0].generation + 1))
     return _filled(chosen, old, new, {f"{AGENT}{one.agent_id}": one for one in seen})
 
 
@@ -67,9 +68,9 @@ def _observations(publish: ProductPublish) -> QuerySet[Observation]:
 
 
 def _filled(chosen: Comparison, old: str, new: str, seen: dict[str, Observation]) -> Comparison:
-    wanted = {_generation(key, seen) for key in (old, new)}
-    stored = {operation.generation: operation for operation in chosen.publish.operations.filter(generation__in=wanted)}
-    before, after = (_side(key, seen, stored) for key in (old, new))
+    wanted = {key: _generation(key, seen) for key in (old, new)}
+    stored = {operation.generation: operation for operation in chosen.publish.operations.filter(generation__in=wanted.values())}
+    before, after = (_side(key, seen, stored.get(wanted[key])) for key in (old, new))
     groups = differences(before.spec, after.spec) if before.spec and after.spec else None
     return Comparison(publish=chosen.publish, generations=chosen.generations, agents=chosen.agents, old=before, new=after, groups=groups)
 
@@ -77,14 +78,14 @@ def _filled(chosen: Comparison, old: str, new: str, seen: dict[str, Observation]
 def _generation(key: str, seen: dict[str, Observation]) -> int:
     if key in seen:
         return seen[key].generation
-    if not key.isdecimal() or len(key) > 18:
+    number = whole_number(key)
+    if number is None:
         raise NotFound
-    return int(key)
+    return number
 
 
-def _side(key: str, seen: dict[str, Observation], stored: dict[int, Operation]) -> Side:
+def _side(key: str, seen: dict[str, Observation], operation: Operation | None) -> Side:
     told = seen.get(key)
-    operation = stored.get(told.generation if told else int(key))
     if told is not None:
         is_known = operation is not None and operation.digest == told.digest
         spec = Spec.model_validate(operation.spec) if operation is not None and is_known else None

@@ -22,6 +22,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from core.outbound import OutboundFailed, fetch_json
 from core.problems import Text
+from core.texts import is_storable, storable
 from publishes.choices import AuthMode, EventKind
 from publishes.models import Issuer, ProductPublish, PublishEvent
 
@@ -68,7 +69,7 @@ def look_up(url: str, *, owner: UUID | None = None, deadline_s: float = ASK_S) -
     if not isinstance(document, dict) or "issuer" not in document:
         raise IssuerRefused(_("What answers there is no issuer's configuration."))
     if document["issuer"] != url:
-        raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=str(document["issuer"])[:200]))
+        raise IssuerRefused(format_lazy(_("The issuer calls itself {name}. Write it exactly so."), name=storable(str(document["issuer"]), most=200)))
     if not isinstance(document.get("jwks_uri"), str):
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
     keys = _usable(fetch(document["jwks_uri"], what=_("The issuer's keys (jwks_uri)")))
@@ -154,7 +155,8 @@ def _public(jwk: Any) -> dict[str, Any] | None:
     if not isinstance(jwk, dict) or jwk.get("kty") not in _PUBLIC or jwk.get("use", "sig") != "sig" or not jwk.get("kid"):
         return None
     kept: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
-    if not kept["kid"].isprintable() or len(kept["kid"]) > _KID_LENGTH:
+    is_kept = all(is_storable(str(value)) for value in kept.values())
+    if not is_kept or not kept["kid"].isprintable() or len(kept["kid"]) > _KID_LENGTH:
         return None
     try:
         wanted = _algorithm_of(kept)

@@ -15,6 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from agent.protocol.spec import Spec
 from core.frame import is_htmx
 from core.problems import NotFound, Problem
+from core.texts import whole_number
 from products.models import Product
 from publishes import curl, selectors, spec
 from publishes.choices import Kind, Status
@@ -76,8 +77,7 @@ def command_of(now: selectors.Live, deployed: Spec | None, *, key: str = "") -> 
 
 def page_number(request: HttpRequest, name: str) -> int:
     """The page that the URL's parameter asks for; what makes no sense is the first."""
-    number = request.GET.get(name, "")
-    return int(number) if number.isdecimal() and 0 < int(number) <= LAST_PAGE else 1
+    return whole_number(request.GET.get(name, ""), most=LAST_PAGE) or 1
 
 
 def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:

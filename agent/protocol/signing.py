@@ -166,7 +166,7 @@ def issuer_of(token: str) -> str:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return str(claims.get("iss", "")) if isinstance(claims, dict) else ""
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return ""
 
 
@@ -179,7 +179,7 @@ def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | N
     by_id = {key_id(key): key for key in keys}
     try:
         decoded = jwt.decode(token, lambda message: _pick(by_id, message.headers().get("kid")), registry=_REGISTRY)
-    except (JoseError, ValueError) as problem:
+    except (JoseError, ValueError, RecursionError) as problem:
         raise SignatureRefused("The signature does not fit any known key.") from problem
     if decoded.header.get("typ") != purpose.value:
         raise SignatureRefused("The message is of another kind.")

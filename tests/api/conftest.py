@@ -37,3 +37,9 @@ def viewer(world: World) -> Client:
 def stranger(other: World) -> Client:
     """A developer of another tenant."""
     return client_for(other)
+
+
+@pytest.fixture
+def owner(world: World) -> Client:
+    """An owner of the tenant."""
+    return client_for(world, Role.OWNER)

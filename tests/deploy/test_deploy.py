@@ -1,5 +1,6 @@
 """The files for containers fit the project: no container is started here, so what can be read of them is held to what they stand for."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from agent.__main__ import _parse
+from demo import parts
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -92,7 +94,11 @@ def test_the_parts_are_started_as_the_operators_guide_says() -> None:
     guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for name in ("worker", "beat"):
         assert f"| {name} | `{shlex.join(SERVICES[name]['command'])}`" in guide
-    assert '"granian", "--interface", "wsgi", "--blocking-threads", "4"' in DOCKERFILE
+    command = next(json.loads(line.removeprefix("CMD ")) for line in DOCKERFILE.splitlines() if line.startswith("CMD "))
+    place = command.index("--host")
+    assert f"| web | `{shlex.join([*command[:place], *command[place + 4 :]])}`" in guide
+    demo = list(parts.web({}, port=1).argv)
+    assert demo[demo.index("granian") :] == [*command[:place], "--host", "127.0.0.1", "--port", "1", "--no-access-log", command[-1]]
 
 
 def test_the_agent_s_script_is_a_shell_s_and_its_command_line_one_that_we_take() -> None:

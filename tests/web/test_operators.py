@@ -75,7 +75,7 @@ def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_
     world.published()
     agent = world.agents[0].agent
     made = operator.post("/admin/clusters/agent/", {"action": "make_enrolment_code", "index": 0, "_selected_action": [str(agent.pk)]}, follow=True)
-    assert "One-time code for busan-1: ey" in made.content.decode()
+    assert "<h2>busan-1</h2>\n<pre>ey" in made.content.decode()
     change = operator.get(f"/admin/clusters/agent/{agent.pk}/change/").content.decode()
     assert 'name="cluster"' not in change
     assert 'name="gateway_class"' not in operator.get(f"/admin/gateways/gateway/{world.gateway.pk}/change/").content.decode()

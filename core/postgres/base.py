@@ -1,0 +1,43 @@
+"""A database connection that gives up: a server that is frozen, or a network that swallows, is noticed by us and not by the other side."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db.backends.postgresql import base
+from psycopg.errors import _WaitTimeout
+
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Wait so long at most for each statement in this block, instead of DATABASE_DEADLINE_S."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
+class Connection(psycopg.Connection[Any]):
+    """Closed when the server does not answer in time: what it still does is not known, and its own time-outs end it."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """As psycopg does, with our deadline. Raises OperationalError."""
+        limit = timeout or _patience.get() or settings.DATABASE_DEADLINE_S
+        try:
+            return super().wait(gen, interval, limit)
+        except _WaitTimeout as problem:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"The database did not answer within {limit:g} s.") from problem
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's own, with that connection."""
+
+    Database: Any = SimpleNamespace(**vars(psycopg) | {"connect": Connection.connect})

@@ -1,0 +1,1 @@
+"""The web's edge: what holds before Django is asked."""
