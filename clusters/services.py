@@ -19,7 +19,8 @@ from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
 from clusters import keys, liveness
 from clusters.errors import AgentOutdated, EnrolmentRefused
-from clusters.models import NAME, Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from clusters.rules import NAME
 from core.problems import Invalid
 
 CODE_LIFETIME = timedelta(hours=1)

@@ -54,9 +54,13 @@ def issue_api_token(actor: Actor, *, name: str, role: Role, expires_at: datetime
 
 def revoke_api_token(actor: Actor, token_id: UUID) -> None:
     """End a token at once; one that has ended stays so. Raises NotFound, then Forbidden."""
-    token = api_token_of(actor, token_id)
+    end_api_token(api_token_of(actor, token_id), by=actor.label)
+
+
+def end_api_token(token: ApiToken, *, by: str) -> None:
+    """The same by an operator, for any workspace."""
     if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now(), updated_at=timezone.now()):
-        log.info("api_token_revoked", tenant=str(actor.tenant_id), token=str(token.pk), name=token.name, by=actor.label)
+        log.info("api_token_revoked", tenant=str(token.tenant_id), token=str(token.pk), name=token.name, by=by)
 
 
 def api_tokens_of(actor: Actor) -> ApiTokenQuerySet:
