@@ -38,9 +38,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
         )
 
 
-def open_to(tenant_id: UUID) -> models.Q:
-    """Whether operators let a tenant use a cluster; a condition on clusters."""
-    return models.Q(open_to_all=True) | models.Q(models.Exists(ClusterTenant.objects.filter(cluster=models.OuterRef("pk"), tenant=tenant_id)))
+def open_to(tenant_id: UUID, prefix: str = "") -> models.ExpressionWrapper[models.Q]:
+    """Whether operators let a tenant use a cluster. `prefix` leads from the filtered model to the cluster, as in "cluster__"."""
+    opened = ClusterTenant.objects.filter(cluster=models.OuterRef(f"{prefix}pk"), tenant=tenant_id)
+    return models.ExpressionWrapper(models.Q(**{f"{prefix}open_to_all": True}) | models.Q(models.Exists(opened)), output_field=models.BooleanField())
 
 
 class Cluster(Record):

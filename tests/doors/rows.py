@@ -149,11 +149,11 @@ ROWS: dict[str, dict[str, Access]] = {
     _GATEWAY: {"GET": PAGE},
     **{f"{_GATEWAY}/{verb}": _FORM for verb in ("edit", "delete")},
     "/system": {"GET": PUBLIC},  # whether the background works, for every page
-    # pages of clusters: everybody sees the places, and there what is his own
+    # pages of clusters: everybody sees the places that his workspace may use, and there what is his own
     "/provider/clusters": {"GET": PAGE_OWN},
     "/provider/clusters/live": {"GET": PAGE_OWN},
-    "/provider/clusters/<uuid:cluster_id>": {"GET": PAGE_OWN},
-    "/provider/clusters/<uuid:cluster_id>/live": {"GET": PAGE_OWN},
+    "/provider/clusters/<uuid:cluster_id>": {"GET": PAGE},
+    "/provider/clusters/<uuid:cluster_id>/live": {"GET": PAGE},
     # pages of publishes
     "/provider/publishes": {"GET": PAGE_OWN},
     "/provider/publishes/board": {"GET": PAGE_OWN},

@@ -110,7 +110,7 @@ def _gateways(world: World, client: Client) -> str:
     Listener.objects.get_or_create(gateway=world.gateway, port=443, defaults={"name": "https-443", "protocol": "HTTPS"})
     kong = Gateway.objects.create(tenant=world.tenant, name="kong-gateway", gateway_class="kong", status="inactive")
     Listener.objects.create(gateway=kong, name="http-8000", port=8000)
-    GatewayCluster.objects.create(gateway=kong, cluster=Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"]))
+    GatewayCluster.objects.create(gateway=kong, cluster=Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], open_to_all=True))
     return reverse("gateways:list")
 
 
