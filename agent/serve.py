@@ -70,7 +70,7 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     )
     threading.excepthook = _log_end
     stop = _stop_signal()
-    server = _bind(App(control_plane=control_plane, worker=worker, postman=postman, store=store), identity.settings.listen)
+    server = _bind(App(control_plane=control_plane, worker=worker, postman=postman), identity.settings.listen)
     serving = threading.Thread(target=server.run, name="server", daemon=True)
     serving.start()
     watch = Watch(driver, worker)

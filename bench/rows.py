@@ -23,7 +23,7 @@ app = config.app  # wake-ups go to the demo's broker
 
 def make_cluster(name: str) -> Cluster:
     """A cluster of its own in which the demo's prod gateway stands."""
-    cluster = Cluster.objects.create(name=name, region="bench", host_suffixes=["localhost"], upstream_networks=["127.0.0.0/8"])
+    cluster = Cluster.objects.create(name=name, region="bench", host_suffixes=["localhost"], upstream_networks=["127.0.0.0/8"], open_to_all=True)
     GatewayCluster.objects.create(gateway=Gateway.objects.get(name="prod-gateway"), cluster=cluster)
     return cluster
 

@@ -2,48 +2,62 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import FilteredSelectMultiple
 from django.db.models.query import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from clusters import agent_keys, keys, services
-from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
-from core.admin import OperatedAdmin, ReadOnlyAdmin
+from clusters import agent_keys, keys, operating, services
+from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, ClusterTenant, EnrolmentCode, UsedRequest
+from core.admin import ReadOnlyAdmin, ReadOnlyInline, ServiceAdmin, asks_first
+from tenants.models import Tenant
 
 
-class AgentEventInline(admin.TabularInline[AgentEvent, Agent]):
-    """What happened to an agent; written by the system."""
-
+class AgentEventInline(ReadOnlyInline):
     model = AgentEvent
-    extra = 0
     fields = ["created_at", "kind", "message", "by"]
-    readonly_fields = ["created_at", "kind", "message", "by"]
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        return False
 
 
-class AgentInline(admin.TabularInline[Agent, Cluster]):
+class AgentInline(ReadOnlyInline):
     model = Agent
-    extra = 0
     fields = ["name", "driver", "url", "blocked_at"]
-    readonly_fields = ["name", "driver", "url", "blocked_at"]
     show_change_link = True
 
-    def has_add_permission(self, request: HttpRequest, obj: Cluster | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Agents are made where they get their code."""
-        return False
+
+class ClusterForm(forms.ModelForm[Cluster]):
+    """A cluster with the workspaces that may use it."""
+
+    open_to = forms.ModelMultipleChoiceField(
+        Tenant.objects.all(), required=False, label=_("Workspaces that may use it"), widget=FilteredSelectMultiple(_("workspaces"), is_stacked=False)
+    )
+
+    class Meta:
+        model = Cluster
+        fields = ["name", "description", "region", "maintenance", "host_suffixes", "upstream_networks", "open_to_all"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.initial.setdefault("open_to", self.instance.tenants.all())
 
 
 @admin.register(Cluster)
-class ClusterAdmin(admin.ModelAdmin[Cluster]):
-    list_display = ["name", "region", "status", "host_suffixes"]
-    list_filter = ["region", "maintenance"]
+class ClusterAdmin(ServiceAdmin[Cluster]):
+    form = ClusterForm
+    fields = [*ClusterForm.Meta.fields, "open_to"]
+    list_display = ["name", "region", "status", "host_suffixes", "open_to_all"]
+    list_filter = ["region", "maintenance", "open_to_all"]
     search_fields = ["name"]
     inlines = [AgentInline]
+
+    def write(self, request: HttpRequest, record: Cluster, form: forms.ModelForm[Cluster], *, is_new: bool) -> None:  # noqa: ARG002 - the base's signature
+        operating.save_cluster(record, tenants=form.cleaned_data["open_to"], by=request.user.get_username())
+
+    def remove(self, request: HttpRequest, record: Cluster) -> None:
+        operating.delete_cluster(record, by=request.user.get_username())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cluster]:
         return super().get_queryset(request).with_status()  # type: ignore[attr-defined,no-any-return]
@@ -53,27 +67,43 @@ class ClusterAdmin(admin.ModelAdmin[Cluster]):
         return Cluster.Status(getattr(cluster, "status")).label  # noqa: B009 - annotated
 
 
+@admin.register(ClusterTenant)
+class ClusterTenantAdmin(ReadOnlyAdmin):
+    """To look at; they are changed on the cluster's page."""
+
+    list_display = ["cluster", "tenant", "created_at"]
+    list_filter = ["cluster"]
+    list_select_related = ["cluster", "tenant"]
+
+
 @admin.register(Agent)
-class AgentAdmin(OperatedAdmin[Agent]):
+class AgentAdmin(ServiceAdmin[Agent]):
+    """An agent stays what it is, and in its cluster: what it serves cannot move."""
+
     list_display = ["name", "cluster", "status", "driver", "url", "last_seen", "gateway"]
     list_select_related = ["cluster", "liveness"]
     list_filter = ["cluster", "driver"]
     search_fields = ["name"]
-    readonly_fields = ["driver", "url", "blocked_at"]
     actions = ["make_enrolment_code", "block", "unblock", "ask_for_key"]
     inlines = [AgentEventInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
         return super().get_queryset(request).with_status()  # type: ignore[attr-defined,no-any-return]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> list[str]:  # noqa: ARG002 - Django's signature
-        """An agent stays in its cluster: what it serves cannot move."""
-        return [*self.readonly_fields, *(["cluster", "name"] if obj else [])]
+    def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:  # noqa: ARG002 - Django's signature
+        return ["cluster", "name", "driver", "url", "blocked_at"] if obj else ["cluster", "name"]
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What goes with an agent (keys, deliveries, its word) is written by the system and goes without asking for more rights."""
-        deleted, counts, _more_rights, protected = super().get_deleted_objects(objs, request)
-        return deleted, counts, set(), protected
+    def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
+        return self.get_fields(request, obj) if obj else []
+
+    def has_change_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def write(self, request: HttpRequest, record: Agent, form: forms.ModelForm[Agent], *, is_new: bool) -> None:  # noqa: ARG002
+        operating.add_agent(record, by=request.user.get_username())
+
+    def remove(self, request: HttpRequest, record: Agent) -> None:
+        operating.remove_agent(record, by=request.user.get_username())
 
     @admin.action(permissions=["operate"], description=_("Make a one-time enrolment code"))
     def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse:
@@ -86,6 +116,10 @@ class AgentAdmin(OperatedAdmin[Agent]):
         return TemplateResponse(request, "admin/enrolment_codes.html", context, headers={"Cache-Control": "no-store"})
 
     @admin.action(permissions=["operate"], description=_("Block: refuse its requests and send it nothing more"))
+    @asks_first(
+        _("Block these agents?"),
+        warning=_("Their requests are refused and they are sent nothing more. Their gateways go on serving what they have, so hostnames there stay taken."),
+    )
     def block(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
             services.block(agent, by=request.user.get_username())
@@ -130,6 +164,7 @@ class AgentKeyAdmin(ReadOnlyAdmin):
     actions = ["revoke"]
 
     @admin.action(permissions=["operate"], description=_("Revoke at once"))
+    @asks_first(_("Revoke these keys?"), warning=_("The next request under such a key is refused. An agent without another key has to be enrolled anew."))
     def revoke(self, request: HttpRequest, queryset: QuerySet[AgentKey]) -> None:
         for key in queryset.select_related("agent"):
             agent_keys.revoke(key, by=request.user.get_username())

@@ -5,7 +5,7 @@ from typing import Self
 from django.utils.translation import gettext_lazy as _
 
 from agent.protocol import OLDEST, VERSION
-from core.problems import Problem
+from core.problems import Conflict, Problem
 
 
 class EnrolmentRefused(Problem):
@@ -14,6 +14,13 @@ class EnrolmentRefused(Problem):
     status = 403
     code = "enrolment_refused"
     detail = _("This enrolment code is unknown, used or expired, or its agent is blocked. Ask an operator for a new one (manage.py enroll_agent).")
+
+
+class ClusterInUse(Conflict):
+    """Gateways stand in it."""
+
+    code = "in_use"
+    detail = _("Gateways of providers stand in this cluster, or publishes of theirs are or were there. It cannot be deleted; set it to maintenance instead.")
 
 
 class AgentRefused(Problem):

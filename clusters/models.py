@@ -1,43 +1,29 @@
 """Cluster, Agent, its keys and codes, and its liveness (kept apart, because it changes with every heartbeat)."""
 
-import ipaddress
 from datetime import timedelta
 from typing import Self
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from clusters.rules import NAME, SUFFIX, public_networks, validate_network
 from core.records import Record
-from fence import PUBLIC, is_metadata
-
-NAME = RegexValidator(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", _("Small letters, digits and hyphens; starts and ends with a letter or digit."))
-SUFFIX = RegexValidator(
-    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", _("A DNS suffix such as api.example.com, without a leading dot.")
-)
-
-
-def validate_network(text: str) -> None:
-    """A CIDR network such as 10.0.0.0/8, in which something can be opened."""
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as problem:
-        raise ValidationError(_("%(text)s is not a network such as 10.0.0.0/8."), params={"text": text}) from problem
-    if is_metadata(network):
-        raise ValidationError(_("%(text)s is a cloud's metadata address. It is never an upstream."), params={"text": text})
-
-
-def public_networks() -> list[str]:
-    """The default fence: public addresses only."""
-    return list(PUBLIC)
+from tenants.actors import Actor
+from tenants.models import Tenant
 
 
 class ClusterQuerySet(models.QuerySet["Cluster"]):
-    """Reads of clusters."""
+    """Reads of clusters. Tenants see those that operators let them use."""
+
+    def visible_to(self, actor: Actor) -> Self:
+        """Those that the actor's tenant may use. Raises Forbidden for a role that sees nothing here."""
+        actor.require_read()
+        return self.filter(open_to(actor.tenant_id))
 
     def with_status(self) -> Self:
         """Adds `status`: what its agents and operators make of it."""
@@ -51,6 +37,12 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
                 output_field=models.CharField(),
             )
         )
+
+
+def open_to(tenant_id: UUID, prefix: str = "") -> models.ExpressionWrapper[models.Q]:
+    """Whether operators let a tenant use a cluster. `prefix` leads from the filtered model to the cluster, as in "cluster__"."""
+    opened = ClusterTenant.objects.filter(cluster=models.OuterRef(f"{prefix}pk"), tenant=tenant_id)
+    return models.ExpressionWrapper(models.Q(**{f"{prefix}open_to_all": True}) | models.Q(models.Exists(opened)), output_field=models.BooleanField())
 
 
 class Cluster(Record):
@@ -79,6 +71,8 @@ class Cluster(Record):
             "Upstreams must resolve into these. 0.0.0.0/0 and ::/0 open public addresses only; name private networks, such as 10.0.0.0/8, to open them."
         ),
     )
+    open_to_all = models.BooleanField(_("open to all workspaces"), default=False, help_text=_("Off: only the workspaces that are chosen here may use it."))
+    tenants = models.ManyToManyField(Tenant, through="ClusterTenant", related_name="clusters", verbose_name=_("workspaces that may use it"), blank=True)
 
     objects = ClusterQuerySet.as_manager()
 
@@ -89,6 +83,22 @@ class Cluster(Record):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ClusterTenant(Record):
+    """Operators let a tenant use a cluster."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="openings", verbose_name=_("cluster"))
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="openings", verbose_name=_("tenant"))
+
+    class Meta:
+        ordering = ["tenant__name"]
+        constraints = [models.UniqueConstraint(fields=["cluster", "tenant"], name="cluster_tenant_once")]
+        verbose_name = _("cluster's workspace")
+        verbose_name_plural = _("clusters' workspaces")
+
+    def __str__(self) -> str:
+        return f"{self.cluster} · {self.tenant}"
 
 
 def connected(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
@@ -192,6 +202,7 @@ class AgentEvent(models.Model):
     """One line of an agent's history, for operators; never changed, and kept when the agent is removed."""
 
     class Kind(models.TextChoices):
+        ADDED = "added", _("Added")
         CODE_MADE = "code_made", _("Enrolment code made")
         ENROLLED = "enrolled", _("Enrolled")
         CONNECTED = "connected", _("Connected")
@@ -204,6 +215,7 @@ class AgentEvent(models.Model):
         KEY_CHANGED = "key_changed", _("New key")
         KEY_REVOKED = "key_revoked", _("Key revoked")
         REFUSED = "refused", _("Refused")
+        REMOVED = "removed", _("Removed")
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agent_events", verbose_name=_("cluster"))
     agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="events", verbose_name=_("agent"))
@@ -243,6 +255,7 @@ class AgentKey(Record):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(KeyTextTransform("x", "public_jwk"), condition=models.Q(revoked_at=None), name="agent_key_once")]
         verbose_name = _("agent's key")
         verbose_name_plural = _("agents' keys")
 

@@ -5,7 +5,6 @@ import hashlib
 import json
 import secrets
 from datetime import timedelta
-from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -22,10 +21,11 @@ import fence
 from agent.protocol import OLDEST
 from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
-from clusters import keys, liveness
+from clusters import agent_keys, keys, liveness
 from clusters.errors import AgentOutdated, EnrolmentRefused
-from clusters.models import NAME, Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
-from core.deadlines import within
+from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
+from clusters.rules import NAME
+from core.names import AGENTS
 from core.problems import Invalid
 from core.texts import is_storable
 
@@ -64,11 +64,9 @@ def enrol(request: EnrolRequest) -> Agent:
     key, driver = _checked_public_key(request.public_key), _checked_driver(request.driver)
     with transaction.atomic():
         agent = _consume_code(request.secret).agent
-        if AgentKey.objects.live().filter(public_jwk=key).exclude(agent=agent).exists():
-            raise Invalid(_("Another agent has this key. Each agent makes one of its own."), code="agent_key")
         EnrolmentCode.objects.filter(agent=agent, consumed_at=None).update(consumed_at=Now())
         AgentKey.objects.live().filter(agent=agent).update(revoked_at=Now())
-        AgentKey.objects.create(agent=agent, public_jwk=key)
+        agent_keys.store(agent, key)
         agent.driver, agent.url = driver, request.url
         agent.save(update_fields=["driver", "url", "updated_at"])
         liveness.record(agent, AgentEvent.Kind.ENROLLED, message=driver)
@@ -118,8 +116,7 @@ def check_agent_url(url: str) -> None:
     """
     if not url:
         return
-    reason = within(LOOK_UP_S, {url: partial(_why_not, url)}).get(url, "its name could not be looked up in time")
-    if reason:
+    if reason := _why_not(url):
         log.warning("agent_url_refused", reason=reason)
         raise Invalid(
             _("The agent's URL cannot be used: https (http on loopback alone), a host inside AGENT_NETWORKS, no user name."),
@@ -135,7 +132,8 @@ def _why_not(url: str) -> str:
         is_plain = is_storable(url) and len(url) <= URL_MAX and parts.username is None
         if parts.scheme not in {"https", "http"} or not parts.hostname or not is_plain:
             return "it is no address such as https://host:port"
-        addresses = fence.check(parts.hostname, port, fence.Fence.of(settings.AGENT_NETWORKS))
+        known = AGENTS.find([[parts.hostname]], deadline_s=LOOK_UP_S, owner=parts.hostname)
+        addresses = fence.check(parts.hostname, port, fence.Fence.of(settings.AGENT_NETWORKS), resolver=known)
     except (ValueError, fence.FenceRefused) as problem:
         return str(problem)
     is_allowed = parts.scheme == "https" or all(address.is_loopback for address in addresses)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from clusters.models import Agent, Cluster
+from clusters.models import Agent, Cluster, ClusterTenant
 from clusters.services import create_enrolment_code
 from core.problems import Unauthenticated
 from gateways.models import Gateway, GatewayCluster, Listener
@@ -102,7 +102,8 @@ def seed(*, upstreams: Mapping[str, str], state: Path, with_kong: bool = False) 
     _weather_api(globex, upstreams)
     places = (*PLACES, *((KONG_PLACE,) if with_kong else ()))
     clusters = tuple(_place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in places)
-    _gateway(globex, "globex-gateway", cluster=Cluster.objects.get(name="kr-dev"))
+    shared = Cluster.objects.get(name="kr-dev")
+    _gateway(globex, "globex-gateway", cluster=shared)
     return Seeded(product_id=str(product.pk), clusters=clusters, **logins)
 
 
@@ -200,6 +201,7 @@ def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) 
 def _gateway(tenant: Tenant, name: str, *, cluster: Cluster, gateway_class: str = Gateway.Class.ENVOY) -> Gateway:
     gateway, is_new = Gateway.objects.get_or_create(tenant=tenant, name=name, defaults={"gateway_class": gateway_class})
     if is_new:
+        ClusterTenant.objects.get_or_create(cluster=cluster, tenant=tenant)
         Listener.objects.create(gateway=gateway, name="http", port=8080, protocol=Listener.Protocol.HTTP)
         GatewayCluster.objects.create(gateway=gateway, cluster=cluster)
     return gateway

@@ -13,7 +13,7 @@ from core.forms import Rows, kept_values, refuse_unless_valid, rows_data
 from core.problems import Invalid
 from core.usage import Use
 from gateways.models import Gateway, Listener, label
-from gateways.services import CLASS_IS_FIXED, NAME_TAKEN, GatewayFields, ListenerFields, refuse_taking_away
+from gateways.services import CLASS_IS_FIXED, NAME_TAKEN, GatewayFields, ListenerFields, choosable_clusters, refuse_taking_away
 from tenants.actors import Actor
 
 MAX_LISTENERS = 20
@@ -26,7 +26,7 @@ class GatewayForm(forms.ModelForm[Gateway]):
     gateway_class = forms.ChoiceField(choices=Gateway.Class, label=_("Class"), widget=forms.RadioSelect, initial=Gateway.Class.ENVOY)
     status = forms.ChoiceField(choices=Gateway.Status, label=_("Status"), widget=forms.RadioSelect, initial=Gateway.Status.ACTIVE)
     clusters = forms.ModelMultipleChoiceField(
-        Cluster.objects.all(),
+        Cluster.objects.none(),
         label=_("Clusters"),
         widget=forms.CheckboxSelectMultiple,
         error_messages={
@@ -42,6 +42,9 @@ class GatewayForm(forms.ModelForm[Gateway]):
     def __init__(self, actor: Actor, data: Any = None, *, gateway: Gateway | None = None, uses: Sequence[Use] = ()) -> None:
         super().__init__(data, instance=copy(gateway))  # a copy: checking writes into it
         self._actor, self.uses = actor, list(uses)
+        choice = self.fields["clusters"]
+        assert isinstance(choice, forms.ModelMultipleChoiceField)  # noqa: S101 - tells mypy what stands above
+        choice.queryset = self.offered = choosable_clusters(actor, gateway)
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])

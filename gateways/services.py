@@ -5,9 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.query import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from clusters.models import Cluster
+from clusters.models import Cluster, open_to
 from core.problems import Invalid
 from core.records import refuse_if_changed, save_named
 from core.usage import Hold, Use, named, uses_of
@@ -47,12 +49,12 @@ class GatewayFields:
 
 @transaction.atomic
 def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
-    """Make a gateway with its listeners, standing in its clusters. Raises Invalid when the name is taken."""
+    """Make a gateway with its listeners, standing in its clusters. Raises Invalid when the name is taken, or a cluster may not be used."""
     actor.require_write()
     gateway = Gateway(tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status)
     save_named(gateway, taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
-    _put_places(gateway, fields.cluster_ids)
+    _put_places(actor, gateway, fields.cluster_ids)
     return gateway
 
 
@@ -71,7 +73,7 @@ def update_gateway(actor: Actor, gateway_id: UUID, *, fields: GatewayFields, see
     gateway.name, gateway.gateway_class, gateway.status = fields.name, fields.gateway_class, fields.status
     save_named(gateway, columns=("name", "gateway_class", "status"), taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
-    _put_places(gateway, fields.cluster_ids)
+    _put_places(actor, gateway, fields.cluster_ids)
     return gateway
 
 
@@ -93,6 +95,14 @@ def refuse_taking_away(uses: list[Use], *, staying: frozenset[UUID]) -> None:
         raise Invalid(fields={"clusters": [_("Publishes of this gateway are, or were, in a cluster that you take away: %(uses)s.") % {"uses": named(gone)}]})
 
 
+def choosable_clusters(actor: Actor, gateway: Gateway | None) -> QuerySet[Cluster]:
+    """Where the gateway may stand: in the clusters that operators let the tenant use, and where it stands already. Each says `is_open`."""
+    is_open = open_to(actor.tenant_id)
+    standing = GatewayCluster.objects.filter(gateway=gateway, cluster=OuterRef("pk"))
+    rows = Cluster.objects.annotate(is_open=is_open)
+    return rows.filter(is_open=True) if gateway is None else rows.filter(Q(is_open=True) | Q(Exists(standing)))
+
+
 def lock_gateway(actor: Actor, gateway_id: UUID) -> Gateway:
     """The gateway, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
     return Gateway.objects.lock_for(actor, gateway_id)
@@ -112,11 +122,11 @@ def _put_listeners(gateway: Gateway, wanted: tuple[ListenerFields, ...]) -> None
     Listener.objects.bulk_create(Listener(gateway=gateway, name=one.called, port=one.port, protocol=one.protocol) for one in wanted)
 
 
-def _put_places(gateway: Gateway, wanted: frozenset[UUID]) -> None:
+def _put_places(actor: Actor, gateway: Gateway, wanted: frozenset[UUID]) -> None:
     standing = set(gateway.places.values_list("cluster_id", flat=True))
     if wanted == standing:
         return
-    if wanted - set(Cluster.objects.filter(pk__in=wanted).values_list("pk", flat=True)):
+    if wanted - set(choosable_clusters(actor, gateway).filter(pk__in=wanted).values_list("pk", flat=True)):
         raise Invalid(fields={"clusters": [_("One of these clusters is not there any more. Load the page again.")]})
     gateway.places.filter(cluster_id__in=standing - wanted).delete()
     GatewayCluster.objects.bulk_create(GatewayCluster(gateway=gateway, cluster_id=new) for new in wanted - standing)

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from clusters.models import Cluster
 from core.lists import listing
 from core.questions import ask_or_do, chosen
 from core.records import seen_of
@@ -102,6 +101,6 @@ def _save(actor: Actor, gateway: Gateway | None, fields: services.GatewayFields,
 def _shown(request: HttpRequest, gateway: Gateway | None, form: GatewayForm, rows: Any, *, status: int = 200, **more: Any) -> HttpResponse:
     held = {use.cluster_id for use in form.uses}
     ticked = {str(getattr(value, "pk", value)) for value in form["clusters"].value() or []}
-    clusters = [(cluster, str(cluster.pk) in ticked or cluster.pk in held, cluster.pk in held) for cluster in Cluster.objects.all()]
+    clusters = [(cluster, str(cluster.pk) in ticked or cluster.pk in held, cluster.pk in held) for cluster in form.offered]
     context = {"gateway": gateway, "form": form, "rows": rows, "seen": request.POST.get("seen"), "clusters": clusters, "is_held": bool(form.uses), **more}
     return render(request, "gateways/form.html", context, status=status)

@@ -1,24 +1,23 @@
-"""Operators' view of products."""
+"""Operators' view of products. They are the providers': everything can be looked at, nothing changed."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
+from core.admin import ReadOnlyAdmin, ReadOnlyInline
 from products.models import ApiService, Product, ProductService, Route
 
 
-class RouteInline(admin.TabularInline[Route, ApiService]):
+class RouteInline(ReadOnlyInline):
     model = Route
-    extra = 0
 
 
-class ProductServiceInline(admin.TabularInline[ProductService, Product]):
+class ProductServiceInline(ReadOnlyInline):
     model = ProductService
-    extra = 0
-    autocomplete_fields = ["service"]
+    fields = ["service"]
 
 
 @admin.register(ApiService)
-class ApiServiceAdmin(admin.ModelAdmin[ApiService]):
+class ApiServiceAdmin(ReadOnlyAdmin):
     list_display = ["name", "version", "tenant", "status", "upstream"]
     list_filter = ["status"]
     list_select_related = ["tenant"]
@@ -31,7 +30,7 @@ class ApiServiceAdmin(admin.ModelAdmin[ApiService]):
 
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin[Product]):
+class ProductAdmin(ReadOnlyAdmin):
     list_display = ["name", "version", "tenant", "status"]
     list_filter = ["status"]
     list_select_related = ["tenant"]
@@ -40,14 +39,12 @@ class ProductAdmin(admin.ModelAdmin[Product]):
 
 
 @admin.register(Route)
-class RouteAdmin(admin.ModelAdmin[Route]):
+class RouteAdmin(ReadOnlyAdmin):
     list_display = ["path", "methods", "service", "status"]
     list_select_related = ["service"]
-    autocomplete_fields = ["service"]
 
 
 @admin.register(ProductService)
-class ProductServiceAdmin(admin.ModelAdmin[ProductService]):
+class ProductServiceAdmin(ReadOnlyAdmin):
     list_display = ["product", "service", "tenant"]
     list_select_related = ["product", "service", "tenant"]
-    autocomplete_fields = ["product", "service"]

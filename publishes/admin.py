@@ -5,8 +5,7 @@ from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin
-from core.problems import Problem
+from core.admin import ReadOnlyAdmin, asks_first
 from publishes import adoption, alarms
 from publishes.models import AgentLease, Alarm, Credential, Delivery, Issuer, Observation, Operation, ProductPublish, PublishEvent
 
@@ -29,28 +28,37 @@ class AlarmAdmin(ReadOnlyAdmin):
     actions = ["adopt_as_known", "adopt_as_carried", "take_off"]
 
     @admin.action(permissions=["operate"], description=_("Adopt: bring the agents to what the control plane knows"))
+    @asks_first(
+        _("Adopt what the control plane knows?"),
+        warning=_("The agents of these publishes go back to what stands here: whatever was changed after the backup is lost there."),
+    )
     def adopt_as_known(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         self._adopt(request, queryset, as_carried=False)
 
     @admin.action(permissions=["operate"], description=_("Adopt: keep what the agent that is furthest ahead carries"))
+    @asks_first(
+        _("Adopt what the agents carry?"),
+        warning=_("What is live there is published with the product as it is here now, so look at that first. A status that does not fit follows the agents."),
+    )
     def adopt_as_carried(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         self._adopt(request, queryset, as_carried=True)
 
     @admin.action(permissions=["operate"], description=_("Take unknown publishes off their agents"))
+    @asks_first(
+        _("Take these publishes off their agents?"), warning=_("Callers meet nothing at their hostnames from then on, and they cannot be made again from here.")
+    )
     def take_off(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         asked = sum(alarms.ask_to_take_off(alarm, by=request.user.get_username()) for alarm in queryset)
         self.message_user(request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked})
 
     def _adopt(self, request: HttpRequest, queryset: QuerySet[Alarm], *, as_carried: bool) -> None:
-        for publish_id in set(queryset.filter(publish__isnull=False, closed_at=None).values_list("publish_id", flat=True)):
-            try:
-                operation = adoption.adopt(publish_id, by=request.user.get_username(), as_carried=as_carried)
-            except Problem as problem:
-                self.message_user(request, f"{publish_id}: {problem.detail}", messages.ERROR)
-            else:
-                self.message_user(request, _("Adopted %(publish)s as v%(generation)d.") % {"publish": publish_id, "generation": operation.generation})
-                for sentence in adoption.cost_in_keys(operation):
-                    self.message_user(request, f"{publish_id}: {sentence}", messages.WARNING)
+        def adopt(publish: ProductPublish) -> None:
+            operation = adoption.adopt(publish.pk, by=request.user.get_username(), as_carried=as_carried)
+            self.message_user(request, _("Adopted %(publish)s as v%(generation)d.") % {"publish": publish.pk, "generation": operation.generation})
+            for sentence in adoption.cost_in_keys(operation):
+                self.message_user(request, f"{publish.pk}: {sentence}", messages.WARNING)
+
+        self.each(request, ProductPublish.objects.filter(pk__in=queryset.filter(closed_at=None).values("publish")), adopt)
 
 
 @admin.register(Operation)

@@ -28,7 +28,7 @@ PER_PAGE = 25
 @require_GET
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """All clusters with what of mine is live there. Two queries."""
+    """The clusters that I may use, with what of mine is live there. Two queries."""
     return render(request, "clusters/index.html", _listed(request, actor))
 
 
@@ -58,7 +58,7 @@ def detail_live(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpRes
 
 def _listed(request: HttpRequest, actor: Actor) -> dict[str, Any]:
     actor.require_read()
-    page = Paginator(places.clusters(), PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(places.clusters(actor), PER_PAGE).get_page(request.GET.get("page"))
     counts = Counter(ProductPublish.objects.visible_to(actor).filter(status=Status.PUBLISHED).values_list("cluster_id", flat=True))
     rows = [(card, counts[card.cluster.pk]) for card in page.object_list]
     return {"page": page, "rows": rows, "version": live.version_of([(card, card.cluster.description, count) for card, count in rows]), "poll_s": live.REST_S}
@@ -66,7 +66,7 @@ def _listed(request: HttpRequest, actor: Actor) -> dict[str, Any]:
 
 def _shown(actor: Actor, cluster_id: UUID) -> dict[str, Any]:
     actor.require_read()
-    card = next(iter(places.clusters(pk=cluster_id)), None)
+    card = next(iter(places.clusters(actor, pk=cluster_id)), None)
     if card is None:
         raise NotFound
     agents, columns = list(_agents(cluster_id)), overview.by_environment(actor, Filters(cluster=cluster_id))

@@ -23,7 +23,7 @@ from publishes import adoption, alarms, credentials, expectations, observations,
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, Operation, ProductPublish
 from publishes.rounds import Round, going_on
-from tenants import sessions
+from tenants import invitations, sessions
 
 LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
@@ -84,6 +84,7 @@ def tidy() -> None:
     forget_old_windows()
     liveness.forget_old_events()
     sessions.forget_expired()
+    invitations.forget_expired()
     agent_keys.ask_for_old_ones()
 
 

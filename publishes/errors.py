@@ -74,6 +74,13 @@ class ClusterInMaintenance(Conflict):
     detail = _("The cluster is in maintenance: new publishes are refused until it is over. What is live stays live.")
 
 
+class ClusterClosed(Conflict):
+    """Operators do not let the workspace use the cluster any more."""
+
+    code = "cluster_closed"
+    detail = _("Operators have closed this cluster to your workspace, so nothing is published there anew. Ask one, or make a publish in another cluster.")
+
+
 class HostTaken(Conflict):
     """Another publish has the host in this cluster."""
 

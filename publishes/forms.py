@@ -63,7 +63,7 @@ class SettingsRules(forms.Form):
 class PublishForm(SettingsRules):
     """Where and how a product is published, all at once: the API's form."""
 
-    cluster = forms.ModelChoiceField(Cluster.objects.all(), label=_("Cluster"))
+    cluster = forms.ModelChoiceField(Cluster.objects.none(), label=_("Cluster"))
     gateway = forms.ModelChoiceField(Gateway.objects.none(), label=_("Gateway"))
     auth_config = forms.JSONField(required=False, widget=forms.HiddenInput)
     field_order = ("cluster", "gateway")
@@ -71,10 +71,10 @@ class PublishForm(SettingsRules):
     def __init__(self, actor: Actor, product: Product, data: Any = None, *, publish: ProductPublish | None = None) -> None:
         super().__init__(data, initial=initial_of(publish))
         self.product, self.publish = product, publish
-        gateways = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
-        choice = self.fields["gateway"]
-        assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands above
-        choice.queryset = gateways
+        where, which = self.fields["cluster"], self.fields["gateway"]
+        assert isinstance(where, forms.ModelChoiceField) and isinstance(which, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands above
+        where.queryset = Cluster.objects.visible_to(actor) | Cluster.objects.filter(pk=publish.cluster_id if publish else None)
+        which.queryset = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -96,13 +96,13 @@ def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
         "rest_ms": REST_MS,
         "version": f"{now.version}-{poll_ms}",
         "verbs": {
-            "execute": may and is_down and is_active,
+            "execute": may and is_down and is_active and now.is_place_open,
             "delete": may and is_down,
             "withdraw": may and now.publish.status == Status.PUBLISHED,
             "cancel": actor.writes and now.is_cancellable,
         },
         "can_edit": may and now.publish.status == Status.DRAFT,
-        "can_retry": writes and now.has_failed and (is_active or now.asked_kind != Kind.PUBLISH),
+        "can_retry": writes and now.has_failed and ((is_active and now.is_place_open) or now.asked_kind != Kind.PUBLISH),
     }
 
 

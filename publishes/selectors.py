@@ -9,6 +9,7 @@ from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, prefetc
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
+from clusters.models import open_to
 from core.live import version_of
 from core.problems import NotFound
 from products.models import Product
@@ -30,13 +31,14 @@ class Live:
     """What is going on with a publish now.
 
     `operation` is the last one that a person asked for; `following` is what the system did after it (going back), if anything.
-    `agents` are those of its cluster, each with how far it is with the newest of the two.
+    `is_place_open`: whether operators let the tenant use its cluster. `agents` are those of it, each with how far it is with the newest of the two.
     """
 
     publish: ProductPublish
     operation: Operation | None = None
     following: Operation | None = None
     agents: tuple[AgentRow, ...] = ()
+    is_place_open: bool = True
 
     @property
     def confirmed(self) -> int:
@@ -89,7 +91,7 @@ class Live:
         """A short hash over all that is shown; changes whenever that does."""
         operations = [(o.pk, o.phase) for o in (self.operation, self.following) if o is not None]
         agents = [row.shown for row in self.agents]
-        settings = (self.publish.status, self.publish.deleted_at, self.publish.hostname_base, self.publish.frozen_at)
+        settings = (self.publish.status, self.publish.deleted_at, self.publish.hostname_base, self.publish.frozen_at, self.is_place_open)
         return version_of(settings, operations, agents)
 
 
@@ -137,13 +139,18 @@ def live_of(actor: Actor, publish_id: UUID) -> Live:
     generations = Q(generation=Subquery(newest_asked)) | Q(generation=F("publish__generation"))
     rows = Operation.objects.visible_to(actor).filter(generations, publish_id=publish_id, publish__deleted_at=None)
     rows = rows.order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
-    operations = list(rows.defer("spec"))
+    operations = list(rows.defer("spec").annotate(is_place_open=open_to(actor.tenant_id, "publish__cluster__")))
     if not operations:
-        publish = publish_of(actor, publish_id)
-        return Live(publish=publish, agents=agents_of(publish, asked=None, newest=None))
+        mine = ProductPublish.objects.select_related(*_PLACE).annotate(is_place_open=open_to(actor.tenant_id, "cluster__"))
+        publish = mine.one_for(actor, publish_id)
+        return Live(publish=publish, agents=agents_of(publish, asked=None, newest=None), is_place_open=_is_place_open(publish))
     asked, newest = operations[0], operations[-1]
     agents = agents_of(asked.publish, asked=asked, newest=newest)
-    return Live(publish=asked.publish, operation=asked, following=newest if newest is not asked else None, agents=agents)
+    return Live(publish=asked.publish, operation=asked, following=newest if newest is not asked else None, agents=agents, is_place_open=_is_place_open(asked))
+
+
+def _is_place_open(row: Operation | ProductPublish) -> bool:
+    return bool(getattr(row, "is_place_open"))  # noqa: B009 - annotated
 
 
 def deployed_spec_of(publish: ProductPublish) -> Spec | None:

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from clusters.models import Cluster
+from clusters.models import Cluster, open_to
 from core.problems import Invalid
 from core.records import refuse_if_changed
 from gateways.models import Gateway
@@ -46,6 +46,7 @@ class Settings:
 def create_publish(actor: Actor, product: Product, *, settings: Settings, run_key: UUID | None = None) -> ProductPublish:
     """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
     require_active(lock_product(actor, product.pk))
+    _require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     values = {name: getattr(settings, name) for name in ("cluster", "gateway", *SETTINGS)}
     publish, is_new = ProductPublish.objects.get_or_create(tenant_id=actor.tenant_id, product=product, run_key=run_key or uuid4(), defaults=values)
@@ -67,6 +68,8 @@ def update_publish(actor: Actor, publish_id: UUID, *, settings: Settings, seen: 
     place = (settings.cluster.pk, settings.gateway.pk)
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):
         raise errors.PlaceIsFixed
+    if settings.cluster.pk != publish.cluster_id:
+        _require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     for name in ("cluster", "gateway", *SETTINGS):
         setattr(publish, name, getattr(settings, name))
@@ -256,10 +259,16 @@ def _require_publishable(publish: ProductPublish) -> None:
 
 
 def _require_place(publish: ProductPublish) -> None:
+    _require_open(publish.cluster, publish.tenant_id)
     if publish.cluster.maintenance:
         raise errors.ClusterInMaintenance
     if not is_allowed_host(publish.hostname_base, cluster=publish.cluster):
         raise errors.HostNotAllowed(errors.HostNotAllowed.detail % {"suffixes": ", ".join(publish.cluster.host_suffixes)})
+
+
+def _require_open(cluster: Cluster, tenant_id: UUID) -> None:
+    if not Cluster.objects.filter(open_to(tenant_id), pk=cluster.pk).exists():
+        raise errors.ClusterClosed
 
 
 def _note(publish: ProductPublish, kind: EventKind, *, actor: Actor) -> None:

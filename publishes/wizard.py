@@ -77,12 +77,15 @@ class PublishWizard(RunWizard):
         is_shown = step in {None, self.steps.current}
         name = step or self.steps.current
         if name == "cluster":
-            return {"cards": places.clusters(publisher=self.actor) if is_shown else [_kept_cluster(row) for row in [self.place[0]] if row]}
+            return {"cards": self._open_clusters() if is_shown else [_kept_cluster(row) for row in [self.place[0]] if row]}
         if name == "gateway":
             return {"cards": places.gateways(self.actor, self.cluster) if is_shown else [GatewayCard(gateway=row) for row in [self.place[1]] if row]}
         if name == "settings":
             return {"product": self.product, "cluster": self.cluster, "is_kept": not is_shown}
         return {"expected": self.storage.run_key}
+
+    def _open_clusters(self) -> list[ClusterCard]:
+        return [card for card in places.clusters(self.actor, for_publishing=True) if card.is_open]
 
     def get_form_initial(self, step: str) -> dict[str, Any]:
         return {"run_key": self.storage.run_key} if step == "confirm" else {}

@@ -12,7 +12,7 @@ from django.utils import timezone
 from agent.protocol.messages import Evidence, Outcome, Result
 from agent.protocol.signing import Key, new_key, public_jwk
 from agent.protocol.spec import Spec
-from clusters.models import Agent, AgentKey, AgentLiveness, Cluster
+from clusters.models import Agent, AgentKey, AgentLiveness, Cluster, ClusterTenant
 from gateways.models import Gateway, GatewayCluster
 from products.models import ApiService, Product, ProductService, Route
 from publishes import outbox, services, settlement
@@ -130,6 +130,7 @@ def make_world(slug: str = "acme") -> World:
     user = User.objects.create_user(f"{slug}-owner", password=f"{slug}-secret")
     Membership.objects.create(user=user, tenant=tenant, role=Role.OWNER)
     cluster = Cluster.objects.create(name=f"{slug}-kr", region="kr-seoul", host_suffixes=["localhost"], upstream_networks=["127.0.0.0/8"])
+    ClusterTenant.objects.create(cluster=cluster, tenant=tenant)
     gateway = Gateway.objects.create(tenant=tenant, name="dev-gateway")
     GatewayCluster.objects.create(gateway=gateway, cluster=cluster)
     actor = Actor(tenant_id=tenant.pk, role=Role.OWNER, label=user.username, user_id=user.pk)

@@ -47,9 +47,9 @@ class ClusterOut(Schema):
 
 @router.get("/clusters", response=list[ClusterOut], summary="Clusters")
 def list_clusters(request: HttpRequest) -> list[ClusterOut]:
-    """Those that can be published to now, by name. Operators (by session) see all of them."""
-    cards = places.clusters()
-    if not is_operator(request):
-        actor_of(request).require_read()
+    """Those that your workspace may use and that can be published to now, by name. Operators (by session) see all of them."""
+    actor = None if is_operator(request) else actor_of(request)
+    cards = places.clusters(actor)
+    if actor is not None:
         cards = [card for card in cards if not card.refusal]
     return [ClusterOut.of(card) for card in sorted(cards, key=lambda card: card.cluster.name)]

@@ -10,6 +10,7 @@ from core.problems import NotFound, Problem
 from gateways import services as gateway_services
 from gateways.forms import checked_gateway
 from gateways.models import Gateway
+from gateways.services import choosable_clusters
 from products import api_services, services
 from products.forms import checked_product, checked_service
 from products.models import ApiService, Product
@@ -62,7 +63,7 @@ def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Pro
 def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
     """Make or change a gateway."""
     row = Gateway.objects.visible_to(actor).filter(name=wanted.name).first()
-    clusters = {cluster.name: cluster.pk for cluster in Cluster.objects.filter(name__in=wanted.clusters)}
+    clusters = {cluster.name: cluster.pk for cluster in choosable_clusters(actor, row).filter(name__in=wanted.clusters)}
     _refuse_missing("cluster", set(wanted.clusters) - set(clusters))
     fields = checked_gateway(actor, wanted.model_dump() | {"clusters": list(clusters.values())}, gateway=row)
     gateway = gateway_services.update_gateway(actor, row.pk, fields=fields) if row else gateway_services.create_gateway(actor, fields=fields)
@@ -73,7 +74,7 @@ def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     """Make or change a draft."""
     there = Present.of(actor)
     row, product = next(iter(there.publish_of(namespace, wanted)), None), there.product_of(namespace, wanted.product)
-    cluster, gateway = Cluster.objects.filter(name=wanted.cluster).first(), Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first()
+    cluster, gateway = _cluster(actor, wanted.cluster, row), Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first()
     for kind, found, name in ((PRODUCT, product, wanted.product), ("cluster", cluster, wanted.cluster), (GATEWAY, gateway, wanted.gateway)):
         _refuse_missing(kind, set() if found else {name})
     assert product and cluster and gateway  # noqa: S101 - tells mypy what the line above refuses
@@ -88,6 +89,12 @@ def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
         else:
             made = publish_services.create_publish(actor, product, settings=settings)
         put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
+
+
+def _cluster(actor: Actor, name: str, row: ProductPublish | None) -> Cluster | None:
+    """The cluster of that name that the tenant may use; a publish stays in the one where it is."""
+    there = Cluster.objects.visible_to(actor).filter(name=name).first()
+    return there or (row.cluster if row is not None and row.cluster.name == name else None)
 
 
 def publish(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:

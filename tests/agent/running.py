@@ -58,7 +58,7 @@ class Running:
             )
         )
         self.watch = Watch(driver, self.worker)
-        self._server: Any = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store), listen)
+        self._server: Any = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
         self._serving = threading.Thread(target=self._server.run, daemon=True)
         self._serving.start()
         self.postman.start()

@@ -144,8 +144,8 @@ C = "/api/v1/operator/clusters"
 
 def test_providers_see_the_clusters_that_can_be_published_to_and_operators_all(api: Client, world: World) -> None:
     seen = timezone.now() - timedelta(minutes=10)
-    Cluster.objects.create(name="empty", region="kr-seoul", host_suffixes=["localhost"])
-    Cluster.objects.create(name="resting", region="kr-seoul", host_suffixes=["localhost"], maintenance=True)
+    Cluster.objects.create(name="empty", region="kr-seoul", host_suffixes=["localhost"], open_to_all=True)
+    Cluster.objects.create(name="resting", region="kr-seoul", host_suffixes=["localhost"], maintenance=True, open_to_all=True)
     (row,) = api.get(C).json()
     assert set(row) == {"id", "name", "description", "region", "status", "agent_count", "active_agent_count", "last_heartbeat", "host_suffixes"}
     assert (row["name"], row["region"], row["status"], row["agent_count"], row["active_agent_count"]) == ("acme-kr", "kr-seoul", "active", 2, 2)

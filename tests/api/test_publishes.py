@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from agent.protocol.version import PROGRAM_VERSION
+from clusters.models import Cluster
 from publishes import services
 from publishes.models import ProductPublish
 from tests.api.test_publishes_who_may import ENDPOINTS
@@ -145,6 +146,7 @@ def test_what_is_live_shows_what_was_deployed_and_not_what_the_product_became(ap
 
 
 def test_another_tenants_gateway_is_not_there(api: Client, world: World, other: World) -> None:
+    Cluster.objects.update(open_to_all=True)
     response = create(api, world, gateway_id=str(other.gateway.pk), cluster_id=str(other.cluster.pk))
     assert (response.status_code, list(response.json()["fields"])) == (422, ["gateway_id"])
 

@@ -64,7 +64,7 @@ def test_a_field_that_is_not_right_is_named(world: World, changes: dict[str, Any
 
 
 def test_while_publishes_use_it_its_class_and_their_clusters_stay(world: World) -> None:
-    far = Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"])
+    far = Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], open_to_all=True)
     change(world, world.gateway, {"clusters": [world.cluster.pk, far.pk], "listeners": [{"port": 80}]})
     world.draft()
     with pytest.raises(Invalid) as refused:
@@ -80,7 +80,7 @@ def test_the_service_itself_refuses_what_the_form_did_not_see(world: World) -> N
     unseen = checked_gateway(world.actor, {"gateway_class": "kong", "listeners": [{"port": 80}]}, gateway=world.gateway)
     with pytest.raises(Invalid):
         services.update_gateway(world.actor, world.gateway.pk, fields=unseen)
-    far = Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"])
+    far = Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], open_to_all=True)
     unseen = checked_gateway(world.actor, {"clusters": [far.pk], "listeners": [{"port": 80}]}, gateway=world.gateway)
     with pytest.raises(Invalid):
         services.update_gateway(world.actor, world.gateway.pk, fields=unseen)
@@ -115,6 +115,7 @@ def test_what_is_left_out_stays_and_every_change_is_seen(world: World) -> None:
 
 
 def test_a24_another_tenants_gateway_is_not_there_and_a_viewer_may_not(world: World, other: World) -> None:
+    Cluster.objects.update(open_to_all=True)
     fields = checked_gateway(world.actor, edge(world))
     for actor, refusal in ((other.actor, NotFound), (world.viewer, Forbidden)):
         with pytest.raises(refusal):

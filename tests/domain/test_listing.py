@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from agent.protocol.messages import Outcome
-from clusters.models import Agent, AgentLiveness
+from clusters.models import Agent, AgentLiveness, ClusterTenant
 from core.problems import Forbidden
 from gateways.models import Gateway, GatewayCluster
 from products.models import Product
@@ -218,6 +218,7 @@ def test_a_list_and_its_counts_are_one_query_each(world: World, rows: int, djang
 def test_lists_of_two_tenants_on_one_cluster_do_not_mix(world: World) -> None:
     neighbour = make_world("initech")
     GatewayCluster.objects.create(gateway=neighbour.gateway, cluster=world.cluster)
+    ClusterTenant.objects.create(cluster=world.cluster, tenant=neighbour.tenant)
     world.draft(hostname_base="mine.localhost")
     neighbour.draft(hostname_base="theirs.localhost", cluster=world.cluster)
     assert found(world, cluster=world.cluster.pk) == {"mine.localhost"}

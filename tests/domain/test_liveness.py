@@ -60,7 +60,7 @@ def test_a_cluster_is_in_the_same_state_for_operators_pages_and_programs(world: 
             agents.block(voice.agent, by="operator")
     else:
         AgentLiveness.objects.all().delete()
-    (card,) = places.clusters()
+    (card,) = places.clusters(None)
     assert (cluster_status(world), card.status, ClusterOut.of(card).status) == (status, status, status)
     assert card.refusal
 

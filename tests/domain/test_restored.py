@@ -316,7 +316,7 @@ def test_an_unknown_publish_is_an_alarm_and_goes_only_when_an_operator_says_so(w
 
     operator = Client(headers={"Accept-Language": "en"})
     operator.force_login(User.objects.create_superuser("operator"), "django.contrib.auth.backends.ModelBackend")
-    operator.post(reverse("admin:publishes_alarm_changelist"), {"action": "take_off", "_selected_action": [str(alarm.pk)]})
+    operator.post(reverse("admin:publishes_alarm_changelist"), {"action": "take_off", "confirmed": "yes", "_selected_action": [str(alarm.pk)]})
     program.beat()
     alarm.refresh_from_db()
     assert program.serves() == {}
@@ -346,10 +346,10 @@ def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, progr
     operator.force_login(User.objects.create_superuser("operator"), "django.contrib.auth.backends.ModelBackend")
     path, alarm = reverse("admin:publishes_alarm_changelist"), Alarm.objects.get()
     ProductPublish.objects.update(frozen_at=None)
-    refused = operator.post(path, {"action": "adopt_as_known", "_selected_action": [str(alarm.pk)]}, follow=True).content.decode()
+    refused = operator.post(path, {"action": "adopt_as_known", "confirmed": "yes", "_selected_action": [str(alarm.pk)]}, follow=True).content.decode()
     assert "No agent is ahead of this publish" in refused
     program.beat()
-    done = operator.post(path, {"action": "adopt_as_known", "_selected_action": [str(alarm.pk)]}, follow=True).content.decode()
+    done = operator.post(path, {"action": "adopt_as_known", "confirmed": "yes", "_selected_action": [str(alarm.pk)]}, follow=True).content.decode()
     assert f"Adopted {publish.pk} as v4." in done
     program.beat()
     assert program.serves() == {publish.pk: (4, "live")}

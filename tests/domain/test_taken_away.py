@@ -35,7 +35,7 @@ WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pi
 def world(transactional_db: None, world: World) -> World:
     """The world outside of any test transaction, with a second gateway in its cluster, and a cluster where nothing stands."""
     GatewayCluster.objects.create(gateway=Gateway.objects.create(tenant=world.tenant, name="spare"), cluster=world.cluster)
-    Cluster.objects.create(name="empty", region="kr-seoul", host_suffixes=["localhost"])
+    Cluster.objects.create(name="empty", region="kr-seoul", host_suffixes=["localhost"], open_to_all=True)
     return world
 
 

@@ -91,6 +91,10 @@ ROWS: dict[str, dict[str, Access]] = {
     "/account/workspace": {"POST": _person(404)},  # {} names none
     "/account/sessions/others/end": {"POST": _person(IN)},
     "/account/sessions/<int:session_id>/end": {"POST": _person(404)},  # it is nobody's
+    "/account/leave": {"GET": PAGE_OWN, "POST": PAGE_OWN},
+    "/account/invitations/<uuid:invitation_id>/accept": {"POST": _person(404)},  # it is somebody else's
+    "/account/invitations/<uuid:invitation_id>/decline": {"POST": _person(404)},
+    "/account/invitations/<uuid:invitation_id>/take-back": {"POST": PAGE_MANAGE},
     "/account/members": {"GET": PAGE_MANAGE_OWN, "POST": PAGE_MANAGE_OWN},
     "/account/members/<uuid:membership_id>/role": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
     "/account/members/<uuid:membership_id>/remove": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
@@ -150,11 +154,11 @@ ROWS: dict[str, dict[str, Access]] = {
     _GATEWAY: {"GET": PAGE},
     **{f"{_GATEWAY}/{verb}": _FORM for verb in ("edit", "delete")},
     "/system": {"GET": PUBLIC},  # whether the background works, for every page
-    # pages of clusters: everybody sees the places, and there what is his own
+    # pages of clusters: everybody sees the places that his workspace may use, and there what is his own
     "/provider/clusters": {"GET": PAGE_OWN},
     "/provider/clusters/live": {"GET": PAGE_OWN},
-    "/provider/clusters/<uuid:cluster_id>": {"GET": PAGE_OWN},
-    "/provider/clusters/<uuid:cluster_id>/live": {"GET": PAGE_OWN},
+    "/provider/clusters/<uuid:cluster_id>": {"GET": PAGE},
+    "/provider/clusters/<uuid:cluster_id>/live": {"GET": PAGE},
     # pages of publishes
     "/provider/publishes": {"GET": PAGE_OWN},
     "/provider/publishes/board": {"GET": PAGE_OWN},

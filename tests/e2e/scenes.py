@@ -128,7 +128,7 @@ def _overview_failed(world: World, client: Client) -> str:
 
 def _clusters(world: World, client: Client) -> str:
     world.published()
-    Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True)
+    Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True, open_to_all=True)
     return reverse("clusters:list")
 
 
@@ -206,7 +206,7 @@ def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[Worl
 
 def _wizard(step: str) -> Callable[[World, Client], str]:
     def prepare(world: World, client: Client) -> str:
-        Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True)
+        Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True, open_to_all=True)
         add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
         run = Run(world, client)
         run.choose(upto=step)

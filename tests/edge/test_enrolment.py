@@ -7,11 +7,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from agent.protocol import fence
+import fence
 from agent.protocol.signing import new_key
 from clusters import services
 from clusters.models import AgentKey, EnrolmentCode
 from clusters.services import create_enrolment_code
+from fence.lookups import Bound, Lookups
 from tenants.models import User
 from tests.enrolment import enrol_request, signed_enrol
 from tests.web.browser import signed_in
@@ -28,14 +29,19 @@ def enrol(code: str, *, address: str = "127.0.0.1", **changes: Any) -> Any:
 
 def test_a_code_that_is_not_good_looks_up_no_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(fence, "check", lambda host, *_around: asked.append(host))
+    monkeypatch.setattr(fence, "check", lambda host, *_around, **_known: asked.append(host))
     assert enrol(UNKNOWN, url="https://name.invalid").json()["code"] == "enrolment_refused"
     assert asked == []
 
 
+def hanging(_host: str, _port: int) -> list[fence.Address]:
+    time.sleep(3)
+    return []
+
+
 def test_a_name_that_hangs_has_a_deadline_and_the_code_stays_good(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "LOOK_UP_S", 0.2)
-    monkeypatch.setattr(fence, "check", lambda *_asked: time.sleep(3))
+    monkeypatch.setattr(services, "AGENTS", Lookups(hanging, bound=Bound(in_all=2, per_owner=2)))
     began = time.monotonic()
     assert enrol(create_enrolment_code(world.cluster, agent_name="busan-9"), url="https://name.invalid").json()["code"] == "agent_url"
     assert time.monotonic() - began < 2
@@ -58,7 +64,7 @@ def test_a_url_that_cannot_be_is_refused_without_what_was_found_out_about_it(wor
 def test_the_answer_tells_no_address_of_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = fence.FenceRefused("not_allowed", "inner.name resolves to 203.0.113.7, which is outside.")
 
-    def refuse(*_asked: object) -> None:
+    def refuse(*_asked: object, **_known: object) -> None:
         raise resolved
 
     monkeypatch.setattr(fence, "check", refuse)

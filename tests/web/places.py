@@ -12,7 +12,7 @@ from tests.world import World
 
 def cluster(name: str, *, agents: int = 1, connected: int = 1, **fields: Any) -> Cluster:
     """One more cluster with so many enrolled agents, of which so many are connected."""
-    made = Cluster.objects.create(name=name, region="kr-busan", host_suffixes=["busan.test"], **fields)
+    made = Cluster.objects.create(name=name, region="kr-busan", host_suffixes=["busan.test"], open_to_all=True, **fields)
     for number in range(agents):
         agent = Agent.objects.create(cluster=made, name=f"agent-{number}", driver="envoy")
         seen = timezone.now() - timedelta(minutes=0 if number < connected else 90)

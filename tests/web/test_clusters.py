@@ -28,6 +28,7 @@ def test_the_list_says_what_each_cluster_is_in_and_what_of_mine_is_live(world: W
     world.published()
     Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True)
     Cluster.objects.create(name="kr-new", region="kr-busan", host_suffixes=["localhost"])
+    Cluster.objects.update(open_to_all=True)
     AgentLiveness.objects.filter(agent__cluster=other.cluster).update(last_seen_at=timezone.now() - timedelta(hours=1))
     page = text_of(browser.get(LIST))
     assert "acme-kr kr-seoul Active 2 agents" in page
@@ -39,6 +40,7 @@ def test_the_list_says_what_each_cluster_is_in_and_what_of_mine_is_live(world: W
 
 def test_a78_my_publishes_stand_by_environment_and_nobody_elses(world: World, other: World, browser: Client) -> None:
     GatewayCluster.objects.create(gateway=other.gateway, cluster=world.cluster)
+    Cluster.objects.update(open_to_all=True)
     other.draft(cluster=world.cluster, hostname_base="theirs.localhost")
     world.published(environment="prod", hostname_base="a.localhost")
     world.draft(hostname_base="b.localhost")
@@ -99,7 +101,7 @@ def test_while_something_of_mine_is_going_on_a_cluster_is_asked_more_often(world
 @pytest.mark.parametrize("rows", [1, 30])
 def test_queries_do_not_grow_with_clusters_agents_or_publishes(world: World, browser: Client, rows: int, django_assert_num_queries: Any) -> None:
     for number in range(rows):
-        Cluster.objects.create(name=f"c{number}", region="r", host_suffixes=["localhost"])
+        Cluster.objects.create(name=f"c{number}", region="r", host_suffixes=["localhost"], open_to_all=True)
         world.add_agent(f"a{number}")
         world.draft(hostname_base=f"n{number}.localhost")
     for url, budget in {LIST: 2, f"{LIST}/live": 2, path(world.cluster): 4, f"{path(world.cluster)}/live": 4}.items():

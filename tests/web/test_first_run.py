@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from clusters.models import Cluster
+from clusters.models import Cluster, ClusterTenant
 from gateways.models import Gateway, GatewayCluster
 from products.models import ApiService, Product, ProductService, Route
 from publishes import services
@@ -80,6 +80,7 @@ def test_each_step_is_done_when_it_really_is_and_leads_to_the_next(empty: World)
     gateway = Gateway.objects.create(tenant=tenant, name="edge")
     assert current(empty) == reverse("gateways:list")
     GatewayCluster.objects.create(gateway=gateway, cluster=empty.cluster)
+    ClusterTenant.objects.create(cluster=empty.cluster, tenant=tenant)
     assert (done(empty), current(empty)) == ([True, True, True, False], reverse("publishes:create", args=[product.pk]))
     product.refresh_from_db()
     draft = services.create_publish(empty.actor, product, settings=empty.settings(gateway=gateway))

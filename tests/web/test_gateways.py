@@ -67,7 +67,7 @@ def test_the_same_port_twice_is_refused_at_its_row(world: World, browser: Client
 
 
 def test_what_publishes_hold_in_place_cannot_be_changed(world: World, browser: Client) -> None:
-    far = Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"])
+    far = Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], open_to_all=True)
     world.draft()
     page = text(browser, at("edit", world.gateway))
     assert "It stays while publishes use this gateway" in page

@@ -20,7 +20,7 @@ def test_forms_and_questions_cost_the_same_whatever_there_is(world: World, rows:
     for number in range(rows):
         add_service(world.product, f"Service {number}", f"/s{number}", ["GET"])
         Gateway.objects.create(tenant=world.tenant, name=f"edge-{number}")
-        Cluster.objects.create(name=f"kr-{number}", region="kr-busan", host_suffixes=["localhost"])
+        Cluster.objects.create(name=f"kr-{number}", region="kr-busan", host_suffixes=["localhost"], open_to_all=True)
         token = ApiToken.objects.create(tenant=world.tenant, name=f"t{number}", role="viewer", prefix="impg_", token_hash=str(number))
         member = Membership.objects.create(user=User.objects.create_user(f"u{number}"), tenant=world.tenant, role=Role.VIEWER)
     browser, service = signed_in(world.user), ApiService.objects.get(name="Billing Service")

@@ -62,7 +62,7 @@ def test_without_clusters_the_page_says_what_to_do(run: Run) -> None:
     GatewayCluster.objects.all().delete()
     Cluster.objects.all().delete()
     page = text_of(run.get("cluster"))
-    assert "There is no cluster yet Ask an operator to set up a cluster and enrol an agent in it." in page
+    assert "There is no cluster for you yet Operators say which clusters your workspace may use. Ask one." in page
 
 
 def test_when_none_is_usable_the_page_says_what_to_do(run: Run, world: World) -> None:
