@@ -7,6 +7,7 @@ from agent.drivers import envoy_check, envoy_files
 from agent.drivers.base import SetupFailed
 from agent.drivers.envoy import EnvoyDriver
 from agent.drivers.envoy_files import Folder
+from agent.protocol.bounds import checked_url
 from agent.protocol.fence import split_endpoint
 
 
@@ -25,6 +26,10 @@ class EnvoySetup:
         """Checked here, so that a mistake costs no enrolment code."""
         for option in ("proxy", "admin"):
             _check_endpoint(option, getattr(arguments, option))
+        try:
+            checked_url(arguments.proxy_url)
+        except ValueError as problem:
+            raise SetupFailed(f"--proxy-url {problem}.") from problem
         _find_program()
         return {"proxy": arguments.proxy, "admin": arguments.admin, "proxy_url": arguments.proxy_url or f"http://{arguments.proxy}"}
 
