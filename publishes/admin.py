@@ -1,5 +1,6 @@
 """Operators' view of publishes: everything can be looked at, nothing changed; states are the engine's."""
 
+import structlog
 from django.contrib import admin, messages
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
@@ -9,6 +10,8 @@ from core.admin import ReadOnlyAdmin
 from core.problems import Problem
 from publishes import adoption, alarms
 from publishes.models import AgentLease, Alarm, Credential, Delivery, Issuer, Observation, Operation, ProductPublish, PublishEvent
+
+log = structlog.get_logger(__name__)
 
 
 @admin.register(ProductPublish)
@@ -42,10 +45,14 @@ class AlarmAdmin(ReadOnlyAdmin):
         self.message_user(request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked})
 
     def _adopt(self, request: HttpRequest, queryset: QuerySet[Alarm], *, as_carried: bool) -> None:
-        for publish_id in set(queryset.filter(publish__isnull=False, closed_at=None).values_list("publish_id", flat=True)):
+        rows = queryset.filter(publish__isnull=False, closed_at=None).order_by("publish_id")
+        for publish_id in rows.values_list("publish_id", flat=True).distinct():
             try:
                 operation = adoption.adopt(publish_id, by=request.user.get_username(), as_carried=as_carried)
-            except Problem as problem:
+            except Exception as exception:
+                problem = exception if isinstance(exception, Problem) else Problem()
+                if problem is not exception:  # one that meets a bug does not keep the others of the selection from it
+                    log.exception("bug", doing="adopt", publish=str(publish_id))
                 self.message_user(request, f"{publish_id}: {problem.detail}", messages.ERROR)
             else:
                 self.message_user(request, _("Adopted %(publish)s as v%(generation)d.") % {"publish": publish_id, "generation": operation.generation})

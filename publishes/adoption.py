@@ -9,11 +9,15 @@ from django.db.models import Exists, OuterRef
 from django.db.models.query import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from agent.protocol.bounds import GENERATION_MAX
 from agent.protocol.spec import Spec, State
 from publishes import alarms, errors, outbox, selectors, services, settlement, spec
 from publishes.choices import Desired, EventKind, Kind, Status
 from publishes.models import Alarm, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor, Role
+
+ADOPTABLE_MAX = GENERATION_MAX // 2
+"""As many generations again are left for what is asked for later."""
 
 
 @transaction.atomic
@@ -21,12 +25,15 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
     """Set the generation above the highest that any agent has, and bring all agents to one state.
 
     The state is what the control plane wanted, or with `as_carried` what the agent that is furthest ahead carries: a status that does not fit
-    moves once the agents have proved it. Who is let in is what holds now. Raises WrongState when nothing is frozen, and what publishing raises.
+    moves once the agents have proved it. Who is let in is what holds now. Raises WrongState when nothing is frozen, NoGenerationAbove, and what
+    publishing raises.
     """
     publish = ProductPublish.objects.select_related("product", "cluster", "gateway").select_for_update(of=["self"], no_key=True).get(pk=publish_id)
     if publish.frozen_at is None:
         raise errors.WrongState(_("No agent is ahead of this publish, so there is nothing to adopt."))
     generation, carried = alarms.highest_of(publish)
+    if generation > ADOPTABLE_MAX:
+        raise errors.NoGenerationAbove(errors.NoGenerationAbove.detail % {"generation": generation})
     publish.generation = generation
     kind, wanted = _kept(publish, carried=State(carried)) if as_carried else _known(publish)
     operator = Actor(tenant_id=publish.tenant_id, role=Role.OWNER, label=by)
