@@ -37,6 +37,8 @@ from core.problems import Invalid
 from tenants.sign_in_rules import address_of
 
 ENROLMENT = "enrolment"
+PLACE_MAX = 100
+"""Characters of a field's name in a refusal: the names inside a key are the sender's own."""
 W = TypeVar("W", bound=Wire)
 
 
@@ -128,7 +130,7 @@ def _parse(schema: type[W], body: bytes) -> W:
     try:
         return schema.model_validate_json(body)
     except ValidationError as problem:
-        places = ", ".join(".".join(str(part) for part in error["loc"]) or "body" for error in problem.errors()[:5])
+        places = ", ".join(".".join(str(part) for part in error["loc"])[:PLACE_MAX] or "body" for error in problem.errors()[:5])
         raise Invalid(f"The message is not what protocol says of {schema.__name__}: see {places}.", code="malformed") from problem
 
 

@@ -92,14 +92,14 @@ def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
     told = {
         "last_seen_at": Now(),
         "gateway_ok": heartbeat.gateway_ok,
-        "gateway_error": heartbeat.gateway_error[:500],
-        "gateway_version": heartbeat.gateway_version[:100],
-        "gateway_mode": heartbeat.gateway_mode[:50],
-        "agent_version": heartbeat.agent_version[:50],
-        "proxy_url": heartbeat.proxy_url[:200],
-        "protocol": min(heartbeat.protocol, 32_767),
-        "pinned": heartbeat.pinned[:64],
-        "reserved": [text for text in heartbeat.reserved[:20] if _is_endpoint(text)],
+        "gateway_error": heartbeat.gateway_error,
+        "gateway_version": heartbeat.gateway_version,
+        "gateway_mode": heartbeat.gateway_mode,
+        "agent_version": heartbeat.agent_version,
+        "proxy_url": heartbeat.proxy_url,
+        "protocol": heartbeat.protocol,
+        "pinned": heartbeat.pinned,
+        "reserved": [text for text in heartbeat.reserved if _is_endpoint(text)],
     }
     if heartbeat.protocol < OLDEST:
         told |= {"gateway_ok": False, "gateway_error": str(AgentOutdated.of(heartbeat.protocol).detail)[:500]}
@@ -181,7 +181,7 @@ def _is_endpoint(text: str) -> bool:
         host, port = fence.split_endpoint(text)
     except ValueError:
         return False
-    return bool(host) and 0 < port < 65536 and len(text) <= 300
+    return bool(host) and 0 < port < 65536
 
 
 def _hash(secret: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import structlog
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
@@ -16,6 +17,8 @@ from django.urls import reverse
 
 from core.models import Pulse
 from core.problems import Conflict, Forbidden, Invalid, Problem, Text
+
+log = structlog.get_logger(__name__)
 
 M = TypeVar("M", bound=Model)
 R = TypeVar("R", bound=Model)
@@ -38,6 +41,9 @@ class OperatedAdmin(admin.ModelAdmin[M]):
                 do(row)
             except Problem as refusal:
                 self.message_user(request, f"{row}: {' '.join(_texts_of(refusal))}", messages.ERROR)
+            except Exception:  # a bug that one row meets does not keep the others of the selection from their turn
+                log.exception("bug", doing=do.__name__, row=str(row.pk))
+                self.message_user(request, f"{row}: {Problem.detail}", messages.ERROR)
 
 
 class _ToLookAt:

@@ -120,9 +120,7 @@ def connections(targets: Iterable[tuple[fence.Address, ...]], port: int, *, dead
     return asyncio.run(_connections(tuple(targets), port, deadline_s))
 
 
-async def _connections(
-    targets: Sequence[tuple[fence.Address, ...]], port: int, deadline_s: float
-) -> dict[tuple[fence.Address, ...], bool | None]:
+async def _connections(targets: Sequence[tuple[fence.Address, ...]], port: int, deadline_s: float) -> dict[tuple[fence.Address, ...], bool | None]:
     answers = await asyncio.gather(*(_connects(addresses, port, deadline_s) for addresses in targets))
     return dict(zip(targets, answers, strict=True))
 

@@ -11,6 +11,7 @@ from django.db.models.query import QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from agent.protocol.bounds import GENERATION_MAX
 from agent.protocol.messages import LET_IN_AT_ONCE, KeysLetIn
 from agent.protocol.spec import Spec, State
 from clusters.models import Agent
@@ -19,6 +20,9 @@ from publishes.choices import AlarmKind, AuthMode, Desired, EventKind, KeyState,
 from publishes.models import Alarm, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor, Role
 
+ADOPTABLE_MAX = GENERATION_MAX // 2
+"""As many generations again are left for what is asked for later."""
+
 
 @transaction.atomic
 def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
@@ -26,12 +30,15 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
 
     The state is what the control plane wanted, or with `as_carried` what the agent that is furthest ahead carries: a status that does not fit
     moves once the agents have proved it. A key is let in on when we know it as active and the agent furthest ahead lets it in: one that it
-    does not name may have been switched off since, so it is switched off. Raises WrongState when nothing is frozen, and what publishing raises.
+    does not name may have been switched off since, so it is switched off. Raises WrongState when nothing is frozen, NoGenerationAbove, and what
+    publishing raises.
     """
     publish = ProductPublish.objects.select_related("product", "cluster", "gateway").select_for_update(of=["self"], no_key=True).get(pk=publish_id)
     if publish.frozen_at is None:
         raise errors.WrongState(_("No agent is ahead of this publish, so there is nothing to adopt."))
     generation, carried = alarms.highest_of(publish)
+    if generation > ADOPTABLE_MAX:
+        raise errors.NoGenerationAbove(errors.NoGenerationAbove.detail % {"generation": generation})
     keys_off, keys_lost = _settle_keys(publish, generation=generation, by=by)
     publish.generation = generation
     kind, wanted = _kept(publish, carried=State(carried)) if as_carried else _known(publish)

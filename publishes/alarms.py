@@ -7,6 +7,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from agent.protocol.bounds import GENERATION_MAX
 from agent.protocol.messages import Carried, Outcome, Result
 from agent.protocol.spec import Spec, State
 from clusters.models import Agent
@@ -48,14 +49,17 @@ def note_unknown(agent: Agent, unknown: Sequence[Carried]) -> None:
 
 
 def ask_to_take_off(alarm: Alarm, *, by: str) -> bool:
-    """An operator wants an unknown publish off its agent; it is told at its next heartbeat. False when the alarm is not such a one (any more)."""
-    rows = Alarm.objects.filter(pk=alarm.pk, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None)
+    """An operator wants an unknown publish off its agent; it is told at its next heartbeat. False when the alarm is not such a one (any more).
+
+    False too when no generation is left above the agent's: its gateway has to be cleared by hand.
+    """
+    rows = Alarm.objects.filter(pk=alarm.pk, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, generation__lt=GENERATION_MAX)
     return bool(rows.update(take_off_at=Now(), closed_by=by, updated_at=Now()))
 
 
 def to_take_off(agent: Agent) -> list[Spec]:
     """What operators want off this agent, as specs of a generation above the one that it carries. One query."""
-    rows = Alarm.objects.filter(agent=agent, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, take_off_at__isnull=False)
+    rows = Alarm.objects.filter(agent=agent, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, take_off_at__isnull=False, generation__lt=GENERATION_MAX)
     return [Spec(publish_id=ref, generation=generation + 1, state=State.ABSENT) for ref, generation in rows.values_list("publish_ref", "generation")]
 
 

@@ -25,6 +25,16 @@ class Frozen(Conflict):
     detail = _("An agent has a version of this publish that we do not know of, as after a restored backup. An operator has to adopt it first.")
 
 
+class NoGenerationAbove(Conflict):
+    """An agent has a generation so high that too few are left above it."""
+
+    code = "no_generation_above"
+    detail = _(
+        "An agent says that it has v%(generation)d of this publish, and too few numbers are left above that. Remove the agent that the alarm names: "
+        "the freeze then ends by itself, and its program can be enrolled anew with an empty state folder."
+    )
+
+
 class NotCancellable(Conflict):
     """Only a publish goes back; what is being taken off stays wanted."""
 

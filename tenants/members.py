@@ -65,6 +65,8 @@ def remove_member(actor: Actor, membership_id: UUID) -> Membership:
 @transaction.atomic
 def leave(actor: Actor) -> None:
     """Leave the workspace oneself, with the tokens that one has made there. Raises NotFound for who is no member in person, LastOwner."""
+    if actor.user_id is None:
+        raise NotFound
     _lock_tenant(actor.tenant_id)
     membership = Membership.objects.filter(tenant_id=actor.tenant_id, user_id=actor.user_id).select_related("user").first()
     if membership is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from agent.protocol.bounds import bounded, is_digest
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, Upstream, Wire
 
@@ -75,10 +76,14 @@ class Applied:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the gateway's own configuration says of one publish."""
+    """What the gateway's own configuration says of one publish. Anybody may have written it: what is no generation or digest does not travel."""
 
     generation: int
     digest: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "generation", bounded(self.generation))
+        object.__setattr__(self, "digest", self.digest if is_digest(self.digest) else "")
 
 
 @dataclass(frozen=True, kw_only=True)

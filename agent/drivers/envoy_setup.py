@@ -8,6 +8,7 @@ from agent.drivers import envoy_check, envoy_files
 from agent.drivers.base import SetupFailed
 from agent.drivers.envoy import EnvoyDriver
 from agent.drivers.envoy_files import Folder, Site
+from agent.protocol.bounds import checked_url
 from fence import split_endpoint
 
 MAX_CONNECTIONS, CONNECTIONS_TOP = 20_000, 1_000_000
@@ -32,6 +33,10 @@ class EnvoySetup:
             _check_endpoint(option, getattr(arguments, option))
         if not 0 < arguments.max_connections <= CONNECTIONS_TOP:
             raise SetupFailed(f"--max-connections must be from 1 to {CONNECTIONS_TOP}, not {arguments.max_connections}.")
+        try:
+            checked_url(arguments.proxy_url)
+        except ValueError as problem:
+            raise SetupFailed(f"--proxy-url {problem}.") from problem
         _find_program()
         return {
             "proxy": arguments.proxy,

@@ -10,6 +10,7 @@ from uuid import UUID
 from agent.drivers import kong_auth, kong_map
 from agent.drivers.base import Held, Refused, Seen
 from agent.drivers.kong_entities import Entity, checksum, own_id, tag_value
+from agent.protocol.bounds import bounded
 from agent.protocol.spec import AuthMode, Spec, State
 
 Group = str
@@ -76,7 +77,7 @@ class There:
     def generation(self, group: Group) -> int:
         """The newest generation that anybody has written of a publish, 0 for none."""
         numbers = [tag_value(entity.body, "imp-gen:") for entity in self.target(group).values()]
-        return max((int(number) for number in numbers if number.isdigit()), default=0)
+        return bounded(max((int(number) for number in numbers if number.isdecimal()), default=0))
 
     def issuers(self, group: Group) -> set[Group]:
         """The issuers whose keys a publish needs."""
@@ -89,7 +90,7 @@ class There:
             return Seen(generation=self.generation(str(publish)), digest="")
         is_whole = tag_value(marker.body, "imp-sum:") == checksum(target.values()) and all(map(self._is_whole_issuer, self.issuers(str(publish))))
         generation = tag_value(marker.body, "imp-gen:")
-        return Seen(generation=int(generation) if generation.isdigit() else 0, digest=tag_value(marker.body, "imp-digest:") if is_whole else "")
+        return Seen(generation=int(generation) if generation.isdecimal() else 0, digest=tag_value(marker.body, "imp-digest:") if is_whole else "")
 
     def _is_whole_issuer(self, group: Group) -> bool:
         consumers = [entity for entity in self.target(group).values() if entity.kind == "consumers"]

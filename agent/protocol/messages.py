@@ -1,11 +1,13 @@
 """The messages themselves. Control plane → agent: `Command`. Agent → control plane: the rest, each with its answer."""
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
 from agent.protocol import VERSION
+from agent.protocol.bounds import RESULT_ROWS, Count, Digest, Generation, Protocol, Url, line, words
 from agent.protocol.spec import Spec, State, Wire
 
 PATH_COMMANDS = "/v1/commands"
@@ -19,6 +21,9 @@ PATH_RESULTS = "/agent/v1/results"
 PATH_KEYS_LET_IN = "/agent/v1/keys-let-in"
 PATH_KEY = "/agent/v1/key"
 """On the control plane: each takes a JSON body under a signed request proof and answers a sealed answer."""
+
+PublicKey = Annotated[dict[Annotated[str, line(20)], Annotated[str, line(200)]], Field(max_length=20)]
+"""The public half of a key, as a JWK."""
 
 
 KEYS_AT_MOST = 100_000
@@ -49,7 +54,7 @@ class Command(Wire):
     `answer_within_ms`: after that long, answer 202 with what is done.
     """
 
-    protocol: int = VERSION
+    protocol: Protocol = VERSION
     items: tuple[Item, ...]
     upstream_networks: tuple[str, ...]
     reserved: tuple[str, ...] = ()
@@ -59,41 +64,41 @@ class Command(Wire):
 class Evidence(Wire):
     """How a spec was proved: probes answered right, over how many bursts, and the milliseconds applying and proving took."""
 
-    probes: int = 0
-    bursts: int = 0
-    apply_ms: int = 0
-    verify_ms: int = 0
-    changes: int = 0
+    probes: Count = 0
+    bursts: Count = 0
+    apply_ms: Count = 0
+    verify_ms: Count = 0
+    changes: Count = 0
 
 
 class Result(Wire):
     """What became of one item. `code` is stable, `message` are the agent's words (English), `entity` and `field` name the guilty part."""
 
     publish_id: UUID
-    generation: int
-    digest: str
+    generation: Generation
+    digest: Digest
     outcome: Outcome
     delivery: UUID | None = None
     token: UUID | None = None
-    step: str = ""
-    code: str = ""
-    message: str = ""
-    entity: str = ""
-    field: str = ""
-    highest_generation: int = 0
+    step: Annotated[str, words(50)] = ""
+    code: Annotated[str, words(50)] = ""
+    message: Annotated[str, words(4_000)] = ""
+    entity: Annotated[str, words(200)] = ""
+    field: Annotated[str, words(200)] = ""
+    highest_generation: Generation = 0
     evidence: Evidence = Evidence()
 
 
 class CommandAnswer(Wire):
     """One result per item of the command, in its order."""
 
-    results: tuple[Result, ...]
+    results: Annotated[tuple[Result, ...], Field(max_length=RESULT_ROWS)]
 
 
 class Results(Wire):
     """Results that were not ready when their command was answered, or that came from a pull."""
 
-    results: tuple[Result, ...]
+    results: Annotated[tuple[Result, ...], Field(max_length=RESULT_ROWS)]
 
 
 class Accepted(Wire):
@@ -103,12 +108,12 @@ class Accepted(Wire):
 class EnrolRequest(Wire):
     """A new agent: the one-time secret of its code, the public half of its key (JWK), what it drives and where it listens."""
 
-    secret: str
-    public_key: dict[str, str]
-    driver: str
-    agent_version: str
-    url: str = ""
-    protocol: int = VERSION
+    secret: Annotated[str, line(200)]
+    public_key: PublicKey
+    driver: Annotated[str, line(200)]
+    agent_version: Annotated[str, line(50)]
+    url: Annotated[str, line(200)] = ""
+    protocol: Protocol = VERSION
 
 
 class EnrolAnswer(Wire):
@@ -126,17 +131,17 @@ class Heartbeat(Wire):
     `pinned` is the `signing.key_set` of the control plane's keys that the agent believes.
     """
 
-    protocol: int = VERSION
-    agent_version: str
-    driver: str
-    fingerprint: str
+    protocol: Protocol = VERSION
+    agent_version: Annotated[str, line(50)]
+    driver: Annotated[str, line(50)]
+    fingerprint: Digest
     gateway_ok: bool
-    gateway_error: str = ""
-    gateway_version: str = ""
-    gateway_mode: str = ""
-    proxy_url: str = ""
-    reserved: tuple[str, ...] = ()
-    pinned: str = ""
+    gateway_error: Annotated[str, words(500)] = ""
+    gateway_version: Annotated[str, words(100)] = ""
+    gateway_mode: Annotated[str, words(50)] = ""
+    proxy_url: Url = ""
+    reserved: Annotated[tuple[Annotated[str, line(300)], ...], Field(max_length=100)] = ()
+    pinned: Digest = ""
 
 
 class HeartbeatAnswer(Wire):
@@ -155,16 +160,16 @@ class HeartbeatAnswer(Wire):
 class NewKey(Wire):
     """The public half of an agent's next key. `proof` is sealed with its private half: the agent has it."""
 
-    public_key: dict[str, str]
-    proof: str
+    public_key: PublicKey
+    proof: Annotated[str, line(4_000)]
 
 
 class Carried(Wire):
     """What the gateway carries of one publish now. `verified`: proved at this generation since it was applied."""
 
     publish_id: UUID
-    generation: int
-    digest: str
+    generation: Generation
+    digest: Digest
     state: State
     verified: bool
 
@@ -199,7 +204,7 @@ class KeysLetIn(Wire):
 class SpecsRequest(Wire):
     """Ask for specs by publish."""
 
-    publish_ids: tuple[UUID, ...]
+    publish_ids: Annotated[tuple[UUID, ...], Field(max_length=RESULT_ROWS)]
 
 
 class SpecsAnswer(Wire):

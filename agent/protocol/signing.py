@@ -33,6 +33,9 @@ SKEW_S = 60
 LIFETIME_S = 30
 """How long a seal or a proof is good for, in seconds (the skew comes on top)."""
 
+_TIME_MAX = 2**40
+"""Seconds since 1970: no clock says more, and all arithmetic with less is exact."""
+
 
 class _Registry(JWSRegistry):
     # The library's own limit is 128 kB, which a batch of a few hundred specs is beyond.
@@ -179,7 +182,7 @@ def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | N
     by_id = {key_id(key): key for key in keys}
     try:
         decoded = jwt.decode(token, lambda message: _pick(by_id, message.headers().get("kid")), registry=_REGISTRY)
-    except (JoseError, ValueError, RecursionError) as problem:
+    except (JoseError, ValueError, TypeError, RecursionError) as problem:  # the library trips over headers that are not of their type
         raise SignatureRefused("The signature does not fit any known key.") from problem
     if decoded.header.get("typ") != purpose.value:
         raise SignatureRefused("The message is of another kind.")
@@ -199,6 +202,8 @@ def _check_time(claims: dict[str, object], now: float) -> None:
     issued_at, expires_at = claims.get("iat"), claims.get("exp")
     if not isinstance(issued_at, int) or not isinstance(expires_at, int) or not claims.get("jti"):
         raise SignatureRefused("The message lacks iat, exp or jti.")
+    if not abs(issued_at) < _TIME_MAX > abs(expires_at) or expires_at > issued_at + LIFETIME_S:
+        raise SignatureRefused(f"The message is good for longer than {LIFETIME_S} s after it was made, or its times are none.")
     if issued_at > now + SKEW_S:
         raise ClockRefused(f"The sender's clock is {issued_at - now:.0f} s ahead of ours; set both clocks by NTP.")
     if expires_at < now - SKEW_S:

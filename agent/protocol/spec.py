@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.protocol.bounds import Generation
+
 
 class Wire(BaseModel):
     """Base of all that travels: immutable, unknown fields of a newer peer are ignored, and errors do not quote what may be a key."""
@@ -91,7 +93,7 @@ class Spec(Wire):
     """One publish at one generation. A withdrawn spec keeps its host and has no services; an absent one has neither."""
 
     publish_id: UUID
-    generation: int
+    generation: Generation
     state: State
     host: str = ""
     auth: Auth = Auth()

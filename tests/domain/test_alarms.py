@@ -18,7 +18,7 @@ from tests.world import World
 
 def freeze(world: World, publish: ProductPublish) -> None:
     """The first agent carries a version that we do not know."""
-    ahead = Carried(publish_id=publish.pk, generation=9, digest="x" * 64, state=State.LIVE, verified=True)
+    ahead = Carried(publish_id=publish.pk, generation=9, digest="e" * 64, state=State.LIVE, verified=True)
     settlement.freeze(world.agents[0].agent, ahead)
     publish.refresh_from_db()
     assert publish.frozen_at is not None
@@ -30,7 +30,7 @@ def let_in(operation: Operation) -> int:
 
 def unknown(world: World) -> Alarm:
     """The first agent carries a publish without row or tombstone, and an operator wants it off."""
-    there = Carried(publish_id=uuid4(), generation=3, digest="x" * 64, state=State.LIVE, verified=True)
+    there = Carried(publish_id=uuid4(), generation=3, digest="e" * 64, state=State.LIVE, verified=True)
     delivery.take_report(world.agents[0].agent, (there,))
     alarm = Alarm.objects.get()
     assert alarms.ask_to_take_off(alarm, by="operator")

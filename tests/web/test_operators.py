@@ -12,9 +12,13 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.translation import override
 
+from agent.protocol.bounds import GENERATION_MAX
+from agent.protocol.messages import Carried
+from agent.protocol.spec import State
 from agent.protocol.version import PROGRAM_VERSION
 from clusters.models import AgentEvent, EnrolmentCode
 from core import pulse
+from publishes import adoption, delivery, settlement
 from publishes.choices import AlarmKind
 from publishes.models import Alarm
 from tenants.models import User
@@ -115,3 +119,26 @@ def test_staff_who_may_only_look_do_nothing_and_with_the_right_to_change_they_do
     assert ask("change") == (1, True, True, True, True)
     lines = AgentEvent.objects.order_by("id").values_list("kind", "by")
     assert list(lines) == [(kind, "looker") for kind in ("code_made", "blocked", "key_asked", "key_revoked")]
+
+
+@pytest.mark.parametrize("action", ["adopt_as_known", "adopt_as_carried"])
+def test_each_of_a_selection_is_adopted_by_itself_and_the_refused_ones_say_why(world: World, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = signed_in(User.objects.create_superuser("operator"))
+    publishes = [world.published(hostname_base=f"n{number}.localhost") for number in range(4)]
+    for publish, generation in zip(publishes, (7, GENERATION_MAX, 7, 7), strict=True):
+        ahead = Carried(publish_id=publish.pk, generation=generation, digest="e" * 64, state=State.LIVE, verified=True)
+        settlement.freeze(world.agents[0].agent, ahead)
+    usual = adoption.adopt
+    monkeypatch.setattr(adoption, "adopt", lambda pk, **how: 1 / 0 if pk == publishes[2].pk else usual(pk, **how))
+    alarms = [str(pk) for pk in Alarm.objects.values_list("pk", flat=True)]
+    page = operator.post("/admin/publishes/alarm/", {"action": action, "index": 0, "_selected_action": alarms}, follow=True).content.decode()
+    for publish in publishes:
+        publish.refresh_from_db()
+    assert [(publish.generation, publish.frozen_at is not None) for publish in publishes] == [(8, False), (1, True), (1, True), (8, False)]
+    assert page.count("as v8.") == 2
+    assert f"{str(publishes[1].pk)[1:]}: An agent says that it has v{GENERATION_MAX} of this publish" in page
+    assert f"{str(publishes[2].pk)[1:]}: Something went wrong on our side." in page
+    world.agents.pop(0).agent.delete()
+    delivery.sweep()
+    publishes[1].refresh_from_db()
+    assert (publishes[1].generation, publishes[1].frozen_at) == (2, None)
