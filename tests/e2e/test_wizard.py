@@ -11,6 +11,7 @@ from publishes.models import ProductPublish
 from tests.e2e.browser import Guard
 from tests.e2e.conftest import Open
 from tests.e2e.test_journey import tab_to
+from tests.web.places import cluster, gateway
 from tests.web.run import Run
 from tests.world import World
 
@@ -35,8 +36,10 @@ def choose(page: Page, world: World, product: Product) -> None:
 
 
 def test_by_keyboard_alone_and_enter_goes_forward(stage: World, client: Client, open_as: Open) -> None:
+    gateway(stage, "second", cluster("zzz"), stage.cluster)
     page = open_as(client)
     page.goto(entry(stage.product))
+    expect(page.get_by_role("button", name="Next step")).to_be_disabled()
     tab_to(page, "[name=cluster-cluster]")
     page.keyboard.press("Enter")  # nothing chosen yet: the browser says so, and nothing is sent
     expect(page).to_have_url(re.compile("/publish/cluster$"))
@@ -60,6 +63,24 @@ def test_by_keyboard_alone_and_enter_goes_forward(stage: World, client: Client, 
     assert ProductPublish.objects.get().environment == "prod"
 
 
+def test_a_step_begins_at_its_heading_and_many_clusters_are_searched(stage: World, client: Client, open_as: Open) -> None:
+    for number in range(9):
+        gateway(stage, f"gateway-{number}", cluster(f"place-{number}"))
+    page = open_as(client)
+    page.goto(entry(stage.product))
+    expect(page.get_by_role("heading", name="Step 1 of 4: Cluster")).to_be_focused()
+    expect(page).to_have_title(re.compile("^Cluster · Publish Payment API"))
+    page.get_by_role("radio", name=re.compile("place-3")).check()
+    page.get_by_label("Search clusters").fill("PLACE-7")
+    expect(page.locator(".choice:visible")).to_have_count(2)  # and the chosen one, or something hidden would be sent
+    page.get_by_label("Search clusters").press("Enter")
+    page.get_by_role("radio", name=re.compile("place-7")).check()
+    page.get_by_label("Search clusters").fill("")
+    expect(page.locator(".choice:visible")).to_have_count(10)
+    page.get_by_role("button", name="Next step").click()
+    expect(page.get_by_role("heading", name="Step 2 of 4: Gateway")).to_be_focused()
+
+
 def test_without_script(stage: World, client: Client, open_as: Open) -> None:
     page = open_as(client, script=False)
     choose(page, stage, stage.product)
@@ -81,7 +102,7 @@ def test_two_products_in_two_tabs_of_one_session_do_not_mix(stage: World, client
     second = first.context.new_page()
     choose(first, stage, stage.product)
     second.goto(entry(ledger))
-    expect(second.locator(":checked")).to_have_count(0)
+    expect(second).to_have_url(re.compile("/publish/cluster$"))
     choose(second, stage, ledger)
     first.get_by_role("radio", name=re.compile("Production")).check()
     for page in (first, second):
