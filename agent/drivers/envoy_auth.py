@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from agent.drivers.base import Refused
-from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
+from agent.drivers.problems import FORBIDDEN_BODY, GATEWAY_BODIES, PROBLEM_TYPE, UNAUTHENTICATED_BODY, challenges
 from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
@@ -16,9 +16,10 @@ Resource = dict[str, object]
 API_KEY, TOKEN, CLAIMS = "envoy.filters.http.api_key_auth", "envoy.filters.http.jwt_authn", "envoy.filters.http.rbac"
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
-_PAYLOAD = "imp"
+_PAYLOAD, _HEAD = "imp", "imp-head"
 _CHALLENGES = "imp"
-_SCHEMES = ("Bearer", "bearer", "BEARER")
+_IS_BEARER: Resource = {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}
+_SCHEME, _TOKEN, _SCOPES = "1-scheme", "2-token", "3-scopes"
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
 
@@ -51,13 +52,16 @@ def filters(tokens: Resource) -> list[Resource]:
 
 
 def local_replies() -> Resource:
-    """Our words where a filter refuses a caller; the first mapper that fits counts. The challenge is the virtual host's."""
+    """Our words where a filter refuses a caller or no upstream answers; the first mapper that fits counts. The challenge is the virtual host's."""
     return {
         "mappers": [
             _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
             _mapper(401, UNAUTHENTICATED_BODY, "missing"),
-            _mapper(403, FORBIDDEN_BODY, "audience", also=_was_refused_by("audience")),
+            # Envoy's own word for what a policy refuses is 403; RFC 6750 pairs that with too few scopes alone.
+            _mapper(403, UNAUTHENTICATED_BODY, "missing", also=_was_refused_by(_SCHEME), becomes=401),
+            _mapper(403, UNAUTHENTICATED_BODY, "invalid", also=_was_refused_by(_TOKEN), becomes=401),
             _mapper(403, FORBIDDEN_BODY, "scopes"),
+            *(_mapper(status, body) for status, body in GATEWAY_BODIES.items()),
         ]
     }
 
@@ -134,12 +138,13 @@ def _provider(auth: Auth) -> Resource:
         # Not the audience: here Envoy would take https://a/ for a.
         "issuer": auth.issuer,
         "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
-        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter.
-        "from_headers": [{"name": "Authorization", "value_prefix": f"{scheme} "} for scheme in _SCHEMES],
+        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter: here it takes any scheme, and a policy Bearer alone.
+        "from_headers": [{"name": "Authorization", "value_prefix": " "}],
         "forward": True,
         "require_expiration": True,
         "clock_skew_seconds": CLOCK_SKEW_S,
         "payload_in_metadata": _PAYLOAD,
+        "header_in_metadata": _HEAD,
         "normalize_payload_in_metadata": {"space_delimited_claims": list(_SCOPE_CLAIMS)},
     }
 
@@ -147,10 +152,12 @@ def _provider(auth: Auth) -> Resource:
 def _claims(auth: Auth) -> Resource:
     """Whose good token is refused all the same. Envoy goes through policies by their names, and says which one it was."""
     audience: Resource = {"or_match": {"value_matchers": [_is(auth.audience), _holds(auth.audience)]}}
-    policies = {"audience": _refuse_unless([_claim("aud", audience)])}
+    # Envoy understands no extension, and would let a token pass that demands one (RFC 7515 §4.1.11).
+    no_extension: Resource = {"not_id": _metadata(_HEAD, "crit", {"present_match": True})}
+    policies = {_SCHEME: _refuse_unless([{"header": _IS_BEARER}]), _TOKEN: _refuse_unless([_claim("aud", audience), no_extension])}
     if auth.scopes:
         each: list[Resource] = [{"or_ids": {"ids": [_claim(name, _holds(scope)) for name in _SCOPE_CLAIMS]}} for scope in auth.scopes]
-        policies["scopes"] = _refuse_unless(each)
+        policies[_SCOPES] = _refuse_unless(each)
     return {"@type": f"{_HTTP}.rbac.v3.RBACPerRoute", "rbac": {"rules": {"action": "DENY", "policies": policies}}}
 
 
@@ -167,7 +174,11 @@ def _holds(text: str) -> Resource:
 
 
 def _claim(name: str, value: Resource) -> Resource:
-    path = [{"key": _PAYLOAD}, {"key": name}]
+    return _metadata(_PAYLOAD, name, value)
+
+
+def _metadata(part: str, name: str, value: Resource) -> Resource:
+    path = [{"key": part}, {"key": name}]
     return {"sourced_metadata": {"metadata_matcher": {"filter": TOKEN, "path": path, "value": value}, "metadata_source": "DYNAMIC"}}
 
 
@@ -189,21 +200,22 @@ def _otherwise(name: str) -> list[str]:
     return ["-".join(parts[:place]) + _NOT_A_HYPHEN + _ANY.join(parts[place:]) for place in range(1, len(parts))]
 
 
-def _mapper(status: int, body: str, situation: str, *, also: Resource | None = None) -> Resource:
+def _mapper(status: int, body: str, situation: str = "", *, also: Resource | None = None, becomes: int | None = None) -> Resource:
     comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": "imp.not-used"}}
     by_status: Resource = {"status_code_filter": {"comparison": comparison}}
     challenge = {"key": "www-authenticate", "value": f"%METADATA(VIRTUAL_HOST:{_CHALLENGES}:{situation})%"}
     return {
         "filter": {"and_filter": {"filters": [by_status, also]}} if also else by_status,
         # Envoy's own names the path as the realm.
-        "headers_to_add": [{"header": challenge, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
+        **({"headers_to_add": [{"header": challenge, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]} if situation else {}),
+        **({"status_code": becomes} if becomes else {}),
         "body": {"inline_string": body},
         "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}, "content_type": PROBLEM_TYPE},
     }
 
 
 def _came_with_a_token() -> Resource:
-    return {"header_filter": {"header": {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}}}
+    return {"header_filter": {"header": _IS_BEARER}}
 
 
 def _was_refused_by(policy: str) -> Resource:

@@ -80,11 +80,14 @@ def _marker(path: str, spec: Spec) -> Resource:
 
 
 def _everything_gone(spec: Spec) -> Resource:
-    return _problem({"prefix": "/"}, 410, WITHDRAWN_BODY, generation=spec.generation)
+    # HTTP lets caches keep a 410, and a publish may be published again.
+    return _problem({"prefix": "/"}, 410, WITHDRAWN_BODY, generation=spec.generation, cache_control="no-store")
 
 
-def _problem(match: Resource, status: int, body: str, *, generation: int | None = None) -> Resource:
+def _problem(match: Resource, status: int, body: str, *, generation: int | None = None, cache_control: str = "") -> Resource:
     headers = {"content-type": PROBLEM_TYPE}
+    if cache_control:
+        headers["cache-control"] = cache_control
     if generation is not None:
         headers[GENERATION_HEADER] = str(generation)
     return _direct(match, status, body, headers)

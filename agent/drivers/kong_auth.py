@@ -15,11 +15,11 @@ from agent.drivers.base import Refused
 from agent.drivers.kong_entities import NAMESPACE, TAG, WAVES, Body, Entity, checksum, generation_tag, own_id, publish_tag
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 
-PLUGINS = ("key-auth", "jwt", "post-function")
+PLUGINS = ("key-auth", "jwt", "pre-function", "post-function")
 NEEDED = {
     AuthMode.NONE: ("request-termination", "post-function"),
     AuthMode.API_KEY: ("request-termination", "post-function", "key-auth"),
-    AuthMode.OAUTH2: ("request-termination", "post-function", "jwt"),
+    AuthMode.OAUTH2: ("request-termination", "post-function", "pre-function", "jwt"),
 }
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -49,7 +49,8 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
         token: Body = {"key_claim_name": "kid", "claims_to_verify": ["exp"], "header_names": ["authorization"]}
         token |= {"uri_param_names": [], "cookie_names": [], "run_on_preflight": True}
         guard = plugin(spec, "jwt", scope, parent, config=token, wave=wave)
-        return [guard.with_body(tags=[*guard.body["tags"], f"imp-issuer:{issuer_hash(spec.auth.issuer)}"]), code]
+        scheme = plugin(spec, "pre-function", scope, parent, config={"access": [kong_lua.SCHEME]}, wave=wave)
+        return [guard.with_body(tags=[*guard.body["tags"], f"imp-issuer:{issuer_hash(spec.auth.issuer)}"]), scheme, code]
     return [code]
 
 

@@ -116,10 +116,7 @@ function read_value(text, at, depth)
   return read_number(text, at)
 end
 
-local function claims_of(token)
-  if #token > MAX_BYTES then error("too long") end
-  local part = match(token, "^[%w_-]+%.([%w_-]+)%.[%w_-]+$")
-  if not part then error("no token") end
+local function object_of(part)
   part = part:gsub("-", "+"):gsub("_", "/")
   local text = ngx.decode_base64(part .. string.rep("=", (4 - #part % 4) % 4))
   if not text then error("no base64") end
@@ -127,6 +124,15 @@ local function claims_of(token)
   if skip(text, after) <= #text then error("more after the end") end
   if type(value) ~= "table" or not value.object then error("no object") end
   return value.object
+end
+
+local function claims_of(token)
+  if #token > MAX_BYTES then error("too long") end
+  local head, claims = match(token, "^([%w_-]+)%.([%w_-]+)%.[%w_-]+$")
+  if not head then error("no token") end
+  -- Kong understands no extension, and would let a token pass that demands one (RFC 7515 4.1.11).
+  if object_of(head).crit ~= nil then error("an extension that is not understood") end
+  return object_of(claims)
 end
 
 local function holds(claim, wanted)
@@ -155,13 +161,18 @@ local function is_early(claims)
 end
 
 local function judge()
+  -- jwt looks for its scheme anywhere in the header, so that other credentials before it would pass.
+  local given = kong.request.get_header("Authorization")
+  if type(given) ~= "string" or given:sub(1, 7):lower() ~= "bearer " then
+    return { status = 401, body = UNAUTHENTICATED, challenge = MISSING }
+  end
   local token, consumer = kong.ctx.shared.authenticated_jwt_token, kong.client.get_consumer()
   local is_read, claims = pcall(claims_of, type(token) == "string" and token or "")
   -- The consumer says whose key has signed: without it, one issuer could speak in the name of another.
-  if not is_read or type(consumer) ~= "table" or consumer.id ~= CONSUMER or claims.iss ~= ISSUER or is_early(claims) then
+  if not is_read or type(consumer) ~= "table" or consumer.id ~= CONSUMER or claims.iss ~= ISSUER or is_early(claims)
+    or not holds(claims.aud, AUDIENCE) then
     return { status = 401, body = UNAUTHENTICATED, challenge = INVALID }
   end
-  if not holds(claims.aud, AUDIENCE) then return { status = 403, body = FORBIDDEN, challenge = ANOTHER_AUDIENCE } end
   for _, scope in ipairs(SCOPES) do
     if not has_scope(claims.scope, scope) and not has_scope(claims.scp, scope) then
       return { status = 403, body = FORBIDDEN, challenge = TOO_FEW_SCOPES }

@@ -32,6 +32,7 @@ CONFIG_KEYS = {
     "request-termination": ("status_code", "content_type", "body"),
     "key-auth": ("key_names", "key_in_header", "key_in_query", "key_in_body", "hide_credentials", "run_on_preflight"),
     "jwt": ("key_claim_name", "claims_to_verify", "header_names", "uri_param_names", "cookie_names", "run_on_preflight"),
+    "pre-function": ("access",),
     "post-function": ("access", "header_filter", "body_filter"),
 }
 

@@ -8,8 +8,8 @@ from agent.drivers.problems import FORBIDDEN_BODY, PROBLEM_TYPE, UNAUTHENTICATED
 from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
 from agent.protocol.spec import AuthMode, Spec
 
-CLAIMS, KEYS, PASS, REFUSAL, REFUSAL_BODY = (
-    Path(__file__).with_name(f"kong_{name}.lua").read_text(encoding="utf-8") for name in ("claims", "keys", "pass", "refusal", "refusal_body")
+CLAIMS, KEYS, PASS, REFUSAL, REFUSAL_BODY, SCHEME = (
+    Path(__file__).with_name(f"kong_{name}.lua").read_text(encoding="utf-8") for name in ("claims", "keys", "pass", "refusal", "refusal_body", "scheme")
 )
 EVERYBODY = "local function judge() end\n"
 
@@ -49,7 +49,7 @@ def _claims(spec: Spec, issuer: str) -> dict[str, str]:
         "AUDIENCE": _quoted(auth.audience),
         "SCOPES": _list(auth.scopes),
         "FORBIDDEN": _quoted(FORBIDDEN_BODY),
-        "ANOTHER_AUDIENCE": _quoted(said.audience),
+        "MISSING": _quoted(said.missing),
         "TOO_FEW_SCOPES": _quoted(said.scopes),
     }
 

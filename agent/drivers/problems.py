@@ -10,11 +10,10 @@ PROBLEM_TYPE = "application/problem+json; charset=utf-8"
 
 @dataclass(frozen=True, kw_only=True)
 class Challenges:
-    """The `WWW-Authenticate` of a publish's refusals: 401 to those without credentials and with wrong ones, 403 for another audience or too few scopes."""
+    """The `WWW-Authenticate` of a publish's refusals: 401 to those without credentials and with wrong ones, 403 for too few scopes."""
 
     missing: str
     invalid: str
-    audience: str = ""
     scopes: str = ""
 
 
@@ -26,7 +25,7 @@ def challenges(spec: Spec) -> Challenges:
         return Challenges(missing=wanted, invalid=wanted)
     invalid = f'Bearer {realm}, error="invalid_token"'
     scopes = f'Bearer {realm}, error="insufficient_scope", scope={_quoted(" ".join(spec.auth.scopes))}'
-    return Challenges(missing=f"Bearer {realm}", invalid=invalid, audience=invalid, scopes=scopes)
+    return Challenges(missing=f"Bearer {realm}", invalid=invalid, scopes=scopes)
 
 
 def _quoted(text: str) -> str:
@@ -40,6 +39,16 @@ def _problem(status: int, title: str, code: str, detail: str) -> str:
 
 WITHDRAWN_BODY = _problem(410, "Gone", "withdrawn", "이 API는 제공이 중단되었습니다. / This API has been withdrawn.")
 NOT_FOUND_BODY = _problem(404, "Not Found", "no_route", "이 경로와 메서드로 제공되는 API가 없습니다. / No API is served at this path and method.")
+GATEWAY_BODIES = {
+    400: _problem(400, "Bad Request", "bad_request", "요청을 읽을 수 없습니다. / The request cannot be read."),
+    408: _problem(408, "Request Timeout", "request_too_slow", "요청이 제때 다 오지 않았습니다. / The request did not arrive in time."),
+    431: _problem(431, "Request Header Fields Too Large", "headers_too_large", "요청 헤더가 너무 큽니다. / The request's headers are too large."),
+    502: _problem(502, "Bad Gateway", "bad_upstream_answer", "API 서버의 응답을 읽을 수 없습니다. / The API's server gave an answer that cannot be read."),
+    503: _problem(503, "Service Unavailable", "upstream_unavailable", "API 서버에 연결할 수 없습니다. / The API's server cannot be reached."),
+    504: _problem(504, "Gateway Timeout", "upstream_too_slow", "API 서버가 제때 응답하지 않았습니다. / The API's server did not answer in time."),
+}
+"""What a gateway says where no upstream has answered, by status."""
+
 UNAUTHENTICATED_BODY = _problem(
     401, "Unauthorized", "unauthenticated", "API 키나 토큰이 없거나 올바르지 않습니다. / The API key or token is missing or not valid."
 )
@@ -47,5 +56,5 @@ FORBIDDEN_BODY = _problem(
     403,
     "Forbidden",
     "forbidden",
-    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰의 audience나 scope가 맞지 않습니다. / This token does not open this API: its audience or scopes do not fit.",
+    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다. / This token does not open this API: it lacks a scope.",
 )

@@ -1,10 +1,11 @@
 """An issuer of tokens for tests: makes keys of both kinds, signs what it is told to, and says its public half as specs carry it."""
 
+import json
 import time
 from functools import cache
 from typing import Any
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 ISSUER = "https://issuer.example/realms/api"
@@ -27,12 +28,19 @@ def public(*keys: Key) -> tuple[dict[str, Any], ...]:
     return tuple(dict(key.as_dict(private=False)) for key in keys)
 
 
-def token(key: Key | None = None, *, lasts_s: int = 300, **claims: Any) -> str:
-    """A good token unless a claim says otherwise; a claim of None is left out."""
+def token(key: Key | None = None, *, lasts_s: int = 300, head: dict[str, Any] | None = None, **claims: Any) -> str:
+    """A good token unless a claim says otherwise; a claim of None is left out. `head` is added to its header as it is."""
     key, now = key or rsa(), int(time.time())
     content = {"iss": ISSUER, "aud": AUDIENCE, "sub": "caller", "iat": now, "exp": now + lasts_s, "scope": "read write", **claims}
-    header = {"alg": key.as_dict(private=False)["alg"], "kid": key.kid}
-    return jwt.encode(header, {name: value for name, value in content.items() if value is not None}, key, algorithms=["RS256", "ES256"])
+    header = {"alg": key.as_dict(private=False)["alg"], "kid": key.kid, **(head or {})}
+    payload = json.dumps({name: value for name, value in content.items() if value is not None}).encode()
+    # A registry that checks nothing: what an issuer signs is not always right.
+    return jws.serialize_compact(header, payload, key, algorithms=["RS256", "ES256"], registry=_Anything())
+
+
+class _Anything(jws.JWSRegistry):
+    def check_header(self, header: dict[str, Any]) -> None:
+        pass
 
 
 def renamed(name: str) -> RSAKey:

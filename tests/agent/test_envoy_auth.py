@@ -1,6 +1,10 @@
 """api-key and oauth2 on a real Envoy: what callers and upstreams meet with right, wrong and no credentials."""
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +14,7 @@ from agent.drivers.base import Unproved
 from agent.drivers.envoy_files import Document
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from tests.agent import issuer
-from tests.agent.doubles import Upstreams, live, until, withdrawn
+from tests.agent.doubles import Upstreams, free_port, live, make_service, until, withdrawn
 from tests.agent.gateway import Answer, Gateway, Memory, hold
 
 UNAUTHENTICATED = {
@@ -25,8 +29,7 @@ FORBIDDEN = {
     "title": "Forbidden",
     "status": 403,
     "code": "forbidden",
-    "detail": "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰의 audience나 scope가 맞지 않습니다. / "
-    "This token does not open this API: its audience or scopes do not fit.",
+    "detail": "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다. / This token does not open this API: it lacks a scope.",
 }
 
 
@@ -156,7 +159,7 @@ def test_a_right_token_opens(gateway: Gateway, memory: Memory, upstream: Upstrea
             assert "imp-consumer" not in heard(answer)
 
 
-def test_a_wrong_token_is_refused_as_nobody_s_or_as_not_allowed(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not_allowed(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
     spec = with_tokens(upstream.port, issuer.rsa(), issuer.ec())
     memory.apply(spec)
     good = issuer.token()
@@ -182,8 +185,8 @@ def test_a_wrong_token_is_refused_as_nobody_s_or_as_not_allowed(gateway: Gateway
     assert is_problem(gateway.ask(spec.host, f"/?access_token={good}"), UNAUTHENTICATED)
     audiences: list[dict[str, Any]] = [{"aud": "other"}, {"aud": None}, {"aud": []}, {"aud": f"https://{issuer.AUDIENCE}/"}]
     scopes: list[dict[str, Any]] = [{"scope": scope} for scope in ("read", None, "reader writer", "read,write", ["read"])]
-    for claims in audiences + scopes:
-        assert is_problem(ask_with_token(gateway, spec, issuer.token(**claims)), FORBIDDEN), claims
+    for claims, body in [*((claims, UNAUTHENTICATED) for claims in audiences), *((claims, FORBIDDEN) for claims in scopes)]:
+        assert is_problem(ask_with_token(gateway, spec, issuer.token(**claims)), body), claims
     assert len(upstream.seen) == 1
 
 
@@ -191,7 +194,7 @@ def test_without_scopes_any_token_for_the_audience_opens(gateway: Gateway, memor
     spec = with_tokens(upstream.port, scopes=())
     memory.apply(spec)
     assert ask_with_token(gateway, spec, issuer.token(scope=None)).status == 200
-    assert is_problem(ask_with_token(gateway, spec, issuer.token(aud="other")), FORBIDDEN)
+    assert is_problem(ask_with_token(gateway, spec, issuer.token(aud="other")), UNAUTHENTICATED)
 
 
 def test_an_issuer_s_changed_keys_take_the_place_of_the_old_ones(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
@@ -210,7 +213,7 @@ def test_two_publishes_with_one_issuer_and_different_audiences(gateway: Gateway,
     one = with_tokens(upstream.port)
     two = live(port=upstream.port, auth=one.auth.model_copy(update={"audience": "other"}))
     memory.apply(one, two)
-    assert [ask_with_token(gateway, spec, issuer.token()).status for spec in (one, two)] == [200, 403]
+    assert [ask_with_token(gateway, spec, issuer.token()).status for spec in (one, two)] == [200, 401]
     memory.apply(withdrawn(one, generation=2))
     assert [ask_with_token(gateway, spec, issuer.token(aud="other")).status for spec in (one, two)] == [410, 200]
 
@@ -273,3 +276,63 @@ def test_keys_are_in_no_file_that_others_can_read(gateway: Gateway, memory: Memo
     holding = [path for path in gateway.state.rglob("*") if path.is_file() and "canary-key" in path.read_text()]
     assert [path.name for path in holding] == ["rds.json"]
     assert {path.stat().st_mode & 0o777 for path in holding} == {0o600}
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of an upstream that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def babbling() -> Iterator[int]:
+    """The port of an upstream whose answer is no HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def babble() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connection.sendall(b"no http at all\r\n\r\n")
+                    connection.close()
+
+        threading.Thread(target=babble, daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_envoy_says_where_no_upstream_answers_is_a_problem(gateway: Gateway, memory: Memory, silent: int, babbling: int) -> None:
+    dead = live(port=free_port())
+    slow = live(services=(make_service(silent, timeout_ms=200),))
+    odd = live(port=babbling)
+    memory.apply(dead, slow, odd)
+    for spec, status, code in ((dead, 503, "upstream_unavailable"), (slow, 504, "upstream_too_slow"), (odd, 502, "bad_upstream_answer")):
+        answer = gateway.ask(spec.host, "/x")
+        assert (answer.status, answer.json["status"], answer.json["code"]) == (status, status, code)
+        assert answer.header("content-type") == ["application/problem+json; charset=utf-8"]
+        assert answer.header("www-authenticate") == []
+    host, _, port = gateway.proxy.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as raw:
+        raw.sendall(f"GET /x HTTP/1.1\r\nHost: {dead.host}\r\nContent-Length: nonsense\r\n\r\n".encode())
+        reply = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in reply
+    assert b'"code": "bad_request"' in reply
+
+
+def test_what_an_upstream_itself_says_stays_as_it_is(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    for status in (400, 502, 503, 504):
+        upstream.status = status
+        answer = gateway.ask(spec.host, "/x")
+        assert (answer.status, answer.json["upstream"]) == (status, "one")
+
+
+def test_no_cache_keeps_a_410(gateway: Gateway, memory: Memory) -> None:
+    spec = live()
+    memory.apply(spec, withdrawn(spec, generation=2))
+    memory.apply(withdrawn(spec, generation=2))
+    answer = gateway.ask(spec.host, "/x")
+    assert (answer.status, answer.header("cache-control")) == (410, ["no-store"])

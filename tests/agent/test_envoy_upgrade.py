@@ -14,7 +14,7 @@ from tests.agent import issuer
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until
 from tests.agent.gateway import Gateway
 from tests.agent.running import Running
-from tests.agent.test_envoy_auth import FORBIDDEN, ask_with_token, is_problem, with_tokens
+from tests.agent.test_envoy_auth import UNAUTHENTICATED, ask_with_token, is_problem, with_tokens
 
 JWT, RBAC = "envoy.filters.http.jwt_authn", "envoy.filters.http.rbac"
 
@@ -59,8 +59,8 @@ def test_an_older_agent_s_issuers_are_changed_without_a_gap(
     monkeypatch.setattr(Admin, "wait_for", look_after_each)
     agent.watch.look()
     until(lambda: agent.worker.is_renewed, what="all has the new shape")
-    assert met == [(200, 403)] * 3  # the new issuer, the routes, and the old issuer's end
-    assert is_problem(ask_with_token(gateway, spec, alike), FORBIDDEN)
+    assert met == [(200, 403), (200, 401), (200, 401)]  # the new issuer, the routes, and the old issuer's end
+    assert is_problem(ask_with_token(gateway, spec, alike), UNAUTHENTICATED)
     assert [one.verified for one in carried_now(gateway.driver, agent.store.records)] == [True, True]
     (tokens,) = json.loads((gateway.state / "envoy" / "ecds.json").read_text())["resources"]
     assert [provider.get("audiences") for provider in tokens["typed_config"]["providers"].values()] == [None]

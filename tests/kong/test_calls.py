@@ -29,7 +29,7 @@ AUTHS = {
 OURS = {
     "none": {"fresh": (3, 22), "unchanged": (3, 0), "one route changed": (3, 3), "withdraw": (3, 7), "re-publish": (3, 7), "delete": (3, 16)},
     "api-key, one key": {"fresh": (8, 34), "unchanged": (3, 0), "one route changed": (3, 6), "withdraw": (3, 8), "re-publish": (6, 11), "delete": (6, 18)},
-    "oauth2, one key": {"fresh": (8, 34), "unchanged": (3, 0), "one route changed": (3, 6), "withdraw": (3, 8), "re-publish": (6, 11), "delete": (6, 18)},
+    "oauth2, one key": {"fresh": (8, 38), "unchanged": (3, 0), "one route changed": (3, 6), "withdraw": (3, 8), "re-publish": (6, 12), "delete": (6, 18)},
 }
 """Step → reads (of entities) and writes."""
 

@@ -15,9 +15,7 @@ from tests.kong.gateway import Anywhere, key, with_tokens
 
 PROBLEM = "application/problem+json; charset=utf-8"
 UNAUTHENTICATED = "API 키나 토큰이 없거나 올바르지 않습니다. / The API key or token is missing or not valid."
-FORBIDDEN = (
-    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰의 audience나 scope가 맞지 않습니다. / This token does not open this API: its audience or scopes do not fit."
-)
+FORBIDDEN = "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다. / This token does not open this API: it lacks a scope."
 BODIES: dict[int, dict[str, Any]] = {
     401: {"type": "about:blank", "title": "Unauthorized", "status": 401, "code": "unauthenticated", "detail": UNAUTHENTICATED},
     403: {"type": "about:blank", "title": "Forbidden", "status": 403, "code": "forbidden", "detail": FORBIDDEN},
@@ -46,10 +44,17 @@ def tokens() -> dict[str, tuple[str, int, str]]:
         "another issuer": (f"Bearer {issuer.token(iss='https://other.example')}", 401, NOT_THIS_TOKEN),
         "wrong signature": (f"Bearer {issuer.token(issuer.renamed('rsa-1'))}", 401, NOT_THIS_TOKEN),
         "not yet": (f"Bearer {issuer.token(nbf=4_000_000_000)}", 401, NOT_THIS_TOKEN),
-        "another audience": (f"Bearer {issuer.token(aud='other')}", 403, NOT_THIS_TOKEN),
-        "another audience and no scope": (f"Bearer {issuer.token(aud='other', scope=None)}", 403, NOT_THIS_TOKEN),
-        "an audience spelled alike": (f"Bearer {issuer.token(aud=f'https://{issuer.AUDIENCE}/')}", 403, NOT_THIS_TOKEN),
-        "a list of such": (f"Bearer {issuer.token(aud=[f'{issuer.AUDIENCE}/', f'http://{issuer.AUDIENCE}'])}", 403, NOT_THIS_TOKEN),
+        "another audience": (f"Bearer {issuer.token(aud='other')}", 401, NOT_THIS_TOKEN),
+        "another audience and no scope": (f"Bearer {issuer.token(aud='other', scope=None)}", 401, NOT_THIS_TOKEN),
+        "an audience spelled alike": (f"Bearer {issuer.token(aud=f'https://{issuer.AUDIENCE}/')}", 401, NOT_THIS_TOKEN),
+        "a list of such": (f"Bearer {issuer.token(aud=[f'{issuer.AUDIENCE}/', f'http://{issuer.AUDIENCE}'])}", 401, NOT_THIS_TOKEN),
+        "a critical extension": (f"Bearer {issuer.token(head={'crit': ['exp'], 'exp': 1})}", 401, NOT_THIS_TOKEN),
+        "an unknown critical extension": (f"Bearer {issuer.token(head={'crit': ['http://example.com/x'], 'http://example.com/x': True})}", 401, NOT_THIS_TOKEN),
+        "critical is nothing": (f"Bearer {issuer.token(head={'crit': None})}", 401, NOT_THIS_TOKEN),
+        "a good token as another scheme": (f"Token {issuer.token()}", 401, WANTS_A_TOKEN),
+        "a good token that only looks so": (f"NotBearer {issuer.token()}", 401, WANTS_A_TOKEN),
+        "a good token without a scheme": (issuer.token(), 401, WANTS_A_TOKEN),
+        "a token behind other credentials": (f"Basic b25lOnR3bw== Bearer {issuer.token()}", 401, WANTS_A_TOKEN),
         "one scope": (f"Bearer {issuer.token(scope='read')}", 403, MORE_SCOPES),
         "no scope": (f"Bearer {issuer.token(scope=None)}", 403, MORE_SCOPES),
     }
@@ -117,7 +122,7 @@ def test_an_upstream_s_own_401_stays_as_it_is(anywhere: Anywhere, upstream: Upst
 def test_the_scheme_of_a_token_is_written_in_any_case(anywhere: Anywhere, upstream: Upstreams) -> None:
     spec = with_tokens(upstream.port)
     anywhere.publish(spec)
-    for scheme in ("Bearer", "bearer", "BEARER"):
+    for scheme in ("Bearer", "bearer", "BEARER", "BeArEr", "bEARER"):
         assert anywhere.ask(spec.host, headers={"Authorization": f"{scheme} {issuer.token()}"}).status == 200, scheme
 
 
