@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from core import secrets
 from core.frame import keep_preferences
 from core.problems import BadRequest, Forbidden
+from tenants import sessions
 from tenants.models import User
 
 # The library stores these secrets inside JSON and tells no row, so they are bound to the table alone.
@@ -38,7 +39,8 @@ class PeopleRules(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:
-        """However somebody signed in: this browser shows pages as they like them."""
+        """However somebody signed in: their session is noted, and this browser shows pages as they like them."""
+        sessions.note(request, user, address=self.get_client_ip(request))
         return keep_preferences(super().post_login(request, user, **told), language=user.language, theme=user.theme)
 
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:  # noqa: ARG002 - the library's signature
