@@ -75,7 +75,7 @@ def enroll(request: HttpRequest) -> HttpResponse:
 
 def _enrolled(message: EnrolRequest, *, address: str) -> Agent:
     """Codes that are not good are counted for the address that they come from."""
-    failures = limits.Failures(of=f"enrolment {address}", a_minute=services.FAILURES_A_MINUTE)
+    failures = limits.Failures(of=f"enrolment {address}", most=services.FAILURES_A_MINUTE)
     failures.require_few()
     try:
         return services.enrol(message)

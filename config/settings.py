@@ -64,7 +64,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
-    "allauth.usersessions",
+    "tenants.noted_sessions.NotedSessionsConfig",
     "axes",
     "core",
     "csp",
@@ -81,10 +81,12 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "core.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.logs.RequestLog",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "core.sessions.IdleLimit",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -223,6 +225,10 @@ ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_TLS_PROXY else 0  # or everybody would
 SECURE_HSTS_SECONDS = 0 if INSECURE_COOKIES else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "core.sessions"
+SESSION_COOKIE_AGE = env.int("SESSION_IDLE_S", default=8 * 3600)  # without use; core.sessions.IdleLimit moves the end
+_HOST_ALONE = "" if INSECURE_COOKIES else "__Host-"  # browsers take such a cookie only from this host, for all paths, over https
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_HOST_ALONE}sessionid", f"{_HOST_ALONE}csrftoken"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "core.problems.csrf_failure"
 CONTENT_SECURITY_POLICY = {

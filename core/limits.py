@@ -13,6 +13,7 @@ from datetime import timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.db import connection
+from django.db.models import Sum
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +22,7 @@ from core.models import RateWindow
 from core.problems import Problem
 
 SHARE = 100
-_MINUTE, _FORGOTTEN_AFTER = timedelta(minutes=1), timedelta(minutes=5)
+_FORGOTTEN_AFTER = timedelta(minutes=20)  # longer than failures are counted for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +65,21 @@ class TooManyFailures(Problem):
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """What fails for somebody who is not known, counted: so often a minute, then it is refused before it is looked at."""
+    """What fails for somebody who is not known, counted: so often in so many minutes, then it is refused before it is looked at."""
 
     of: str
-    a_minute: int
+    most: int
+    minutes: int = 1
 
     def require_few(self) -> None:
         """Raises TooManyFailures. One query."""
-        if RateWindow.objects.filter(token_id=self._id, starts_at__gt=Now() - _MINUTE, taken__gte=self.a_minute).exists():
+        lately = RateWindow.objects.filter(token_id=self._id, starts_at__gt=Now() - timedelta(minutes=self.minutes))
+        if (lately.aggregate(failed=Sum("taken"))["failed"] or 0) >= self.most:
             raise TooManyFailures
 
     def count(self) -> None:
         """It failed once more. One query."""
-        _reserve(self._id, limit=self.a_minute)
+        _reserve(self._id, limit=self.most)
 
     @property
     def _id(self) -> UUID:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from core.frame import keep_preferences, path_of, theme_of
 from core.problems import NotFound
+from core.sessions import stored_key
 from tenants import invitations, sessions
 from tenants.account_forms import COMMON_ZONES, NewPasswordForm, PreferencesForm
 from tenants.doors import person_of, person_page
@@ -71,10 +71,10 @@ def password(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, password=form)
     form.save()
-    was = request.session.session_key
+    was = str(request.session.session_key)
     update_session_auth_hash(request, form.user)
-    UserSession.objects.filter(session_key=was).update(session_key=request.session.session_key)
-    sessions.end_other_sessions(person_of(request), but=request.session.session_key)
+    sessions.go_on(was=was, now=str(request.session.session_key))
+    sessions.end_other_sessions(person_of(request), but=str(request.session.session_key))
     messages.success(request, _("Your password was changed; other browsers are signed out"))
     return redirect("account:index")
 
@@ -92,7 +92,7 @@ def end_session(request: HttpRequest, session_id: int) -> HttpResponse:
 @person_page
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """Sign every browser but this one out."""
-    sessions.end_other_sessions(person_of(request), but=request.session.session_key)
+    sessions.end_other_sessions(person_of(request), but=str(request.session.session_key))
     messages.success(request, _("All other browsers were signed out"))
     return redirect("account:index")
 
@@ -136,7 +136,7 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "password": NewPasswordForm(person),
         "zones": COMMON_ZONES,
         "sessions": sessions.sessions_of(person),
-        "this_session": request.session.session_key,
+        "this_session": stored_key(str(request.session.session_key)),
         "has_second_step": settings.TWO_STEP,
         "invitations": list(invitations.invitations_of(person)),
         "elsewhere": request.elsewhere,  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ class TokenAuth(HttpBearer):
 class _BySession(APIKeyCookie):
     """Nobody is asked for a CSRF token before he has a session: he is told to sign in."""
 
-    param_name = "sessionid"
+    param_name = settings.SESSION_COOKIE_NAME
 
     def __call__(self, request: HttpRequest) -> Any:
         return super().__call__(request) if request.user.is_authenticated else None

@@ -5,10 +5,14 @@ from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.db.models.query import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 
 from core.problems import NotFound
+from core.sessions import stored_key
 from tenants.models import User
+
+USER_AGENT_MAX = UserSession._meta.get_field("user_agent").max_length
 
 
 def sessions_of(person: User) -> QuerySet[UserSession]:
@@ -18,6 +22,21 @@ def sessions_of(person: User) -> QuerySet[UserSession]:
     return rows
 
 
+def note(request: HttpRequest, person: User, *, address: str) -> None:
+    """Note that the person has signed in by this browser: from where, and under which key the database knows the session."""
+    if not request.session.session_key:
+        request.session.save()
+    UserSession.objects.update_or_create(
+        session_key=stored_key(str(request.session.session_key)),
+        defaults={"user": person, "ip": address, "user_agent": request.headers.get("User-Agent", "")[:USER_AGENT_MAX]},
+    )
+
+
+def go_on(*, was: str, now: str) -> None:
+    """The same session under another secret."""
+    UserSession.objects.filter(session_key=stored_key(was)).update(session_key=stored_key(now))
+
+
 def end_session(person: User, session_id: int) -> None:
     """Sign one browser out. Raises NotFound for anything but a session of this person."""
     found = UserSession.objects.filter(pk=session_id, user=person)
@@ -25,9 +44,9 @@ def end_session(person: User, session_id: int) -> None:
         raise NotFound
 
 
-def end_other_sessions(person: User, *, but: str | None) -> None:
-    """Sign every browser out but the one with this session key."""
-    _end(UserSession.objects.filter(user=person).exclude(session_key=but))
+def end_other_sessions(person: User, *, but: str) -> None:
+    """Sign every browser out but the one with this secret."""
+    _end(UserSession.objects.filter(user=person).exclude(session_key=stored_key(but)))
 
 
 def forget_expired() -> None:

@@ -21,11 +21,15 @@ from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from core.problems import Forbidden, NotFound
+from core.limits import Failures, TooManyFailures
+from core.problems import Forbidden, NotFound, locked_out
 from tenants.doors import person_page
+from tenants.sign_in_rules import address_of
 
 log = structlog.get_logger(__name__)
 View = Callable[..., HttpResponse]
+FAILURES, FAILURES_MINUTES = 60, 15
+"""How many wrong passwords an address may send, and in which time: an office shares one address."""
 
 
 class SignInForm(AuthenticationForm):
@@ -42,6 +46,18 @@ class SignIn(LoginView):
     template_name = "sign_in.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **told: Any) -> HttpResponse:
+        """Wrong passwords count for the address too, whatever names it tries."""
+        failures = Failures(of=f"sign-in {address_of(request)}", most=FAILURES, minutes=FAILURES_MINUTES)
+        try:
+            failures.require_few()
+        except TooManyFailures:
+            return locked_out(request)
+        response = super().post(request, *args, **told)
+        if not request.user.is_authenticated and response.status_code == 200:
+            failures.count()
+        return response
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response: HttpResponse = perform_login(self.request, form.get_user(), redirect_url=self.get_success_url())

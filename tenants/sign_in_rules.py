@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from core import secrets
 from core.frame import keep_preferences
 from core.problems import BadRequest, Forbidden
+from tenants import sessions
 from tenants.models import User
 from tenants.workspaces import bind_session
 
@@ -39,8 +40,9 @@ class PeopleRules(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:
-        """However somebody signed in: the session has its workspace, and this browser shows pages as they like them."""
+        """However somebody signed in: the session has its workspace and is noted, and this browser shows pages as they like them."""
         bind_session(request, user.pk)
+        sessions.note(request, user, address=self.get_client_ip(request))
         return keep_preferences(super().post_login(request, user, **told), language=user.language, theme=user.theme)
 
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:  # noqa: ARG002 - the library's signature
