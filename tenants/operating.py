@@ -108,7 +108,7 @@ def take_second_step_off(account: User, *, by: User) -> None:
 
 def sign_out_everywhere(account: User, *, by: User) -> None:
     """End all sessions of an account at once."""
-    sessions.end_other_sessions(account, but=None)
+    sessions.end_all_sessions(account)
     log.info("signed_out_everywhere", account=account.get_username(), by=by.get_username())
 
 

@@ -44,6 +44,11 @@ def end_session(person: User, session_id: int) -> None:
         raise NotFound
 
 
+def end_all_sessions(person: User) -> None:
+    """Sign every browser out."""
+    _end(UserSession.objects.filter(user=person))
+
+
 def end_other_sessions(person: User, *, but: str) -> None:
     """Sign every browser out but the one with this secret."""
     _end(UserSession.objects.filter(user=person).exclude(session_key=stored_key(but)))

@@ -19,7 +19,7 @@ from clusters.errors import AgentSilentError
 from clusters.models import Agent, counting
 from core.problems import Problem
 from products.models import Route
-from publishes import delivery, outbox, selectors, services, words
+from publishes import delivery, outbox, rounds, selectors, services, words
 from publishes.choices import OPEN_PHASES, Desired, Kind, Phase, Status
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tests.machine.fates import Bugs, Delayed, Push
@@ -257,7 +257,7 @@ class System:
         patch.setattr(outbox, "release", lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease))
         patch.setattr(outbox, "wake", self.woken.extend)
         patch.setattr(outbox, "close", self._closed(outbox.close))
-        for module in (delivery, work, heartbeat, pull):
+        for module in (rounds, work, heartbeat, pull):
             patch.setattr(module, "log", Bugs())
 
     def _closed(self, close: Callable[..., None]) -> Callable[..., None]:
