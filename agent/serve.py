@@ -16,10 +16,11 @@ import structlog
 from agent import batch, config, heartbeat
 from agent.config import Identity
 from agent.control_plane import ControlPlane
+from agent.door import Door, open_door
 from agent.drivers.base import Driver
 from agent.postman import Postman
 from agent.pull import Puller
-from agent.server import App, Server, bind
+from agent.server import App
 from agent.state import Store
 from agent.upstreams import Pinner
 from agent.watch import Watch
@@ -103,9 +104,9 @@ def _log_end(problem: threading.ExceptHookArgs) -> None:
     log.error("thread_ended", thread=name, exc_info=(problem.exc_type, problem.exc_value, problem.exc_traceback))
 
 
-def _bind(app: App, listen: str) -> Server:
+def _bind(app: App, listen: str) -> Door:
     try:
-        return bind(app, listen)
+        return open_door(app, listen)
     except OSError as problem:
         raise CannotServe(f"The agent cannot listen on {listen}: {problem.strerror or problem}.") from problem
 

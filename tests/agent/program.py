@@ -55,8 +55,8 @@ class Site:
         beats = len(self.double.heartbeats)
         command = [sys.executable, *program, "run", "--state", str(self.folder)]
         with (self.folder / "agent.log").open("ab") as log:
-            ways = {"stderr": log if output is None else output, "stdout": output}
-            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True, **ways)
+            err = log if output is None else output
+            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True, stdout=output, stderr=err)
         self.children.append(self.process)
         until(lambda: len(self.double.heartbeats) > beats, what="the agent runs")
         return self.process

@@ -12,12 +12,13 @@ from agent import heartbeat
 from agent.batch import Kit
 from agent.config import Identity, Settings
 from agent.control_plane import ControlPlane, new_client
+from agent.door import open_door
 from agent.drivers.base import Driver
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.postman import Postman
 from agent.protocol import messages, signing
 from agent.pull import Puller
-from agent.server import App, bind
+from agent.server import App
 from agent.state import Store
 from agent.upstreams import Pinner
 from agent.watch import Watch
@@ -58,7 +59,7 @@ class Running:
             )
         )
         self.watch = Watch(driver, self.worker)
-        self._server: Any = bind(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
+        self._server: Any = open_door(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
         self._serving = threading.Thread(target=self._server.run, daemon=True)
         self._serving.start()
         self.postman.start()

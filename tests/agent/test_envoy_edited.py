@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -21,7 +23,7 @@ FILES = ("bootstrap.json", "lds.json", "cds.json", "rds.json", "ecds.json")
 
 
 def closed(port: int) -> Spec:
-    keys = (ApiKey(id="6f2ab7a6-6f3c-4f0e-8d64-6b5a5b0d8a11", consumer="one", fingerprint="f", secret="right"),)  # type: ignore[arg-type]
+    keys = (ApiKey(id=UUID("6f2ab7a6-6f3c-4f0e-8d64-6b5a5b0d8a11"), consumer="one", fingerprint="f", secret="right"),)
     return live(port=port, auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=keys))
 
 
@@ -135,6 +137,10 @@ def test_a_file_that_is_gone_is_written_again(agent: Running, gateway: Gateway, 
     assert contents(gateway) == right
 
 
+def is_told(log: Path, event: str, times: int) -> bool:
+    return log.read_text().count(event) == times
+
+
 def test_a_running_agent_heals_by_itself(tmp_path: Path, control_plane: ControlPlaneDouble, children: Children, upstream: Upstreams) -> None:
     control_plane.asks_for_reports = False  # no word of the control plane is needed
     site = Site(tmp_path / "state", control_plane, children)
@@ -148,6 +154,6 @@ def test_a_running_agent_heals_by_itself(tmp_path: Path, control_plane: ControlP
         until(lambda: site.gateway.ask(spec.host).status != 401, what="the edit is in force")
         until(lambda: site.gateway.ask(spec.host).status == 401, what="healed")
         assert site.gateway.ask(spec.host, headers=KEY).status == 200
-        until(lambda times=times: log.read_text().count("gateway_renewed") == times, what="the change is over")
-        assert log.read_text().count("files_changed_by_another_hand") == times
+        until(partial(is_told, log, "gateway_renewed", times), what="the change is over")
+        assert is_told(log, "files_changed_by_another_hand", times)
     site.gateway.stop()
