@@ -10,7 +10,7 @@ from waitress.server import TcpWSGIServer
 from waitress.utilities import Error, RequestEntityTooLarge
 
 from agent.protocol import messages, signing
-from agent.protocol.fence import split_endpoint
+from fence import split_endpoint
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

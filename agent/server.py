@@ -13,7 +13,6 @@ from agent.control_plane import ControlPlane
 from agent.postman import Postman
 from agent.protocol import OLDEST, VERSION, messages, signing
 from agent.work import Worker, wait_for
-from fence import split_endpoint
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
