@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from agent.protocol.messages import NewKey
 from agent.protocol.signing import CONTROL_PLANE, Purpose, SignatureRefused, import_key, public_jwk, unseal
@@ -13,6 +14,7 @@ from clusters import liveness
 from clusters.models import Agent, AgentEvent, AgentKey
 from core.problems import Invalid
 
+IN_USE = _("This key is in use already, perhaps by another agent. Make a new one for this agent.")
 OVERLAP = timedelta(seconds=60)
 """How long a replaced key is still believed: as long as a message of it may be on its way."""
 
@@ -40,7 +42,18 @@ def register(agent: Agent, request: NewKey) -> None:
         raise Invalid(str(problem), code="agent_key") from problem
     # One that was registered and never used belongs to a program that was killed in between.
     AgentKey.objects.live().filter(agent=agent, used_at=None).update(revoked_at=Now())
-    AgentKey.objects.create(agent=agent, public_jwk=public_jwk(key))
+    store(agent, public_jwk(key))
+
+
+def store(agent: Agent, public_key: dict[str, str]) -> None:
+    """A live key of the agent from now on. Raises Invalid when it is a live key already: nobody could tell two agents with one key apart."""
+    if AgentKey.objects.live().exclude(agent=agent).filter(public_jwk__x=public_key["x"]).exists():
+        raise Invalid(IN_USE, code="agent_key")
+    try:
+        with transaction.atomic():
+            AgentKey.objects.create(agent=agent, public_jwk=public_key)
+    except IntegrityError as problem:  # two at once
+        raise Invalid(IN_USE, code="agent_key") from problem
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -252,6 +253,7 @@ class AgentKey(Record):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(KeyTextTransform("x", "public_jwk"), condition=models.Q(revoked_at=None), name="agent_key_once")]
         verbose_name = _("agent's key")
         verbose_name_plural = _("agents' keys")
 

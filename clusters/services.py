@@ -17,7 +17,7 @@ from django.utils import timezone
 from agent.protocol import OLDEST, fence
 from agent.protocol.messages import EnrolRequest, Heartbeat
 from agent.protocol.signing import SignatureRefused, import_key, public_jwk
-from clusters import keys, liveness
+from clusters import agent_keys, keys, liveness
 from clusters.errors import AgentOutdated, EnrolmentRefused
 from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from clusters.rules import NAME
@@ -52,7 +52,7 @@ def enrol(request: EnrolRequest) -> Agent:
         agent = _consume_code(request.secret).agent
         EnrolmentCode.objects.filter(agent=agent, consumed_at=None).update(consumed_at=Now())
         AgentKey.objects.live().filter(agent=agent).update(revoked_at=Now())
-        AgentKey.objects.create(agent=agent, public_jwk=key)
+        agent_keys.store(agent, key)
         agent.driver, agent.url = driver, request.url
         agent.save(update_fields=["driver", "url", "updated_at"])
         liveness.record(agent, AgentEvent.Kind.ENROLLED, message=driver)

@@ -9,11 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from agent.protocol import messages as m
-from agent.protocol.signing import CONTROL_PLANE, Key, Purpose, import_key, key_id, new_key, prove_request, unseal
+from agent.protocol.signing import CONTROL_PLANE, Key, Purpose, import_key, key_id, new_key, prove_request, public_jwk, seal, unseal
 from agent.protocol.spec import State, fingerprint
-from clusters import keys
+from clusters import agent_keys, keys
 from clusters.models import Agent, AgentKey, AgentLiveness, EnrolmentCode, UsedRequest
 from clusters.services import create_enrolment_code
+from core.problems import Invalid
 from publishes import services
 from publishes.models import ProductPublish
 from tests.enrolment import enrol_request, opened_code, signed_enrol, signed_post
@@ -38,6 +39,23 @@ def say(voice: Voice, path: str, message: Any, **how: Any) -> tuple[Any, str]:
         response.content.decode(), keys.signing_keys(), purpose=Purpose.ANSWER, issuer=CONTROL_PLANE, audience=str(voice.agent.pk), answers=proof.id
     )
     return response, opened.body
+
+
+def test_two_agents_have_no_key_together(world: World) -> None:
+    """Neither by enrolment, whose code stays good, nor as a next key; an agent that is enrolled anew may bring its own again."""
+    voice, code = world.agents[0], create_enrolment_code(world.cluster, agent_name="busan-9")
+    refused, _proof = signed_enrol(Client(headers={"Accept-Language": "en"}), enrol_request(code, key=voice.key), key=voice.key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "agent_key")
+    assert "another agent" in refused.json()["detail"]
+    other = world.agents[1].agent
+    proof = seal(voice.key, "", purpose=Purpose.NEW_KEY, audience=CONTROL_PLANE, issuer=str(other.pk)).token
+    with pytest.raises(Invalid):
+        agent_keys.register(other, m.NewKey(public_key=public_jwk(voice.key), proof=proof))
+    assert list(AgentKey.objects.live().filter(public_jwk=public_jwk(voice.key)).values_list("agent", flat=True)) == [voice.agent.pk]
+    key = new_key()
+    assert signed_enrol(Client(), enrol_request(code, key=key), key=key)[0].status_code == 200
+    again = create_enrolment_code(world.cluster, agent_name="busan-1")
+    assert signed_enrol(Client(), enrol_request(again, key=voice.key), key=voice.key)[0].status_code == 200
 
 
 def test_a_code_makes_an_agent_whose_key_is_pinned_both_ways(world: World) -> None:

@@ -106,7 +106,7 @@ def test_a_revoked_key_is_refused_at_its_next_request_and_an_answer_under_it_is_
     key = AgentKey.objects.get(agent=program.voice.agent)
     operator = Client()
     operator.force_login(User.objects.create_superuser("operator"), "django.contrib.auth.backends.ModelBackend")
-    operator.post(reverse("admin:clusters_agentkey_changelist"), {"action": "revoke", "_selected_action": [str(key.pk)]})
+    operator.post(reverse("admin:clusters_agentkey_changelist"), {"action": "revoke", "confirmed": "yes", "_selected_action": [str(key.pk)]})
     with pytest.raises(ControlPlaneFailed, match="revoked, or never enrolled") as refusal:
         program.beat()
     assert refusal.value.status == 401
