@@ -43,13 +43,15 @@ def is_htmx(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
+def path_of(target: str, request: HttpRequest) -> str:
+    """Where somebody may be led who named this place: on this site alone; empty for any other."""
+    return target if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure()) else ""
+
+
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Keep the choice and go back; app.js does the same without a request."""
-    target = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        target = "/"
-    response = HttpResponseRedirect(target)
+    response = HttpResponseRedirect(path_of(request.POST.get("next", ""), request) or "/")
     chosen = request.POST.get("theme", "")
     return keep_preferences(response, language="", theme=chosen)
 

@@ -10,12 +10,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.functional import Promise
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from psycopg.errors import ForeignKeyViolation
 
-from core.frame import is_htmx, theme_of
+from core.frame import is_htmx, path_of, theme_of
 
 log = structlog.get_logger(__name__)
 
@@ -215,8 +214,7 @@ def _way_back(request: HttpRequest) -> str:
     """The same page again; after a form, the page that it stood on. Empty when that is not known."""
     if request.method == "GET":
         return request.path
-    came_from = request.headers.get("Referer", "")
-    return came_from if url_has_allowed_host_and_scheme(came_from, allowed_hosts={request.get_host()}, require_https=request.is_secure()) else ""
+    return path_of(request.headers.get("Referer", ""), request)
 
 
 def for_script(problem: Problem) -> HttpResponse:

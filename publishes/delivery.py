@@ -24,7 +24,7 @@ from core.limits import forget_old_windows
 from publishes import adoption, alarms, credentials, expectations, observations, outbox, settlement, syncs
 from publishes.choices import OPEN_PHASES, Desired
 from publishes.models import Delivery, ProductPublish
-from tenants import sessions
+from tenants import invitations, sessions
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +85,7 @@ def tidy() -> None:
     forget_old_windows()
     liveness.forget_old_events()
     sessions.forget_expired()
+    invitations.forget_expired()
     agent_keys.ask_for_old_ones()
 
 

@@ -73,7 +73,7 @@ class PublishForm(SettingsRules):
         self.product, self.publish = product, publish
         where, which = self.fields["cluster"], self.fields["gateway"]
         assert isinstance(where, forms.ModelChoiceField) and isinstance(which, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands above
-        where.queryset = Cluster.objects.visible_to(actor) | Cluster.objects.filter(pk=publish.cluster_id if publish else None)
+        where.queryset = Cluster.objects.visible_to(actor) | Cluster.objects.filter(pk__in=[publish.cluster_id] if publish else [])
         which.queryset = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
 
     def clean(self) -> dict[str, Any]:

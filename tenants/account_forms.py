@@ -63,7 +63,7 @@ class NewPasswordForm(PasswordChangeForm):
 
 
 class MemberForm(forms.Form):
-    """Who is to be let in, and as what."""
+    """Who is to be invited, and as what."""
 
     username = forms.CharField(max_length=150, validators=[validate_plain_text], label=_("User name"))
     role = forms.ChoiceField(choices=Role, initial=Role.DEVELOPER, label=_("Role"))

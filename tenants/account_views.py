@@ -14,20 +14,22 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from core.frame import keep_preferences, theme_of
+from core.frame import keep_preferences, path_of, theme_of
 from core.problems import NotFound
-from tenants import sessions
+from tenants import invitations, sessions
 from tenants.account_forms import COMMON_ZONES, NewPasswordForm, PreferencesForm
 from tenants.doors import person_of, person_page
-from tenants.services import switch_tenant
+from tenants.workspaces import switch_tenant
 
 
 @require_GET
 @person_page
 def home(request: HttpRequest) -> HttpResponse:
-    """Where everybody begins: at the products of the workspace, and operators without one at what they operate."""
-    is_member = request.actor is not None  # type: ignore[attr-defined]
-    return redirect("products:list" if is_member or not person_of(request).is_staff else "admin:index")
+    """Where everybody begins: at the products of the workspace, and operators without one at what they operate. Whoever is invited reads it."""
+    person, is_member = person_of(request), request.actor is not None  # type: ignore[attr-defined]
+    for invitation in invitations.invitations_of(person) if is_member or person.is_staff else ():  # the others' page lists them
+        messages.info(request, _("%(tenant)s invites you. Answer under My account.") % {"tenant": invitation.tenant})
+    return redirect("products:list" if is_member or not person.is_staff else "admin:index")
 
 
 @require_GET
@@ -98,13 +100,33 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
 @require_POST
 @person_page
 def workspace(request: HttpRequest) -> HttpResponse:
-    """Work in another workspace from now on."""
+    """Work in another workspace from now on, and go on where the form says."""
     try:
         tenant_id = UUID(request.POST.get("tenant", ""))
     except ValueError as problem:
         raise NotFound from problem
     switch_tenant(request, tenant_id)
+    return redirect(path_of(request.POST.get("next", ""), request) or "home")
+
+
+@require_POST
+@person_page
+def accept(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
+    """Become a member. Whoever works in another workspace goes on there."""
+    membership = invitations.accept(person_of(request), invitation_id)
+    if request.actor is None:  # type: ignore[attr-defined]
+        switch_tenant(request, membership.tenant_id)
+    messages.success(request, _("You are a member of %(tenant)s now") % {"tenant": membership.tenant})
     return redirect("home")
+
+
+@require_POST
+@person_page
+def decline(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
+    """Say no to an invitation."""
+    invitations.decline(person_of(request), invitation_id)
+    messages.success(request, _("The invitation was declined"))
+    return redirect("account:index")
 
 
 def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
@@ -116,6 +138,8 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "sessions": sessions.sessions_of(person),
         "this_session": request.session.session_key,
         "has_second_step": settings.TWO_STEP,
+        "invitations": list(invitations.invitations_of(person)),
+        "elsewhere": request.elsewhere,  # type: ignore[attr-defined]
     }
     return render(request, "account/index.html", context | forms, status=422 if forms else 200)
 

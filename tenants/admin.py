@@ -14,9 +14,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, ServiceAdmin, asks_first
-from tenants import members, operating, services
+from tenants import invitations, members, operating, services
 from tenants.doors import person_of
-from tenants.models import ApiToken, Membership, Tenant, User
+from tenants.models import ApiToken, Invitation, Membership, Tenant, User
 
 # What nobody needs here, and what the libraries' own pages would change past the services.
 for model in (AccessAttempt, AccessFailureLog, AccessLog, Authenticator, EmailAddress, Group, SocialAccount, SocialApp, SocialToken, UserSession):
@@ -92,6 +92,24 @@ class MembershipAdmin(ReadOnlyAdmin):
     )
     def expel(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         self.each(request, queryset, lambda row: members.expel(row.pk, by=request.user.get_username()))
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ServiceAdmin[Invitation]):
+    """The first owner of a workspace is invited here; later ones by its owners and admins."""
+
+    list_display = ["user", "tenant", "role", "by", "expires_at"]
+    list_select_related = ["user", "tenant"]
+    autocomplete_fields = ["user", "tenant"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        return False
+
+    def write(self, request: HttpRequest, record: Invitation, form: ModelForm[Invitation], *, is_new: bool) -> None:  # noqa: ARG002
+        invitations.offer(record, by=request.user.get_username())
+
+    def remove(self, request: HttpRequest, record: Invitation) -> None:
+        invitations.withdraw(record, by=request.user.get_username())
 
 
 @admin.register(ApiToken)

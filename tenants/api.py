@@ -10,7 +10,8 @@ from ninja.security import APIKeyCookie, HttpBearer
 from core import limits
 from tenants.actors import Actor
 from tenants.models import User
-from tenants.services import actor_by_session, actor_of_token, valid_token
+from tenants.services import actor_of_token, valid_token
+from tenants.workspaces import actor_by_session
 
 
 class TokenAuth(HttpBearer):

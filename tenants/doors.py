@@ -8,18 +8,23 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django_htmx.http import reswap, retarget
 
-from core.frame import is_htmx
+from core.frame import is_htmx, path_of
 from core.problems import Unauthenticated
 from tenants.actors import Actor
+from tenants.invitations import invitations_of
 from tenants.models import User
-from tenants.services import NoWorkspace, actor_by_session
+from tenants.workspaces import NoWorkspace, actor_by_session
 
 P = ParamSpec("P")
 
 
 def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for members of a workspace; the view gets the actor after the request, the page's frame finds it on the request. Others are told what to do."""
+    """A page for members of a workspace; the view gets the actor after the request, the page's frame finds it on the request.
+
+    Others are told what to do. A form names its workspace (`csrf_token` adds that to each): one that is not the session's does nothing.
+    """
 
     @wraps(view)
     def with_actor(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -28,6 +33,8 @@ def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse])
         except NoWorkspace as problem:
             return _without_workspace(request, problem)
         request.actor = actor  # type: ignore[attr-defined]
+        if request.method == "POST" and request.POST.get("workspace", str(actor.tenant_id)) != str(actor.tenant_id):
+            return _of_another_workspace(request, actor)
         return view(request, actor, *args, **kwargs)
 
     return _door(with_actor)
@@ -40,8 +47,9 @@ def person_page(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Ca
     def with_frame(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             request.actor = actor_by_session(request)  # type: ignore[attr-defined]
-        except NoWorkspace:
-            request.actor = None  # type: ignore[attr-defined]
+            request.elsewhere = request.actor.elsewhere  # type: ignore[attr-defined]
+        except NoWorkspace as problem:
+            request.actor, request.elsewhere = None, problem.elsewhere  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 
     return _door(with_frame)
@@ -58,7 +66,16 @@ def _without_workspace(request: HttpRequest, problem: NoWorkspace) -> HttpRespon
     if is_htmx(request):
         raise problem
     request.actor = None  # type: ignore[attr-defined]
-    return render(request, "account/no_workspace.html", {"problem": problem}, status=problem.status)
+    context = {"problem": problem, "invitations": list(invitations_of(person_of(request)))}
+    return render(request, "account/no_workspace.html", context, status=problem.status)
+
+
+def _of_another_workspace(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Which workspace the form was of, and the way back there, for those who belong to it."""
+    of = next((workspace for workspace in actor.elsewhere if str(workspace.id) == request.POST["workspace"]), None)
+    context = {"actor": actor, "of": of, "back": path_of(request.headers.get("Referer", ""), request)}
+    response = render(request, "account/other_workspace.html", context, status=409)
+    return retarget(reswap(response, "innerHTML"), "body") if is_htmx(request) else response
 
 
 def _door(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:

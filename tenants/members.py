@@ -1,4 +1,4 @@
-"""Who belongs to a workspace in which role. Owners and admins decide; nobody about themselves, admins not about owners."""
+"""Who belongs to a workspace in which role. Owners and admins decide, admins not about owners; nobody about themselves, but that they leave."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.problems import Conflict, Forbidden, Invalid, NotFound
+from core.problems import Conflict, Forbidden, NotFound
 from tenants.actors import Actor, Role
 from tenants.models import ApiToken, Membership, Tenant, User
 
@@ -19,7 +19,7 @@ class NotOneself(Conflict):
     """Nobody may lock themselves out by a click."""
 
     code = "not_oneself"
-    detail = _("You cannot change or remove yourself. Ask another owner or admin.")
+    detail = _("You cannot change or remove yourself. Ask another owner or admin, or leave under My account.")
 
 
 class LastOwner(Conflict):
@@ -42,25 +42,10 @@ def members_of(actor: Actor) -> QuerySet[Membership]:
 
 
 @transaction.atomic
-def add_member(actor: Actor, *, username: str, role: Role) -> Membership:
-    """Let somebody who has an account in. Raises Invalid when there is no such account, or it is in already."""
-    _lock(actor)
-    _require_owner_for(actor, role)
-    user = User.objects.filter(username=username.strip(), is_active=True).first()
-    if user is None:
-        raise Invalid(fields={"username": [_("Nobody has this name. Operators make accounts; ask one.")]})
-    membership, is_new = Membership.objects.get_or_create(user=user, tenant_id=actor.tenant_id, defaults={"role": role})
-    if not is_new:
-        raise Invalid(fields={"username": [_("This person is a member already.")]})
-    _log("member_added", membership, by=actor.label)
-    return membership
-
-
-@transaction.atomic
 def change_role(actor: Actor, membership_id: UUID, *, role: Role) -> Membership:
     """Give a member another role. Raises NotOneself, OwnersOnly, LastOwner."""
     membership = _changeable(actor, membership_id)
-    _require_owner_for(actor, role)
+    require_owner_for(actor, role)
     if membership.role == Role.OWNER and role != Role.OWNER:
         _require_another_owner(membership)
     membership.role = role
@@ -75,6 +60,18 @@ def remove_member(actor: Actor, membership_id: UUID) -> Membership:
     membership = _changeable(actor, membership_id)
     _take_out(membership, by=actor.label)
     return membership
+
+
+@transaction.atomic
+def leave(actor: Actor) -> None:
+    """Leave the workspace oneself, with the tokens that one has made there. Raises NotFound for who is no member in person, LastOwner."""
+    if actor.user_id is None:
+        raise NotFound
+    _lock_tenant(actor.tenant_id)
+    membership = Membership.objects.filter(tenant_id=actor.tenant_id, user_id=actor.user_id).select_related("user").first()
+    if membership is None:
+        raise NotFound
+    _take_out(membership, by=actor.label)
 
 
 def member_of(actor: Actor, membership_id: UUID) -> Membership:
@@ -116,7 +113,7 @@ def _log(event: str, membership: Membership, *, by: str, **more: int) -> None:
     log.info(event, **values, **more)
 
 
-def _lock(actor: Actor) -> None:
+def lock(actor: Actor) -> None:
     """One change of members at a time, or two owners could remove each other at once. What was read of the actor may be old by then."""
     actor.require_manage()
     _lock_tenant(actor.tenant_id)
@@ -133,15 +130,16 @@ def _lock_tenant(tenant_id: UUID) -> None:
 
 def _changeable(actor: Actor, membership_id: UUID) -> Membership:
     member_of(actor, membership_id)
-    _lock(actor)
+    lock(actor)
     found = member_of(actor, membership_id)
     if found.user_id == actor.user_id:
         raise NotOneself
-    _require_owner_for(actor, Role(found.role))
+    require_owner_for(actor, Role(found.role))
     return found
 
 
-def _require_owner_for(actor: Actor, role: Role) -> None:
+def require_owner_for(actor: Actor, role: Role) -> None:
+    """Raises OwnersOnly when somebody else reaches for an owner's role."""
     if role == Role.OWNER != actor.role:
         raise OwnersOnly
 

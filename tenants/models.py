@@ -99,6 +99,25 @@ class Membership(Record):
         return f"{self.user} · {self.tenant} · {self.role}"
 
 
+class Invitation(Record):
+    """Somebody was asked to become a member, and has not answered yet."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("tenant"))
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("user"))
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    by = models.CharField(_("invited by"), max_length=150, editable=False)
+    expires_at = models.DateTimeField(_("expires"), editable=False, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["user", "tenant"], name="invitation_once")]
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.tenant} · {self.role}"
+
+
 def _maker() -> models.QuerySet[Membership]:
     """The membership of the person who made a token, where one is known and still belongs to the workspace."""
     return Membership.objects.filter(user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True)

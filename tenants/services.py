@@ -1,4 +1,4 @@
-"""Changes to tenants' access, and the two ways to become an actor: a session and an API token."""
+"""API tokens of a tenant: made, revoked, and one of the two ways to become an actor (the other is a session: `workspaces`)."""
 
 import hashlib
 import secrets
@@ -9,25 +9,17 @@ from uuid import UUID, uuid4
 import structlog
 from django.db import IntegrityError, transaction
 from django.db.models.query import QuerySet
-from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.problems import ChangedMeanwhile, Forbidden, NotFound, Unauthenticated
-from tenants.actors import Actor, Role, Workspace, lesser
-from tenants.models import ApiToken, ApiTokenQuerySet, Membership, Tenant
+from core.problems import ChangedMeanwhile, Forbidden, Unauthenticated
+from tenants.actors import Actor, Role, lesser
+from tenants.models import ApiToken, ApiTokenQuerySet, Tenant
 
 log = structlog.get_logger(__name__)
 TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, so that leaks can be searched for
-SESSION_TENANT = "tenant"
 LAST_USED_EVERY = timedelta(minutes=1)
 MADE_ALREADY = _("This token was made already, and it is shown only once. If you did not copy it, revoke it and make another one.")
-
-
-class NoWorkspace(Forbidden):
-    """Signed in, and a member of nothing."""
-
-    detail = _("You belong to no workspace yet. Ask an owner or admin of a workspace to add you under your user name.")
 
 
 def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
@@ -74,6 +66,11 @@ def api_tokens_made_by(actor: Actor, user_id: UUID) -> QuerySet[ApiToken]:
     return api_tokens_of(actor).unended().filter(created_by_id=user_id)
 
 
+def unended_tokens_of_maker(actor: Actor) -> QuerySet[ApiToken]:
+    """The workspace's tokens that the actor answers for in person and that have not ended."""
+    return ApiToken.objects.unended().filter(tenant_id=actor.tenant_id, created_by_id=actor.user_id)
+
+
 def api_token_of(actor: Actor, token_id: UUID) -> ApiToken:
     """One token of the workspace. Raises NotFound, then Forbidden."""
     found = ApiToken.objects.with_maker().one_for(actor, token_id)
@@ -99,37 +96,6 @@ def actor_of_token(token: ApiToken) -> Actor:
     """Whoever holds a token that `valid_token` gave acts for its tenant in its role, or in its maker's where that is less by now."""
     role = lesser(Role(token.role), Role(getattr(token, "maker_role") or token.role))  # noqa: B009 - annotated by the read
     return Actor(tenant_id=token.tenant_id, role=role, label=token.name, maker_id=token.created_by_id)
-
-
-def actor_by_session(request: HttpRequest) -> Actor:
-    """The signed-in person, acting for the tenant chosen in the session (the first one by name otherwise).
-
-    Raises Unauthenticated when nobody is signed in, NoWorkspace when the person belongs to no tenant.
-    """
-    user = request.user
-    if not user.is_authenticated:
-        raise Unauthenticated
-    memberships = list(Membership.objects.filter(user_id=user.pk).select_related("tenant").order_by("tenant__name"))
-    if not memberships:
-        raise NoWorkspace
-    chosen = request.session.get(SESSION_TENANT)
-    membership = next((m for m in memberships if str(m.tenant_id) == chosen), memberships[0])
-    return Actor(
-        tenant_id=membership.tenant_id,
-        role=Role(membership.role),
-        label=user.get_username(),
-        user_id=UUID(str(user.pk)),
-        tenant_name=membership.tenant.name,
-        elsewhere=tuple(Workspace(id=m.tenant_id, name=m.tenant.name) for m in memberships if m is not membership),
-    )
-
-
-def switch_tenant(request: HttpRequest, tenant_id: UUID) -> None:
-    """From now on this session acts for another workspace of the person's. Raises NotFound."""
-    user = request.user
-    if not user.is_authenticated or not Membership.objects.filter(user_id=user.pk, tenant_id=tenant_id).exists():
-        raise NotFound
-    request.session[SESSION_TENANT] = str(tenant_id)
 
 
 def _new_token(tenant_id: UUID, *, name: str, role: Role, expires_at: datetime | None, maker_id: UUID | None, by: str, token_id: UUID) -> tuple[ApiToken, str]:

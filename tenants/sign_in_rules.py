@@ -17,6 +17,7 @@ from core import secrets
 from core.frame import keep_preferences
 from core.problems import BadRequest, Forbidden
 from tenants.models import User
+from tenants.workspaces import bind_session
 
 # The library stores these secrets inside JSON and tells no row, so they are bound to the table alone.
 _PLACE: dict[str, Any] = {"table": "mfa_authenticator", "row": UUID(int=0), "column": "data"}
@@ -38,7 +39,8 @@ class PeopleRules(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:
-        """However somebody signed in: this browser shows pages as they like them."""
+        """However somebody signed in: the session has its workspace, and this browser shows pages as they like them."""
+        bind_session(request, user.pk)
         return keep_preferences(super().post_login(request, user, **told), language=user.language, theme=user.theme)
 
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:  # noqa: ARG002 - the library's signature

@@ -11,10 +11,10 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from core.problems import ChangedMeanwhile, Conflict, Forbidden, Invalid, Problem
-from tenants import members, services
+from tenants import invitations, members, services
 from tenants.account_forms import MemberForm, NewTokenForm, RoleForm
 from tenants.actors import Actor, Role
 from tenants.doors import actor_page
@@ -24,16 +24,16 @@ from tenants.forms import ApiTokenForm
 @require_http_methods(["GET", "POST"])
 @actor_page
 def people(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Everybody in the workspace; POST lets somebody in."""
+    """Everybody in the workspace, and who was invited; POST invites somebody."""
     form = MemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            added = members.add_member(actor, username=form.cleaned_data["username"], role=Role(form.cleaned_data["role"]))
+            invited = invitations.invite(actor, username=form.cleaned_data["username"], role=Role(form.cleaned_data["role"]))
         except Invalid as refusal:
             for name, texts in refusal.fields.items():
                 form.add_error(name, [str(text) for text in texts])
         else:
-            messages.success(request, _("%(name)s is a member now") % {"name": added.user})
+            messages.success(request, _("%(name)s was invited") % {"name": invited.user})
             return redirect("account:members")
     return _people(request, actor, form=form)
 
@@ -61,6 +61,32 @@ def remove(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpRespo
     member = members.member_of(actor, membership_id)
     tokens = services.api_tokens_made_by(actor, member.user_id).count()
     return render(request, "account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens})
+
+
+@require_POST
+@actor_page
+def take_back(request: HttpRequest, actor: Actor, invitation_id: UUID) -> HttpResponse:
+    """End an invitation that nobody has answered yet."""
+    invitations.take_back(actor, invitation_id)
+    messages.success(request, _("The invitation was taken back"))
+    return redirect("account:members")
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def leave(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Leave the workspace; GET asks first."""
+    problem = None
+    if request.method == "POST":
+        try:
+            members.leave(actor)
+        except Conflict as refusal:
+            problem = refusal
+        else:
+            messages.success(request, _("You have left %(tenant)s") % {"tenant": actor.tenant_name})
+            return redirect("account:index")
+    context = {"actor": actor, "problem": problem, "tokens": services.unended_tokens_of_maker(actor).count()}
+    return render(request, "account/leave.html", context, status=409 if problem else 200)
 
 
 @never_cache
@@ -110,5 +136,12 @@ def _change(request: HttpRequest, actor: Actor, service: Callable[[], object], *
 
 def _people(request: HttpRequest, actor: Actor, *, form: MemberForm | None = None, problem: Problem | None = None) -> HttpResponse:
     form = form or MemberForm()
-    context = {"actor": actor, "members": members.members_of(actor), "form": form, "roles": Role.choices, "problem": problem}
+    context = {
+        "actor": actor,
+        "members": members.members_of(actor),
+        "invitations": invitations.invitations_into(actor),
+        "form": form,
+        "roles": Role.choices,
+        "problem": problem,
+    }
     return render(request, "account/members.html", context, status=problem.status if problem else 422 if form.errors else 200)

@@ -91,6 +91,10 @@ ROWS: dict[str, dict[str, Access]] = {
     "/account/workspace": {"POST": _person(404)},  # {} names none
     "/account/sessions/others/end": {"POST": _person(IN)},
     "/account/sessions/<int:session_id>/end": {"POST": _person(404)},  # it is nobody's
+    "/account/leave": {"GET": PAGE_OWN, "POST": PAGE_OWN},
+    "/account/invitations/<uuid:invitation_id>/accept": {"POST": _person(404)},  # it is somebody else's
+    "/account/invitations/<uuid:invitation_id>/decline": {"POST": _person(404)},
+    "/account/invitations/<uuid:invitation_id>/take-back": {"POST": PAGE_MANAGE},
     "/account/members": {"GET": PAGE_MANAGE_OWN, "POST": PAGE_MANAGE_OWN},
     "/account/members/<uuid:membership_id>/role": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},
     "/account/members/<uuid:membership_id>/remove": {"GET": PAGE_MANAGE, "POST": PAGE_MANAGE},

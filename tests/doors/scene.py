@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from agent.protocol.signing import prove_request
 from publishes import credentials
+from tenants import invitations
 from tenants.actors import Role
 from tenants.models import ApiToken, Membership, User
 from tenants.services import create_api_token
@@ -86,7 +87,9 @@ def ids_of(world: World) -> dict[str, Any]:
     service = world.product.services.first()
     assert service
     create_api_token(world.tenant, name="door", role=Role.DEVELOPER)
+    guest = User.objects.create_user(f"door-{world.tenant.slug}-guest")
     return {
+        "invitation_id": invitations.invite(world.actor, username=guest.username, role=Role.VIEWER).pk,
         "product_id": world.product.pk,
         "publish_id": publish.pk,
         "operation_id": world.last_operation(publish).pk,

@@ -1,4 +1,4 @@
-"""Scenes of the provider's workplace: products, API services, gateways."""
+"""Scenes of the provider's workplace: products, API services, gateways, clusters, and the people of a workspace."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,10 @@ from gateways.models import Gateway, GatewayCluster, Listener
 from products import api_services
 from products.forms import checked_service
 from products.models import ApiService, Product, ProductService
+from publishes import services
+from tenants import invitations
+from tenants.actors import Role
+from tenants.models import Invitation, Membership, Tenant, User
 from tests.documents import LEDGER, LEDGER_AGAIN
 from tests.e2e.scene import Scene
 from tests.world import World, add_service
@@ -125,6 +129,81 @@ def _gateway_form(world: World, client: Client) -> str:
     return f"{_gateway(world, client)}/edit"
 
 
+def _second_workspace(world: World) -> Tenant:
+    globex = Tenant.objects.create(slug="globex", name="Globex")
+    Membership.objects.create(user=world.user, tenant=globex, role="viewer")
+    return globex
+
+
+def _invited(world: World) -> Invitation:
+    globex = Tenant.objects.create(slug="globex", name="Globex")
+    invitation = Invitation(user=world.user, tenant=globex, role="developer")
+    invitations.offer(invitation, by="jisoo")
+    return invitation
+
+
+def _members_invited(world: World, client: Client) -> str:
+    for name, role in (("jisoo", "admin"), ("minho", "viewer")):
+        invitations.invite(world.actor, username=User.objects.create_user(name).username, role=Role(role))
+    return reverse("account:members")
+
+
+def _account_invited(world: World, client: Client) -> str:
+    _invited(world)
+    return reverse("account:index")
+
+
+def _no_workspace_invited(world: World, client: Client) -> str:
+    _invited(world)
+    world.user.memberships.all().delete()
+    return reverse("products:list")
+
+
+def _workspace_lost(world: World, client: Client) -> str:
+    _second_workspace(world)
+    client.get(reverse("products:list"))
+    Membership.objects.filter(user=world.user, tenant=world.tenant).delete()
+    return reverse("products:list")
+
+
+def _two_workspaces(world: World, client: Client) -> str:
+    _second_workspace(world)
+    return reverse("products:create")
+
+
+def _form_of_another(page: Page) -> None:
+    """As when another tab has switched since the form was loaded."""
+    other = page.locator(".who button[name=tenant]").get_attribute("value")
+    page.locator("form.sheet [name=workspace]").evaluate("(field, value) => { field.value = value }", other)
+    page.locator("#id_name").fill("Mine")
+    page.locator("#id_version").fill("1")
+    page.locator("form.sheet .button.primary").click()
+    page.locator("h1:has-text('workspace'), h1:has-text('워크스페이스')").wait_for()
+
+
+def _closed(world: World) -> None:
+    world.cluster.openings.all().delete()
+
+
+def _publish_closed(world: World, client: Client) -> str:
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
+    world.everybody_confirms()
+    _closed(world)
+    return reverse("publishes:detail", args=[world.product.pk, publish.pk])
+
+
+def _cluster_closed(world: World, client: Client) -> str:
+    world.published()
+    _closed(world)
+    return reverse("clusters:detail", args=[world.cluster.pk])
+
+
+def _clusters_none(world: World, client: Client) -> str:
+    _closed(world)
+    return reverse("clusters:list")
+
+
 def _open(page: Page, name: str) -> None:
     page.locator(f"#open-{name}").click()
 
@@ -147,4 +226,13 @@ WORKPLACE = (
     Scene(name="gateways", prepare=_gateways),
     Scene(name="gateway", prepare=_gateway),
     Scene(name="gateway-form", prepare=_gateway_form),
+    Scene(name="members-invited", prepare=_members_invited),
+    Scene(name="account-invited", prepare=_account_invited),
+    Scene(name="account-leave", prepare=lambda world, client: reverse("account:leave")),
+    Scene(name="no-workspace-invited", prepare=_no_workspace_invited, status=403),
+    Scene(name="workspace-lost", prepare=_workspace_lost, status=403),
+    Scene(name="other-workspace", prepare=_two_workspaces, act=_form_of_another, status=409),
+    Scene(name="publish-closed-cluster", prepare=_publish_closed),
+    Scene(name="cluster-closed", prepare=_cluster_closed),
+    Scene(name="clusters-none", prepare=_clusters_none),
 )

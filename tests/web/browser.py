@@ -10,6 +10,7 @@ from django.urls import reverse
 from publishes.models import ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
+from tenants.workspaces import SESSION_TENANT
 from tests.world import World
 
 SCRIPT = {"HX-Request": "true"}
@@ -21,6 +22,10 @@ def signed_in(user: User) -> Client:
     """A browser of that person, reading English."""
     client = Client(headers={"Accept-Language": "en"})
     client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    if first := user.memberships.order_by("tenant__name").first():  # as at the sign-in page
+        session = client.session
+        session[SESSION_TENANT] = str(first.tenant_id)
+        session.save()
     return client
 
 

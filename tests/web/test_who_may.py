@@ -47,7 +47,7 @@ def test_who_belongs_to_no_workspace_reads_whom_to_ask_and_sees_no_links_that_le
     client = signed_in(User.objects.create_user("lonely"))
     page = client.get(reverse("home"), follow=True)
     assert page.status_code == 403
-    assert "You belong to no workspace yet. Ask an owner or admin of a workspace to add you under your user name. User name: lonely" in text_of(page)
+    assert "You belong to no workspace yet. Ask an owner or admin of a workspace to invite you by your user name. User name: lonely" in text_of(page)
     for shown in (page, client.get(reverse("account:index"))):
         assert not [path for path in re.findall(r'<a href="([^"]+)"', shown.content.decode()) if path.startswith(("/provider", "/admin"))]
     told = client.get(reverse("products:list"), headers={"HX-Request": "true"})
