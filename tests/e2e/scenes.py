@@ -154,6 +154,7 @@ def _compare(world: World, client: Client) -> str:
 def _first_run(world: World, client: Client) -> str:
     tenant = Tenant.objects.create(slug="fresh", name="Fresh")
     Membership.objects.filter(user=world.user).update(tenant=tenant)
+    client.post(reverse("account:workspace"), {"tenant": str(tenant.pk)})
     return reverse("overview:list")
 
 

@@ -11,6 +11,7 @@ from gateways.models import Gateway, GatewayCluster, Listener
 from products import api_services
 from products.forms import checked_service
 from products.models import ApiService, Product, ProductService
+from publishes import services
 from tenants import invitations
 from tenants.actors import Role
 from tenants.models import Invitation, Membership, Tenant, User
@@ -137,7 +138,7 @@ def _second_workspace(world: World) -> Tenant:
 def _invited(world: World) -> Invitation:
     globex = Tenant.objects.create(slug="globex", name="Globex")
     invitation = Invitation(user=world.user, tenant=globex, role="developer")
-    invitations.offer(invitation, by="jiwoo")
+    invitations.offer(invitation, by="jisoo")
     return invitation
 
 
@@ -185,7 +186,9 @@ def _closed(world: World) -> None:
 
 
 def _publish_closed(world: World, client: Client) -> str:
-    publish = world.withdrawn()
+    publish = world.published()
+    services.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
+    world.everybody_confirms()
     _closed(world)
     return reverse("publishes:detail", args=[world.product.pk, publish.pk])
 

@@ -1,5 +1,6 @@
 """What operators have: the admin, and whether the system is well."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -22,9 +23,9 @@ from publishes import adoption, delivery, settlement
 from publishes.choices import AlarmKind
 from publishes.models import Alarm
 from tenants.models import User
-from tests.web.browser import signed_in
+from tests.web.browser import signed_in, text_of
 from tests.web.test_languages import HANGUL
-from tests.world import World
+from tests.world import World, nobody_knows
 
 PASSWORDS = {"password1", "password2", "usable_password"}
 OUR_APPS = ("tenants", "products", "clusters", "gateways", "publishes")
@@ -65,6 +66,41 @@ def test_every_column_and_field_of_ours_has_a_korean_name_in_the_admin(rf: Reque
                 form = its.get_form(request).base_fields if part is its else {}
                 unnamed |= {str(form[name].label if name in form else label_for_field(name, part.model, part)) for name in names}
     assert {text for text in unnamed if not HANGUL.search(text)} == {"API Service", "Gateway", "Hostname", "Issuer URL"}
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_list_of_the_admin_has_two_columns_of_one_name(language: str) -> None:
+    doubled = set()
+    with override(language):
+        for model, its in admin.site._registry.items():
+            names = [str(label_for_field(name, model, its)) for name in its.list_display]
+            doubled |= {f"{model._meta.label}: {name}" for name in names if names.count(name) > 1}
+    assert doubled == set()
+
+
+def test_the_admins_messages_keep_names_as_they_are(world: World) -> None:
+    agent = world.agents[0].agent
+    operator = signed_in(User.objects.create_superuser("operator"))
+    deleted = operator.post(f"/admin/clusters/agent/{agent.pk}/delete/", {"post": "yes"}, follow=True)
+    assert "The agent “busan-1” was deleted successfully." in text_of(deleted)
+    owner = world.user.memberships.get()
+    form = {"action": "expel", "index": 0, "confirmed": "yes", "_selected_action": [str(owner.pk)]}
+    refused = operator.post("/admin/tenants/membership/", form, follow=True)
+    assert '"error">acme-owner · Acme · owner: This is the only owner.' in refused.content.decode()
+
+
+def test_no_korean_text_of_the_admin_offers_two_particles_to_choose_from(world: World) -> None:
+    operator = signed_in(User.objects.create_superuser("operator"))
+    agent = world.agents[0].agent
+    pages = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry]
+    pages += [
+        f"/admin/clusters/agent/{agent.pk}/delete/",
+        f"/admin/tenants/tenant/{world.tenant.pk}/delete/",
+        f"/admin/clusters/agent/{nobody_knows()}/change/",
+    ]
+    shown = {path: text_of(operator.get(path, headers={"Accept-Language": "ko"}, follow=True)) for path in pages}
+    pairs = re.compile(r"을/를|이/가|은/는|와/과|를\(을\)|을\(를\)|\(으\)로|\(이/가\)")
+    assert {path: found for path, text in shown.items() if (found := pairs.findall(text))} == {}
 
 
 def test_health_answers_without_anybody(db: None) -> None:

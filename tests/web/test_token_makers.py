@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tenants.actors import Role
-from tenants.models import ApiToken, Membership, User
+from tenants.models import ApiToken, Invitation, Membership, User
 from tests.web.browser import member, signed_in, text_of
 from tests.world import World
 
@@ -91,8 +91,9 @@ def test_a_membership_elsewhere_does_not_count(world: World, other: World, admin
 
 def test_who_made_ended_or_changed_what_stands_in_the_log_without_secrets(world: World, browser: Client, admin: User, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    User.objects.create_user("guest")
+    person = User.objects.create_user("guest")
     browser.post(reverse("account:members"), {"username": "guest", "role": "viewer"})
+    signed_in(person).post(reverse("account:invitation-accept", args=[Invitation.objects.get().pk]))
     guest = Membership.objects.get(user__username="guest")
     browser.post(reverse("account:member-role", args=[guest.pk]), {"role": "developer"})
     secret = made_by(world.user, "Own")
@@ -101,7 +102,8 @@ def test_who_made_ended_or_changed_what_stands_in_the_log_without_secrets(world:
     browser.post(remove_url(admin))
     said: list[Any] = [record.msg for record in caplog.records if isinstance(record.msg, dict) and record.name.startswith("tenants.")]
     assert [(line["event"], line["by"]) for line in said] == [
-        ("member_added", "acme-owner"),
+        ("member_invited", "acme-owner"),
+        ("member_joined", "guest"),
         ("member_role_changed", "acme-owner"),
         ("api_token_made", "acme-owner"),
         ("api_token_revoked", "acme-owner"),
@@ -109,7 +111,7 @@ def test_who_made_ended_or_changed_what_stands_in_the_log_without_secrets(world:
         ("member_removed", "acme-owner"),
     ]
     assert {line["tenant"] for line in said} == {str(world.tenant.pk)}
-    assert (said[1]["member"], said[1]["role"], said[-1]["member"], said[-1]["tokens_revoked"]) == ("guest", "developer", "acme-admin", 1)
+    assert (said[2]["member"], said[2]["role"], said[-1]["member"], said[-1]["tokens_revoked"]) == ("guest", "developer", "acme-admin", 1)
     assert secret not in caplog.text
 
 
