@@ -1,5 +1,6 @@
 """The OpenAPI document: what every answer may be, with examples. Read by people at /api/v1/docs and by programs at /api/v1/openapi.json."""
 
+from http import HTTPStatus
 from typing import Any
 
 from ninja import NinjaAPI
@@ -88,6 +89,6 @@ def _headers(method: str, status: int, response: dict[str, Any]) -> dict[str, st
 
 def _problem(status: int) -> dict[str, Any]:
     description, code, detail = _EXAMPLES[status]
-    example = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
+    example = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     return {"description": description, "content": {MEDIA_TYPE: content}}

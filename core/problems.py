@@ -1,6 +1,7 @@
 """Refusals: what a service raises when it says no, and how the doors say it (RFC 9457 for programs, a page for people)."""
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -135,7 +136,8 @@ class Unavailable(Problem):
 
 def as_dict(problem: Problem) -> dict[str, Any]:
     """The RFC 9457 body."""
-    body: dict[str, Any] = {"type": "about:blank", "title": problem.code, "status": problem.status, "code": problem.code, "detail": str(problem.detail)}
+    title = HTTPStatus(problem.status).phrase  # what RFC 9457 asks for where the type is about:blank
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": problem.status, "code": problem.code, "detail": str(problem.detail)}
     if problem.fields:
         body["fields"] = {name: [str(text) for text in texts] for name, texts in problem.fields.items()}
     return body

@@ -22,7 +22,7 @@ GLANCE_S = 3.0
 
 
 def beat() -> None:
-    """The sweep has run: beat and worker are both alive. One query."""
+    """The sweep has gone through: beat and worker are both alive, and do their work. One query."""
     if not Pulse.objects.filter(pk=SWEEP).update(beat_at=Now()):
         Pulse.objects.update_or_create(pk=SWEEP, defaults={"beat_at": Now()})
 

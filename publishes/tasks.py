@@ -18,10 +18,10 @@ def deliver(agent_id: str) -> None:
 
 @shared_task(name="publishes.sweep")
 def sweep() -> None:
-    """Find what no wake-up reached."""
+    """Find what no wake-up reached. Only a sweep that went through is a sign of life."""
     close_old_connections()
-    pulse.beat()
     delivery.sweep()
+    pulse.beat()
 
 
 @shared_task(name="publishes.tidy")

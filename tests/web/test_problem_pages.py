@@ -1,11 +1,13 @@
 """Pages for when something is wrong: in the design, in both languages, and without the database where that may be away."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils.translation import override
 
 from core import problems
 from tenants.models import ScopedQuerySet
@@ -18,6 +20,34 @@ def test_an_unknown_address_is_404_in_the_design(world: World) -> None:
     assert page.status_code == 404
     assert "페이지를 찾을 수 없습니다" in page.content.decode()
     assert "css/components.css" in page.content.decode()
+
+
+def kinds(base: type[problems.Problem] = problems.Problem) -> Iterator[type[problems.Problem]]:
+    yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_refusal_says_its_heading_again_and_none_of_a_program_speaks_of_a_page(language: str) -> None:
+    with override(language):
+        said_twice = {kind.__name__ for kind in kinds() if str(kind.detail).partition(".")[0] == str(problems._title(_made(kind))).rstrip(".")}
+        missing = str(problems.NotFound.detail).lower()
+    assert said_twice == set()
+    assert not {"page", "페이지"} & {word for word in ("page", "페이지") if word in missing}
+
+
+def _made(kind: type[problems.Problem]) -> problems.Problem:
+    problem = problems.Problem()
+    problem.status, problem.title = kind.status, kind.title
+    return problem
+
+
+@pytest.mark.parametrize(("path", "status", "title"), [("/api/v1/nowhere", 404, "Not Found"), ("/api/v1/provider/products", 401, "Unauthorized")])
+def test_the_title_of_a_program_s_refusal_is_the_status_in_words(db: None, path: str, status: int, title: str) -> None:
+    body = Client().get(path).json()
+    assert (body["status"], body["title"]) == (status, title)
+    assert body["title"] != body["code"]
 
 
 def test_a_bug_is_500_without_the_database(django_db_blocker: Any) -> None:

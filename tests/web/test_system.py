@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from core import pulse
 from core.models import Pulse
-from publishes import tasks
+from publishes import delivery, tasks
 from tenants.models import User
 from tests.web.browser import signed_in, url
 from tests.world import World
@@ -38,6 +38,18 @@ def test_every_page_says_when_the_sweep_is_silent_and_no_page_does_otherwise(wor
     assert [path for path in paths[:3] if said(browser, path)] == []
     Pulse.objects.update(beat_at=timezone.now() - timedelta(seconds=16))
     assert said(browser, paths[0])
+    assert Client().get("/readyz").status_code == 503
+
+
+def test_a_sweep_that_fails_leaves_no_pulse(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+    monkeypatch.setattr(delivery, "sweep", broken)
+    with pytest.raises(ZeroDivisionError):
+        tasks.sweep()
+    assert pulse.is_silent()
     assert Client().get("/readyz").status_code == 503
 
 
