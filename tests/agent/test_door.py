@@ -1,9 +1,10 @@
 """The agent's port against those who are slow, send too much, or take places: on loopback, few and short."""
 
+import http.client
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx2
@@ -86,11 +87,14 @@ def test_who_sends_a_little_at_a_time_is_closed_in_the_end(start: Start, begin: 
 
 def test_a_connection_is_kept_for_the_next_request_and_its_clock_begins_anew(start: Start) -> None:
     agent = start(REQUEST_S=1.0, IDLE_S=30.0)
-    with connect(agent) as connection:
+    with closing(http.client.HTTPConnection(agent.url.removeprefix("http://"), timeout=5)) as connection:
+        connection.auto_open = 0
+        connection.connect()
         for pause in (0, 2.5):
             time.sleep(pause)
-            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")
-            assert b"200 OK" in connection.recv(1000)
+            connection.request("GET", "/livez")
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"ok\n")
 
 
 def test_work_that_takes_longer_than_a_request_may_is_answered(start: Start) -> None:
