@@ -28,13 +28,13 @@ def create(api: Client, world: World, **changes: Any) -> Any:
     return api.post(f"{P}/products/{world.product.pk}/publishes", body_of(world, **changes), content_type="application/json")
 
 
-def test_a16_a_draft_has_exactly_the_briefs_fields_and_the_defaults(api: Client, world: World) -> None:
+def test_a16_a_draft_has_the_briefs_fields_and_since_when_it_is_frozen_and_the_defaults(api: Client, world: World) -> None:
     response = create(api, world)
     assert response.status_code == 201
     made = response.json()
     assert set(made) == {
         *("id", "product_id", "provider_tenant_id", "gateway_id", "cluster_id", "environment", "hostname_base", "api_services", "route_ids"),
-        *("auth_mode", "auth_config", "visibility", "approval_required", "status", "generation"),
+        *("auth_mode", "auth_config", "visibility", "approval_required", "status", "generation", "frozen_at"),
         *("published_at", "published_by", "withdrawn_at", "withdrawn_by", "created_at", "updated_at"),
     }
     assert (made["environment"], made["auth_mode"], made["visibility"], made["approval_required"], made["status"]) == ("dev", "none", "public", True, "DRAFT")
@@ -42,7 +42,7 @@ def test_a16_a_draft_has_exactly_the_briefs_fields_and_the_defaults(api: Client,
     assert made["provider_tenant_id"] == str(world.tenant.pk)
     assert set(made["api_services"]) == {str(service.pk) for service in world.product.services.all()}
     assert len(made["route_ids"]) == 3
-    assert (made["published_at"], made["withdrawn_by"]) == (None, None)
+    assert (made["published_at"], made["withdrawn_by"], made["frozen_at"]) == (None, None, None)
 
 
 def test_a_taken_hostname_is_suggested_with_a_number(api: Client, world: World) -> None:

@@ -130,8 +130,8 @@ def test_queries_per_page_do_not_grow_with_rows(world: World, browser: Client, r
         publish = world.published(hostname_base=f"n{number}.localhost")
     budgets = {
         reverse("products:list"): 4,
-        product_url(world): 4,
-        url("detail", publish): 7,
+        product_url(world): 5,
+        url("detail", publish): 6,
         url("live", publish): 2,
         url("agents", publish): 2,
         url("history", publish): 2,
