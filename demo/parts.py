@@ -81,7 +81,8 @@ class Site:
 
 def web(env: Env, *, port: int) -> Part:
     """Pages and API."""
-    options = ("--interface", "asgi", "--http", "1", "--no-ws", "--http1-header-read-timeout", "10000", "--backpressure", "4096")
+    # The time for a head is the time that a connection may be idle too: longer than two heartbeats, or agents would meet closed ones.
+    options = ("--interface", "asgi", "--http", "1", "--no-ws", "--http1-header-read-timeout", "30000", "--backpressure", "4096")
     argv = _python("granian", *options, "--host", "127.0.0.1", "--port", str(port), "--no-access-log", "config.asgi:application")
     return Part(name="web", argv=argv, env=env, is_ready=partial(status_is, port, "/livez", 200))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
 from agent.__main__ import _parse
 from demo import parts
@@ -51,8 +52,8 @@ def test_the_admin_side_of_kong_is_reached_by_its_agent_alone(name: str) -> None
 
 
 def test_the_control_plane_has_every_setting_that_it_cannot_start_without() -> None:
-    settings = (ROOT / "config" / "settings.py").read_text(encoding="utf-8")
-    required = set(re.findall(r'env\.\w+\("(\w+)"\)', settings)) | {"DATABASE_URL"}
+    text = (ROOT / "config" / "settings.py").read_text(encoding="utf-8")
+    required = set(re.findall(r'env\.\w+\("(\w+)"\)', text)) | {"DATABASE_URL"}
     assert {"SECRET_KEY", "PUBLIC_URL", "SIGNING_KEY_FILE", "ENCRYPTION_KEYS", "REDIS_URL"} <= required
     for name in ("migrate", "web", "worker", "beat"):
         assert required <= SERVICES[name]["environment"].keys()
@@ -97,6 +98,7 @@ def test_the_parts_are_started_as_the_operators_guide_says() -> None:
     command = next(json.loads(line.removeprefix("CMD ")) for line in DOCKERFILE.splitlines() if line.startswith("CMD "))
     place = command.index("--host")
     assert f"| web | `{shlex.join([*command[:place], *command[place + 4 :]])}`" in guide
+    assert int(command[command.index("--http1-header-read-timeout") + 1]) > 2 * settings.HEARTBEAT_S * 1000
     demo = list(parts.web({}, port=1).argv)
     assert demo[demo.index("granian") :] == [*command[:place], "--host", "127.0.0.1", "--port", "1", "--no-access-log", command[-1]]
 

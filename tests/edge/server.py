@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
@@ -14,6 +14,8 @@ from demo import parts
 from demo.folder import free_port
 from demo.supervisor import Supervisor
 
+HEAD_MS = "8000"
+"""Instead of the thirty seconds that a head has, so that tests need not wait for so long."""
 TOKEN = b"Authorization: Bearer imp_somebodys\r\n"
 
 
@@ -43,7 +45,8 @@ def running(folder: Path, **settings: str) -> Iterator[Server]:
     port = free_port()
     supervisor = Supervisor(folder, say=print)
     try:
-        supervisor.launch(parts.web({**os.environ, "PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}, port=port))
+        part = parts.web({**os.environ, "PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}, port=port)
+        supervisor.launch(replace(part, argv=tuple(HEAD_MS if word == "30000" else word for word in part.argv)))
         supervisor.settle()
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
             yield Server(port=port, client=client)
