@@ -37,6 +37,8 @@ DEADLINE_S = env.float("DEADLINE_S", default=120.0)
 SILENT_S = env.float("SILENT_S", default=15.0)
 HURRY_S = env.float("HURRY_S", default=2.0)
 AGENT_KEY_DAYS = env.int("AGENT_KEY_DAYS", default=90)
+DRAFT_HOST_DAYS = env.float("DRAFT_HOST_DAYS", default=14.0)  # how long after its last change a draft keeps its hostname from other tenants
+HOST_QUARANTINE_H = env.float("HOST_QUARANTINE_H", default=24.0)  # how long after a deletion nobody else takes the hostname
 ISSUER_REFRESH_S = env.float("ISSUER_REFRESH_S", default=300.0)
 
 # --- the JSON API ------------------------------------------------------------------------------------------------------

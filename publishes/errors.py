@@ -98,6 +98,13 @@ class HostTaken(Conflict):
     detail = _("Another publish uses this hostname in this cluster. Choose another hostname.")
 
 
+class HostReserved(Conflict):
+    """Another tenant's draft names the host, or had it until a short while ago."""
+
+    code = "host_reserved"
+    detail = _("This hostname is kept for another workspace: a draft names it, or it was deleted a short while ago. Choose another hostname.")
+
+
 class HostBeingReleased(Conflict):
     """An earlier host of this very publish may still be served somewhere."""
 

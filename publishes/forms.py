@@ -49,8 +49,8 @@ class SettingsRules(forms.Form):
             return self.suggestion(cluster, environment)
         if not services.is_allowed_host(host, cluster=cluster):
             self.add_error("hostname_base", _("In this cluster a hostname must end in one of: %s.") % ", ".join(cluster.host_suffixes))
-        elif services.is_held(host, cluster=cluster, publish=self.publish):
-            free = services.free_hostname(host, cluster=cluster, publish=self.publish)
+        elif services.is_held(host, cluster=cluster, tenant_id=self.product.tenant_id, publish=self.publish):
+            free = services.free_hostname(host, cluster=cluster, tenant_id=self.product.tenant_id, publish=self.publish)
             self.add_error("hostname_base", _("Another publish has this hostname in this cluster. %(free)s is free.") % {"free": free})
         return host
 

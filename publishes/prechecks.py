@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
 
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +15,7 @@ from core.problems import Problem, Text
 from publishes import errors, issuers, places, spec, upstreams
 from publishes.choices import AuthMode
 from publishes.models import ProductPublish
+from publishes.services import reserved_from
 
 DEADLINE_S = 1.5
 ALL_S = 1.8
@@ -77,11 +78,15 @@ def _agents(draft: ProductPublish) -> Check:
 def _hostname(draft: ProductPublish) -> Check:
     title = _("Hostname")
     host = draft.hostname_base
-    same = ProductPublish.objects.filter(cluster_id=draft.cluster_id).filter(Q(claimed_host=host) | Q(hostname_base=host, deleted_at=None))
-    held = list(same.values_list("claimed_host", flat=True))
-    if host in held:
+    is_kept = reserved_from(draft.tenant_id) & Q(hostname_base=host)
+    same = ProductPublish.objects.filter(Q(claimed_host=host) | is_kept | Q(hostname_base=host, deleted_at=None), cluster_id=draft.cluster_id)
+    kept = ExpressionWrapper(is_kept, output_field=BooleanField())
+    rows = list(same.exclude(pk=draft.pk).annotate(is_kept=kept).values_list("claimed_host", "is_kept"))
+    if any(claimed == host for claimed, _kept in rows):
         return _blocked(title, errors.HostTaken())
-    if held:
+    if any(kept for _claimed, kept in rows):
+        return _blocked(title, errors.HostReserved())
+    if rows:
         return Check(title=title, level=Level.WARNING, text=_("Another draft names it too: whoever publishes first gets it."))
     return _fine(title, format_lazy(_("{host} is free."), host=host))
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from django import conf
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -160,16 +162,18 @@ def suggest_hostname(*, product: Product, cluster: Cluster, environment: str, pu
     """`{product}.{environment}.{region}.{suffix}`, numbered when another publish than the given one has it. One query."""
     suffix = cluster.host_suffixes[0] if cluster.host_suffixes else "localhost"
     name = slugify(product.name).replace("_", "-")[:50].strip("-") or "api"
-    return free_hostname(f"{name}.{environment}.{cluster.region}.{suffix}", cluster=cluster, publish=publish)
+    host = f"{name}.{environment}.{cluster.region}.{suffix}"
+    return free_hostname(host, cluster=cluster, tenant_id=product.tenant_id, publish=publish)
 
 
-def free_hostname(host: str, *, cluster: Cluster, publish: ProductPublish | None = None) -> str:
-    """The host itself, or with -2, -3, … behind its first label while another publish of the cluster names or holds it. One query."""
+def free_hostname(host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None) -> str:
+    """The host itself, or with -2, -3, … behind its first label while another publish of the cluster names, holds or keeps it. One query."""
     first, _dot, rest = host.partition(".")
     first = first[:59]
     named = Q(deleted_at=None, hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
     held = Q(claimed_host__startswith=first, claimed_host__endswith=f".{rest}")
-    rows = _others(cluster, publish).filter(named | held).values_list("hostname_base", "claimed_host")
+    kept = reserved_from(tenant_id) & Q(hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
+    rows = _others(cluster, publish).filter(named | held | kept).values_list("hostname_base", "claimed_host")
     taken = {name for row in rows for name in row}
     number = 1
     while (free := f"{first}{f'-{number}' if number > 1 else ''}.{rest}") in taken:
@@ -177,9 +181,20 @@ def free_hostname(host: str, *, cluster: Cluster, publish: ProductPublish | None
     return free
 
 
-def is_held(host: str, *, cluster: Cluster, publish: ProductPublish | None = None) -> bool:
-    """Whether another publish than the given one holds the host in the cluster: it could never be published there. One query."""
-    return _others(cluster, publish).filter(claimed_host=host).exists()
+def is_held(host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None) -> bool:
+    """Whether another publish than the given one holds the host in the cluster, or keeps it from the tenant. One query."""
+    return _others(cluster, publish).filter(Q(claimed_host=host) | (reserved_from(tenant_id) & Q(hostname_base=host))).exists()
+
+
+def reserved_from(tenant_id: UUID) -> Q:
+    """Others' publishes that keep their hostname from this tenant: what was deleted lately, and drafts that were changed lately.
+
+    No draft keeps a hostname from whoever had it until lately.
+    """
+    since = timezone.now() - timedelta(days=conf.settings.DRAFT_HOST_DAYS)
+    same = ProductPublish.objects.filter(cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base"))
+    draft = Q(deleted_at=None, status=Status.DRAFT, updated_at__gt=since) & ~Exists(same.filter(_was_deleted(), tenant_id=tenant_id))
+    return ~Q(tenant_id=tenant_id) & (draft | _was_deleted())
 
 
 def lock_publish(actor: Actor, publish_id: UUID) -> ProductPublish:
@@ -204,12 +219,15 @@ def require_active(product: Product) -> None:
 
 
 def claim_host(publish: ProductPublish) -> None:
-    """Take the publish's hostname for it alone in its cluster. Raises HostTaken, or HostBeingReleased while an earlier one is held."""
+    """Take the publish's hostname for it alone in its cluster. Raises HostTaken, HostReserved, or HostBeingReleased while an earlier one is held."""
     host = publish.hostname_base
     if publish.claimed_host == host:
         return
     if publish.claimed_host:
         raise errors.HostBeingReleased(errors.HostBeingReleased.detail % {"host": publish.claimed_host})
+    kept = _others(publish.cluster, publish).filter(reserved_from(publish.tenant_id), hostname_base=host)
+    if kept.filter(Q(deleted_at__isnull=False) | Q(created_at__lt=publish.created_at)).exists():  # of two drafts the older one
+        raise errors.HostReserved
     publish.claimed_host = host
     try:
         with transaction.atomic():
@@ -237,6 +255,12 @@ def checked_reason(reason: str) -> str:
 def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
     """Whether the host lies below one of the suffixes that operators allow for the cluster."""
     return any(host.endswith(f".{suffix}") for suffix in cluster.host_suffixes)
+
+
+def _was_deleted() -> Q:
+    """Deleted lately. Agents that were away let go of a host later than that, which then counts."""
+    since = timezone.now() - timedelta(hours=conf.settings.HOST_QUARANTINE_H)
+    return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))
 
 
 def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:

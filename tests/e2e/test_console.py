@@ -116,8 +116,29 @@ def test_nobody_is_let_in_twice_and_the_page_says_why(stage: World, client: Clie
     page = open_as(client)
     page.goto(reverse("account:members"))
     page.get_by_label("User name").fill(stage.user.username)
-    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Invite").click()
     expect(page.locator(".error-text")).to_have_text("This person is a member already.")
+
+
+def test_a_dialog_of_a_workspace_that_another_tab_has_left_does_nothing_and_leads_back(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+    guard.may_refuse = True
+    publish = stage.published()
+    globex = Tenant.objects.create(name="Globex", slug="globex")
+    Membership.objects.create(user=stage.user, tenant=globex, role="owner")
+    path = reverse("publishes:detail", args=[publish.product_id, publish.pk])
+    page = open_as(client)
+    page.goto(path)
+    page.locator("#open-withdraw").click()
+    page.locator("dialog [name=reason]").fill("moving")
+    client.post(reverse("account:workspace"), {"tenant": str(globex.pk)})
+    page.locator("dialog .button.primary").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("This form was of another workspace")
+    expect(page.locator("#content")).to_contain_text("This form was of Acme, but you work in Globex now")
+    publish.refresh_from_db()
+    assert publish.desired_state == "live"
+    page.get_by_role("button", name="Back to Acme").click()
+    page.wait_for_url(f"**{path}")
+    expect(page.locator("#open-withdraw")).to_be_visible()
 
 
 def test_axe_finds_nothing_on_the_pages_of_the_second_step(stage: World, client: Client, open_as: Open, settings: Settings) -> None:

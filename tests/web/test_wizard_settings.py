@@ -143,8 +143,8 @@ def test_a_hostname_that_another_publish_holds_is_refused_with_a_free_one(run: R
 def test_the_same_hostname_in_another_cluster_is_fine(run: Run, world: World) -> None:
     world.published(hostname_base="shop.localhost")
     elsewhere = Cluster.objects.create(name="elsewhere", region="x", host_suffixes=["localhost"], open_to_all=True)
-    assert services.is_held("shop.localhost", cluster=world.cluster)
-    assert not services.is_held("shop.localhost", cluster=elsewhere)
+    assert services.is_held("shop.localhost", cluster=world.cluster, tenant_id=world.tenant.pk)
+    assert not services.is_held("shop.localhost", cluster=elsewhere, tenant_id=world.tenant.pk)
 
 
 def test_an_emptied_hostname_is_filled_in_again(run: Run) -> None:
