@@ -57,7 +57,7 @@ test-long: setup browser ## all tests and the long ones too: every fault, soak, 
 
 test-kong: setup ## what holds for any Kong, against yours; KONG_ADMIN_URL=http://127.0.0.1:8001 KONG_PROXY_URL=http://127.0.0.1:8000
 	@test -n "$(KONG_ADMIN_URL)" && test -n "$(KONG_PROXY_URL)" || { echo "Say where it is: make test-kong KONG_ADMIN_URL=... KONG_PROXY_URL=..." >&2; exit 1; }
-	@exec env KONG_ADMIN_URL="$(KONG_ADMIN_URL)" KONG_PROXY_URL="$(KONG_PROXY_URL)" $(VENV)/python -m pytest -m real_kong tests/kong/test_any_kong.py $(ARGS)
+	@exec env KONG_ADMIN_URL="$(KONG_ADMIN_URL)" KONG_PROXY_URL="$(KONG_PROXY_URL)" $(VENV)/python -m pytest -m real_kong tests/agent/drivers/kong/test_any_kong.py $(ARGS)
 
 screenshots: setup browser ## every page, ko and en, light and dark, wide and narrow, into screenshots/
 	@exec $(VENV)/python -m pytest -q tests/e2e/screenshots.py

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent import config, log
+from agent.control_plane.enrol import EnrolmentFailed, Plan, enrol, read_code
 from agent.drivers.base import Setup, SetupFailed
 from agent.drivers.registry import SETUPS
-from agent.enrol import EnrolmentFailed, Plan, enrol, read_code
 from agent.files import FileDamaged
-from agent.serve import CannotServe, serve
-from agent.state import PUBLISHES_FILE
+from agent.serving.run import CannotServe, serve
+from agent.work.state import PUBLISHES_FILE
 from fence import split_endpoint
 
 LAST_WORDS_S = 0.3
@@ -45,20 +45,30 @@ def main(arguments: Sequence[str]) -> int:
 def _enroll(chosen: argparse.Namespace) -> None:
     state, setup = chosen.state, SETUPS[chosen.driver]
     if config.is_enrolled(state) and not chosen.force:
-        raise _Mistake(f"{state} holds an enrolled agent already; add --force to enrol it anew (what it serves goes on).")
+        raise _Mistake(
+            f"{state} holds an enrolled agent already; add --force to enrol it anew (what it serves goes on)."
+        )
     _check_listen(chosen.listen)
     code, options = read_code(chosen.code), setup.options(chosen)
     _check_writable(state)
     advertise = f"http://{chosen.listen}" if chosen.advertise is None else chosen.advertise
-    identity = enrol(code, Plan(driver=setup.name, options=options, listen=chosen.listen, advertise=advertise))
+    identity = enrol(
+        code, Plan(driver=setup.name, options=options, listen=chosen.listen, advertise=advertise)
+    )
     try:
-        if not config.has_driver(state, setup.name):  # what is remembered of another gateway says nothing of this one
+        if not config.has_driver(
+            state, setup.name
+        ):  # what is remembered of another gateway says nothing of this one
             (state / PUBLISHES_FILE).unlink(missing_ok=True)
         setup.prepare(state, options, node=identity.settings.agent_id)
         config.save(state, identity)
     except OSError as problem:
-        raise _Mistake(f"The code was accepted, but {state} cannot be written ({problem}); make a new code and try again.") from problem
-    sys.stdout.write(f"Enrolled {identity.settings.name} in cluster {identity.settings.cluster} as {identity.settings.agent_id}.\n")
+        raise _Mistake(
+            f"The code was accepted, but {state} cannot be written ({problem}); make a new code and try again."
+        ) from problem
+    sys.stdout.write(
+        f"Enrolled {identity.settings.name} in cluster {identity.settings.cluster} as {identity.settings.agent_id}.\n"
+    )
     if next_step := setup.next_step(state):
         sys.stdout.write(f"Start its gateway: {next_step}\n")
 
@@ -69,19 +79,37 @@ def _run(state: Path) -> None:
     identity = config.load(state)
     setup = SETUPS.get(identity.settings.driver)
     if setup is None:
-        raise _Mistake(f"The settings name the driver {identity.settings.driver!r}; this agent knows {', '.join(SETUPS)}.")
+        raise _Mistake(
+            f"The settings name the driver {identity.settings.driver!r}; this agent knows {', '.join(SETUPS)}."
+        )
     serve(state, identity, setup.create(state, identity.settings.options, node=identity.settings.agent_id))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="agent", description="The imp-gateway agent: the program beside a gateway.")
+    parser = argparse.ArgumentParser(
+        prog="agent", description="The imp-gateway agent: the program beside a gateway."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    enroll = commands.add_parser("enroll", help="turn a one-time code into an agent", description="Options of a driver: add --driver NAME --help.")
-    enroll.add_argument("--code", required=True, help="the one-time code that `manage.py enroll_agent` printed")
-    enroll.add_argument("--state", required=True, type=Path, help="the folder of this agent's keys and memory")
-    enroll.add_argument("--driver", required=True, choices=sorted(SETUPS), help="what kind of gateway this is")
+    enroll = commands.add_parser(
+        "enroll",
+        help="turn a one-time code into an agent",
+        description="Options of a driver: add --driver NAME --help.",
+    )
+    enroll.add_argument(
+        "--code", required=True, help="the one-time code that `manage.py enroll_agent` printed"
+    )
+    enroll.add_argument(
+        "--state", required=True, type=Path, help="the folder of this agent's keys and memory"
+    )
+    enroll.add_argument(
+        "--driver", required=True, choices=sorted(SETUPS), help="what kind of gateway this is"
+    )
     enroll.add_argument("--listen", required=True, metavar="HOST:PORT", help="where the agent takes commands")
-    enroll.add_argument("--advertise", metavar="URL", help="how the control plane reaches it (default: http://<listen>; empty: it only pulls)")
+    enroll.add_argument(
+        "--advertise",
+        metavar="URL",
+        help="how the control plane reaches it (default: http://<listen>; empty: it only pulls)",
+    )
     enroll.add_argument("--force", action="store_true", help="replace an enrolment that is there")
     if setup := _setup_named(arguments):
         setup.add_arguments(enroll)

@@ -55,7 +55,9 @@ def save(state: Path, identity: Identity) -> None:
 
 def save_keys(state: Path, identity: Identity) -> None:
     """Write the agent's key and the control plane's; after a crash each file is the old one or the new one. Raises OSError."""
-    write_json(state / CONTROL_PLANE_FILE, {"keys": [signing.public_jwk(key) for key in identity.control_plane_keys]})
+    write_json(
+        state / CONTROL_PLANE_FILE, {"keys": [signing.public_jwk(key) for key in identity.control_plane_keys]}
+    )
     write_json(state / KEY_FILE, signing.private_jwk(identity.key), mode=0o600)
 
 
@@ -70,11 +72,17 @@ def load(state: Path) -> Identity:
 
 def _settings(path: Path) -> Settings:
     content = read_object(path)
-    texts = {name: content.get(name) for name in ("agent_id", "name", "cluster", "control_plane_url", "listen", "advertise", "driver")}
+    texts = {
+        name: content.get(name)
+        for name in ("agent_id", "name", "cluster", "control_plane_url", "listen", "advertise", "driver")
+    }
     options = content.get("options")
     if not all(isinstance(text, str) for text in texts.values()) or not isinstance(options, dict):
         raise FileDamaged(f"{path} lacks a setting: restore it from a backup, or enrol again with --force.")
-    return Settings(**{name: str(text) for name, text in texts.items()}, options={str(name): str(text) for name, text in options.items()})
+    return Settings(
+        **{name: str(text) for name, text in texts.items()},
+        options={str(name): str(text) for name, text in options.items()},
+    )
 
 
 def _pinned(path: Path) -> tuple[signing.Key, ...]:

@@ -18,7 +18,11 @@ class CannotWrite(OSError):
 
     def __init__(self, path: Path, problem: OSError, *, size: int) -> None:
         self.path, self.size, self.is_full = path, size, problem.errno in {errno.ENOSPC, errno.EDQUOT}
-        advice = "make room there; nothing has to be started anew" if self.is_full else "see to its disk and its permissions"
+        advice = (
+            "make room there; nothing has to be started anew"
+            if self.is_full
+            else "see to its disk and its permissions"
+        )
         super().__init__(f"The agent cannot write {path} ({problem.strerror or problem}): {advice}.")
 
 
@@ -80,11 +84,17 @@ def read_object(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as problem:
-        raise FileDamaged(f"{path} is missing: the state folder is not that of an enrolled agent, or it is damaged.") from problem
+        raise FileDamaged(
+            f"{path} is missing: the state folder is not that of an enrolled agent, or it is damaged."
+        ) from problem
     except (OSError, ValueError) as problem:
-        raise FileDamaged(f"{path} cannot be read ({problem}): restore it from a backup, or enrol again with --force.") from problem
+        raise FileDamaged(
+            f"{path} cannot be read ({problem}): restore it from a backup, or enrol again with --force."
+        ) from problem
     if not isinstance(content, dict):
-        raise FileDamaged(f"{path} does not hold a JSON object: restore it from a backup, or enrol again with --force.")
+        raise FileDamaged(
+            f"{path} does not hold a JSON object: restore it from a backup, or enrol again with --force."
+        )
     return content
 
 

@@ -55,18 +55,27 @@ class Lines:
         while (text := self._waiting.get()) is not None:
             try:
                 if dropped := self._dropped:
-                    self._stream.write(f'{{"level": "warning", "event": "lines_dropped", "count": {dropped}}}\n')
+                    self._stream.write(
+                        f'{{"level": "warning", "event": "lines_dropped", "count": {dropped}}}\n'
+                    )
                     self._dropped -= dropped
                 self._stream.write(text)
                 self._stream.flush()
-            except (OSError, ValueError):  # its disk is full, it is closed, or the text is not in its alphabet
+            except (
+                OSError,
+                ValueError,
+            ):  # its disk is full, it is closed, or the text is not in its alphabet
                 self._dropped += 1
 
 
 def configure() -> Lines:
     """Send all log lines to stderr; waitress and other libraries only from WARNING up."""
     lines = Lines(sys.stderr)
-    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -77,5 +86,9 @@ def configure() -> Lines:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, lines)),
     )
-    logging.basicConfig(level=logging.WARNING, stream=lines, format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}')
+    logging.basicConfig(
+        level=logging.WARNING,
+        stream=lines,
+        format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}',
+    )
     return lines

@@ -23,10 +23,18 @@ T = TypeVar("T", Result, Heartbeat)
 
 def bounded(said: T) -> T:
     """The same with its words no longer than that, and without characters that no database or terminal wants."""
-    return said.model_copy(update={name: short(text, limit) for name, limit in LENGTHS.items() if isinstance(text := getattr(said, name, None), str)})
+    return said.model_copy(
+        update={
+            name: short(text, limit)
+            for name, limit in LENGTHS.items()
+            if isinstance(text := getattr(said, name, None), str)
+        }
+    )
 
 
 def short(text: str, limit: int) -> str:
     """The beginning of a text, with an ellipsis where it was cut; control characters and half characters become spaces."""
-    beginning = "".join(" " if unicodedata.category(letter) in {"Cc", "Cs"} else letter for letter in text[: limit + 1])
+    beginning = "".join(
+        " " if unicodedata.category(letter) in {"Cc", "Cs"} else letter for letter in text[: limit + 1]
+    )
     return beginning if len(beginning) <= limit else beginning[: limit - 1] + "…"

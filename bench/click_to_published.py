@@ -38,7 +38,10 @@ def one_round(api: httpx2.Client, told: dict[str, Any]) -> dict[str, float]:
     seen = time.perf_counter()
     ended(api, api.post(f"{path}/withdraw", json={"reason": "bench"}))
     ended(api, api.delete(path))
-    evidence = max((row["evidence"] for row in operation["deliveries"]), key=lambda row: row["apply_ms"] + row["verify_ms"])
+    evidence = max(
+        (row["evidence"] for row in operation["deliveries"]),
+        key=lambda row: row["apply_ms"] + row["verify_ms"],
+    )
     in_database = operation["took_ms"]
     return {
         "answer to the click": (answered - started) * 1000,
@@ -46,7 +49,9 @@ def one_round(api: httpx2.Client, told: dict[str, Any]) -> dict[str, float]:
         "in the database: request to PUBLISHED": in_database,
         "  agent: validate, swap, taken by Envoy": evidence["apply_ms"],
         "  agent: two bursts of 24 connections": evidence["verify_ms"],
-        "  all else: wake-up, claim, signing, HTTP": in_database - evidence["apply_ms"] - evidence["verify_ms"],
+        "  all else: wake-up, claim, signing, HTTP": in_database
+        - evidence["apply_ms"]
+        - evidence["verify_ms"],
     }
 
 

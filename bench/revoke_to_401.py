@@ -23,24 +23,37 @@ def main() -> None:
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     cluster = told["clusters"][-1]
     headers = {"Authorization": f"Bearer {told['provider']['api_token']}"}
-    with httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api, httpx2.Client(trust_env=False) as caller:
+    with (
+        httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api,
+        httpx2.Client(trust_env=False) as caller,
+    ):
         site = Site(api, caller, told, cluster)
         opened, shut = zip(*(site.one_round() for _ in range(rounds)), strict=True)
         met = site.under_load(rounds)
         site.clean_up()
-    print(f"{rounds} rounds, {len(cluster['agents'])} agent(s)                median     p95     max  (ms, all gateways)")  # noqa: T201
+    print(
+        f"{rounds} rounds, {len(cluster['agents'])} agent(s)                median     p95     max  (ms, all gateways)"
+    )  # noqa: T201
     for name, values in (("a new key opens", opened), ("a revoked key meets 401", shut)):
-        print(f"{name:<34}{statistics.median(values):8.0f}{statistics.quantiles(values, n=20)[18]:8.0f}{max(values):8.0f}")  # noqa: T201
+        print(
+            f"{name:<34}{statistics.median(values):8.0f}{statistics.quantiles(values, n=20)[18]:8.0f}{max(values):8.0f}"
+        )  # noqa: T201
     print(f"while {rounds} syncs were applied under {RATE} requests a second: {dict(met)}")  # noqa: T201
 
 
 class Site:
     """One publish that asks for keys, and its gateways."""
 
-    def __init__(self, api: httpx2.Client, caller: httpx2.Client, told: dict[str, Any], cluster: dict[str, Any]) -> None:
+    def __init__(
+        self, api: httpx2.Client, caller: httpx2.Client, told: dict[str, Any], cluster: dict[str, Any]
+    ) -> None:
         self.api, self.caller = api, caller
         self.proxies = [agent["proxy_url"] for agent in cluster["agents"]]
-        where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"], "auth_mode": "api-key"}
+        where = {
+            "cluster_id": cluster["id"],
+            "gateway_id": cluster["gateways"][0]["id"],
+            "auth_mode": "api-key",
+        }
         draft = api.post(f"/api/v1/provider/products/{told['product_id']}/publishes", json=where).json()
         self.path, self.host = f"/api/v1/provider/product-publishes/{draft['id']}", draft["hostname_base"]
         ended(api, api.post(f"{self.path}/publish"))
@@ -60,7 +73,9 @@ class Site:
         met: Counter[int] = Counter()
         valid, stop = [self.new_key()], threading.Event()
         self._until(valid[0], 200)
-        threads = [threading.Thread(target=self._call, args=(proxy, valid, met, stop)) for proxy in self.proxies]
+        threads = [
+            threading.Thread(target=self._call, args=(proxy, valid, met, stop)) for proxy in self.proxies
+        ]
         for thread in threads:
             thread.start()
         for _ in range(rounds):
@@ -88,14 +103,21 @@ class Site:
         pause, due = len(self.proxies) / RATE, time.perf_counter()
         with httpx2.Client(trust_env=False) as caller:
             while not stop.is_set():
-                met[caller.get(f"{proxy}/billing", headers={"Host": self.host, "apikey": valid[0]}).status_code] += 1
+                met[
+                    caller.get(
+                        f"{proxy}/billing", headers={"Host": self.host, "apikey": valid[0]}
+                    ).status_code
+                ] += 1
                 due += pause
                 time.sleep(max(0.0, due - time.perf_counter()))
 
     def _until(self, key: str, status: int) -> None:
         deadline = time.perf_counter() + NEVER_S
         for proxy in self.proxies:
-            while self.caller.get(f"{proxy}/billing", headers={"Host": self.host, "apikey": key}).status_code != status:
+            while (
+                self.caller.get(f"{proxy}/billing", headers={"Host": self.host, "apikey": key}).status_code
+                != status
+            ):
                 if time.perf_counter() > deadline:
                     raise SystemExit(f"{proxy} does not answer {status}.")
                 time.sleep(0.005)

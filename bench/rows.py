@@ -12,9 +12,10 @@ from clusters.models import Agent, AgentLiveness, Cluster
 from clusters.services import create_enrolment_code
 from gateways.models import Gateway, GatewayCluster
 from products.models import Product
-from publishes import services
 from publishes.choices import Status
 from publishes.models import ProductPublish
+from publishes.verbs import deleting, publishing, withdrawing
+from publishes.verbs import drafts as drafts_verbs
 from tenants.actors import Actor, Role
 
 _numbers = itertools.count()
@@ -23,7 +24,13 @@ app = config.app  # wake-ups go to the demo's broker
 
 def make_cluster(name: str) -> Cluster:
     """A cluster of its own in which the demo's prod gateway stands."""
-    cluster = Cluster.objects.create(name=name, region="bench", host_suffixes=["localhost"], upstream_networks=["127.0.0.0/8"], open_to_all=True)
+    cluster = Cluster.objects.create(
+        name=name,
+        region="bench",
+        host_suffixes=["localhost"],
+        upstream_networks=["127.0.0.0/8"],
+        open_to_all=True,
+    )
     GatewayCluster.objects.create(gateway=Gateway.objects.get(name="prod-gateway"), cluster=cluster)
     return cluster
 
@@ -41,12 +48,17 @@ def connected(cluster: Cluster) -> int:
 def drafts(cluster: Cluster, product_id: str, number: int) -> list[ProductPublish]:
     """Drafts of the product."""
     product, gateway = Product.objects.get(pk=product_id), Gateway.objects.get(name="prod-gateway")
-    return [services.create_publish(_actor(product), product, settings=_settings(cluster, gateway, f"{cluster.name}-{n}.localhost")) for n in range(number)]
+    return [
+        drafts_verbs.create_publish(
+            _actor(product), product, settings=_settings(cluster, gateway, f"{cluster.name}-{n}.localhost")
+        )
+        for n in range(number)
+    ]
 
 
 def publish(draft: ProductPublish) -> None:
     """Ask for it."""
-    services.request_publish(_actor(draft.product), draft.pk)
+    publishing.request_publish(_actor(draft.product), draft.pk)
 
 
 def count(cluster: Cluster, *, status: str) -> int:
@@ -61,16 +73,21 @@ def status_of(publish_id: UUID) -> str:
 
 def draft_on(cluster: str, product_id: str, host: str) -> ProductPublish:
     """A draft on one of the demo's own clusters."""
-    product, place = Product.objects.get(pk=product_id), GatewayCluster.objects.select_related("gateway", "cluster").filter(cluster__name=cluster)
+    product, place = (
+        Product.objects.get(pk=product_id),
+        GatewayCluster.objects.select_related("gateway", "cluster").filter(cluster__name=cluster),
+    )
     standing = place.get(gateway__tenant=product.tenant_id)
-    return services.create_publish(_actor(product), product, settings=_settings(standing.cluster, standing.gateway, host))
+    return drafts_verbs.create_publish(
+        _actor(product), product, settings=_settings(standing.cluster, standing.gateway, host)
+    )
 
 
 def take_off_one(publish: ProductPublish, wait: Callable[[Callable[[], bool]], None]) -> None:
     """Withdraw and delete it."""
-    services.request_withdraw(_actor(publish.product), publish.pk, reason="bench")
+    withdrawing.request_withdraw(_actor(publish.product), publish.pk, reason="bench")
     wait(lambda: status_of(publish.pk) == Status.WITHDRAWN)
-    services.request_delete(_actor(publish.product), publish.pk)
+    deleting.request_delete(_actor(publish.product), publish.pk)
     wait(lambda: not ProductPublish.objects.filter(pk=publish.pk, deleted_at=None).exists())
 
 
@@ -78,10 +95,10 @@ def take_off(cluster: Cluster, wait: Callable[[Callable[[], bool]], None]) -> No
     """Withdraw and delete all of the cluster."""
     rows = list(ProductPublish.objects.filter(cluster=cluster, deleted_at=None).select_related("product"))
     for row in rows:
-        services.request_withdraw(_actor(row.product), row.pk, reason="bench")
+        withdrawing.request_withdraw(_actor(row.product), row.pk, reason="bench")
     wait(lambda: count(cluster, status=Status.WITHDRAWN) == len(rows))
     for row in rows:
-        services.request_delete(_actor(row.product), row.pk)
+        deleting.request_delete(_actor(row.product), row.pk)
     wait(lambda: not ProductPublish.objects.filter(cluster=cluster, deleted_at=None).exists())
 
 
@@ -96,7 +113,9 @@ def add_frozen_agents(cluster: Cluster, number: int) -> list[socket.socket]:
     for _ in range(number):
         door = socket.create_server(("127.0.0.1", 0), backlog=64)
         port = door.getsockname()[1]
-        agent = Agent.objects.create(cluster=cluster, name=f"frozen-{next(_numbers)}", driver="envoy", url=f"http://127.0.0.1:{port}")
+        agent = Agent.objects.create(
+            cluster=cluster, name=f"frozen-{next(_numbers)}", driver="envoy", url=f"http://127.0.0.1:{port}"
+        )
         AgentLiveness.objects.create(agent=agent, last_seen_at=timezone.now(), gateway_ok=True)
         doors.append(door)
     return doors
@@ -111,8 +130,8 @@ def _actor(product: Product) -> Actor:
     return Actor(tenant_id=product.tenant_id, role=Role.OWNER, label="bench")
 
 
-def _settings(cluster: Cluster, gateway: Gateway, host: str) -> services.Settings:
-    return services.Settings(
+def _settings(cluster: Cluster, gateway: Gateway, host: str) -> drafts_verbs.Settings:
+    return drafts_verbs.Settings(
         cluster=cluster,
         gateway=gateway,
         environment="prod",

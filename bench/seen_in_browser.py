@@ -22,13 +22,18 @@ def main() -> None:
     told = json.loads(Path(sys.argv[1]).read_text())
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 30
     headers = {"Authorization": f"Bearer {told['provider']['api_token']}"}
-    with sync_playwright() as playwright, httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api:
+    with (
+        sync_playwright() as playwright,
+        httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api,
+    ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page()
         sign_in(page, told)
         seen = [one_round(page, api, told) for _ in range(rounds)]
         browser.close()
-    print(f"{rounds} rounds: median {statistics.median(seen):.0f} ms, p95 {statistics.quantiles(seen, n=20)[18]:.0f} ms")  # noqa: T201
+    print(
+        f"{rounds} rounds: median {statistics.median(seen):.0f} ms, p95 {statistics.quantiles(seen, n=20)[18]:.0f} ms"
+    )  # noqa: T201
 
 
 def sign_in(page: Page, told: dict[str, Any]) -> None:

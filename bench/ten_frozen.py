@@ -23,7 +23,9 @@ def main() -> None:
         waits_for_them = bench.drafts(icy, told["product_id"], 1)[0]
         bench.publish(waits_for_them)
         took = [one_round(bench, told, icy, number) for number in range(rounds)]
-        say(f"{frozen} frozen agents; {rounds} publishes on kr-dev took {min(took):.2f} to {max(took):.2f} s; load average {os.getloadavg()[0]:.1f}")
+        say(
+            f"{frozen} frozen agents; {rounds} publishes on kr-dev took {min(took):.2f} to {max(took):.2f} s; load average {os.getloadavg()[0]:.1f}"
+        )
     finally:
         bench.forget_agents(icy)
         for door in doors:

@@ -11,7 +11,16 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from clusters import agent_keys, keys, operating, services
-from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, ClusterTenant, EnrolmentCode, UsedRequest
+from clusters.models import (
+    Agent,
+    AgentEvent,
+    AgentKey,
+    AgentLiveness,
+    Cluster,
+    ClusterTenant,
+    EnrolmentCode,
+    UsedRequest,
+)
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, ServiceAdmin, asks_first
 from tenants.models import Tenant
 
@@ -31,12 +40,23 @@ class ClusterForm(forms.ModelForm[Cluster]):
     """A cluster with the workspaces that may use it."""
 
     open_to = forms.ModelMultipleChoiceField(
-        Tenant.objects.all(), required=False, label=_("Workspaces that may use it"), widget=FilteredSelectMultiple(_("workspaces"), is_stacked=False)
+        Tenant.objects.all(),
+        required=False,
+        label=_("Workspaces that may use it"),
+        widget=FilteredSelectMultiple(_("workspaces"), is_stacked=False),
     )
 
     class Meta:
         model = Cluster
-        fields = ["name", "description", "region", "maintenance", "host_suffixes", "upstream_networks", "open_to_all"]
+        fields = [
+            "name",
+            "description",
+            "region",
+            "maintenance",
+            "host_suffixes",
+            "upstream_networks",
+            "open_to_all",
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,7 +73,9 @@ class ClusterAdmin(ServiceAdmin[Cluster]):
     search_fields = ["name"]
     inlines = [AgentInline]
 
-    def write(self, request: HttpRequest, record: Cluster, form: forms.ModelForm[Cluster], *, is_new: bool) -> None:  # noqa: ARG002 - the base's signature
+    def write(
+        self, request: HttpRequest, record: Cluster, form: forms.ModelForm[Cluster], *, is_new: bool
+    ) -> None:  # noqa: ARG002 - the base's signature
         operating.save_cluster(record, tenants=form.cleaned_data["open_to"], by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Cluster) -> None:
@@ -99,7 +121,9 @@ class AgentAdmin(ServiceAdmin[Agent]):
     def has_change_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:  # noqa: ARG002
         return False
 
-    def write(self, request: HttpRequest, record: Agent, form: forms.ModelForm[Agent], *, is_new: bool) -> None:  # noqa: ARG002
+    def write(
+        self, request: HttpRequest, record: Agent, form: forms.ModelForm[Agent], *, is_new: bool
+    ) -> None:  # noqa: ARG002
         operating.add_agent(record, by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Agent) -> None:
@@ -109,16 +133,32 @@ class AgentAdmin(ServiceAdmin[Agent]):
     def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse:
         """The codes stand in this answer alone: a message would carry them in a cookie."""
         codes = [
-            (agent, services.create_enrolment_code(agent.cluster, agent_name=agent.name, by=request.user.get_username()))
+            (
+                agent,
+                services.create_enrolment_code(
+                    agent.cluster, agent_name=agent.name, by=request.user.get_username()
+                ),
+            )
             for agent in queryset.select_related("cluster")
         ]
-        context = {**self.admin_site.each_context(request), "title": _("One-time codes"), "opts": self.opts, "codes": codes}
-        return TemplateResponse(request, "admin/enrolment_codes.html", context, headers={"Cache-Control": "no-store"})
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("One-time codes"),
+            "opts": self.opts,
+            "codes": codes,
+        }
+        return TemplateResponse(
+            request, "admin/enrolment_codes.html", context, headers={"Cache-Control": "no-store"}
+        )
 
-    @admin.action(permissions=["operate"], description=_("Block: refuse its requests and send it nothing more"))
+    @admin.action(
+        permissions=["operate"], description=_("Block: refuse its requests and send it nothing more")
+    )
     @asks_first(
         _("Block these agents?"),
-        warning=_("Their requests are refused and they are sent nothing more. Their gateways go on serving what they have, so hostnames there stay taken."),
+        warning=_(
+            "Their requests are refused and they are sent nothing more. Their gateways go on serving what they have, so hostnames there stay taken."
+        ),
     )
     def block(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
@@ -140,7 +180,11 @@ class AgentAdmin(ServiceAdmin[Agent]):
 
     @admin.display(description=_("gateway"))
     def gateway(self, agent: Agent) -> object:
-        return (agent.liveness.gateway_error or agent.liveness.gateway_version) if hasattr(agent, "liveness") else None
+        return (
+            (agent.liveness.gateway_error or agent.liveness.gateway_version)
+            if hasattr(agent, "liveness")
+            else None
+        )
 
     @admin.display(description=_("last seen"))
     def last_seen(self, agent: Agent) -> object:
@@ -149,7 +193,16 @@ class AgentAdmin(ServiceAdmin[Agent]):
 
 @admin.register(AgentLiveness)
 class AgentLivenessAdmin(ReadOnlyAdmin):
-    list_display = ["agent", "last_seen_at", "gateway_ok", "gateway_version", "proxy_url", "agent_version", "protocol", "knows_our_keys"]
+    list_display = [
+        "agent",
+        "last_seen_at",
+        "gateway_ok",
+        "gateway_version",
+        "proxy_url",
+        "agent_version",
+        "protocol",
+        "knows_our_keys",
+    ]
     list_select_related = ["agent"]
 
     @admin.display(description=_("knows our keys"), boolean=True)
@@ -164,7 +217,12 @@ class AgentKeyAdmin(ReadOnlyAdmin):
     actions = ["revoke"]
 
     @admin.action(permissions=["operate"], description=_("Revoke at once"))
-    @asks_first(_("Revoke these keys?"), warning=_("The next request under such a key is refused. An agent without another key has to be enrolled anew."))
+    @asks_first(
+        _("Revoke these keys?"),
+        warning=_(
+            "The next request under such a key is refused. An agent without another key has to be enrolled anew."
+        ),
+    )
     def revoke(self, request: HttpRequest, queryset: QuerySet[AgentKey]) -> None:
         for key in queryset.select_related("agent"):
             agent_keys.revoke(key, by=request.user.get_username())

@@ -32,9 +32,9 @@ from agent.protocol.spec import Wire
 from clusters import agent_keys, keys, liveness, services
 from clusters.errors import AgentRefused, EnrolmentRefused
 from clusters.models import Agent, AgentKey, UsedRequest
-from core import limits
+from core.api import limits
 from core.problems import Invalid
-from tenants.sign_in_rules import address_of
+from tenants.people.sign_in_rules import address_of
 
 ENROLMENT = "enrolment"
 PLACE_MAX = 100
@@ -42,7 +42,9 @@ PLACE_MAX = 100
 W = TypeVar("W", bound=Wire)
 
 
-def agent_door(schema: type[W]) -> Callable[[Callable[[Agent, W], Wire]], Callable[[HttpRequest], HttpResponse]]:
+def agent_door(
+    schema: type[W],
+) -> Callable[[Callable[[Agent, W], Wire]], Callable[[HttpRequest], HttpResponse]]:
     """A view for agents: it gets the authenticated agent and the parsed message, and its answer goes out sealed."""
 
     def decorate(view: Callable[[Agent, W], Wire]) -> Callable[[HttpRequest], HttpResponse]:
@@ -69,7 +71,9 @@ def enroll(request: HttpRequest) -> HttpResponse:
     except SignatureRefused as problem:
         raise AgentRefused(str(problem)) from problem
     agent = _enrolled(message, address=address_of(request) or "")
-    answer = EnrolAnswer(agent_id=agent.pk, name=agent.name, cluster=agent.cluster.name, control_plane_keys=keys.pinned_keys())
+    answer = EnrolAnswer(
+        agent_id=agent.pk, name=agent.name, cluster=agent.cluster.name, control_plane_keys=keys.pinned_keys()
+    )
     return _sealed(answer, audience=ENROLMENT, answers=opened.id)
 
 
@@ -85,7 +89,11 @@ def _enrolled(message: EnrolRequest, *, address: str) -> Agent:
 
 
 def _authenticate(request: HttpRequest) -> tuple[Agent, Opened]:
-    rows = AgentKey.objects.live().filter(agent_id=_claimed_agent(request), agent__blocked_at=None).select_related("agent__cluster")
+    rows = (
+        AgentKey.objects.live()
+        .filter(agent_id=_claimed_agent(request), agent__blocked_at=None)
+        .select_related("agent__cluster")
+    )
     found = {key_id(key): (key, row) for row in rows for key in [import_key(row.public_jwk)]}
     try:
         opened = _check(request, [key for key, _row in found.values()])
@@ -130,10 +138,22 @@ def _parse(schema: type[W], body: bytes) -> W:
     try:
         return schema.model_validate_json(body)
     except ValidationError as problem:
-        places = ", ".join(".".join(str(part) for part in error["loc"])[:PLACE_MAX] or "body" for error in problem.errors()[:5])
-        raise Invalid(f"The message is not what protocol says of {schema.__name__}: see {places}.", code="malformed") from problem
+        places = ", ".join(
+            ".".join(str(part) for part in error["loc"])[:PLACE_MAX] or "body"
+            for error in problem.errors()[:5]
+        )
+        raise Invalid(
+            f"The message is not what protocol says of {schema.__name__}: see {places}.", code="malformed"
+        ) from problem
 
 
 def _sealed(answer: Wire, *, audience: str, answers: str) -> HttpResponse:
-    sealed = seal(keys.signing_key(), answer.model_dump_json(), purpose=Purpose.ANSWER, issuer=CONTROL_PLANE, audience=audience, answers=answers)
+    sealed = seal(
+        keys.signing_key(),
+        answer.model_dump_json(),
+        purpose=Purpose.ANSWER,
+        issuer=CONTROL_PLANE,
+        audience=audience,
+        answers=answers,
+    )
     return HttpResponse(sealed.token, content_type="application/jose")

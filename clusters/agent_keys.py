@@ -28,7 +28,9 @@ def ask(agent: Agent, *, by: str) -> None:
 def ask_for_old_ones() -> None:
     """Ask the agents whose key is older than AGENT_KEY_DAYS; done once in a while. Zero days: never."""
     if settings.AGENT_KEY_DAYS:
-        young = AgentKey.objects.live().filter(agent=OuterRef("pk"), created_at__gt=Now() - timedelta(days=settings.AGENT_KEY_DAYS))
+        young = AgentKey.objects.live().filter(
+            agent=OuterRef("pk"), created_at__gt=Now() - timedelta(days=settings.AGENT_KEY_DAYS)
+        )
         Agent.objects.enrolled().filter(~Exists(young), key_asked_at=None).update(key_asked_at=Now())
 
 
@@ -63,7 +65,9 @@ def come_into_use(key: AgentKey) -> None:
         return
     older = AgentKey.objects.filter(agent_id=key.agent_id, revoked_at=None).exclude(pk=key.pk)
     was_replaced = older.update(revoked_at=Now() + OVERLAP)
-    was_asked = Agent.objects.filter(pk=key.agent_id, key_asked_at__lt=key.created_at).update(key_asked_at=None)
+    was_asked = Agent.objects.filter(pk=key.agent_id, key_asked_at__lt=key.created_at).update(
+        key_asked_at=None
+    )
     if was_asked:
         key.agent.key_asked_at = None  # this very request is answered from it
     if was_replaced or was_asked:

@@ -13,9 +13,9 @@ from agent.protocol.signing import CONTROL_PLANE, Purpose, Sealed, SignatureRefu
 from clusters import keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
-from core import outbound
-from core.names import AGENTS
-from core.outbound import OutboundFailed
+from core.security import outbound
+from core.security.names import AGENTS
+from core.security.outbound import OutboundFailed
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,13 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
 
     No transaction may be open. The answer, to its last byte, is awaited for SEND_DEADLINE_S in all.
     """
-    sealed = seal(keys.signing_key(), command.model_dump_json(), purpose=Purpose.COMMAND, issuer=CONTROL_PLANE, audience=str(agent.pk))
+    sealed = seal(
+        keys.signing_key(),
+        command.model_dump_json(),
+        purpose=Purpose.COMMAND,
+        issuer=CONTROL_PLANE,
+        audience=str(agent.pk),
+    )
     request = outbound.Request(
         url=agent.url.rstrip("/") + PATH_COMMANDS,
         method="POST",
@@ -63,7 +69,9 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
 
 def _rules(agent: Agent) -> outbound.Rules:
     plain = fence.Fence.of(LOOPBACK).networks
-    return outbound.Rules(networks=tuple(settings.AGENT_NETWORKS), names=AGENTS, owner=agent.pk, http_networks=plain)
+    return outbound.Rules(
+        networks=tuple(settings.AGENT_NETWORKS), names=AGENTS, owner=agent.pk, http_networks=plain
+    )
 
 
 def _words(problem: OutboundFailed) -> str:
@@ -72,7 +80,9 @@ def _words(problem: OutboundFailed) -> str:
 
 def _open_answer(agent: Agent, body: str, sealed: Sealed) -> CommandAnswer:
     known = [import_key(key.public_jwk) for key in agent.keys.live()]
-    opened = unseal(body, known, purpose=Purpose.ANSWER, audience=CONTROL_PLANE, issuer=str(agent.pk), answers=sealed.id)
+    opened = unseal(
+        body, known, purpose=Purpose.ANSWER, audience=CONTROL_PLANE, issuer=str(agent.pk), answers=sealed.id
+    )
     return CommandAnswer.model_validate_json(opened.body)
 
 

@@ -13,14 +13,18 @@ class EnrolmentRefused(Problem):
 
     status = 403
     code = "enrolment_refused"
-    detail = _("This enrolment code is unknown, used or expired, or its agent is blocked. Ask an operator for a new one (manage.py enroll_agent).")
+    detail = _(
+        "This enrolment code is unknown, used or expired, or its agent is blocked. Ask an operator for a new one (manage.py enroll_agent)."
+    )
 
 
 class ClusterInUse(Conflict):
     """Gateways stand in it."""
 
     code = "in_use"
-    detail = _("Gateways of providers stand in this cluster, or publishes of theirs are or were there. It cannot be deleted; set it to maintenance instead.")
+    detail = _(
+        "Gateways of providers stand in this cluster, or publishes of theirs are or were there. It cannot be deleted; set it to maintenance instead."
+    )
 
 
 class AgentRefused(Problem):
@@ -36,7 +40,9 @@ class AgentOutdated(Problem):
 
     status = 409
     code = "protocol_unsupported"
-    detail = _("This agent speaks protocol %(theirs)d; the control plane needs %(oldest)d to %(newest)d. Update the agent.")
+    detail = _(
+        "This agent speaks protocol %(theirs)d; the control plane needs %(oldest)d to %(newest)d. Update the agent."
+    )
 
     @classmethod
     def of(cls, theirs: int) -> Self:

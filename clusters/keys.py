@@ -16,7 +16,9 @@ def signing_keys() -> tuple[Key, ...]:
         content = json.loads(settings.SIGNING_KEY_FILE.read_text())
         keys = tuple(import_key(jwk) for jwk in content.get("keys", [content]))
     except (OSError, ValueError, AttributeError, SignatureRefused) as problem:
-        raise ImproperlyConfigured(f"SIGNING_KEY_FILE must hold an Ed25519 private key as a JWK: {problem}") from problem
+        raise ImproperlyConfigured(
+            f"SIGNING_KEY_FILE must hold an Ed25519 private key as a JWK: {problem}"
+        ) from problem
     if not keys:
         raise ImproperlyConfigured("SIGNING_KEY_FILE holds no key.")
     return keys

@@ -18,9 +18,19 @@ def note_changes() -> list[UUID]:
 
     An agent is silent after three missed heartbeats. One query when nothing has changed; the sweep calls this.
     """
-    rows = AgentLiveness.objects.filter(agent__blocked_at=None).annotate(is_there=connected("agent__")).select_related("agent")
-    changed = rows.filter(~Q(was_there=F("is_there")) | (Q(is_there=True) & ~Q(gateway_was_ok=F("gateway_ok"))))
-    return [row.agent_id for row in changed if _note(row, is_there=bool(getattr(row, "is_there"))) and row.was_there]  # noqa: B009 - annotated
+    rows = (
+        AgentLiveness.objects.filter(agent__blocked_at=None)
+        .annotate(is_there=connected("agent__"))
+        .select_related("agent")
+    )
+    changed = rows.filter(
+        ~Q(was_there=F("is_there")) | (Q(is_there=True) & ~Q(gateway_was_ok=F("gateway_ok")))
+    )
+    return [
+        row.agent_id
+        for row in changed
+        if _note(row, is_there=bool(getattr(row, "is_there"))) and row.was_there
+    ]  # noqa: B009 - annotated
 
 
 def forget_old_events() -> None:
@@ -38,17 +48,25 @@ def _note(row: AgentLiveness, *, is_there: bool) -> bool:
     if row.was_there != is_there:
         record(row.agent, AgentEvent.Kind.CONNECTED if is_there else AgentEvent.Kind.DISCONNECTED)
     if is_there and row.gateway_was_ok != row.gateway_ok:
-        record(row.agent, AgentEvent.Kind.GATEWAY_UP if row.gateway_ok else AgentEvent.Kind.GATEWAY_DOWN, message=row.gateway_error)
+        record(
+            row.agent,
+            AgentEvent.Kind.GATEWAY_UP if row.gateway_ok else AgentEvent.Kind.GATEWAY_DOWN,
+            message=row.gateway_error,
+        )
     return row.was_there != is_there
 
 
 def record_refusal(agent: Agent, words: str) -> None:
     """A signed request of the agent was refused; said once in ten minutes."""
-    lately = AgentEvent.objects.filter(agent=agent, kind=AgentEvent.Kind.REFUSED, created_at__gt=Now() - REFUSAL_AGAIN)
+    lately = AgentEvent.objects.filter(
+        agent=agent, kind=AgentEvent.Kind.REFUSED, created_at__gt=Now() - REFUSAL_AGAIN
+    )
     if not lately.exists():
         record(agent, AgentEvent.Kind.REFUSED, message=words)
 
 
 def record(agent: Agent, kind: "AgentEvent.Kind", *, message: str = "", by: str = "") -> None:
     """Write one line of an agent's history. It stays when the agent is removed."""
-    AgentEvent.objects.create(cluster_id=agent.cluster_id, agent=agent, agent_name=agent.name, kind=kind, message=message, by=by)
+    AgentEvent.objects.create(
+        cluster_id=agent.cluster_id, agent=agent, agent_name=agent.name, kind=kind, message=message, by=by
+    )

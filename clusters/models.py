@@ -32,7 +32,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
             status=models.Case(
                 models.When(maintenance=True, then=models.Value(Cluster.Status.MAINTENANCE)),
                 models.When(models.Exists(agents.connected()), then=models.Value(Cluster.Status.ACTIVE)),
-                models.When(models.Exists(agents.filter(liveness__isnull=False)), then=models.Value(Cluster.Status.INACTIVE)),
+                models.When(
+                    models.Exists(agents.filter(liveness__isnull=False)),
+                    then=models.Value(Cluster.Status.INACTIVE),
+                ),
                 default=models.Value(Cluster.Status.PENDING),
                 output_field=models.CharField(),
             )
@@ -42,7 +45,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
 def open_to(tenant_id: UUID, prefix: str = "") -> models.ExpressionWrapper[models.Q]:
     """Whether operators let a tenant use a cluster. `prefix` leads from the filtered model to the cluster, as in "cluster__"."""
     opened = ClusterTenant.objects.filter(cluster=models.OuterRef(f"{prefix}pk"), tenant=tenant_id)
-    return models.ExpressionWrapper(models.Q(**{f"{prefix}open_to_all": True}) | models.Q(models.Exists(opened)), output_field=models.BooleanField())
+    return models.ExpressionWrapper(
+        models.Q(**{f"{prefix}open_to_all": True}) | models.Q(models.Exists(opened)),
+        output_field=models.BooleanField(),
+    )
 
 
 class Cluster(Record):
@@ -59,9 +65,13 @@ class Cluster(Record):
     name = models.CharField(_("name"), max_length=63, unique=True, validators=[NAME])
     description = models.CharField(_("description"), max_length=500, blank=True)
     region = models.CharField(_("region"), max_length=63, validators=[NAME])
-    maintenance = models.BooleanField(_("maintenance"), default=False, help_text=_("New publishes are refused; what is live stays."))
+    maintenance = models.BooleanField(
+        _("maintenance"), default=False, help_text=_("New publishes are refused; what is live stays.")
+    )
     host_suffixes = ArrayField(
-        models.CharField(max_length=253, validators=[SUFFIX]), verbose_name=_("host suffixes"), help_text=_("Hostnames of publishes must end in one of these.")
+        models.CharField(max_length=253, validators=[SUFFIX]),
+        verbose_name=_("host suffixes"),
+        help_text=_("Hostnames of publishes must end in one of these."),
     )
     upstream_networks = ArrayField(
         models.CharField(max_length=49, validators=[validate_network]),
@@ -71,8 +81,18 @@ class Cluster(Record):
             "Upstreams must resolve into these. 0.0.0.0/0 and ::/0 open public addresses only; name private networks, such as 10.0.0.0/8, to open them."
         ),
     )
-    open_to_all = models.BooleanField(_("open to all workspaces"), default=False, help_text=_("Off: only the workspaces that are chosen here may use it."))
-    tenants = models.ManyToManyField(Tenant, through="ClusterTenant", related_name="clusters", verbose_name=_("workspaces that may use it"), blank=True)
+    open_to_all = models.BooleanField(
+        _("open to all workspaces"),
+        default=False,
+        help_text=_("Off: only the workspaces that are chosen here may use it."),
+    )
+    tenants = models.ManyToManyField(
+        Tenant,
+        through="ClusterTenant",
+        related_name="clusters",
+        verbose_name=_("workspaces that may use it"),
+        blank=True,
+    )
 
     objects = ClusterQuerySet.as_manager()
 
@@ -88,8 +108,12 @@ class Cluster(Record):
 class ClusterTenant(Record):
     """Operators let a tenant use a cluster."""
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="openings", verbose_name=_("cluster"))
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="openings", verbose_name=_("tenant"))
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="openings", verbose_name=_("cluster")
+    )
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="openings", verbose_name=_("tenant")
+    )
 
     class Meta:
         ordering = ["tenant__name"]
@@ -111,7 +135,10 @@ def connected(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
 
 def counting(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
     """Whether a publish has to wait for the agent: it is connected, and its gateway's admin side answers."""
-    return models.ExpressionWrapper(_heard_of(prefix) & models.Q(**{f"{prefix}liveness__gateway_ok": True}), output_field=models.BooleanField())
+    return models.ExpressionWrapper(
+        _heard_of(prefix) & models.Q(**{f"{prefix}liveness__gateway_ok": True}),
+        output_field=models.BooleanField(),
+    )
 
 
 def _heard_of(prefix: str) -> models.Q:
@@ -154,10 +181,14 @@ class Agent(Record):
         DISCONNECTED = "disconnected", _("Disconnected")
         BLOCKED = "blocked", _("Blocked")
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agents", verbose_name=_("cluster"))
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="agents", verbose_name=_("cluster")
+    )
     name = models.CharField(_("name"), max_length=63, validators=[NAME])
     driver = models.CharField(_("driver"), max_length=20, blank=True, editable=False)
-    url = models.URLField(_("inbound URL"), blank=True, editable=False, help_text=_("Empty: this agent works by pull alone."))
+    url = models.URLField(
+        _("inbound URL"), blank=True, editable=False, help_text=_("Empty: this agent works by pull alone.")
+    )
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
     key_asked_at = models.DateTimeField(_("asked for a new key"), null=True, blank=True, editable=False)
 
@@ -176,7 +207,9 @@ class Agent(Record):
 class AgentLiveness(models.Model):
     """What the last heartbeat said. No index on `last_seen_at`: it would turn every heartbeat into an index write."""
 
-    agent = models.OneToOneField(Agent, on_delete=models.CASCADE, primary_key=True, related_name="liveness", verbose_name=_("agent"))
+    agent = models.OneToOneField(
+        Agent, on_delete=models.CASCADE, primary_key=True, related_name="liveness", verbose_name=_("agent")
+    )
     last_seen_at = models.DateTimeField(_("last seen"))
     gateway_ok = models.BooleanField(_("gateway answers"), default=False)
     gateway_error = models.CharField(_("gateway error"), max_length=500, blank=True)
@@ -184,9 +217,13 @@ class AgentLiveness(models.Model):
     gateway_mode = models.CharField(_("gateway mode"), max_length=50, blank=True)
     agent_version = models.CharField(_("agent version"), max_length=50, blank=True)
     proxy_url = models.CharField(_("proxy URL"), max_length=200, blank=True)
-    reserved = ArrayField(models.CharField(max_length=300), default=list, verbose_name=_("reserved endpoints"))
+    reserved = ArrayField(
+        models.CharField(max_length=300), default=list, verbose_name=_("reserved endpoints")
+    )
     protocol = models.PositiveSmallIntegerField(_("protocol"), default=1)
-    pinned = models.CharField(max_length=64, blank=True, editable=False, help_text=_("Which of our keys it believes."))
+    pinned = models.CharField(
+        max_length=64, blank=True, editable=False, help_text=_("Which of our keys it believes.")
+    )
     was_there = models.BooleanField(default=False, editable=False)
     gateway_was_ok = models.BooleanField(default=True, editable=False)
 
@@ -217,8 +254,12 @@ class AgentEvent(models.Model):
         REFUSED = "refused", _("Refused")
         REMOVED = "removed", _("Removed")
 
-    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="agent_events", verbose_name=_("cluster"))
-    agent = models.ForeignKey(Agent, on_delete=models.SET_NULL, null=True, related_name="events", verbose_name=_("agent"))
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.CASCADE, related_name="agent_events", verbose_name=_("cluster")
+    )
+    agent = models.ForeignKey(
+        Agent, on_delete=models.SET_NULL, null=True, related_name="events", verbose_name=_("agent")
+    )
     agent_name = models.CharField(_("agent"), max_length=63)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
     message = models.TextField(_("message"), blank=True)
@@ -255,7 +296,13 @@ class AgentKey(Record):
 
     class Meta:
         ordering = ["-created_at"]
-        constraints = [models.UniqueConstraint(KeyTextTransform("x", "public_jwk"), condition=models.Q(revoked_at=None), name="agent_key_once")]
+        constraints = [
+            models.UniqueConstraint(
+                KeyTextTransform("x", "public_jwk"),
+                condition=models.Q(revoked_at=None),
+                name="agent_key_once",
+            )
+        ]
         verbose_name = _("agent's key")
         verbose_name_plural = _("agents' keys")
 

@@ -22,7 +22,13 @@ def save_cluster(cluster: Cluster, *, tenants: Iterable[Tenant], by: str) -> Non
     """
     cluster.save()
     cluster.tenants.set(tenants)
-    log.info("cluster_saved", cluster=cluster.name, open_to_all=cluster.open_to_all, tenants=sorted(tenant.slug for tenant in tenants), by=by)
+    log.info(
+        "cluster_saved",
+        cluster=cluster.name,
+        open_to_all=cluster.open_to_all,
+        tenants=sorted(tenant.slug for tenant in tenants),
+        by=by,
+    )
 
 
 @transaction.atomic

@@ -8,9 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 from fence import PUBLIC, is_metadata
 
-NAME = RegexValidator(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", _("Small letters, digits and hyphens; starts and ends with a letter or digit."))
+NAME = RegexValidator(
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z",
+    _("Small letters, digits and hyphens; starts and ends with a letter or digit."),
+)
 SUFFIX = RegexValidator(
-    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", _("A DNS suffix such as api.example.com, without a leading dot.")
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z",
+    _("A DNS suffix such as api.example.com, without a leading dot."),
 )
 
 
@@ -19,9 +23,13 @@ def validate_network(text: str) -> None:
     try:
         network = ipaddress.ip_network(text)
     except ValueError as problem:
-        raise ValidationError(_("%(text)s is not a network such as 10.0.0.0/8."), params={"text": text}) from problem
+        raise ValidationError(
+            _("%(text)s is not a network such as 10.0.0.0/8."), params={"text": text}
+        ) from problem
     if is_metadata(network):
-        raise ValidationError(_("%(text)s is a cloud's metadata address. It is never an upstream."), params={"text": text})
+        raise ValidationError(
+            _("%(text)s is a cloud's metadata address. It is never an upstream."), params={"text": text}
+        )
 
 
 def public_networks() -> list[str]:

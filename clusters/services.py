@@ -25,8 +25,8 @@ from clusters import agent_keys, keys, liveness
 from clusters.errors import AgentOutdated, EnrolmentRefused
 from clusters.models import Agent, AgentEvent, AgentKey, AgentLiveness, Cluster, EnrolmentCode, UsedRequest
 from clusters.rules import NAME
-from core.names import AGENTS
 from core.problems import Invalid
+from core.security.names import AGENTS
 from core.texts import is_storable
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,9 @@ def create_enrolment_code(cluster: Cluster, *, agent_name: str, by: str = "") ->
     agent.full_clean(exclude=["cluster"], validate_unique=False, validate_constraints=False)
     agent, _is_new = Agent.objects.get_or_create(cluster=cluster, name=agent_name)
     secret = secrets.token_urlsafe(24)
-    EnrolmentCode.objects.create(agent=agent, secret_hash=_hash(secret), expires_at=timezone.now() + CODE_LIFETIME)
+    EnrolmentCode.objects.create(
+        agent=agent, secret_hash=_hash(secret), expires_at=timezone.now() + CODE_LIFETIME
+    )
     liveness.record(agent, AgentEvent.Kind.CODE_MADE, by=by)
     content = {"url": settings.PUBLIC_URL, "fingerprint": keys.fingerprint(), "secret": secret}
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
@@ -119,7 +121,9 @@ def check_agent_url(url: str) -> None:
     if reason := _why_not(url):
         log.warning("agent_url_refused", reason=reason)
         raise Invalid(
-            _("The agent's URL cannot be used: https (http on loopback alone), a host inside AGENT_NETWORKS, no user name."),
+            _(
+                "The agent's URL cannot be used: https (http on loopback alone), a host inside AGENT_NETWORKS, no user name."
+            ),
             code="agent_url",
         )
 
@@ -172,7 +176,10 @@ def _checked_driver(driver: str) -> str:
         NAME(driver)
         MaxLengthValidator(20)(driver)
     except ValidationError as problem:
-        raise Invalid(f"{driver!r} is not the name of a driver: small letters, digits and hyphens, 20 at most.", code="agent_driver") from problem
+        raise Invalid(
+            f"{driver!r} is not the name of a driver: small letters, digits and hyphens, 20 at most.",
+            code="agent_driver",
+        ) from problem
     return driver
 
 

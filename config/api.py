@@ -13,16 +13,17 @@ from ninja.openapi.docs import Swagger
 from agent.protocol.version import PROGRAM_VERSION
 from config.openapi import DescribedApi
 from config.words import field_errors
-from core.bodies import BoundedParser
-from core.idempotency import once
-from core.parameters import only_known
-from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Unauthenticated, json_response
+from core.api.idempotency import once
+from core.api.parameters import only_known
+from core.problem_pages import json_response
+from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Unauthenticated
+from core.security.bodies import BoundedParser
 from gateways.api import router as gateways
-from products.api import router as products
-from products.service_api import router as api_services
+from products.api.api_services import router as api_services
+from products.api.products import router as products
 from publishes.api import keys, listing, operations, places, publishes
-from tenants.api import SessionAuth, TokenAuth, scope_of
-from tenants.token_api import router as tokens
+from tenants.api.callers import SessionAuth, TokenAuth, scope_of
+from tenants.api.tokens import router as tokens
 
 api = DescribedApi(
     title="imp-gateway",
@@ -32,7 +33,9 @@ api = DescribedApi(
     parser=BoundedParser(),
     urls_namespace="api",
     docs=Swagger({"validatorUrl": None, "defaultModelsExpandDepth": 0, "docExpansion": "list"}),
-    docs_decorator=csp_replace({"style-src": [SELF, UNSAFE_INLINE]}),  # its scripts are files, its styles are not
+    docs_decorator=csp_replace(
+        {"style-src": [SELF, UNSAFE_INLINE]}
+    ),  # its scripts are files, its styles are not
 )
 api.add_decorator(partial(once, who=scope_of), mode="operation")  # inside of authentication and parsing
 api.add_decorator(only_known, mode="operation")
@@ -65,7 +68,11 @@ def _unauthenticated(_request: HttpRequest, _error: AuthenticationError) -> Http
 @api.exception_handler(HttpError)
 def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == 403:
-        return json_response(Forbidden(_("The CSRF token is missing or wrong. Reload the page, or use an API token."), code="csrf"))
+        return json_response(
+            Forbidden(
+                _("The CSRF token is missing or wrong. Reload the page, or use an API token."), code="csrf"
+            )
+        )
     if isinstance(error.__cause__, Problem):  # the body's parser has said why
         return json_response(error.__cause__)
     return json_response(BadRequest(_("The body is not JSON."), code="malformed"))

@@ -15,8 +15,8 @@ from io import BytesIO
 from typing import Any, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from core.bodies import BodyTooLarge, BodyTooSlow, TooMuchAtOnce
 from core.problems import REFUSAL, BadRequest, Problem
+from core.security.bodies import BodyTooLarge, BodyTooSlow, TooMuchAtOnce
 from core.texts import whole_number
 
 Scope = dict[str, Any]
@@ -90,7 +90,9 @@ class Edge:
         finally:
             self._release(body)
         extra = [(b"connection", b"close")] if refusal else []  # what it still sends is nobody's request
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers + extra})
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers + extra}
+        )
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _read(self, path: str, headers: dict[str, str], receive: Receive, body: bytearray) -> None:
@@ -126,7 +128,9 @@ class Edge:
     def _large(self, body: bytearray) -> int:
         return max(0, len(body) - self._bounds.small)
 
-    async def _answer(self, scope: Scope, headers: dict[str, str], body: bytes, refusal: Problem | None) -> Answer:
+    async def _answer(
+        self, scope: Scope, headers: dict[str, str], body: bytes, refusal: Problem | None
+    ) -> Answer:
         environ = _environ(scope, headers, body)
         if refusal:
             environ[REFUSAL] = refusal
@@ -142,7 +146,11 @@ def _headers(scope: Scope) -> dict[str, str]:
             continue
         name = name.replace("-", "_")
         between = "; " if name == "COOKIE" else ","
-        headers[name] = f"{headers[name]}{between}{value.decode('latin-1')}" if name in headers else value.decode("latin-1")
+        headers[name] = (
+            f"{headers[name]}{between}{value.decode('latin-1')}"
+            if name in headers
+            else value.decode("latin-1")
+        )
     return headers
 
 
@@ -154,7 +162,11 @@ def _length(headers: dict[str, str]) -> int:
 
 
 def _environ(scope: Scope, headers: dict[str, str], body: bytes) -> WSGIEnvironment:
-    passed = {f"HTTP_{name}": value for name, value in headers.items() if name not in {"CONTENT_LENGTH", "CONTENT_TYPE", "TRANSFER_ENCODING"}}
+    passed = {
+        f"HTTP_{name}": value
+        for name, value in headers.items()
+        if name not in {"CONTENT_LENGTH", "CONTENT_TYPE", "TRANSFER_ENCODING"}
+    }
     host, port = scope.get("server") or ("localhost", 80)
     address, _port = scope.get("client") or ("", 0)
     return {

@@ -22,5 +22,12 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     except Error:
         return JsonResponse({"status": "unavailable", "database": "does not answer"}, status=503)
     if is_silent:
-        return JsonResponse({"status": "unavailable", "database": "ok", "background": "silent: is one beat and at least one worker running?"}, status=503)
+        return JsonResponse(
+            {
+                "status": "unavailable",
+                "database": "ok",
+                "background": "silent: is one beat and at least one worker running?",
+            },
+            status=503,
+        )
     return JsonResponse({"status": "ok", "database": "ok", "background": "ok"})

@@ -16,7 +16,11 @@ _SHARED: list[Any] = [
 ]
 
 STRUCTLOG: dict[str, Any] = {
-    "processors": [structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    "processors": [
+        structlog.stdlib.filter_by_level,
+        *_SHARED,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
     "logger_factory": structlog.stdlib.LoggerFactory(),
     "wrapper_class": structlog.stdlib.BoundLogger,
     "cache_logger_on_first_use": True,
@@ -29,7 +33,9 @@ class RequestLog(RequestMiddleware):
     @staticmethod
     def bind_user_id(request: HttpRequest) -> None:
         """Who it was, when that is known by now: a line in the log asks the database nothing, which may be what is away."""
-        user = getattr(request, "_cached_user", None)  # where AuthenticationMiddleware keeps whom it has loaded
+        user = getattr(
+            request, "_cached_user", None
+        )  # where AuthenticationMiddleware keeps whom it has loaded
         if user is not None and user.pk is not None:
             structlog.contextvars.bind_contextvars(user_id=str(user.pk))
 
@@ -47,7 +53,10 @@ def config(*, level: str) -> dict[str, Any]:
         "formatters": {
             "json": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer(ensure_ascii=False)],
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.JSONRenderer(ensure_ascii=False),
+                ],
                 "foreign_pre_chain": _SHARED,
             },
         },

@@ -6,7 +6,7 @@ from typing import Any
 from ninja import NinjaAPI
 from ninja.operation import Operation
 
-from core.idempotency import HEADER
+from core.api.idempotency import HEADER
 from core.problems import MEDIA_TYPE
 
 _BY_METHOD = {
@@ -17,13 +17,33 @@ _BY_METHOD = {
 }
 _EXAMPLES: dict[int, tuple[str, str, str]] = {
     400: ("The body is not JSON, or a header is not right.", "malformed", "The body is not JSON."),
-    401: ("Nobody is signed in, or the token is not valid.", "unauthenticated", "Sign in, or send a valid API token as Authorization: Bearer."),
-    403: ("Your role does not allow it.", "forbidden", "Your role does not allow this. Ask an owner or admin of your workspace."),
+    401: (
+        "Nobody is signed in, or the token is not valid.",
+        "unauthenticated",
+        "Sign in, or send a valid API token as Authorization: Bearer.",
+    ),
+    403: (
+        "Your role does not allow it.",
+        "forbidden",
+        "Your role does not allow this. Ask an owner or admin of your workspace.",
+    ),
     404: ("It is not there, or it is not yours.", "not_found", "There is nothing here, or it is not yours."),
-    409: ("Its state does not allow it now; the detail says what to do.", "wrong_state", "It is live. Withdraw it first; then it can be deleted."),
-    412: ("It was changed since the ETag in If-Match.", "changed_meanwhile", "Somebody changed it since you last looked."),
+    409: (
+        "Its state does not allow it now; the detail says what to do.",
+        "wrong_state",
+        "It is live. Withdraw it first; then it can be deleted.",
+    ),
+    412: (
+        "It was changed since the ETag in If-Match.",
+        "changed_meanwhile",
+        "Somebody changed it since you last looked.",
+    ),
     422: ("Fields are not right; `fields` says which and why.", "invalid", "Some fields are not right."),
-    429: ("The token has used up its minute; wait Retry-After seconds.", "too_many_requests", "This token has made too many requests."),
+    429: (
+        "The token has used up its minute; wait Retry-After seconds.",
+        "too_many_requests",
+        "This token has made too many requests.",
+    ),
 }
 _PROBLEM = {
     "type": "object",
@@ -73,7 +93,9 @@ def _describe(method: str, operation: dict[str, Any]) -> None:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY)
     for status, response in responses.items():
         if response.get("headers") is None and (names := _headers(method, int(status), response)):
-            response["headers"] = {name: {"schema": {"type": "string"}, "description": text} for name, text in names.items()}
+            response["headers"] = {
+                name: {"schema": {"type": "string"}, "description": text} for name, text in names.items()
+            }
 
 
 def _headers(method: str, status: int, response: dict[str, Any]) -> dict[str, str]:
@@ -81,7 +103,9 @@ def _headers(method: str, status: int, response: dict[str, Any]) -> dict[str, st
         return {"Location": "The operation; ask there until its phase is neither QUEUED nor SENT."}
     if status == 429:
         return {"Retry-After": "Seconds."}
-    is_list = any(content["schema"].get("type") == "array" for content in response.get("content", {}).values())
+    is_list = any(
+        content["schema"].get("type") == "array" for content in response.get("content", {}).values()
+    )
     if method == "get" and is_list:
         return {"Link": "first, prev, next and last page.", "X-Total-Count": "How many there are in all."}
     return {}
@@ -89,6 +113,12 @@ def _headers(method: str, status: int, response: dict[str, Any]) -> dict[str, st
 
 def _problem(status: int) -> dict[str, Any]:
     description, code, detail = _EXAMPLES[status]
-    example = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    example = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     return {"description": description, "content": {MEDIA_TYPE: content}}

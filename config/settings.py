@@ -37,22 +37,30 @@ DEADLINE_S = env.float("DEADLINE_S", default=120.0)
 SILENT_S = env.float("SILENT_S", default=15.0)
 HURRY_S = env.float("HURRY_S", default=2.0)
 AGENT_KEY_DAYS = env.int("AGENT_KEY_DAYS", default=90)
-DRAFT_HOST_DAYS = env.float("DRAFT_HOST_DAYS", default=14.0)  # how long after its last change a draft keeps its hostname from other tenants
-HOST_QUARANTINE_H = env.float("HOST_QUARANTINE_H", default=24.0)  # how long after a deletion nobody else takes the hostname
+DRAFT_HOST_DAYS = env.float(
+    "DRAFT_HOST_DAYS", default=14.0
+)  # how long after its last change a draft keeps its hostname from other tenants
+HOST_QUARANTINE_H = env.float(
+    "HOST_QUARANTINE_H", default=24.0
+)  # how long after a deletion nobody else takes the hostname
 ISSUER_REFRESH_S = env.float("ISSUER_REFRESH_S", default=300.0)
 
 # --- the JSON API ------------------------------------------------------------------------------------------------------
 API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=6_000)  # per token
 
 # --- fences -----------------------------------------------------------------------------------------------------------
-AGENT_NETWORKS = env.list("AGENT_NETWORKS", default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"])
+AGENT_NETWORKS = env.list(
+    "AGENT_NETWORKS", default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
+)
 RESERVED_ENDPOINTS = [
     *env.list("RESERVED_ENDPOINTS", default=[]),  # besides our own, which nobody has to remember
     *endpoints_of(env.str("DATABASE_URL"), port=5432),
     *endpoints_of(env.str("REDIS_URL"), port=6379),
     *endpoints_of(PUBLIC_URL, port=443 if PUBLIC_URL.startswith("https:") else 80),
 ]
-OUTBOUND_NETWORKS = env.list("OUTBOUND_NETWORKS", default=[])  # besides public addresses, where issuers may be; by plain http too
+OUTBOUND_NETWORKS = env.list(
+    "OUTBOUND_NETWORKS", default=[]
+)  # besides public addresses, where issuers may be; by plain http too
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -66,7 +74,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
-    "tenants.noted_sessions.NotedSessionsConfig",
+    "tenants.people.noted_sessions.NotedSessionsConfig",
     "axes",
     "core",
     "csp",
@@ -83,12 +91,12 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "core.headers.HeadersMiddleware",
+    "core.security.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.logs.RequestLog",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "core.sessions.IdleLimit",
+    "core.security.sessions.IdleLimit",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -96,9 +104,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "core.limits.RateLimitMiddleware",
-    "core.idempotency.IdempotencyMiddleware",
-    "core.saying.ProblemMiddleware",
+    "core.api.limits.RateLimitMiddleware",
+    "core.api.idempotency.IdempotencyMiddleware",
+    "core.problem_answers.ProblemMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -139,7 +147,9 @@ DATABASES["default"] |= {
         "tcp_user_timeout": 15_000,  # ms
     },
 }
-DATABASE_DEADLINE_S = env.float("DATABASE_DEADLINE_S", default=20.0)  # above statement_timeout: for a server that stands still
+DATABASE_DEADLINE_S = env.float(
+    "DATABASE_DEADLINE_S", default=20.0
+)  # above statement_timeout: for a server that stands still
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- broker: wake-ups only, never needed for an answer ----------------------------------------------------------------
@@ -163,20 +173,26 @@ CELERY_WORKER_CONSUMER = "config.consumer:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
-CELERY_DB_REUSE_MAX = 1_000_000_000  # the tasks themselves check the connection first: closing it around each costs 5 ms
+CELERY_DB_REUSE_MAX = (
+    1_000_000_000  # the tasks themselves check the connection first: closing it around each costs 5 ms
+)
 CELERY_TASK_DEFAULT_QUEUE = "deliver"
 CELERY_TASK_ROUTES = {"publishes.sweep": {"queue": "sweep"}, "publishes.tidy": {"queue": "sweep"}}
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "publishes.sweep", "schedule": SWEEP_S, "options": {"expires": SWEEP_S}},
     "tidy": {"task": "publishes.tidy", "schedule": 60.0, "options": {"expires": 60.0}},
-    "refresh-issuers": {"task": "publishes.refresh_issuers", "schedule": ISSUER_REFRESH_S, "options": {"expires": ISSUER_REFRESH_S}},
+    "refresh-issuers": {
+        "task": "publishes.refresh_issuers",
+        "schedule": ISSUER_REFRESH_S,
+        "options": {"expires": ISSUER_REFRESH_S},
+    },
 }
 
 # --- sign-in ----------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "tenants.account_forms.NotLikeTheAccount"},
+    {"NAME": "tenants.people.account_forms.NotLikeTheAccount"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
@@ -184,9 +200,9 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
-ACCOUNT_ADAPTER = "tenants.sign_in_rules.PeopleRules"
-SOCIALACCOUNT_ADAPTER = "tenants.sign_in_rules.ProviderRules"
-MFA_ADAPTER = "tenants.sign_in_rules.SecondStepRules"
+ACCOUNT_ADAPTER = "tenants.people.sign_in_rules.PeopleRules"
+SOCIALACCOUNT_ADAPTER = "tenants.people.sign_in_rules.ProviderRules"
+MFA_ADAPTER = "tenants.people.sign_in_rules.SecondStepRules"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
@@ -195,9 +211,18 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "imp-gateway"
 MFA_TOTP_PERIOD = 30  # s
 MFA_TOTP_TOLERANCE = 1  # periods: for slow fingers and phones whose clock is a little off
-MFA_FORMS = {"authenticate": "tenants.second_step_forms.AuthenticateForm", "reauthenticate": "tenants.second_step_forms.ReauthenticateForm"}
+MFA_FORMS = {
+    "authenticate": "tenants.people.second_step_forms.AuthenticateForm",
+    "reauthenticate": "tenants.people.second_step_forms.ReauthenticateForm",
+}
 # Codes that were taken and attempts that were counted, the same for every web process, whatever becomes of the broker.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 OIDC_ISSUER = env.str("OIDC_ISSUER", default="").rstrip("/")  # empty: no sign-in by an identity provider
 OIDC_NAME = env.str("OIDC_NAME", default="SSO")
 OIDC = {
@@ -207,15 +232,17 @@ OIDC = {
     "secret": env.str("OIDC_CLIENT_SECRET", default=""),
     "settings": {"server_url": OIDC_ISSUER},
 }
-SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [OIDC] if OIDC_ISSUER else [], "OAUTH_PKCE_ENABLED": True}}
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"APPS": [OIDC] if OIDC_ISSUER else [], "OAUTH_PKCE_ENABLED": True}
+}
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True  # it only grows; sessions and agents' events tell who was there
-AXES_LOCKOUT_CALLABLE = "core.problems.locked_out"
-AXES_CLIENT_IP_CALLABLE = "tenants.sign_in_rules.address_of"
+AXES_LOCKOUT_CALLABLE = "core.problem_pages.locked_out"
+AXES_CLIENT_IP_CALLABLE = "tenants.people.sign_in_rules.address_of"
 
 # --- browsers ---------------------------------------------------------------------------------------------------------
 INSECURE_COOKIES = env.bool("INSECURE_COOKIES", default=False)  # plain http, for the demo and tests only
@@ -223,16 +250,22 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not INSECURE_
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_TLS_PROXY else 0  # or everybody would share the proxy's address, and its lock-outs
+ALLAUTH_TRUSTED_PROXY_COUNT = (
+    1 if BEHIND_TLS_PROXY else 0
+)  # or everybody would share the proxy's address, and its lock-outs
 SECURE_HSTS_SECONDS = 0 if INSECURE_COOKIES else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
-SESSION_ENGINE = "core.sessions"
-SESSION_COOKIE_AGE = env.int("SESSION_IDLE_S", default=8 * 3600)  # without use; core.sessions.IdleLimit moves the end
-_HOST_ALONE = "" if INSECURE_COOKIES else "__Host-"  # browsers take such a cookie only from this host, for all paths, over https
+SESSION_ENGINE = "core.security.sessions"
+SESSION_COOKIE_AGE = env.int(
+    "SESSION_IDLE_S", default=8 * 3600
+)  # without use; core.sessions.IdleLimit moves the end
+_HOST_ALONE = (
+    "" if INSECURE_COOKIES else "__Host-"
+)  # browsers take such a cookie only from this host, for all paths, over https
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_HOST_ALONE}sessionid", f"{_HOST_ALONE}csrftoken"
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "core.problems.csrf_failure"
+CSRF_FAILURE_VIEW = "core.problem_pages.csrf_failure"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -260,7 +293,11 @@ STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "static-root"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": env.str("STATICFILES_BACKEND", default="whitenoise.storage.CompressedManifestStaticFilesStorage")},
+    "staticfiles": {
+        "BACKEND": env.str(
+            "STATICFILES_BACKEND", default="whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
 }
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024

@@ -40,5 +40,7 @@ def field_errors(errors: Iterable[dict[str, Any]]) -> dict[str, list[Text]]:
         start = _PARTS_BEFORE_THE_FIELD if one["loc"][0] == "body" else 1
         place = ".".join(str(part) for part in one["loc"][start:]) or "body"
         kind = str(one["type"])
-        fields.setdefault(place, []).append(_DATES if kind.startswith(("datetime_", "date_", "timezone_")) else _TEXTS.get(kind, _OTHER))
+        fields.setdefault(place, []).append(
+            _DATES if kind.startswith(("datetime_", "date_", "timezone_")) else _TEXTS.get(kind, _OTHER)
+        )
     return fields

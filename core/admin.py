@@ -41,7 +41,9 @@ class OperatedAdmin(admin.ModelAdmin[M]):
                 do(row)
             except Problem as refusal:
                 self.message_user(request, f"{row}: {' '.join(_texts_of(refusal))}", messages.ERROR)
-            except Exception:  # a bug that one row meets does not keep the others of the selection from their turn
+            except (
+                Exception
+            ):  # a bug that one row meets does not keep the others of the selection from their turn
                 log.exception("bug", doing=do.__name__, row=str(row.pk))
                 self.message_user(request, f"{row}: {Problem.detail}", messages.ERROR)
 
@@ -103,12 +105,20 @@ class ServiceAdmin(OperatedAdmin[M]):
         deleted, counts, _more_rights, protected = super().get_deleted_objects(objs, request)
         return deleted, counts, set(), protected
 
-    def get_form(self, request: HttpRequest, obj: M | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
+    def get_form(
+        self, request: HttpRequest, obj: M | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:  # noqa: FBT001, FBT002
         form = super().get_form(request, obj, change=change, **kwargs)
         refusal = getattr(request, "refusal", None)
         return type(form.__name__, (_Refused, form), {"refusal": refusal}) if refusal else form
 
-    def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None) -> Any:
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except REFUSALS as refusal:  # nothing was written: the form again, with the reason in it
@@ -120,7 +130,9 @@ class ServiceAdmin(OperatedAdmin[M]):
             return super().delete_view(request, object_id, extra_context)
         except REFUSALS as refusal:
             self._tell(request, refusal)
-            return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id]))
+            return HttpResponseRedirect(
+                reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
+            )
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[M], *args: Any) -> HttpResponse | None:
         """An action does all or, refused, nothing."""
@@ -158,8 +170,17 @@ def asks_first(question: Text, *, warning: Text) -> Callable[[Action[A]], Action
         def ask_or_do(self: A, request: HttpRequest, queryset: Any) -> HttpResponse | None:
             if CONFIRMED in request.POST:
                 return action(self, request, queryset)
-            context = {"title": question, "warning": warning, "queryset": queryset, "action": action.__name__, "opts": self.opts, "media": self.media}
-            return TemplateResponse(request, "admin/ask_first.html", {**self.admin_site.each_context(request), **context})
+            context = {
+                "title": question,
+                "warning": warning,
+                "queryset": queryset,
+                "action": action.__name__,
+                "opts": self.opts,
+                "media": self.media,
+            }
+            return TemplateResponse(
+                request, "admin/ask_first.html", {**self.admin_site.each_context(request), **context}
+            )
 
         return ask_or_do
 

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
-from core.checks import check_debug, check_secret_key
+from core.security.checks import check_debug, check_secret_key
 
 
 class CoreConfig(AppConfig):

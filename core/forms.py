@@ -17,17 +17,26 @@ F = TypeVar("F", bound=Form)
 class Rows(BaseFormSet[F]):
     """Rows of a form; a blank one on a page is nothing, one of a program is a mistake."""
 
-    default_error_messages = {**BaseFormSet.default_error_messages, "too_many_forms": _("%(num)d rows at most. Remove the others.")}
+    default_error_messages = {
+        **BaseFormSet.default_error_messages,
+        "too_many_forms": _("%(num)d rows at most. Remove the others."),
+    }
 
     def filled(self) -> list[F]:
         """The rows in which something stands."""
         return [row for row in self.forms if row.has_changed() or not row.empty_permitted]
 
 
-def rows_data(prefix: str, rows: Sequence[Mapping[str, Any]], *, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def rows_data(
+    prefix: str, rows: Sequence[Mapping[str, Any]], *, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
     """A program's rows as a page would have posted them. All count as filled in."""
     data: dict[str, Any] = {f"{prefix}-TOTAL_FORMS": len(rows), f"{prefix}-INITIAL_FORMS": len(rows)}
-    return data | {f"{prefix}-{number}-{name}": value for number, row in enumerate(rows) for name, value in {**defaults, **row}.items()}
+    return data | {
+        f"{prefix}-{number}-{name}": value
+        for number, row in enumerate(rows)
+        for name, value in {**defaults, **row}.items()
+    }
 
 
 def validate_plain_text(text: str) -> None:
@@ -41,9 +50,13 @@ def validate_text(text: str) -> None:
     validate_plain_text(text.translate({9: " ", 10: " ", 13: " "}))
 
 
-def refuse_unless_valid(form: BaseForm, *rows: BaseFormSet[Any], renamed: Mapping[str, str] | None = None) -> None:
+def refuse_unless_valid(
+    form: BaseForm, *rows: BaseFormSet[Any], renamed: Mapping[str, str] | None = None
+) -> None:
     """Raises Invalid with the reasons per field; those of rows are `prefix.0.field`. `renamed`: what the request calls a form's field."""
-    problems = _fields_of(form) | {name: texts for formset in rows for name, texts in _fields_of_rows(formset)}
+    problems = _fields_of(form) | {
+        name: texts for formset in rows for name, texts in _fields_of_rows(formset)
+    }
     if problems:
         raise Invalid(fields={(renamed or {}).get(name, name): texts for name, texts in problems.items()})
 
@@ -54,7 +67,10 @@ def kept_values(unbound: BaseForm) -> dict[str, Any]:
 
 
 def _fields_of(form: BaseForm) -> Fields:
-    return {"body" if name == "__all__" else name: [str(text) for text in texts] for name, texts in form.errors.items()}
+    return {
+        "body" if name == "__all__" else name: [str(text) for text in texts]
+        for name, texts in form.errors.items()
+    }
 
 
 def _fields_of_rows(formset: BaseFormSet[Any]) -> Iterator[tuple[str, list[Text]]]:

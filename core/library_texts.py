@@ -14,10 +14,18 @@ TEXTS = (
     _("The {name} “{obj}” was changed successfully. You may add another {name} below."),
     _("The %(name)s “%(obj)s” was deleted successfully."),
     _("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?"),
-    _("Deleting the %(object_name)s '%(escaped_object)s' would require deleting the following protected related objects:"),
-    _('Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? All of the following related items will be deleted:'),
-    _("Deleting the selected %(objects_name)s would require deleting the following protected related objects:"),
-    _("Are you sure you want to delete the selected %(objects_name)s? All of the following objects and their related items will be deleted:"),
+    _(
+        "Deleting the %(object_name)s '%(escaped_object)s' would require deleting the following protected related objects:"
+    ),
+    _(
+        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? All of the following related items will be deleted:'
+    ),
+    _(
+        "Deleting the selected %(objects_name)s would require deleting the following protected related objects:"
+    ),
+    _(
+        "Are you sure you want to delete the selected %(objects_name)s? All of the following objects and their related items will be deleted:"
+    ),
     _(" By %(filter_title)s "),
     _("Select %s to view"),
     _("%(model_name)s with this %(field_labels)s already exists."),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdempotencyKey(models.Model):
-    """A request that a tenant marked as its own, and the answer it got once there was one. Written by `core.idempotency` alone."""
+    """A request that a tenant marked as its own, and the answer it got once there was one. Written by `core.api.idempotency` alone."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant_id = models.UUIDField()
@@ -31,7 +31,7 @@ class IdempotencyKey(models.Model):
 
 
 class RateWindow(models.Model):
-    """How many requests of one minute a token has taken. Written by `core.limits` alone."""
+    """How many requests of one minute a token has taken. Written by `core.api.limits` alone."""
 
     token_id = models.UUIDField()
     starts_at = models.DateTimeField(db_index=True)
@@ -70,7 +70,9 @@ class Label(models.Model):
     object_id = models.UUIDField(unique=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant_id", "namespace", "kind", "name"], name="label_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "namespace", "kind", "name"], name="label_once")
+        ]
         verbose_name = _("label")
         verbose_name_plural = _("labels")
 

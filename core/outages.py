@@ -3,7 +3,13 @@
 import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.utils.translation import gettext_lazy as _
-from psycopg.errors import DeadlockDetected, ForeignKeyViolation, LockNotAvailable, QueryCanceled, SerializationFailure
+from psycopg.errors import (
+    DeadlockDetected,
+    ForeignKeyViolation,
+    LockNotAvailable,
+    QueryCanceled,
+    SerializationFailure,
+)
 
 from core.problems import Problem, RemovedMeanwhile, Unavailable
 
@@ -15,7 +21,9 @@ class Contended(Problem):
 
     status = 503
     code = "contended"
-    detail = _("Others are changing the same things right now. Nothing of this was done. Try again in a few seconds.")
+    detail = _(
+        "Others are changing the same things right now. Nothing of this was done. Try again in a few seconds."
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +34,9 @@ class TookTooLong(Contended):
     """The database stopped a statement that ran for too long."""
 
     code = "took_too_long"
-    detail = _("This took too long and was stopped. Nothing of it was done. Try again, or ask for less at once.")
+    detail = _(
+        "This took too long and was stopped. Nothing of it was done. Try again, or ask for less at once."
+    )
 
 
 def is_contention(exception: BaseException) -> bool:

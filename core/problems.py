@@ -1,17 +1,7 @@
-"""Refusals: what a service raises when it says no, and how the doors say it (RFC 9457 for programs, a page for people)."""
+"""Refusals: what a service raises when it says no, whichever door asked."""
 
-import json
-from http import HTTPStatus
-from typing import Any
-
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.utils.functional import Promise
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-
-from core.frame import is_htmx, path_of, theme_of
 
 MEDIA_TYPE = "application/problem+json"
 REFUSAL = "imp.refusal"
@@ -30,7 +20,13 @@ class Problem(Exception):
     title: Text = ""
     detail: Text = _("Something went wrong on our side. Try again in a moment.")
 
-    def __init__(self, detail: Text | None = None, *, code: str | None = None, fields: dict[str, list[Text]] | None = None) -> None:
+    def __init__(
+        self,
+        detail: Text | None = None,
+        *,
+        code: str | None = None,
+        fields: dict[str, list[Text]] | None = None,
+    ) -> None:
         self.detail = self.detail if detail is None else detail
         self.code = code or self.code
         self.fields = fields or {}
@@ -75,7 +71,9 @@ class ChangedMeanwhile(Conflict):
 
     status = 412
     code = "changed_meanwhile"
-    detail = _("Somebody else changed this in the meantime. Load it again, look at it, and make your change anew.")
+    detail = _(
+        "Somebody else changed this in the meantime. Load it again, look at it, and make your change anew."
+    )
 
 
 class RemovedMeanwhile(Conflict):
@@ -115,7 +113,9 @@ class StalePage(Problem):
     status = 403
     code = "stale_page"
     title = _("This page is too old")
-    detail = _("This page was open for too long, or the browser keeps no cookies. Load the page again, then try once more.")
+    detail = _(
+        "This page was open for too long, or the browser keeps no cookies. Load the page again, then try once more."
+    )
 
 
 class LockedOut(Problem):
@@ -131,95 +131,6 @@ class Unavailable(Problem):
 
     status = 503
     code = "unavailable"
-    detail = _("The service cannot be reached for a moment. What is live stays live. Try again in a few seconds.")
-
-
-def as_dict(problem: Problem) -> dict[str, Any]:
-    """The RFC 9457 body."""
-    title = HTTPStatus(problem.status).phrase  # what RFC 9457 asks for where the type is about:blank
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": problem.status, "code": problem.code, "detail": str(problem.detail)}
-    if problem.fields:
-        body["fields"] = {name: [str(text) for text in texts] for name, texts in problem.fields.items()}
-    return body
-
-
-def json_response(problem: Problem) -> JsonResponse:
-    """The problem for a program."""
-    response = JsonResponse(as_dict(problem), status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers)
-    if problem.status == 401:
-        response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-def page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem for a person. When the database may be away, the page must not need it."""
-    if problem.status >= 500:
-        return bare_page(request, problem)
-    return render(request, "problem.html", {"problem": problem, "title": _title(problem)}, status=problem.status)
-
-
-def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem on a page without a frame: no session, no user, no database."""
-    context = {"problem": problem, "title": _title(problem), "chosen_theme": theme_of(request), "path": _way_back(request)}
-    return HttpResponse(render_to_string("bare_problem.html", context), status=problem.status)
-
-
-def _way_back(request: HttpRequest) -> str:
-    """The same page again; after a form, the page that it stood on. Empty when that is not known."""
-    if request.method == "GET":
-        return request.path
-    return path_of(request.headers.get("Referer", ""), request)
-
-
-def for_script(problem: Problem) -> HttpResponse:
-    """The problem for htmx: what is gone is loaded anew as a page, anything else is said in a toast."""
-    if problem.status in {401, 404}:
-        return HttpResponse(headers={"HX-Refresh": "true"})
-    told = json.dumps({"toast": {"text": str(problem.detail), "tone": "bad"}})
-    return HttpResponse(status=problem.status, headers={"HX-Trigger": told})
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
-    """Django's handler400."""
-    return bare_page(request, BadRequest())
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    """Django's handler403."""
-    return page(request, Forbidden())
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
-    """Django's handler404."""
-    return page(request, NotFound())
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500."""
-    return bare_page(request, Problem())
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001
-    """Django's CSRF_FAILURE_VIEW."""
-    problem = StalePage()
-    return for_script(problem) if is_htmx(request) else bare_page(request, problem)
-
-
-def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponse:
-    """What django-axes shows instead of signing somebody in."""
-    return bare_page(request, LockedOut())
-
-
-def _title(problem: Problem) -> Text:
-    titles = {
-        400: gettext("The request was not understood"),
-        401: gettext("Sign in"),
-        403: gettext("No permission"),
-        404: gettext("Page not found"),
-        405: gettext("The request was not understood"),
-        409: gettext("Not possible now"),
-        422: gettext("Not right yet"),
-        429: gettext("Too many attempts"),
-        503: gettext("Not available for a moment"),
-    }
-    return problem.title or titles.get(problem.status, gettext("Something went wrong"))
+    detail = _(
+        "The service cannot be reached for a moment. What is live stays live. Try again in a few seconds."
+    )

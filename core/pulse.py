@@ -29,7 +29,9 @@ def beat() -> None:
 
 def is_silent() -> bool:
     """Whether the last sweep is longer ago than SILENT_S, or there was none. One query."""
-    return not Pulse.objects.filter(pk=SWEEP, beat_at__gt=Now() - timedelta(seconds=settings.SILENT_S)).exists()
+    return not Pulse.objects.filter(
+        pk=SWEEP, beat_at__gt=Now() - timedelta(seconds=settings.SILENT_S)
+    ).exists()
 
 
 class _Watch:

@@ -34,7 +34,11 @@ def free_of(rows: models.QuerySet[M]) -> Iterator[models.QuerySet[M]]:
     """
     with transaction.atomic(savepoint=False):
         chosen = rows.model._default_manager.filter(pk__in=rows.order_by().values("pk"))
-        free = chosen.order_by("pk").select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[:FREE_AT_ONCE]
+        free = (
+            chosen.order_by("pk")
+            .select_for_update(no_key=True, skip_locked=True)
+            .values_list("pk", flat=True)[:FREE_AT_ONCE]
+        )
         yield rows.model._default_manager.filter(pk__in=list(free))
 
 

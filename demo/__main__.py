@@ -35,12 +35,18 @@ class Options:
         text = environ.get("PORT") or "8000"
         if not text.isdecimal() or not 0 < int(text) < 65_536:
             raise DemoRefused(f"PORT={text} is not a port number.")
-        return cls(folder=Path(environ.get("DEMO_DIR") or ROOT / "var").resolve(), port=int(text), kong=OwnKong.of(environ))
+        return cls(
+            folder=Path(environ.get("DEMO_DIR") or ROOT / "var").resolve(),
+            port=int(text),
+            kong=OwnKong.of(environ),
+        )
 
 
 def main() -> int:
     """Run the demo, or empty its folder; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description="The whole system on this machine, for trying out.")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description="The whole system on this machine, for trying out."
+    )
     parser.add_argument("--reset", action="store_true", help="empty the demo's folder instead")
     reset = parser.parse_args().reset
     interruptible()
@@ -86,7 +92,9 @@ def _run(folder: Folder, options: Options) -> None:
         lost, start = system.lost_ports(), int(os.environ.get(_START, "1"))
         if not lost or start >= MOST_STARTS:
             raise
-        _say(f"Another program took port {', '.join(map(str, lost))} in the meantime. Starting again with another one ...")
+        _say(
+            f"Another program took port {', '.join(map(str, lost))} in the meantime. Starting again with another one ..."
+        )
         # A process of its own: Django is set up once, with the ports of this start.
         os.execve(sys.executable, [sys.executable, "-m", "demo"], os.environ | {_START: str(start + 1)})  # noqa: S606 - ourselves
 
@@ -95,9 +103,13 @@ def _refuse_taken(port: int) -> None:
     try:
         free = is_free(port)
     except PermissionError as problem:
-        raise DemoRefused(f"Port {port} needs more rights than you have. Choose another one: PORT={port + 8000} make demo") from problem
+        raise DemoRefused(
+            f"Port {port} needs more rights than you have. Choose another one: PORT={port + 8000} make demo"
+        ) from problem
     if not free:
-        raise DemoRefused(f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo")
+        raise DemoRefused(
+            f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo"
+        )
 
 
 def _say(line: str) -> None:

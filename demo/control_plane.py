@@ -27,7 +27,9 @@ class ControlPlane:
         """Put the static files where the web server takes them from."""
         call_command("collectstatic", interactive=False, verbosity=0)
 
-    def migrate_and_seed(self, *, upstreams: dict[str, str], state: Path, with_kong: bool = False) -> "Seeded":
+    def migrate_and_seed(
+        self, *, upstreams: dict[str, str], state: Path, with_kong: bool = False
+    ) -> "Seeded":
         """Bring the schema and the sample data up to date; what is there already stays."""
         call_command("migrate", interactive=False, verbosity=0)
         seeded: Seeded = self._seed.seed(upstreams=upstreams, state=state, with_kong=with_kong)

@@ -39,7 +39,9 @@ class RunAs:
     owner: int
 
 
-AS_NOBODY_IN_NAMESPACE = RunAs(prefix=("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"), owner=0)
+AS_NOBODY_IN_NAMESPACE = RunAs(
+    prefix=("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"), owner=0
+)
 """Root outside, nobody inside: the files stay root's. Most containers do not allow it."""
 
 AS_NOBODY = RunAs(
@@ -76,7 +78,12 @@ class Postgres:
         data = self.home / "data"
         if not data.exists():
             self._initdb(supervisor, way=way, data=data)
-        settings = (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings)
+        settings = (
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            *self.settings,
+        )
         options = [word for setting in settings for word in ("-c", setting)]
         return Part(
             name="postgres",
@@ -91,8 +98,21 @@ class Postgres:
         shutil.rmtree(fresh, ignore_errors=True)
         write_private(password, text=self.password)
         os.chown(password, way.owner, -1)
-        options = ("-D", str(fresh), "-U", "imp", "-A", "scram-sha-256", f"--pwfile={password}", "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync")
-        supervisor.run(Part(name="initdb", argv=(*way.prefix, str(POSTGRES_BIN / "initdb"), *options), env=self.env))
+        options = (
+            "-D",
+            str(fresh),
+            "-U",
+            "imp",
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={password}",
+            "--locale=C.UTF-8",
+            "--encoding=UTF8",
+            "--no-sync",
+        )
+        supervisor.run(
+            Part(name="initdb", argv=(*way.prefix, str(POSTGRES_BIN / "initdb"), *options), env=self.env)
+        )
         password.unlink()
         fresh.rename(data)
 
@@ -114,9 +134,20 @@ class Valkey:
     def part(self) -> Part:
         """The server. Its password stands in a file, because everybody may read a command line."""
         config = self.home / "valkey.conf"
-        lines = ("bind 127.0.0.1", f"port {self.port}", f"requirepass {self.password}", 'save ""', f"dir {self.home}")
+        lines = (
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"requirepass {self.password}",
+            'save ""',
+            f"dir {self.home}",
+        )
         write_private(config, text="\n".join(lines))
-        return Part(name="broker", argv=(str(get_binary_path()), str(config)), env=self.env, is_ready=partial(is_listening, self.port))
+        return Part(
+            name="broker",
+            argv=(str(get_binary_path()), str(config)),
+            env=self.env,
+            is_ready=partial(is_listening, self.port),
+        )
 
 
 def envoy_binary() -> Path:
@@ -149,7 +180,9 @@ def _way_to_run(home: Path) -> RunAs:
         _hand_over(home, owner=way.owner)
         if _can_run(way, home):
             return way
-    raise DemoRefused("PostgreSQL does not run as root, and this system lets root become nobody neither by unshare nor by setpriv. Use an ordinary user.")
+    raise DemoRefused(
+        "PostgreSQL does not run as root, and this system lets root become nobody neither by unshare nor by setpriv. Use an ordinary user."
+    )
 
 
 def _can_run(way: RunAs, home: Path) -> bool:

@@ -16,7 +16,18 @@ from demo.reaper import GRACE_S
 PORTS = range(20_000, 30_000)
 """Below the range that outgoing connections take theirs from: a dead part's port is still free when it starts again."""
 
-KEPT = ("agents", "broker", "environment.json", "log", "postgres", "secrets", "seed", "static", "demo.json", "ports.json")
+KEPT = (
+    "agents",
+    "broker",
+    "environment.json",
+    "log",
+    "postgres",
+    "secrets",
+    "seed",
+    "static",
+    "demo.json",
+    "ports.json",
+)
 
 
 class Folder:
@@ -113,7 +124,9 @@ def _locked(root: Path) -> int:
     deadline = time.monotonic() + GRACE_S + 2
     while not _try_lock(lock):
         if time.monotonic() > deadline or _is_running(owner := os.pread(lock, 20, 0).decode()):
-            raise DemoRefused(f"Another demo{f' (pid {owner})' if owner else ''} runs in {root}. Stop it, or set DEMO_DIR to another folder.")
+            raise DemoRefused(
+                f"Another demo{f' (pid {owner})' if owner else ''} runs in {root}. Stop it, or set DEMO_DIR to another folder."
+            )
         time.sleep(0.05)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)

@@ -28,7 +28,10 @@ class Issuer(ThreadingHTTPServer):
     def __init__(self, *, port: int, folder: Path) -> None:
         """Listen at once. The keys are made once and stay in the folder."""
         self.url = f"http://127.0.0.1:{port}{PATH}"
-        self.keys: dict[str, Key] = {"RS256": _kept(folder / "issuer-rs256.json", "RS256"), "ES256": _kept(folder / "issuer-es256.json", "ES256")}
+        self.keys: dict[str, Key] = {
+            "RS256": _kept(folder / "issuer-rs256.json", "RS256"),
+            "ES256": _kept(folder / "issuer-es256.json", "ES256"),
+        }
         super().__init__(("127.0.0.1", port), _Door)
 
     def discovery(self) -> dict[str, Any]:
@@ -43,8 +46,16 @@ class Issuer(ThreadingHTTPServer):
         """A token as it is wished for."""
         algorithm, now = wanted.get("alg", "RS256"), int(time.time())
         key = self.keys.get(algorithm, self.keys["RS256"])
-        claims: dict[str, Any] = {"iss": self.url, "sub": wanted.get("sub", "demo-caller"), "aud": wanted.get("audience", AUDIENCE)}
-        claims |= {"scope": wanted.get("scope", SCOPES), "iat": now, "exp": now + int(wanted.get("expires_in", LASTS_S))}
+        claims: dict[str, Any] = {
+            "iss": self.url,
+            "sub": wanted.get("sub", "demo-caller"),
+            "aud": wanted.get("audience", AUDIENCE),
+        }
+        claims |= {
+            "scope": wanted.get("scope", SCOPES),
+            "iat": now,
+            "exp": now + int(wanted.get("expires_in", LASTS_S)),
+        }
         return jwt.encode({"alg": str(key.alg), "kid": key.kid}, claims, key, algorithms=["RS256", "ES256"])
 
 
@@ -58,7 +69,10 @@ class _Door(BaseHTTPRequestHandler):
                 return self._say(200, self.server.token(dict(parse_qsl(parts.query))) + "\n", "text/plain")
             except ValueError:
                 return self._say(400, "expires_in must be a number of seconds.\n", "text/plain")
-        documents = {f"{PATH}/.well-known/openid-configuration": self.server.discovery, f"{PATH}/jwks": self.server.jwks}
+        documents = {
+            f"{PATH}/.well-known/openid-configuration": self.server.discovery,
+            f"{PATH}/jwks": self.server.jwks,
+        }
         if parts.path not in documents:
             return self._say(404, "There is nothing here.\n", "text/plain")
         return self._say(200, json.dumps(documents[parts.path]()), "application/json")

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from agent import config
 from agent.drivers.base import Desired, Held, SetupFailed, Unreachable
-from agent.drivers.kong_setup import KongSetup
+from agent.drivers.kong.setup import KongSetup
 from agent.files import FileDamaged
 from agent.protocol.spec import Spec, State
-from agent.state import Store
+from agent.work.state import Store
 from demo.process import DemoRefused
 
 LAST_GENERATION = 2**31 - 1
@@ -33,10 +33,18 @@ class OwnKong:
         if not admin and not proxy:
             return None
         if not admin or not proxy:
-            raise DemoRefused("KONG_ADMIN_URL and KONG_PROXY_URL go together, say http://127.0.0.1:8001 and http://127.0.0.1:8000.")
+            raise DemoRefused(
+                "KONG_ADMIN_URL and KONG_PROXY_URL go together, say http://127.0.0.1:8001 and http://127.0.0.1:8000."
+            )
         if any(urlsplit(url).scheme != "http" or not urlsplit(url).hostname for url in (admin, proxy)):
-            raise DemoRefused("KONG_ADMIN_URL and KONG_PROXY_URL are plain http URLs, say http://127.0.0.1:8001 and http://127.0.0.1:8000.")
-        return cls(admin_url=admin.rstrip("/"), proxy_url=proxy.rstrip("/"), is_alone=environ.get("KONG_ALONE") == "1")
+            raise DemoRefused(
+                "KONG_ADMIN_URL and KONG_PROXY_URL are plain http URLs, say http://127.0.0.1:8001 and http://127.0.0.1:8000."
+            )
+        return cls(
+            admin_url=admin.rstrip("/"),
+            proxy_url=proxy.rstrip("/"),
+            is_alone=environ.get("KONG_ALONE") == "1",
+        )
 
     def check(self) -> None:
         """Raise DemoRefused unless it is a Kong that can be driven."""
@@ -47,17 +55,32 @@ class OwnKong:
     @property
     def driver_options(self) -> dict[str, str]:
         """As the agent's driver remembers them."""
-        return {"admin_url": self.admin_url, "proxy_url": self.proxy_url, "alone": "1" if self.is_alone else ""}
+        return {
+            "admin_url": self.admin_url,
+            "proxy_url": self.proxy_url,
+            "alone": "1" if self.is_alone else "",
+        }
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """As `agent enroll` takes them."""
-        return ("--driver", "kong", "--admin-url", self.admin_url, "--proxy-url", self.proxy_url, *(("--alone",) if self.is_alone else ()))
+        return (
+            "--driver",
+            "kong",
+            "--admin-url",
+            self.admin_url,
+            "--proxy-url",
+            self.proxy_url,
+            *(("--alone",) if self.is_alone else ()),
+        )
 
     @property
     def reserved(self) -> tuple[str, ...]:
         """The host:port pairs that no upstream may be."""
-        return tuple(f"{parts.hostname}:{parts.port or 80}" for parts in map(urlsplit, (self.admin_url, self.proxy_url)))
+        return tuple(
+            f"{parts.hostname}:{parts.port or 80}"
+            for parts in map(urlsplit, (self.admin_url, self.proxy_url))
+        )
 
 
 def take_back(agents: Path) -> list[str]:
@@ -71,10 +94,17 @@ def _take_back_one(folder: Path) -> str:
         settings, records = config.load(folder).settings, Store(folder).records
         if settings.driver != KongSetup.name:
             return ""
-        gone = [Held(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT)) for publish in records]
-        KongSetup().create(folder, dict(settings.options), node=settings.agent_id).apply([Desired(wanted=held) for held in gone])
+        gone = [
+            Held(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT))
+            for publish in records
+        ]
+        KongSetup().create(folder, dict(settings.options), node=settings.agent_id).apply(
+            [Desired(wanted=held) for held in gone]
+        )
     except (FileDamaged, SetupFailed, json.JSONDecodeError) as problem:
         raise DemoRefused(f"What the demo put on a Kong cannot be told from {folder}: {problem}") from problem
     except Unreachable as problem:
-        raise DemoRefused(f"{problem} What the demo put on that Kong would stay: start it and try again, or remove {folder} to leave it there.") from problem
+        raise DemoRefused(
+            f"{problem} What the demo put on that Kong would stay: start it and try again, or remove {folder} to leave it there."
+        ) from problem
     return settings.options["admin_url"]

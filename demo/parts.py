@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from agent.drivers.envoy_setup import arguments_of
+from agent.drivers.envoy.setup import arguments_of
 from demo.embedded import envoy_binary, is_listening
 from demo.folder import write_private
 from demo.own_kong import OwnKong
@@ -44,7 +44,10 @@ class Site:
     @property
     def reserved(self) -> tuple[str, ...]:
         """What no upstream may be."""
-        return (f"127.0.0.1:{self.listen}", *(self.kong.reserved if self.kong else (f"127.0.0.1:{self.admin}",)))
+        return (
+            f"127.0.0.1:{self.listen}",
+            *(self.kong.reserved if self.kong else (f"127.0.0.1:{self.admin}",)),
+        )
 
     @property
     def agent(self) -> str:
@@ -75,27 +78,67 @@ class Site:
         return self.state.with_name(f"{self.name}.json")
 
     def _terms(self, url: str) -> dict[str, str | int]:
-        terms: dict[str, str | int] = {"agent": self.id, "url": url, "listen": self.listen, "proxy": self.proxy, "admin": self.admin}
+        terms: dict[str, str | int] = {
+            "agent": self.id,
+            "url": url,
+            "listen": self.listen,
+            "proxy": self.proxy,
+            "admin": self.admin,
+        }
         return {**terms, **self.kong.driver_options} if self.kong else terms
 
 
 def web(env: Env, *, port: int) -> Part:
     """Pages and API."""
     # The time for a head is the time that a connection may be idle too: longer than two heartbeats, or agents would meet closed ones.
-    options = ("--interface", "asgi", "--http", "1", "--no-ws", "--http1-header-read-timeout", "30000", "--backpressure", "4096")
-    argv = _python("granian", *options, "--host", "127.0.0.1", "--port", str(port), "--no-access-log", "config.asgi:application")
+    options = (
+        "--interface",
+        "asgi",
+        "--http",
+        "1",
+        "--no-ws",
+        "--http1-header-read-timeout",
+        "30000",
+        "--backpressure",
+        "4096",
+    )
+    argv = _python(
+        "granian",
+        *options,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-access-log",
+        "config.asgi:application",
+    )
     return Part(name="web", argv=argv, env=env, is_ready=partial(status_is, port, "/livez", 200))
 
 
 def worker(env: Env) -> Part:
     """The tasks: pushes to agents, and the sweep."""
-    options = ("--pool", "threads", "--concurrency", "24", "-Q", "deliver,sweep,celery", "-n", "demo@localhost", "--without-gossip", "--without-mingle")
+    options = (
+        "--pool",
+        "threads",
+        "--concurrency",
+        "24",
+        "-Q",
+        "deliver,sweep,celery",
+        "-n",
+        "demo@localhost",
+        "--without-gossip",
+        "--without-mingle",
+    )
     return Part(name="worker", argv=_python("celery", "-A", "config", "worker", *options), env=env)
 
 
 def beat(env: Env) -> Part:
     """The clock of the sweep. It keeps no schedule file."""
-    return Part(name="beat", argv=_python("celery", "-A", "config", "beat", "-S", "celery.beat:Scheduler", "--pidfile="), env=env)
+    return Part(
+        name="beat",
+        argv=_python("celery", "-A", "config", "beat", "-S", "celery.beat:Scheduler", "--pidfile="),
+        env=env,
+    )
 
 
 def upstreams(env: Env, *, ports: Mapping[str, int]) -> Part:
@@ -106,12 +149,21 @@ def upstreams(env: Env, *, ports: Mapping[str, int]) -> Part:
 
 def issuer(env: Env, *, port: int, state: Path) -> Part:
     """The sample issuer of tokens."""
-    return Part(name="issuer", argv=_python("demo.issuer", str(port), str(state)), env=env, is_ready=partial(is_listening, port))
+    return Part(
+        name="issuer",
+        argv=_python("demo.issuer", str(port), str(state)),
+        env=env,
+        is_ready=partial(is_listening, port),
+    )
 
 
 def enrolment(site: Site, *, code: str, env: Env) -> Part:
     """A program that makes a site's state folder, with its gateway's bootstrap in it."""
-    driver = site.kong.arguments if site.kong else ("--driver", "envoy", "--proxy", f"127.0.0.1:{site.proxy}", "--admin", f"127.0.0.1:{site.admin}")
+    driver = (
+        site.kong.arguments
+        if site.kong
+        else ("--driver", "envoy", "--proxy", f"127.0.0.1:{site.proxy}", "--admin", f"127.0.0.1:{site.admin}")
+    )
     place = ("--listen", f"127.0.0.1:{site.listen}", "--advertise", f"http://127.0.0.1:{site.listen}")
     argv = _python("agent", "enroll", "--code", code, "--state", str(site.state), *driver, *place)
     return Part(name=f"enroll-{site.name}", argv=argv, env=env)
@@ -125,7 +177,12 @@ def envoy(site: Site, *, env: Env) -> Part:
 
 def agent(site: Site, *, env: Env) -> Part:
     """A site's agent."""
-    return Part(name=site.agent, argv=_python("agent", "run", "--state", str(site.state)), env=env, is_ready=partial(is_listening, site.listen))
+    return Part(
+        name=site.agent,
+        argv=_python("agent", "run", "--state", str(site.state)),
+        env=env,
+        is_ready=partial(is_listening, site.listen),
+    )
 
 
 def status_is(port: int, path: str, status: int, /) -> bool:

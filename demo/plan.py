@@ -28,8 +28,18 @@ class Plan:
         self.web_port = port
         self.web_url = f"http://{LOOPBACK}:{port}"
         self.env = _environment()
-        self.postgres = Postgres(home=folder.path("postgres"), port=self._ports["postgres"], password=folder.secret("postgres"), env=self.env)
-        self.broker = Valkey(home=folder.path("broker"), port=self._ports["broker"], password=folder.secret("broker"), env=self.env)
+        self.postgres = Postgres(
+            home=folder.path("postgres"),
+            port=self._ports["postgres"],
+            password=folder.secret("postgres"),
+            env=self.env,
+        )
+        self.broker = Valkey(
+            home=folder.path("broker"),
+            port=self._ports["broker"],
+            password=folder.secret("broker"),
+            env=self.env,
+        )
         self.upstreams = {name: self._ports[f"upstream-{name}"] for name in UPSTREAMS}
         self.issuer_port = self._ports["issuer"]
         self.logs = folder.path("log")
@@ -65,8 +75,13 @@ class Plan:
 
     def site(self, *, id: str, name: str, cluster: str, kong: OwnKong | None = None) -> Site:  # noqa: A002 (an id is called id)
         """The place of an agent and its gateway: one of the demo's Envoys, or that Kong."""
-        ports = {use: self._ports[f"{name}-{use}"] for use in (("listen",) if kong else ("listen", "proxy", "admin"))}
-        return Site(id=id, name=name, cluster=cluster, state=self._folder.path("agents") / name, kong=kong, **ports)
+        ports = {
+            use: self._ports[f"{name}-{use}"]
+            for use in (("listen",) if kong else ("listen", "proxy", "admin"))
+        }
+        return Site(
+            id=id, name=name, cluster=cluster, state=self._folder.path("agents") / name, kong=kong, **ports
+        )
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
         """The environment of the control plane's parts. No upstream may be a site's own side; our own ports are reserved by themselves."""
@@ -96,7 +111,9 @@ class Plan:
         }
 
     def _encryption_key(self) -> str:
-        return base64.urlsafe_b64encode(hashlib.sha256(self._folder.secret("encryption-key").encode()).digest()).decode()
+        return base64.urlsafe_b64encode(
+            hashlib.sha256(self._folder.secret("encryption-key").encode()).digest()
+        ).decode()
 
     def _signing_key(self) -> Path:
         path = self._folder.path("secrets") / "signing-key.json"

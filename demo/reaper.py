@@ -66,7 +66,14 @@ class Reaper:
     def _begin(self) -> "subprocess.Popen[bytes]":
         kept = () if self._lock is None else (self._lock,)
         argv = [sys.executable, "-m", "demo.reaper"]
-        return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0, start_new_session=True, pass_fds=kept)
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=kept,
+        )
 
 
 def announcement(group: int, *, ending: signal.Signals) -> bytes:

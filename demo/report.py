@@ -72,7 +72,10 @@ class Report:
 """
 
     def _cluster(self, cluster: "SeededCluster", pids: Mapping[str, int]) -> dict[str, Any]:
-        gateways = [{"id": gateway.id, "name": gateway.name, "class": gateway.gateway_class} for gateway in cluster.gateways]
+        gateways = [
+            {"id": gateway.id, "name": gateway.name, "class": gateway.gateway_class}
+            for gateway in cluster.gateways
+        ]
         agents = [_agent(site, pids) for site in self.sites if site.cluster == cluster.name]
         return {"id": cluster.id, "name": cluster.name, "gateways": gateways, "agents": agents}
 

@@ -19,10 +19,14 @@ from gateways.models import Gateway, GatewayCluster, Listener
 from products.models import ApiService, Product, ProductService, Route
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
-from tenants.services import actor_by_token, create_api_token
+from tenants.tokens import actor_by_token, create_api_token
 
 UPSTREAM_NETWORKS = ["0.0.0.0/0", "::/0", "127.0.0.0/8"]
-PLACES = (("kr-dev", ("dev-1",), "dev-gateway"), ("kr-staging", ("staging-1",), "stage-gateway"), ("kr-prod", ("prod-1", "prod-2"), "prod-gateway"))
+PLACES = (
+    ("kr-dev", ("dev-1",), "dev-gateway"),
+    ("kr-staging", ("staging-1",), "stage-gateway"),
+    ("kr-prod", ("prod-1", "prod-2"), "prod-gateway"),
+)
 KONG_PLACE = ("kr-kong", ("kong-1",), "kong-gateway")
 """Where a Kong that the person brings stands."""
 SERVICES = (
@@ -95,13 +99,22 @@ def seed(*, upstreams: Mapping[str, str], state: Path, with_kong: bool = False) 
         "viewer": _member("viewer", acme, Role.VIEWER),
         "other_provider": _member("other-provider", globex, Role.OWNER),
     }
-    holders = {"provider": (acme, Role.DEVELOPER), "viewer": (acme, Role.VIEWER), "other_provider": (globex, Role.DEVELOPER)}
+    holders = {
+        "provider": (acme, Role.DEVELOPER),
+        "viewer": (acme, Role.VIEWER),
+        "other_provider": (globex, Role.DEVELOPER),
+    }
     tokens = _tokens(holders, file=state / "tokens.json")
-    logins = {name: Login(username=user.username, password=_password(user.username), api_token=tokens.get(name, "")) for name, user in people.items()}
+    logins = {
+        name: Login(username=user.username, password=_password(user.username), api_token=tokens.get(name, ""))
+        for name, user in people.items()
+    }
     product = _payment_api(acme, upstreams)
     _weather_api(globex, upstreams)
     places = (*PLACES, *((KONG_PLACE,) if with_kong else ()))
-    clusters = tuple(_place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in places)
+    clusters = tuple(
+        _place(acme, cluster, agents=agents, gateway=gateway) for cluster, agents, gateway in places
+    )
     shared = Cluster.objects.get(name="kr-dev")
     _gateway(globex, "globex-gateway", cluster=shared)
     return Seeded(product_id=str(product.pk), clusters=clusters, **logins)
@@ -126,7 +139,9 @@ def _password(username: str) -> str:
 
 
 def _user(username: str, *, staff: bool = False) -> User:
-    user, is_new = User.objects.get_or_create(username=username, defaults={"is_staff": staff, "is_superuser": staff})
+    user, is_new = User.objects.get_or_create(
+        username=username, defaults={"is_staff": staff, "is_superuser": staff}
+    )
     if is_new:
         user.set_password(_password(username))
         user.save(update_fields=["password"])
@@ -176,9 +191,16 @@ def _product(tenant: Tenant, name: str, about: Mapping[str, Any]) -> Product:
 
 def _service(product: Product, name: str, *, url: str, path: str, methods: list[str]) -> None:
     parts = urlsplit(url)
-    at = {"upstream_scheme": parts.scheme, "upstream_host": parts.hostname or "", "upstream_port": parts.port or 80}
+    at = {
+        "upstream_scheme": parts.scheme,
+        "upstream_host": parts.hostname or "",
+        "upstream_port": parts.port or 80,
+    }
     service, is_new = ApiService.objects.update_or_create(
-        tenant=product.tenant, name=name, defaults=at, create_defaults={**at, "version": "1.0", "status": ApiService.Status.ACTIVE}
+        tenant=product.tenant,
+        name=name,
+        defaults=at,
+        create_defaults={**at, "version": "1.0", "status": ApiService.Status.ACTIVE},
     )
     if is_new:  # else its routes, and which products have it, are the people's who use the demo
         Route.objects.create(service=service, path=path, methods=methods)
@@ -186,20 +208,36 @@ def _service(product: Product, name: str, *, url: str, path: str, methods: list[
 
 
 def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) -> SeededCluster:
-    defaults = {"region": "kr-seoul", "description": "Seoul, Korea", "host_suffixes": ["localhost"], "upstream_networks": UPSTREAM_NETWORKS}
+    defaults = {
+        "region": "kr-seoul",
+        "description": "Seoul, Korea",
+        "host_suffixes": ["localhost"],
+        "upstream_networks": UPSTREAM_NETWORKS,
+    }
     cluster, _is_new = Cluster.objects.get_or_create(name=name, defaults=defaults)
-    standing = _gateway(tenant, gateway, cluster=cluster, gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY)
+    standing = _gateway(
+        tenant,
+        gateway,
+        cluster=cluster,
+        gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY,
+    )
     there = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
     return SeededCluster(
         id=str(cluster.pk),
         name=name,
-        gateways=(SeededGateway(id=str(standing.pk), name=standing.name, gateway_class=standing.gateway_class),),
+        gateways=(
+            SeededGateway(id=str(standing.pk), name=standing.name, gateway_class=standing.gateway_class),
+        ),
         agents=tuple(SeededAgent(id=str(agent.pk), name=agent.name) for agent in there),
     )
 
 
-def _gateway(tenant: Tenant, name: str, *, cluster: Cluster, gateway_class: str = Gateway.Class.ENVOY) -> Gateway:
-    gateway, is_new = Gateway.objects.get_or_create(tenant=tenant, name=name, defaults={"gateway_class": gateway_class})
+def _gateway(
+    tenant: Tenant, name: str, *, cluster: Cluster, gateway_class: str = Gateway.Class.ENVOY
+) -> Gateway:
+    gateway, is_new = Gateway.objects.get_or_create(
+        tenant=tenant, name=name, defaults={"gateway_class": gateway_class}
+    )
     if is_new:
         ClusterTenant.objects.get_or_create(cluster=cluster, tenant=tenant)
         Listener.objects.create(gateway=gateway, name="http", port=8080, protocol=Listener.Protocol.HTTP)

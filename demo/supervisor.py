@@ -43,7 +43,9 @@ class Supervisor:
     def settle(self) -> None:
         """Wait until all that was launched is ready. Raises DemoRefused when something is not."""
         for running in self._all():
-            self.wait_until(partial(_is_ready, running), part=running.part.name, otherwise="did not get ready")
+            self.wait_until(
+                partial(_is_ready, running), part=running.part.name, otherwise="did not get ready"
+            )
 
     def wait_until(self, is_true: Callable[[], bool], *, part: str, otherwise: str) -> None:
         """Wait for something that this part has to do. Raises DemoRefused when it takes too long or when any part ends meanwhile."""
@@ -99,7 +101,9 @@ class Supervisor:
 
     def _begin(self, part: Part) -> Running:
         log = self._logs / f"{part.name}.log"
-        return Running(part=part, process=spawn(part, log=log, reaper=self._reaper), log=log, since=time.monotonic())
+        return Running(
+            part=part, process=spawn(part, log=log, reaper=self._reaper), log=log, since=time.monotonic()
+        )
 
     def _bury(self, running: Running) -> None:
         signal_group(running.process.pid, signal.SIGKILL)

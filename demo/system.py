@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class System:
     """One run of the demo in one folder."""
 
-    def __init__(self, folder: Folder, *, port: int, say: Callable[[str], None], kong: OwnKong | None = None) -> None:
+    def __init__(
+        self, folder: Folder, *, port: int, say: Callable[[str], None], kong: OwnKong | None = None
+    ) -> None:
         """`port` is the web port; `say` takes lines for the person; `kong` gets a cluster and an agent of its own."""
         self._begun = time.monotonic()
         self._say, self._kong = say, kong
@@ -38,7 +40,9 @@ class System:
             report = self._start()
             self._say(report.banner())
             # make keeps a closed terminal's SIGHUP to itself and waits for us, so look.
-            self._supervisor.watch(goes_on=lambda: os.isatty(0) == had_terminal, changed=partial(self._write, report))
+            self._supervisor.watch(
+                goes_on=lambda: os.isatty(0) == had_terminal, changed=partial(self._write, report)
+            )
         finally:
             ignore_endings()
             self._supervisor.stop()
@@ -49,7 +53,9 @@ class System:
 
     def _start(self) -> Report:
         control_plane = self._start_servers()
-        seeded = control_plane.migrate_and_seed(upstreams=self._plan.upstream_urls, state=self._plan.seed_state, with_kong=self._kong is not None)
+        seeded = control_plane.migrate_and_seed(
+            upstreams=self._plan.upstream_urls, state=self._plan.seed_state, with_kong=self._kong is not None
+        )
         self._tell("schema, sample data")
         sites = self._sites(seeded)
         self._start_control_plane(sites)
@@ -60,8 +66,15 @@ class System:
         return report
 
     def _sites(self, seeded: "Seeded") -> tuple[Site, ...]:
-        placed = [(agent, cluster, self._kong if cluster.is_kong else None) for cluster in seeded.clusters for agent in cluster.agents]
-        return tuple(self._plan.site(id=agent.id, name=agent.name, cluster=cluster.name, kong=kong) for agent, cluster, kong in placed)
+        placed = [
+            (agent, cluster, self._kong if cluster.is_kong else None)
+            for cluster in seeded.clusters
+            for agent in cluster.agents
+        ]
+        return tuple(
+            self._plan.site(id=agent.id, name=agent.name, cluster=cluster.name, kong=kong)
+            for agent, cluster, kong in placed
+        )
 
     def _start_servers(self) -> ControlPlane:
         plan = self._plan
@@ -74,9 +87,14 @@ class System:
 
     def _start_control_plane(self, sites: tuple[Site, ...]) -> None:
         plan, env = self._plan, self._plan.settings(sites)
-        samples = (parts.upstreams(plan.env, ports=plan.upstreams), parts.issuer(plan.env, port=plan.issuer_port, state=plan.issuer_state))
+        samples = (
+            parts.upstreams(plan.env, ports=plan.upstreams),
+            parts.issuer(plan.env, port=plan.issuer_port, state=plan.issuer_state),
+        )
         plan.write_settings(sites)
-        self._supervisor.launch(parts.web(env, port=plan.web_port), parts.worker(env), parts.beat(env), *samples)
+        self._supervisor.launch(
+            parts.web(env, port=plan.web_port), parts.worker(env), parts.beat(env), *samples
+        )
         self._supervisor.settle()
         self._tell("web, worker, beat, upstreams, issuer")
 
@@ -86,18 +104,34 @@ class System:
         for site in new:
             site.forget()
         self._supervisor.run(
-            *(parts.enrolment(site, code=control_plane.enrolment_code(cluster=site.cluster, agent=site.name), env=env) for site in new),
+            *(
+                parts.enrolment(
+                    site, code=control_plane.enrolment_code(cluster=site.cluster, agent=site.name), env=env
+                )
+                for site in new
+            ),
         )
         for site in new:
             site.note_enrolled_at(url)
 
     def _start_sites(self, sites: tuple[Site, ...], control_plane: ControlPlane) -> None:
         env, supervisor = self._plan.env, self._supervisor
-        supervisor.launch(*(parts.envoy(site, env=env) for site in sites if not site.kong), *(parts.agent(site, env=env) for site in sites))
+        supervisor.launch(
+            *(parts.envoy(site, env=env) for site in sites if not site.kong),
+            *(parts.agent(site, env=env) for site in sites),
+        )
         supervisor.settle()
         for site in sites:
-            supervisor.wait_until(partial(_is_connected, site, control_plane), part=site.agent, otherwise="did not connect to the control plane")
-        supervisor.wait_until(partial(parts.status_is, self._plan.web_port, "/readyz", 200), part="web", otherwise="is not ready (/readyz)")
+            supervisor.wait_until(
+                partial(_is_connected, site, control_plane),
+                part=site.agent,
+                otherwise="did not connect to the control plane",
+            )
+        supervisor.wait_until(
+            partial(parts.status_is, self._plan.web_port, "/readyz", 200),
+            part="web",
+            otherwise="is not ready (/readyz)",
+        )
         self._tell("agents and gateways " + ", ".join(site.name for site in sites))
 
     def _write(self, report: Report) -> None:

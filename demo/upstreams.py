@@ -67,7 +67,9 @@ class Upstream(ThreadingHTTPServer):
 
 def main(arguments: list[str]) -> None:
     """Serve until a signal ends the process."""
-    upstreams = [Upstream(service, port=int(port)) for service, _, port in (text.partition("=") for text in arguments)]
+    upstreams = [
+        Upstream(service, port=int(port)) for service, _, port in (text.partition("=") for text in arguments)
+    ]
     threads = [Thread(target=upstream.serve_forever) for upstream in upstreams]
     for thread in threads:
         thread.start()

@@ -41,24 +41,35 @@ class Lookups:
         self._running: dict[str, Answer] = {}
         self._owners: dict[str, Hashable] = {}
 
-    def find(self, groups: Iterable[Iterable[str]], *, deadline_s: float | None = None, owner: Hashable = None) -> Resolver:
+    def find(
+        self, groups: Iterable[Iterable[str]], *, deadline_s: float | None = None, owner: Hashable = None
+    ) -> Resolver:
         """Look all names up, each group at its own pace; what is returned knows their addresses, and raises TimeoutError for those without an answer.
 
         Addresses and this machine's own names need no look-up. Takes `deadline_s` (RESOLVE_S) at most.
         """
         deadline = time.monotonic() + (RESOLVE_S if deadline_s is None else deadline_s)
         hosts = [list(dict.fromkeys(group)) for group in groups]
-        answers = {host: self._known(host) for group in hosts for host in group if _needs_no_name_server(host)}
+        answers = {
+            host: self._known(host) for group in hosts for host in group if _needs_no_name_server(host)
+        }
         begun: list[Answer] = []
         with self._ended:
-            answers |= {host: self._running[host] for group in hosts for host in group if host in self._running}
+            answers |= {
+                host: self._running[host] for group in hosts for host in group if host in self._running
+            }
             while True:
                 begun = [answer for answer in begun if not answer.done()]
                 for host in _next(hosts, answers, room=AT_ONCE - len(begun)):
                     if answer := self._ask(host, owner):
                         answers[host] = answer
                         begun.append(answer)
-                missing = [host for group in hosts for host in group if host not in answers or not answers[host].done()]
+                missing = [
+                    host
+                    for group in hosts
+                    for host in group
+                    if host not in answers or not answers[host].done()
+                ]
                 if not missing or (left := deadline - time.monotonic()) <= 0:
                     return lambda host, _port: _said(answers.get(host))
                 self._ended.wait(left)
@@ -70,7 +81,10 @@ class Lookups:
         """The look-up of a name, shared or begun; None while there is no room for another."""
         if known := self._running.get(host):
             return known
-        if self._bound and (len(self._running) >= self._bound.in_all or list(self._owners.values()).count(owner) >= self._bound.per_owner):
+        if self._bound and (
+            len(self._running) >= self._bound.in_all
+            or list(self._owners.values()).count(owner) >= self._bound.per_owner
+        ):
             return None
         # A daemon, because nothing can end a look-up that hangs: the program must not wait for it at its end.
         threading.Thread(target=self._look_up, args=(host,), name="resolve", daemon=True).start()
@@ -110,7 +124,9 @@ def _next(groups: list[list[str]], answers: dict[str, Answer], *, room: int) -> 
     """The names to begin with now: of each group no more than it may have under way, of all together no more than there is room for."""
     chosen: list[str] = []
     for group in groups:
-        under_way = sum(1 for host in group if host in chosen or (host in answers and not answers[host].done()))
+        under_way = sum(
+            1 for host in group if host in chosen or (host in answers and not answers[host].done())
+        )
         waiting = [host for host in group if host not in answers and host not in chosen]
         chosen += waiting[: max(0, min(PER_GROUP - under_way, room - len(chosen)))]
     return chosen

@@ -23,7 +23,12 @@ def _networks(*texts: str) -> tuple[Network, ...]:
 
 
 _METADATA = _networks(
-    *("169.254.169.254/32", "169.254.170.2/32", "169.254.170.23/32", "fd00:ec2::/64"),  # AWS, and with it most clouds; ECS; EKS
+    *(
+        "169.254.169.254/32",
+        "169.254.170.2/32",
+        "169.254.170.23/32",
+        "fd00:ec2::/64",
+    ),  # AWS, and with it most clouds; ECS; EKS
     *("fd20:ce::254/128", "fe80::a9fe:a9fe/128"),  # Google, OpenStack
     *("168.63.129.16/32", "100.100.100.200/32", "192.0.0.192/32"),  # Azure, Alibaba, Oracle
     *("169.254.0.23/32", "169.254.42.42/32", "fd00:42::42/128"),  # Tencent, Scaleway
@@ -35,7 +40,17 @@ _PRIVATE = _networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.
 _SPECIAL = _networks(
     *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24"),
     *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-    *("::1/128", "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    *(
+        "::1/128",
+        "::/128",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    ),
     *("::/3", "4000::/2", "8000::/1"),  # all but 2000::/3, of which alone public addresses are assigned
 )
 """What else the internet does not route (IANA's special-purpose registries), narrow ranges before those that hold them."""
@@ -61,10 +76,16 @@ class Fence:
     reserved: frozenset[tuple[Address, int]]
 
     @classmethod
-    def of(cls, networks: Iterable[str], reserved: Iterable[str] = (), *, resolver: Resolver | None = None) -> "Fence":
+    def of(
+        cls, networks: Iterable[str], reserved: Iterable[str] = (), *, resolver: Resolver | None = None
+    ) -> "Fence":
         """Build from texts: CIDR networks and `host:port` pairs (hosts that do not resolve reserve nothing)."""
         endpoints = [split_endpoint(text) for text in reserved]
-        pairs = frozenset((address, port) for host, port in endpoints for address in _try_resolve(host, port, resolver or resolve))
+        pairs = frozenset(
+            (address, port)
+            for host, port in endpoints
+            for address in _try_resolve(host, port, resolver or resolve)
+        )
         return cls(networks=_networks(*networks), reserved=pairs)
 
 
@@ -102,7 +123,12 @@ def endpoints_of(urls: str, *, port: int) -> list[str]:
     `port` is meant where a URL names none. A URL without a host (a Unix socket) names nothing.
     """
     netlocs = [urlsplit(url.strip()).netloc.rpartition("@")[2] for url in urls.split(";")]
-    return [_with_port(host, port) for netloc in netlocs for host in netloc.split(",") if host and not host.startswith(("%", ":"))]
+    return [
+        _with_port(host, port)
+        for netloc in netlocs
+        for host in netloc.split(",")
+        if host and not host.startswith(("%", ":"))
+    ]
 
 
 def is_metadata(network: Network) -> bool:
@@ -114,14 +140,22 @@ def _check_address(host: str, address: Address, port: int, fence: Fence) -> None
     if (address, port) in fence.reserved:
         raise FenceRefused("reserved", f"{host}:{port} is a port of the gateway or of imp-gateway itself.")
     if _range_of(address, _METADATA):
-        raise FenceRefused("special_address", f"{host} resolves to {address}, a cloud's metadata address, which nothing opens.")
+        raise FenceRefused(
+            "special_address",
+            f"{host} resolves to {address}, a cloud's metadata address, which nothing opens.",
+        )
     inside = [network for network in fence.networks if address in network]
     if special := _range_of(address, _PRIVATE + _SPECIAL):
         inside = [network for network in inside if _lies_in(network, special)]
     if not inside and special in _SPECIAL:
-        raise FenceRefused("special_address", f"{host} resolves to {address}, a loopback, link-local or otherwise special address.")
+        raise FenceRefused(
+            "special_address",
+            f"{host} resolves to {address}, a loopback, link-local or otherwise special address.",
+        )
     if not inside:
-        raise FenceRefused("not_allowed", f"{host} resolves to {address}, which is outside the networks that are allowed.")
+        raise FenceRefused(
+            "not_allowed", f"{host} resolves to {address}, which is outside the networks that are allowed."
+        )
 
 
 def _range_of(address: Address, ranges: tuple[Network, ...]) -> Network | None:

@@ -8,14 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of
-from core.searching import SearchText, found_in
+from core.api.paging import PageIn, page_of
+from core.api.versions import IfMatch, mark, mark_new, merging, require_match
+from core.pages.searching import SearchText, found_in
 from core.usage import uses_of
-from core.versions import IfMatch, mark, mark_new, merging, require_match
 from gateways import selectors, services
 from gateways.forms import MAX_LISTENERS, checked_gateway
 from gateways.models import Gateway, Listener
-from tenants.api import actor_of
+from tenants.api.callers import actor_of
 
 router = Router(tags=["gateways"])
 
@@ -23,7 +23,9 @@ router = Router(tags=["gateways"])
 class GatewayFilters(Schema):
     """What the list is narrowed to."""
 
-    cluster_id: UUID | None = Field(None, description="Those that can be chosen there: they stand in the cluster and are active.")
+    cluster_id: UUID | None = Field(
+        None, description="Those that can be chosen there: they stand in the cluster and are active."
+    )
     status: Gateway.Status | None = None
     q: SearchText = Field("", description="Looked for in the name.")
 
@@ -77,16 +79,25 @@ class GatewayOut(Schema):
         same = ("name", "gateway_class", "status", "created_at", "updated_at")
         listeners = [ListenerOut.of(listener) for listener in gateway.listeners.all()]
         clusters = sorted(cluster.pk for cluster in gateway.clusters.all())
-        return cls(id=gateway.pk, listeners=listeners, clusters=clusters, **{name: getattr(gateway, name) for name in same})
+        return cls(
+            id=gateway.pk,
+            listeners=listeners,
+            clusters=clusters,
+            **{name: getattr(gateway, name) for name in same},
+        )
 
 
 @router.get("/gateways", response=list[GatewayOut], summary="Gateways")
-def list_gateways(request: HttpRequest, response: HttpResponse, filters: Query[GatewayFilters], which: Query[PageIn]) -> list[GatewayOut]:
+def list_gateways(
+    request: HttpRequest, response: HttpResponse, filters: Query[GatewayFilters], which: Query[PageIn]
+) -> list[GatewayOut]:
     """By name."""
     exact = {"status": filters.status, "places__cluster": filters.cluster_id}
     if filters.cluster_id and not filters.status:
         exact["status"] = Gateway.Status.ACTIVE
-    rows = selectors.gateways_of(actor_of(request)).filter(found_in(filters.q, "name"), **{k: v for k, v in exact.items() if v})
+    rows = selectors.gateways_of(actor_of(request)).filter(
+        found_in(filters.q, "name"), **{k: v for k, v in exact.items() if v}
+    )
     return [GatewayOut.of(gateway) for gateway in page_of(request, response, rows=rows, which=which)]
 
 
@@ -95,7 +106,9 @@ def create_gateway(request: HttpRequest, response: HttpResponse, body: GatewayIn
     """name, listeners and clusters are required."""
     actor = actor_of(request)
     actor.require_write()
-    gateway = services.create_gateway(actor, fields=checked_gateway(actor, body.model_dump(exclude_none=True)))
+    gateway = services.create_gateway(
+        actor, fields=checked_gateway(actor, body.model_dump(exclude_none=True))
+    )
     return Status(201, GatewayOut.of(mark_new(request, response, gateway, at="api:get_gateway")))
 
 
@@ -107,14 +120,25 @@ def get_gateway(request: HttpRequest, response: HttpResponse, gateway_id: UUID) 
 
 @router.put("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="Change a gateway")
 @merging
-def update_gateway(request: HttpRequest, response: HttpResponse, *, gateway_id: UUID, body: GatewayIn, if_match: IfMatch = None) -> GatewayOut:
+def update_gateway(
+    request: HttpRequest,
+    response: HttpResponse,
+    *,
+    gateway_id: UUID,
+    body: GatewayIn,
+    if_match: IfMatch = None,
+) -> GatewayOut:
     """While publishes use it, its class and their clusters stay. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
     require_match(gateway, if_match)
-    fields = checked_gateway(actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway))
-    return GatewayOut.of(mark(response, services.update_gateway(actor, gateway_id, fields=fields, seen=gateway.updated_at)))
+    fields = checked_gateway(
+        actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway)
+    )
+    return GatewayOut.of(
+        mark(response, services.update_gateway(actor, gateway_id, fields=fields, seen=gateway.updated_at))
+    )
 
 
 @router.delete("/gateways/{uuid:gateway_id}", response={204: None}, summary="Delete a gateway")

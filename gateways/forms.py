@@ -13,7 +13,14 @@ from core.forms import Rows, kept_values, refuse_unless_valid, rows_data
 from core.problems import Invalid
 from core.usage import Use
 from gateways.models import Gateway, Listener, label
-from gateways.services import CLASS_IS_FIXED, NAME_TAKEN, GatewayFields, ListenerFields, choosable_clusters, refuse_taking_away
+from gateways.services import (
+    CLASS_IS_FIXED,
+    NAME_TAKEN,
+    GatewayFields,
+    ListenerFields,
+    choosable_clusters,
+    refuse_taking_away,
+)
 from tenants.actors import Actor
 
 MAX_LISTENERS = 20
@@ -22,9 +29,18 @@ MAX_LISTENERS = 20
 class GatewayForm(forms.ModelForm[Gateway]):
     """A gateway and the clusters where it stands; its listeners are in `ListenerRows`. `uses` says what publishes hold in place."""
 
-    name = forms.CharField(max_length=63, validators=[label], label=_("Name"), help_text=_("Small letters, digits and hyphens, as in dev-gateway."))
-    gateway_class = forms.ChoiceField(choices=Gateway.Class, label=_("Class"), widget=forms.RadioSelect, initial=Gateway.Class.ENVOY)
-    status = forms.ChoiceField(choices=Gateway.Status, label=_("Status"), widget=forms.RadioSelect, initial=Gateway.Status.ACTIVE)
+    name = forms.CharField(
+        max_length=63,
+        validators=[label],
+        label=_("Name"),
+        help_text=_("Small letters, digits and hyphens, as in dev-gateway."),
+    )
+    gateway_class = forms.ChoiceField(
+        choices=Gateway.Class, label=_("Class"), widget=forms.RadioSelect, initial=Gateway.Class.ENVOY
+    )
+    status = forms.ChoiceField(
+        choices=Gateway.Status, label=_("Status"), widget=forms.RadioSelect, initial=Gateway.Status.ACTIVE
+    )
     clusters = forms.ModelMultipleChoiceField(
         Cluster.objects.none(),
         label=_("Clusters"),
@@ -39,7 +55,9 @@ class GatewayForm(forms.ModelForm[Gateway]):
         model = Gateway
         fields = ("name", "gateway_class", "status", "clusters")
 
-    def __init__(self, actor: Actor, data: Any = None, *, gateway: Gateway | None = None, uses: Sequence[Use] = ()) -> None:
+    def __init__(
+        self, actor: Actor, data: Any = None, *, gateway: Gateway | None = None, uses: Sequence[Use] = ()
+    ) -> None:
         super().__init__(data, instance=copy(gateway))  # a copy: checking writes into it
         self._actor, self.uses = actor, list(uses)
         choice = self.fields["clusters"]
@@ -63,7 +81,9 @@ class GatewayForm(forms.ModelForm[Gateway]):
         try:
             refuse_taking_away(self.uses, staying=frozenset(cluster.pk for cluster in chosen))
         except Invalid as problem:
-            raise forms.ValidationError([str(text) for text in problem.fields["clusters"]], code="fixed") from problem
+            raise forms.ValidationError(
+                [str(text) for text in problem.fields["clusters"]], code="fixed"
+            ) from problem
         return chosen
 
 
@@ -71,7 +91,9 @@ class ListenerRow(forms.Form):
     """A port of a gateway. A row with nothing in it is no listener."""
 
     port = forms.IntegerField(label=_("Port"), validators=[MinValueValidator(1), MaxValueValidator(65535)])
-    protocol = forms.ChoiceField(choices=Listener.Protocol, label=_("Protocol"), initial=Listener.Protocol.HTTP)
+    protocol = forms.ChoiceField(
+        choices=Listener.Protocol, label=_("Protocol"), initial=Listener.Protocol.HTTP
+    )
     name = forms.CharField(required=False, max_length=63, validators=[label], label=_("Name"))
 
     def listener_fields(self) -> ListenerFields:
@@ -99,10 +121,24 @@ class ListenerRows(Rows[ListenerRow]):
             names.add(listener.called)
 
 
-def listener_rows(data: Any = None, *, initial: Sequence[Mapping[str, Any]] | None = None, extra: int = 0) -> ListenerRows:
+def listener_rows(
+    data: Any = None, *, initial: Sequence[Mapping[str, Any]] | None = None, extra: int = 0
+) -> ListenerRows:
     """The form's rows: as posted, or of what is there."""
-    rows = forms.formset_factory(ListenerRow, formset=ListenerRows, extra=extra, max_num=MAX_LISTENERS, validate_max=True, absolute_max=MAX_LISTENERS + 1)
-    return cast(ListenerRows, rows(data, initial=[dict(row) for row in initial] if initial is not None else None, prefix="listeners"))
+    rows = forms.formset_factory(
+        ListenerRow,
+        formset=ListenerRows,
+        extra=extra,
+        max_num=MAX_LISTENERS,
+        validate_max=True,
+        absolute_max=MAX_LISTENERS + 1,
+    )
+    return cast(
+        ListenerRows,
+        rows(
+            data, initial=[dict(row) for row in initial] if initial is not None else None, prefix="listeners"
+        ),
+    )
 
 
 def initial_rows(gateway: Gateway) -> list[dict[str, Any]]:
@@ -115,18 +151,33 @@ def gateway_fields(form: GatewayForm, rows: ListenerRows) -> GatewayFields:
     refuse_unless_valid(form, rows)
     given = dict(form.cleaned_data)
     ids = frozenset(cluster.pk for cluster in given.pop("clusters"))
-    return GatewayFields(**given, cluster_ids=ids, listeners=tuple(row.listener_fields() for row in rows.filled()))
+    return GatewayFields(
+        **given, cluster_ids=ids, listeners=tuple(row.listener_fields() for row in rows.filled())
+    )
 
 
-def checked_gateway(actor: Actor, given: Mapping[str, Any], *, gateway: Gateway | None = None, uses: Sequence[Use] = ()) -> GatewayFields:
+def checked_gateway(
+    actor: Actor, given: Mapping[str, Any], *, gateway: Gateway | None = None, uses: Sequence[Use] = ()
+) -> GatewayFields:
     """A program's gateway with its `listeners`, checked like a page's; what it leaves out stays, or gets the default. Raises Invalid."""
-    kept = kept_values(GatewayForm(actor, gateway=gateway)) | {"clusters": [cluster.pk for cluster in gateway.clusters.all()] if gateway else []}
+    kept = kept_values(GatewayForm(actor, gateway=gateway)) | {
+        "clusters": [cluster.pk for cluster in gateway.clusters.all()] if gateway else []
+    }
     listeners = given.get("listeners", initial_rows(gateway) if gateway else [])
-    form = GatewayForm(actor, kept | {name: value for name, value in given.items() if name != "listeners"}, gateway=gateway, uses=uses)
+    form = GatewayForm(
+        actor,
+        kept | {name: value for name, value in given.items() if name != "listeners"},
+        gateway=gateway,
+        uses=uses,
+    )
     rows = listener_rows(rows_data("listeners", listeners, defaults={"protocol": Listener.Protocol.HTTP}))
     return gateway_fields(form, rows)
 
 
 def _row_of(listener: Listener) -> dict[str, Any]:
     fields = ListenerFields(port=listener.port, protocol=listener.protocol)
-    return {"port": listener.port, "protocol": listener.protocol, "name": "" if listener.name == fields.called else listener.name}
+    return {
+        "port": listener.port,
+        "protocol": listener.protocol,
+        "name": "" if listener.name == fields.called else listener.name,
+    }

@@ -8,7 +8,10 @@ from clusters.models import Cluster
 from core.records import Record
 from tenants.models import ScopedQuerySet, Tenant
 
-label = RegexValidator(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z", _("Small letters, digits and hyphens; starts and ends with a letter or digit."))
+label = RegexValidator(
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z",
+    _("Small letters, digits and hyphens; starts and ends with a letter or digit."),
+)
 
 
 class Gateway(Record):
@@ -22,11 +25,15 @@ class Gateway(Record):
         ACTIVE = "active", _("Active")
         INACTIVE = "inactive", _("Inactive")
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="gateways", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="gateways", verbose_name=_("tenant")
+    )
     name = models.CharField(_("name"), max_length=63, validators=[label])
     gateway_class = models.CharField(_("class"), max_length=20, choices=Class, default=Class.ENVOY)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.ACTIVE)
-    clusters = models.ManyToManyField(Cluster, through="GatewayCluster", related_name="gateways", verbose_name=_("clusters"))
+    clusters = models.ManyToManyField(
+        Cluster, through="GatewayCluster", related_name="gateways", verbose_name=_("clusters")
+    )
 
     objects = ScopedQuerySet["Gateway"].as_manager()
 
@@ -50,7 +57,9 @@ class Listener(Record):
         HTTP = "HTTP", "HTTP"
         HTTPS = "HTTPS", "HTTPS"
 
-    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="listeners", verbose_name=_("gateway"))
+    gateway = models.ForeignKey(
+        Gateway, on_delete=models.CASCADE, related_name="listeners", verbose_name=_("gateway")
+    )
     name = models.CharField(_("name"), max_length=63, validators=[label])
     port = models.PositiveIntegerField(_("port"), validators=[MinValueValidator(1), MaxValueValidator(65535)])
     protocol = models.CharField(_("protocol"), max_length=5, choices=Protocol, default=Protocol.HTTP)
@@ -76,8 +85,12 @@ class Listener(Record):
 class GatewayCluster(Record):
     """A gateway stands in a cluster. A publish refers to this pair, so it cannot be taken away under one."""
 
-    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="places", verbose_name=_("gateway"))
-    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="places", verbose_name=_("cluster"))
+    gateway = models.ForeignKey(
+        Gateway, on_delete=models.CASCADE, related_name="places", verbose_name=_("gateway")
+    )
+    cluster = models.ForeignKey(
+        Cluster, on_delete=models.PROTECT, related_name="places", verbose_name=_("cluster")
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["gateway", "cluster"], name="gateway_cluster_once")]

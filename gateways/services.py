@@ -19,7 +19,9 @@ from tenants.actors import Actor
 
 NOT_IN_CLUSTER = _("This gateway does not stand in the chosen cluster. Choose another one.")
 NAME_TAKEN = _("Another gateway has this name. Choose another one.")
-CLASS_IS_FIXED = _("The class stays while publishes use this gateway: it says which agents serve them. Make another gateway instead.")
+CLASS_IS_FIXED = _(
+    "The class stays while publishes use this gateway: it says which agents serve them. Make another gateway instead."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,9 @@ class GatewayFields:
 def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
     """Make a gateway with its listeners, standing in its clusters. Raises Invalid when the name is taken, or a cluster may not be used."""
     actor.require_write()
-    gateway = Gateway(tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status)
+    gateway = Gateway(
+        tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status
+    )
     save_named(gateway, taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
     _put_places(actor, gateway, fields.cluster_ids)
@@ -59,7 +63,9 @@ def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
 
 
 @transaction.atomic
-def update_gateway(actor: Actor, gateway_id: UUID, *, fields: GatewayFields, seen: datetime | None = None) -> Gateway:
+def update_gateway(
+    actor: Actor, gateway_id: UUID, *, fields: GatewayFields, seen: datetime | None = None
+) -> Gateway:
     """Change a gateway. While publishes use it, its class and the clusters they are in stay: Invalid says which.
 
     `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
@@ -83,16 +89,30 @@ def delete_gateway(actor: Actor, gateway_id: UUID) -> None:
     gateway = lock_gateway(actor, gateway_id)
     uses = uses_of(gateway)
     if present := [use for use in uses if use.hold != Hold.HISTORY]:
-        raise GatewayInUse(_("Publishes use this gateway: %(uses)s. Withdraw and delete those first.") % {"uses": named(present)})
+        raise GatewayInUse(
+            _("Publishes use this gateway: %(uses)s. Withdraw and delete those first.")
+            % {"uses": named(present)}
+        )
     if uses:
-        raise GatewayInUse(_("Publishes used this gateway, and their history is kept. Make it inactive instead: then nobody can choose it."))
+        raise GatewayInUse(
+            _(
+                "Publishes used this gateway, and their history is kept. Make it inactive instead: then nobody can choose it."
+            )
+        )
     gateway.delete()
 
 
 def refuse_taking_away(uses: list[Use], *, staying: frozenset[UUID]) -> None:
     """Raises Invalid when a publish is, or was, in a cluster that is to go."""
     if gone := [use for use in uses if use.cluster_id not in staying]:
-        raise Invalid(fields={"clusters": [_("Publishes of this gateway are, or were, in a cluster that you take away: %(uses)s.") % {"uses": named(gone)}]})
+        raise Invalid(
+            fields={
+                "clusters": [
+                    _("Publishes of this gateway are, or were, in a cluster that you take away: %(uses)s.")
+                    % {"uses": named(gone)}
+                ]
+            }
+        )
 
 
 def choosable_clusters(actor: Actor, gateway: Gateway | None) -> QuerySet[Cluster]:
@@ -100,7 +120,9 @@ def choosable_clusters(actor: Actor, gateway: Gateway | None) -> QuerySet[Cluste
     is_open = open_to(actor.tenant_id)
     standing = GatewayCluster.objects.filter(gateway=gateway, cluster=OuterRef("pk"))
     rows = Cluster.objects.annotate(is_open=is_open)
-    return rows.filter(is_open=True) if gateway is None else rows.filter(Q(is_open=True) | Q(Exists(standing)))
+    return (
+        rows.filter(is_open=True) if gateway is None else rows.filter(Q(is_open=True) | Q(Exists(standing)))
+    )
 
 
 def lock_gateway(actor: Actor, gateway_id: UUID) -> Gateway:
@@ -116,10 +138,14 @@ def hold_place(actor: Actor, gateway: Gateway, *, cluster: Cluster) -> None:
 
 
 def _put_listeners(gateway: Gateway, wanted: tuple[ListenerFields, ...]) -> None:
-    if sorted((listener.called, listener.port, listener.protocol) for listener in wanted) == sorted(gateway.listeners.values_list("name", "port", "protocol")):
+    if sorted((listener.called, listener.port, listener.protocol) for listener in wanted) == sorted(
+        gateway.listeners.values_list("name", "port", "protocol")
+    ):
         return
     gateway.listeners.all().delete()
-    Listener.objects.bulk_create(Listener(gateway=gateway, name=one.called, port=one.port, protocol=one.protocol) for one in wanted)
+    Listener.objects.bulk_create(
+        Listener(gateway=gateway, name=one.called, port=one.port, protocol=one.protocol) for one in wanted
+    )
 
 
 def _put_places(actor: Actor, gateway: Gateway, wanted: frozenset[UUID]) -> None:
@@ -127,6 +153,10 @@ def _put_places(actor: Actor, gateway: Gateway, wanted: frozenset[UUID]) -> None
     if wanted == standing:
         return
     if wanted - set(choosable_clusters(actor, gateway).filter(pk__in=wanted).values_list("pk", flat=True)):
-        raise Invalid(fields={"clusters": [_("One of these clusters is not there any more. Load the page again.")]})
+        raise Invalid(
+            fields={"clusters": [_("One of these clusters is not there any more. Load the page again.")]}
+        )
     gateway.places.filter(cluster_id__in=standing - wanted).delete()
-    GatewayCluster.objects.bulk_create(GatewayCluster(gateway=gateway, cluster_id=new) for new in wanted - standing)
+    GatewayCluster.objects.bulk_create(
+        GatewayCluster(gateway=gateway, cluster_id=new) for new in wanted - standing
+    )

@@ -11,14 +11,21 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from core.lists import listing
-from core.questions import ask_or_do, chosen
+from core.pages.lists import listing
+from core.pages.questions import ask_or_do, chosen
+from core.pages.rows import acted, action_of, typed_fields, typed_rows
+from core.pages.saving import attempt
 from core.records import seen_of
-from core.rows import acted, action_of, typed_fields, typed_rows
-from core.saving import attempt
 from core.usage import Use, uses_of
 from gateways import questions, selectors, services
-from gateways.forms import MAX_LISTENERS, GatewayForm, ListenerRow, gateway_fields, initial_rows, listener_rows
+from gateways.forms import (
+    MAX_LISTENERS,
+    GatewayForm,
+    ListenerRow,
+    gateway_fields,
+    initial_rows,
+    listener_rows,
+)
 from gateways.models import Gateway
 from tenants.actors import Actor
 from tenants.doors import actor_page
@@ -71,9 +78,14 @@ def delete(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse
     """삭제."""
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
-    question, back = chosen(questions.of_gateway(gateway), "delete"), reverse("gateways:detail", args=[gateway_id])
+    question, back = (
+        chosen(questions.of_gateway(gateway), "delete"),
+        reverse("gateways:detail", args=[gateway_id]),
+    )
     do = lambda: services.delete_gateway(actor, gateway_id)  # noqa: E731
-    return ask_or_do(request, question, do=do, said=_("The gateway was deleted"), then=reverse("gateways:list"), back=back)
+    return ask_or_do(
+        request, question, do=do, said=_("The gateway was deleted"), then=reverse("gateways:list"), back=back
+    )
 
 
 def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: list[Use]) -> HttpResponse:
@@ -81,26 +93,59 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
     if action := action_of(request):
         form = GatewayForm(actor, gateway=gateway, uses=uses)
         form.initial.update(typed_fields(form, request.POST))
-        rows, focus = acted(typed_rows(ListenerRow, request.POST, prefix="listeners", most=MAX_LISTENERS), action, most=MAX_LISTENERS)
+        rows, focus = acted(
+            typed_rows(ListenerRow, request.POST, prefix="listeners", most=MAX_LISTENERS),
+            action,
+            most=MAX_LISTENERS,
+        )
         return _shown(request, gateway, form, listener_rows(initial=rows), focus=focus)
     if request.method != "POST":
         rows = initial_rows(gateway) if gateway else [{}]
-        return _shown(request, gateway, GatewayForm(actor, gateway=gateway, uses=uses), listener_rows(initial=rows))
+        return _shown(
+            request, gateway, GatewayForm(actor, gateway=gateway, uses=uses), listener_rows(initial=rows)
+        )
     form, typed = GatewayForm(actor, request.POST, gateway=gateway, uses=uses), listener_rows(request.POST)
-    tried = attempt(lambda: _save(actor, gateway, gateway_fields(form, typed), seen_of(request.POST)), form, typed)
+    tried = attempt(
+        lambda: _save(actor, gateway, gateway_fields(form, typed), seen_of(request.POST)), form, typed
+    )
     if tried.saved:
         messages.success(request, _("The gateway was changed") if gateway else _("The gateway was created"))
         return redirect("gateways:detail", tried.saved.pk)
     return _shown(request, gateway, form, typed, problem=tried.problem, status=tried.status)
 
 
-def _save(actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, seen: datetime | None) -> Gateway:
-    return services.update_gateway(actor, gateway.pk, fields=fields, seen=seen) if gateway else services.create_gateway(actor, fields=fields)
+def _save(
+    actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, seen: datetime | None
+) -> Gateway:
+    return (
+        services.update_gateway(actor, gateway.pk, fields=fields, seen=seen)
+        if gateway
+        else services.create_gateway(actor, fields=fields)
+    )
 
 
-def _shown(request: HttpRequest, gateway: Gateway | None, form: GatewayForm, rows: Any, *, status: int = 200, **more: Any) -> HttpResponse:
+def _shown(
+    request: HttpRequest,
+    gateway: Gateway | None,
+    form: GatewayForm,
+    rows: Any,
+    *,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
     held = {use.cluster_id for use in form.uses}
     ticked = {str(getattr(value, "pk", value)) for value in form["clusters"].value() or []}
-    clusters = [(cluster, str(cluster.pk) in ticked or cluster.pk in held, cluster.pk in held) for cluster in form.offered]
-    context = {"gateway": gateway, "form": form, "rows": rows, "seen": request.POST.get("seen"), "clusters": clusters, "is_held": bool(form.uses), **more}
+    clusters = [
+        (cluster, str(cluster.pk) in ticked or cluster.pk in held, cluster.pk in held)
+        for cluster in form.offered
+    ]
+    context = {
+        "gateway": gateway,
+        "form": form,
+        "rows": rows,
+        "seen": request.POST.get("seen"),
+        "clusters": clusters,
+        "is_held": bool(form.uses),
+        **more,
+    }
     return render(request, "gateways/form.html", context, status=status)

@@ -10,10 +10,10 @@ from django.core.validators import MaxValueValidator, MinLengthValidator, MinVal
 from django.utils.translation import gettext_lazy as _
 
 from core.forms import Rows, kept_values, refuse_unless_valid, rows_data, validate_plain_text, validate_text
-from products import upstream_urls
-from products.api_services import NAME_TAKEN, RouteFields, ServiceFields
+from products.catalogue import upstream_urls
+from products.catalogue.api_services import NAME_TAKEN, RouteFields, ServiceFields
+from products.catalogue.products import ProductFields
 from products.models import METHODS, ApiService, Product, Route, validate_path
-from products.services import ProductFields
 from tenants.actors import Actor
 
 MAX_ROUTES = 200
@@ -32,8 +32,19 @@ class ProductForm(forms.ModelForm[Product]):
     """What a product says of itself."""
 
     name = forms.CharField(max_length=100, validators=_NAME, label=_("Name"))
-    version = forms.CharField(max_length=50, validators=[validate_plain_text], label=_("Version"), help_text=_("Such as 2.0 or 2.0.1."))
-    description = forms.CharField(required=False, max_length=2000, validators=[validate_text], widget=forms.Textarea(attrs={"rows": 3}), label=_("Description"))
+    version = forms.CharField(
+        max_length=50,
+        validators=[validate_plain_text],
+        label=_("Version"),
+        help_text=_("Such as 2.0 or 2.0.1."),
+    )
+    description = forms.CharField(
+        required=False,
+        max_length=2000,
+        validators=[validate_text],
+        widget=forms.Textarea(attrs={"rows": 3}),
+        label=_("Description"),
+    )
     categories = SimpleArrayField(
         forms.CharField(required=False, max_length=50, validators=[validate_plain_text]),
         required=False,
@@ -50,12 +61,16 @@ class ProductForm(forms.ModelForm[Product]):
 
     def clean_version(self) -> str:
         version = str(self.cleaned_data["version"])
-        return version[1:] if version[:1] in {"v", "V"} and version[1:2].isdigit() else version  # pages put a v before it
+        return (
+            version[1:] if version[:1] in {"v", "V"} and version[1:2].isdigit() else version
+        )  # pages put a v before it
 
     def clean_categories(self) -> list[str]:
         names = list(dict.fromkeys(name for name in self.cleaned_data["categories"] if name))
         if len(names) > MAX_CATEGORIES:
-            raise forms.ValidationError(_("Name %(most)d categories at most.") % {"most": MAX_CATEGORIES}, code="too_many")
+            raise forms.ValidationError(
+                _("Name %(most)d categories at most.") % {"most": MAX_CATEGORIES}, code="too_many"
+            )
         return names
 
     def product_fields(self) -> ProductFields:
@@ -67,18 +82,31 @@ class ProductForm(forms.ModelForm[Product]):
 
 def checked_product(given: Mapping[str, Any], *, product: Product | None = None) -> ProductFields:
     """A program's product, checked like a page's; what it leaves out stays, or gets the default. Raises Invalid."""
-    return ProductForm(kept_values(ProductForm(instance=product)) | dict(given), instance=product).product_fields()
+    return ProductForm(
+        kept_values(ProductForm(instance=product)) | dict(given), instance=product
+    ).product_fields()
 
 
 class ServiceForm(forms.ModelForm[ApiService]):
     """An API service and its upstream; its routes are in `RouteRows`."""
 
     name = forms.CharField(max_length=100, validators=_NAME, label=_("Name"))
-    version = forms.CharField(required=False, max_length=50, validators=[validate_plain_text], label=_("Version"))
-    description = forms.CharField(required=False, max_length=500, validators=[validate_plain_text], label=_("Description"))
-    status = forms.ChoiceField(choices=ApiService.Status, label=_("Status"), widget=forms.RadioSelect, initial=ApiService.Status.ACTIVE)
+    version = forms.CharField(
+        required=False, max_length=50, validators=[validate_plain_text], label=_("Version")
+    )
+    description = forms.CharField(
+        required=False, max_length=500, validators=[validate_plain_text], label=_("Description")
+    )
+    status = forms.ChoiceField(
+        choices=ApiService.Status,
+        label=_("Status"),
+        widget=forms.RadioSelect,
+        initial=ApiService.Status.ACTIVE,
+    )
     upstream_url = forms.CharField(
-        max_length=500, label=_("Upstream URL"), help_text=_("Where the service itself listens, as in http://billing-upstream:8080.")
+        max_length=500,
+        label=_("Upstream URL"),
+        help_text=_("Where the service itself listens, as in http://billing-upstream:8080."),
     )
     connect_timeout_ms = forms.IntegerField(validators=_WAIT, label=_("Connect timeout (ms)"), initial=5_000)
     timeout_ms = forms.IntegerField(validators=_WAIT, label=_("Timeout (ms)"), initial=60_000)
@@ -104,7 +132,9 @@ class ServiceForm(forms.ModelForm[ApiService]):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if cleaned.get("connect_timeout_ms", 0) > cleaned.get("timeout_ms", 600_000):
-            self.add_error("connect_timeout_ms", _("Connecting cannot take longer than the whole request may."))
+            self.add_error(
+                "connect_timeout_ms", _("Connecting cannot take longer than the whole request may.")
+            )
         return cleaned
 
 
@@ -114,7 +144,11 @@ class RouteRow(forms.Form):
     id = forms.UUIDField(required=False, widget=forms.HiddenInput)
     path = forms.CharField(max_length=500, label=_("Path"), validators=[validate_path])
     methods = forms.MultipleChoiceField(
-        required=False, choices=[(name, name) for name in METHODS], widget=forms.CheckboxSelectMultiple, label=_("Methods"), help_text=_("None chosen: all.")
+        required=False,
+        choices=[(name, name) for name in METHODS],
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Methods"),
+        help_text=_("None chosen: all."),
     )
     strip_path = forms.BooleanField(required=False, label=_("Strip the path"))
     is_active = forms.BooleanField(required=False, initial=True, label=_("Active"))
@@ -138,19 +172,35 @@ class RouteRows(Rows[RouteRow]):
                 continue
             route = row.route_fields()
             if any(overlap(route, other) for other in seen):
-                row.add_error("path", _("Another row has this path with one of these methods. Change one of them."))
+                row.add_error(
+                    "path", _("Another row has this path with one of these methods. Change one of them.")
+                )
             seen.append(route)
 
 
 def overlap(one: RouteFields, other: RouteFields) -> bool:
     """Whether both would answer the same request."""
-    return one.path == other.path and (not one.methods or not other.methods or bool(set(one.methods) & set(other.methods)))
+    return one.path == other.path and (
+        not one.methods or not other.methods or bool(set(one.methods) & set(other.methods))
+    )
 
 
-def route_rows(data: Any = None, *, initial: Sequence[Mapping[str, Any]] | None = None, extra: int = 0) -> RouteRows:
+def route_rows(
+    data: Any = None, *, initial: Sequence[Mapping[str, Any]] | None = None, extra: int = 0
+) -> RouteRows:
     """The form's rows: as posted, or of what is there."""
-    rows = forms.formset_factory(RouteRow, formset=RouteRows, extra=extra, max_num=MAX_ROUTES, validate_max=True, absolute_max=MAX_ROUTES + 1)
-    return cast(RouteRows, rows(data, initial=[dict(row) for row in initial] if initial is not None else None, prefix="routes"))
+    rows = forms.formset_factory(
+        RouteRow,
+        formset=RouteRows,
+        extra=extra,
+        max_num=MAX_ROUTES,
+        validate_max=True,
+        absolute_max=MAX_ROUTES + 1,
+    )
+    return cast(
+        RouteRows,
+        rows(data, initial=[dict(row) for row in initial] if initial is not None else None, prefix="routes"),
+    )
 
 
 def initial_rows(service: ApiService) -> list[dict[str, Any]]:
@@ -160,7 +210,13 @@ def initial_rows(service: ApiService) -> list[dict[str, Any]]:
 
 def row_of(route: Route) -> dict[str, Any]:
     """A route for the form."""
-    return {"id": route.pk, "path": route.path, "methods": route.methods, "strip_path": route.strip_path, "is_active": route.status == Route.Status.ACTIVE}
+    return {
+        "id": route.pk,
+        "path": route.path,
+        "methods": route.methods,
+        "strip_path": route.strip_path,
+        "is_active": route.status == Route.Status.ACTIVE,
+    }
 
 
 def service_fields(form: ServiceForm, rows: RouteRows) -> ServiceFields:
@@ -168,14 +224,23 @@ def service_fields(form: ServiceForm, rows: RouteRows) -> ServiceFields:
     refuse_unless_valid(form, rows)
     given = dict(form.cleaned_data)
     url: upstream_urls.UpstreamUrl = given.pop("upstream_url")
-    parts: dict[str, Any] = {"upstream_scheme": url.scheme, "upstream_host": url.host, "upstream_port": url.port, "upstream_path": url.path}
+    parts: dict[str, Any] = {
+        "upstream_scheme": url.scheme,
+        "upstream_host": url.host,
+        "upstream_port": url.port,
+        "upstream_path": url.path,
+    }
     return ServiceFields(**given, **parts, routes=tuple(row.route_fields() for row in rows.filled()))
 
 
-def checked_service(actor: Actor, given: Mapping[str, Any], *, service: ApiService | None = None) -> ServiceFields:
+def checked_service(
+    actor: Actor, given: Mapping[str, Any], *, service: ApiService | None = None
+) -> ServiceFields:
     """A program's service with its `routes`, checked like a page's; what it leaves out stays, or gets the default. Raises Invalid."""
     kept = kept_values(ServiceForm(actor, service=service))
     routes = given.get("routes", initial_rows(service) if service else [])
-    form = ServiceForm(actor, kept | {name: value for name, value in given.items() if name != "routes"}, service=service)
+    form = ServiceForm(
+        actor, kept | {name: value for name, value in given.items() if name != "routes"}, service=service
+    )
     rows = route_rows(rows_data("routes", routes, defaults={"is_active": True}))
     return service_fields(form, rows)

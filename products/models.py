@@ -18,7 +18,10 @@ def validate_path(path: str) -> None:
         raise ValidationError(_("A path starts with / and does not end with one."), code="path")
     if path != "/" and any(segment in {"", ".", ".."} for segment in path.split("/")[1:]):
         raise ValidationError(_("A path has no empty, . or .. segment."), code="path")
-    if not all(character.isascii() and (character.isalnum() or character in "/-._~!$&'()*+,;=:@") for character in path):
+    if not all(
+        character.isascii() and (character.isalnum() or character in "/-._~!$&'()*+,;=:@")
+        for character in path
+    ):
         raise ValidationError(_("A path is made of letters, digits and the URL's plain signs."), code="path")
     if path == "/.well-known/imp" or path.startswith("/.well-known/imp/"):
         raise ValidationError(_("/.well-known/imp is kept for the proof of live."), code="path")
@@ -27,7 +30,9 @@ def validate_path(path: str) -> None:
 def validate_methods(methods: list[str]) -> None:
     """HTTP methods that a route may name, each once."""
     if unknown := sorted(set(methods) - set(METHODS)):
-        raise ValidationError(_("Unknown method: %(methods)s."), code="methods", params={"methods": ", ".join(unknown)})
+        raise ValidationError(
+            _("Unknown method: %(methods)s."), code="methods", params={"methods": ", ".join(unknown)}
+        )
     if len(methods) != len(set(methods)):
         raise ValidationError(_("Duplicate method."), code="methods")
 
@@ -43,14 +48,20 @@ class ApiService(Record):
         HTTP = "http", "http"
         HTTPS = "https", "https"
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="api_services", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="api_services", verbose_name=_("tenant")
+    )
     name = models.CharField(_("name"), max_length=100)
     version = models.CharField(_("version"), max_length=50, blank=True)
     description = models.CharField(_("description"), max_length=500, blank=True)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.INACTIVE)
     upstream_scheme = models.CharField(_("scheme"), max_length=5, choices=Scheme, default=Scheme.HTTP)
-    upstream_host = models.CharField(_("upstream host"), max_length=253, validators=[RegexValidator(r"^[A-Za-z0-9.:-]+\Z")])
-    upstream_port = models.PositiveIntegerField(_("upstream port"), default=80, validators=[MinValueValidator(1), MaxValueValidator(65535)])
+    upstream_host = models.CharField(
+        _("upstream host"), max_length=253, validators=[RegexValidator(r"^[A-Za-z0-9.:-]+\Z")]
+    )
+    upstream_port = models.PositiveIntegerField(
+        _("upstream port"), default=80, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
     upstream_path = models.CharField(_("upstream path"), max_length=200, blank=True)
     connect_timeout_ms = models.PositiveIntegerField(_("connect timeout (ms)"), default=5_000)
     timeout_ms = models.PositiveIntegerField(_("timeout (ms)"), default=60_000)
@@ -62,7 +73,9 @@ class ApiService(Record):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "name"], name="api_service_name_once"),
             models.UniqueConstraint(fields=["id", "tenant"], name="api_service_id_tenant"),
-            models.CheckConstraint(condition=models.Q(upstream_port__range=(1, 65535)), name="api_service_port"),
+            models.CheckConstraint(
+                condition=models.Q(upstream_port__range=(1, 65535)), name="api_service_port"
+            ),
         ]
         verbose_name = _("API service")
         verbose_name_plural = _("API services")
@@ -83,9 +96,17 @@ class Route(Record):
         ACTIVE = "active", _("Active")
         INACTIVE = "inactive", _("Inactive")
 
-    service = models.ForeignKey(ApiService, on_delete=models.CASCADE, related_name="routes", verbose_name=_("API service"))
+    service = models.ForeignKey(
+        ApiService, on_delete=models.CASCADE, related_name="routes", verbose_name=_("API service")
+    )
     path = models.CharField(_("path"), max_length=500, validators=[validate_path])
-    methods = ArrayField(models.CharField(max_length=7), default=list, blank=True, validators=[validate_methods], verbose_name=_("methods"))
+    methods = ArrayField(
+        models.CharField(max_length=7),
+        default=list,
+        blank=True,
+        validators=[validate_methods],
+        verbose_name=_("methods"),
+    )
     strip_path = models.BooleanField(_("strip path"), default=False)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.ACTIVE)
     position = models.PositiveIntegerField(_("position"), default=0)
@@ -107,15 +128,21 @@ class Product(Record):
         ACTIVE = "active", _("Active")
         ARCHIVED = "archived", _("Archived")
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="products", verbose_name=_("tenant"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="products", verbose_name=_("tenant")
+    )
     name = models.CharField(_("name"), max_length=100)
     version = models.CharField(_("version"), max_length=50)
     description = models.TextField(_("description"), blank=True)
-    categories = ArrayField(models.CharField(max_length=50), default=list, blank=True, verbose_name=_("categories"))
+    categories = ArrayField(
+        models.CharField(max_length=50), default=list, blank=True, verbose_name=_("categories")
+    )
     docs_url = models.URLField(_("documentation URL"), blank=True)
     logo_url = models.URLField(_("logo URL"), blank=True)
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT)
-    services = models.ManyToManyField(ApiService, through="ProductService", related_name="products", verbose_name=_("API services"))
+    services = models.ManyToManyField(
+        ApiService, through="ProductService", related_name="products", verbose_name=_("API services")
+    )
 
     objects = ScopedQuerySet["Product"].as_manager()
 
@@ -133,8 +160,12 @@ class ProductService(Record):
     """A service in a product. The tenant stands here too, so that the database refuses to link across tenants."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("tenant"))
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="links", verbose_name=_("product"))
-    service = models.ForeignKey(ApiService, on_delete=models.CASCADE, related_name="links", verbose_name=_("API service"))
+    product = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="links", verbose_name=_("product")
+    )
+    service = models.ForeignKey(
+        ApiService, on_delete=models.CASCADE, related_name="links", verbose_name=_("API service")
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["product", "service"], name="product_service_once")]

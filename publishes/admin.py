@@ -6,13 +6,34 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, asks_first
-from publishes import adoption, alarms
-from publishes.models import AgentLease, Alarm, Credential, Delivery, Issuer, Observation, Operation, ProductPublish, PublishEvent
+from publishes.engine import adoption, alarms
+from publishes.models import (
+    AgentLease,
+    Alarm,
+    Credential,
+    Delivery,
+    Issuer,
+    Observation,
+    Operation,
+    ProductPublish,
+    PublishEvent,
+)
 
 
 @admin.register(ProductPublish)
 class ProductPublishAdmin(ReadOnlyAdmin):
-    list_display = ["product", "environment", "cluster", "gateway", "status", "generation", "hostname_base", "tenant", "frozen_at", "deleted_at"]
+    list_display = [
+        "product",
+        "environment",
+        "cluster",
+        "gateway",
+        "status",
+        "generation",
+        "hostname_base",
+        "tenant",
+        "frozen_at",
+        "deleted_at",
+    ]
     list_filter = ["status", "environment", "cluster"]
     list_select_related = ["product", "cluster", "gateway", "tenant"]
     search_fields = ["hostname_base", "product__name"]
@@ -22,48 +43,89 @@ class ProductPublishAdmin(ReadOnlyAdmin):
 class AlarmAdmin(ReadOnlyAdmin):
     """What agents carry and the control plane does not know of, as after a restored backup; docs/operations.md tells what to do."""
 
-    list_display = ["created_at", "kind", "agent", "publish", "publish_ref", "generation", "state", "take_off_at", "closed_at", "closed_by"]
+    list_display = [
+        "created_at",
+        "kind",
+        "agent",
+        "publish",
+        "publish_ref",
+        "generation",
+        "state",
+        "take_off_at",
+        "closed_at",
+        "closed_by",
+    ]
     list_filter = [("closed_at", admin.EmptyFieldListFilter), "kind"]
     list_select_related = ["agent", "publish"]
     actions = ["adopt_as_known", "adopt_as_carried", "take_off"]
 
-    @admin.action(permissions=["operate"], description=_("Adopt: bring the agents to what the control plane knows"))
+    @admin.action(
+        permissions=["operate"], description=_("Adopt: bring the agents to what the control plane knows")
+    )
     @asks_first(
         _("Adopt what the control plane knows?"),
-        warning=_("The agents of these publishes go back to what stands here: whatever was changed after the backup is lost there."),
+        warning=_(
+            "The agents of these publishes go back to what stands here: whatever was changed after the backup is lost there."
+        ),
     )
     def adopt_as_known(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         self._adopt(request, queryset, as_carried=False)
 
-    @admin.action(permissions=["operate"], description=_("Adopt: keep what the agent that is furthest ahead carries"))
+    @admin.action(
+        permissions=["operate"], description=_("Adopt: keep what the agent that is furthest ahead carries")
+    )
     @asks_first(
         _("Adopt what the agents carry?"),
-        warning=_("What is live there is published with the product as it is here now, so look at that first. A status that does not fit follows the agents."),
+        warning=_(
+            "What is live there is published with the product as it is here now, so look at that first. A status that does not fit follows the agents."
+        ),
     )
     def adopt_as_carried(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         self._adopt(request, queryset, as_carried=True)
 
     @admin.action(permissions=["operate"], description=_("Take unknown publishes off their agents"))
     @asks_first(
-        _("Take these publishes off their agents?"), warning=_("Callers meet nothing at their hostnames from then on, and they cannot be made again from here.")
+        _("Take these publishes off their agents?"),
+        warning=_(
+            "Callers meet nothing at their hostnames from then on, and they cannot be made again from here."
+        ),
     )
     def take_off(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
         asked = sum(alarms.ask_to_take_off(alarm, by=request.user.get_username()) for alarm in queryset)
-        self.message_user(request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked})
+        self.message_user(
+            request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked}
+        )
 
     def _adopt(self, request: HttpRequest, queryset: QuerySet[Alarm], *, as_carried: bool) -> None:
         def adopt(publish: ProductPublish) -> None:
             operation = adoption.adopt(publish.pk, by=request.user.get_username(), as_carried=as_carried)
-            self.message_user(request, _("Adopted %(publish)s as v%(generation)d.") % {"publish": publish.pk, "generation": operation.generation})
+            self.message_user(
+                request,
+                _("Adopted %(publish)s as v%(generation)d.")
+                % {"publish": publish.pk, "generation": operation.generation},
+            )
             for sentence in adoption.cost_in_keys(operation):
                 self.message_user(request, f"{publish.pk}: {sentence}", messages.WARNING)
 
-        self.each(request, ProductPublish.objects.filter(pk__in=queryset.filter(closed_at=None).values("publish")), adopt)
+        self.each(
+            request,
+            ProductPublish.objects.filter(pk__in=queryset.filter(closed_at=None).values("publish")),
+            adopt,
+        )
 
 
 @admin.register(Operation)
 class OperationAdmin(ReadOnlyAdmin):
-    list_display = ["publish", "kind", "phase", "generation", "actor_label", "created_at", "took_ms", "error_code"]
+    list_display = [
+        "publish",
+        "kind",
+        "phase",
+        "generation",
+        "actor_label",
+        "created_at",
+        "took_ms",
+        "error_code",
+    ]
     list_filter = ["kind", "phase"]
     list_select_related = ["publish"]
 

@@ -41,7 +41,9 @@ def select(product: Product, *, hold: bool = False) -> Selection:
     services: list[ApiService] = []
     left_out: list[LeftOut] = []
     rows = product.services.order_by("pk").prefetch_related(_active_routes())
-    for service in sorted(rows.select_for_update(of=["self"], no_key=True) if hold else rows, key=attrgetter("name")):
+    for service in sorted(
+        rows.select_for_update(of=["self"], no_key=True) if hold else rows, key=attrgetter("name")
+    ):
         if service.status != ApiService.Status.ACTIVE:
             left_out.append(LeftOut(service=service, reason=_("The service is inactive.")))
         elif not routes_of(service):
@@ -90,16 +92,27 @@ def auth_of(publish: ProductPublish) -> wire.Auth:
     """What callers have to show now; keys by fingerprint. One query, none without auth. Raises IssuerUnknown."""
     config, mode = publish.auth_config, wire.AuthMode(publish.auth_mode)
     if publish.auth_mode == AuthMode.API_KEY:
-        usable = publish.credentials.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), state=KeyState.ACTIVE)
+        usable = publish.credentials.filter(
+            Q(expires_at=None) | Q(expires_at__gt=Now()), state=KeyState.ACTIVE
+        )
         rows = usable.order_by("created_at", "pk").values_list("pk", "consumer", "fingerprint")
-        keys = tuple(wire.ApiKey(id=pk, consumer=consumer, fingerprint=fingerprint) for pk, consumer, fingerprint in rows)
+        keys = tuple(
+            wire.ApiKey(id=pk, consumer=consumer, fingerprint=fingerprint)
+            for pk, consumer, fingerprint in rows
+        )
         return wire.Auth(mode=mode, key_header=config.get("key_header", KEY_HEADER), keys=keys)
     if publish.auth_mode == AuthMode.OAUTH2:
         issuer = Issuer.objects.filter(url=config.get("issuer_url", "")).first()
         if issuer is None or not issuer.jwks:
             raise IssuerUnknown
         scopes = tuple(config.get("scopes", ()))
-        return wire.Auth(mode=mode, issuer=issuer.url, audience=config.get("audience", ""), scopes=scopes, jwks=tuple(issuer.jwks))
+        return wire.Auth(
+            mode=mode,
+            issuer=issuer.url,
+            audience=config.get("audience", ""),
+            scopes=scopes,
+            jwks=tuple(issuer.jwks),
+        )
     return wire.Auth()
 
 
@@ -114,7 +127,12 @@ def deployable(product: Product, *, hold: bool = False) -> Selection:
 
 def withdrawn(publish: ProductPublish) -> wire.Spec:
     """The 410 state, for the publish's next generation."""
-    return wire.Spec(publish_id=publish.pk, generation=publish.generation + 1, state=wire.State.WITHDRAWN, host=publish.claimed_host or publish.hostname_base)
+    return wire.Spec(
+        publish_id=publish.pk,
+        generation=publish.generation + 1,
+        state=wire.State.WITHDRAWN,
+        host=publish.claimed_host or publish.hostname_base,
+    )
 
 
 def absent(publish: ProductPublish) -> wire.Spec:
@@ -123,7 +141,9 @@ def absent(publish: ProductPublish) -> wire.Spec:
 
 
 def _active_routes() -> "Prefetch[str]":
-    return Prefetch("routes", queryset=Route.objects.filter(status=Route.Status.ACTIVE), to_attr="active_routes")
+    return Prefetch(
+        "routes", queryset=Route.objects.filter(status=Route.Status.ACTIVE), to_attr="active_routes"
+    )
 
 
 def _service(service: ApiService) -> wire.Service:
@@ -135,7 +155,10 @@ def _service(service: ApiService) -> wire.Service:
         connect_timeout_ms=service.connect_timeout_ms,
         timeout_ms=service.timeout_ms,
     )
-    routes = tuple(wire.Route(id=r.pk, path=r.path, methods=tuple(sorted(r.methods)), strip_path=r.strip_path) for r in routes_of(service))
+    routes = tuple(
+        wire.Route(id=r.pk, path=r.path, methods=tuple(sorted(r.methods)), strip_path=r.strip_path)
+        for r in routes_of(service)
+    )
     return wire.Service(id=service.pk, name=service.name, upstream=upstream, routes=routes)
 
 
@@ -145,5 +168,8 @@ def _check_overlaps(services: tuple[ApiService, ...]) -> None:
         for route in routes_of(service):
             for earlier, other in by_path.setdefault(route.path, []):
                 if not route.methods or not other.methods or set(route.methods) & set(other.methods):
-                    raise PathsOverlap(PathsOverlap.detail % {"first": earlier.name, "second": service.name, "path": route.path})
+                    raise PathsOverlap(
+                        PathsOverlap.detail
+                        % {"first": earlier.name, "second": service.name, "path": route.path}
+                    )
             by_path[route.path].append((service, route))

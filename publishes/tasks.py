@@ -6,7 +6,9 @@ from celery import shared_task
 from django.db import close_old_connections
 
 from core import pulse
-from publishes import delivery, issuers
+from publishes import sweeping
+from publishes.callers import issuers
+from publishes.engine import delivery
 
 
 @shared_task(name="publishes.deliver")
@@ -20,7 +22,7 @@ def deliver(agent_id: str) -> None:
 def sweep() -> None:
     """Find what no wake-up reached. Only a sweep that went through is a sign of life."""
     close_old_connections()
-    delivery.sweep()
+    sweeping.sweep()
     pulse.beat()
 
 
@@ -28,7 +30,7 @@ def sweep() -> None:
 def tidy() -> None:
     """Forget what has expired."""
     close_old_connections()
-    delivery.tidy()
+    sweeping.tidy()
 
 
 @shared_task(name="publishes.refresh_issuers")

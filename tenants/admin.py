@@ -14,12 +14,24 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, ServiceAdmin, asks_first
-from tenants import invitations, members, operating, services
+from tenants import operating, tokens
 from tenants.doors import person_of
 from tenants.models import ApiToken, Invitation, Membership, Tenant, User
+from tenants.people import invitations, members
 
 # What nobody needs here, and what the libraries' own pages would change past the services.
-for model in (AccessAttempt, AccessFailureLog, AccessLog, Authenticator, EmailAddress, Group, SocialAccount, SocialApp, SocialToken, UserSession):
+for model in (
+    AccessAttempt,
+    AccessFailureLog,
+    AccessLog,
+    Authenticator,
+    EmailAddress,
+    Group,
+    SocialAccount,
+    SocialApp,
+    SocialToken,
+    UserSession,
+):
     admin.site.unregister(model)
 
 
@@ -35,7 +47,10 @@ class UserAdmin(ServiceAdmin[User], auth_admin.UserAdmin[User]):
         operating.delete_account(record, by=person_of(request))
 
     @admin.action(permissions=["operate"], description=_("Sign out everywhere"))
-    @asks_first(_("Sign these people out everywhere?"), warning=_("Each of their browsers has to sign in again. API tokens go on working."))
+    @asks_first(
+        _("Sign these people out everywhere?"),
+        warning=_("Each of their browsers has to sign in again. API tokens go on working."),
+    )
     def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for account in queryset:
             operating.sign_out_everywhere(account, by=person_of(request))
@@ -43,7 +58,9 @@ class UserAdmin(ServiceAdmin[User], auth_admin.UserAdmin[User]):
     @admin.action(permissions=["operate"], description=_("Take the second step off"))
     @asks_first(
         _("Take the second step off these accounts?"),
-        warning=_("Their password alone signs in, until they set up a new app. Make sure that it is really they who ask."),
+        warning=_(
+            "Their password alone signs in, until they set up a new app. Make sure that it is really they who ask."
+        ),
     )
     def take_second_step_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for account in queryset:
@@ -88,7 +105,10 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     @admin.action(permissions=["operate"], description=_("Take out of the workspace"))
     @asks_first(
-        _("Take these people out of their workspace?"), warning=_("They see nothing of it from then on, and the API tokens that they made there are revoked.")
+        _("Take these people out of their workspace?"),
+        warning=_(
+            "They see nothing of it from then on, and the API tokens that they made there are revoked."
+        ),
     )
     def expel(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         self.each(request, queryset, lambda row: members.expel(row.pk, by=request.user.get_username()))
@@ -105,7 +125,9 @@ class InvitationAdmin(ServiceAdmin[Invitation]):
     def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:  # noqa: ARG002 - Django's signature
         return False
 
-    def write(self, request: HttpRequest, record: Invitation, form: ModelForm[Invitation], *, is_new: bool) -> None:  # noqa: ARG002
+    def write(
+        self, request: HttpRequest, record: Invitation, form: ModelForm[Invitation], *, is_new: bool
+    ) -> None:  # noqa: ARG002
         invitations.offer(record, by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Invitation) -> None:
@@ -116,15 +138,27 @@ class InvitationAdmin(ServiceAdmin[Invitation]):
 class ApiTokenAdmin(ReadOnlyAdmin):
     """Tokens are made by people in their workspace or by `create_api_token`; here they can only be revoked."""
 
-    list_display = ["name", "prefix", "tenant", "role", "created_by", "expires_at", "revoked_at", "last_used_at"]
+    list_display = [
+        "name",
+        "prefix",
+        "tenant",
+        "role",
+        "created_by",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+    ]
     list_select_related = ["tenant", "created_by"]
     actions = ["revoke"]
 
     @admin.action(permissions=["operate"], description=_("Revoke at once"))
-    @asks_first(_("Revoke these tokens?"), warning=_("Programs that use them are refused at once. This cannot be undone."))
+    @asks_first(
+        _("Revoke these tokens?"),
+        warning=_("Programs that use them are refused at once. This cannot be undone."),
+    )
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         for token in queryset:
-            services.end_api_token(token, by=request.user.get_username())
+            tokens.end_api_token(token, by=request.user.get_username())
 
 
 @admin.register(AccessAttempt)

@@ -10,17 +10,19 @@ from django.shortcuts import render
 from django.utils import timezone
 from django_htmx.http import reswap, retarget
 
-from core.frame import is_htmx, path_of
+from core.pages.frame import is_htmx, path_of
 from core.problems import Unauthenticated
 from tenants.actors import Actor
-from tenants.invitations import invitations_of
 from tenants.models import User
+from tenants.people.invitations import invitations_of
 from tenants.workspaces import NoWorkspace, actor_by_session
 
 P = ParamSpec("P")
 
 
-def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def actor_page(
+    view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """A page for members of a workspace; the view gets the actor after the request, the page's frame finds it on the request.
 
     Others are told what to do. A form names its workspace (`csrf_token` adds that to each): one that is not the session's does nothing.
@@ -33,14 +35,18 @@ def actor_page(view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse])
         except NoWorkspace as problem:
             return _without_workspace(request, problem)
         request.actor = actor  # type: ignore[attr-defined]
-        if request.method == "POST" and request.POST.get("workspace", str(actor.tenant_id)) != str(actor.tenant_id):
+        if request.method == "POST" and request.POST.get("workspace", str(actor.tenant_id)) != str(
+            actor.tenant_id
+        ):
             return _of_another_workspace(request, actor)
         return view(request, actor, *args, **kwargs)
 
     return _door(with_actor)
 
 
-def person_page(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def person_page(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """A page for everybody who is signed in, also for people without a workspace; the frame shows the workspace if there is one."""
 
     @wraps(view)
@@ -72,13 +78,17 @@ def _without_workspace(request: HttpRequest, problem: NoWorkspace) -> HttpRespon
 
 def _of_another_workspace(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Which workspace the form was of, and the way back there, for those who belong to it."""
-    of = next((workspace for workspace in actor.elsewhere if str(workspace.id) == request.POST["workspace"]), None)
+    of = next(
+        (workspace for workspace in actor.elsewhere if str(workspace.id) == request.POST["workspace"]), None
+    )
     context = {"actor": actor, "of": of, "back": path_of(request.headers.get("Referer", ""), request)}
     response = render(request, "account/other_workspace.html", context, status=409)
     return retarget(reswap(response, "innerHTML"), "body") if is_htmx(request) else response
 
 
-def _door(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def _door(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Signed-in people only; times are shown in their zone."""
 
     @wraps(view)

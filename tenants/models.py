@@ -49,7 +49,9 @@ class User(AbstractUser):
         DARK = "dark", _("Dark")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    language = models.CharField(_("language"), max_length=5, blank=True, choices=[("ko", "한국어"), ("en", "English")])
+    language = models.CharField(
+        _("language"), max_length=5, blank=True, choices=[("ko", "한국어"), ("en", "English")]
+    )
     theme = models.CharField(_("theme"), max_length=5, blank=True, choices=Theme)
     time_zone = models.CharField(_("time zone"), max_length=64, default=DEFAULT_ZONE)
 
@@ -85,8 +87,12 @@ class Tenant(Record):
 class Membership(Record):
     """One person in one tenant, in one role."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user"))
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("tenant"))
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("user")
+    )
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("tenant")
+    )
     role = models.CharField(_("role"), max_length=10, choices=Role)
 
     class Meta:
@@ -102,8 +108,12 @@ class Membership(Record):
 class Invitation(Record):
     """Somebody was asked to become a member, and has not answered yet."""
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("tenant"))
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("user"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("tenant")
+    )
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("user")
+    )
     role = models.CharField(_("role"), max_length=10, choices=Role)
     by = models.CharField(_("invited by"), max_length=150, editable=False)
     expires_at = models.DateTimeField(_("expires"), editable=False, db_index=True)
@@ -120,7 +130,9 @@ class Invitation(Record):
 
 def _maker() -> models.QuerySet[Membership]:
     """The membership of the person who made a token, where one is known and still belongs to the workspace."""
-    return Membership.objects.filter(user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True)
+    return Membership.objects.filter(
+        user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True
+    )
 
 
 def _maker_is_in() -> models.Q:
@@ -132,11 +144,17 @@ class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
 
     def unended(self) -> Self:
         """Neither revoked nor expired."""
-        return self.filter(models.Q(revoked_at=None) & (models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now())))
+        return self.filter(
+            models.Q(revoked_at=None) & (models.Q(expires_at=None) | models.Q(expires_at__gt=timezone.now()))
+        )
 
     def working(self) -> Self:
         """Those that are let in: not ended, and not left behind by their maker, whose role now stands as `maker_role`."""
-        return self.unended().filter(_maker_is_in()).annotate(maker_role=models.Subquery(_maker().values("role")[:1]))
+        return (
+            self.unended()
+            .filter(_maker_is_in())
+            .annotate(maker_role=models.Subquery(_maker().values("role")[:1]))
+        )
 
     def with_maker(self) -> Self:
         """Each with its maker, and whether that one is still there as `maker_is_in`."""
@@ -149,8 +167,17 @@ class ApiToken(Record):
     `created_by` answers for it, and is empty for what a command made: no maker in the workspace, no way in, and no more rights than the maker has.
     """
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("tenant"))
-    created_by = models.ForeignKey(User, on_delete=models.CASCADE, null=True, editable=False, related_name="api_tokens", verbose_name=_("made by"))
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.CASCADE, related_name="api_tokens", verbose_name=_("tenant")
+    )
+    created_by = models.ForeignKey(
+        User,
+        on_delete=models.CASCADE,
+        null=True,
+        editable=False,
+        related_name="api_tokens",
+        verbose_name=_("made by"),
+    )
     name = models.CharField(_("name"), max_length=100)
     role = models.CharField(_("role"), max_length=10, choices=Role)
     prefix = models.CharField(_("prefix"), max_length=12)

@@ -12,8 +12,8 @@ from django.db.models import ProtectedError
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Conflict, Forbidden
-from tenants import members, sessions
 from tenants.models import Membership, Tenant, User
+from tenants.people import members, sessions
 
 log = structlog.get_logger(__name__)
 
@@ -28,31 +28,44 @@ class WorkspaceInUse(Conflict):
     """Something of it is kept."""
 
     code = "in_use"
-    detail = _("This workspace still has products, services, gateways or publishes, or their history. It cannot be deleted.")
+    detail = _(
+        "This workspace still has products, services, gateways or publishes, or their history. It cannot be deleted."
+    )
 
 
 class LastOwnersAccount(Conflict):
     """A workspace would have nobody who manages it."""
 
     code = "last_owner"
-    detail = _("This person is the only owner of %(tenants)s. Let another owner in first, or make the account inactive.")
+    detail = _(
+        "This person is the only owner of %(tenants)s. Let another owner in first, or make the account inactive."
+    )
 
 
 @transaction.atomic
-def save_account(account: User, *, groups: Iterable[Group] | None, permissions: Iterable[Permission] | None, by: User) -> None:
+def save_account(
+    account: User, *, groups: Iterable[Group] | None, permissions: Iterable[Permission] | None, by: User
+) -> None:
     """Make an account, or keep its new values. Groups and permissions stay as they are when None is given.
 
     Raises SuperusersOnly when somebody else gives operators' rights, or changes an account that has them.
     """
     before = User.objects.select_for_update().filter(pk=account.pk).first()
-    if not by.is_superuser and (groups or permissions or _is_operator(account) or (before and _is_operator(before))):
+    if not by.is_superuser and (
+        groups or permissions or _is_operator(account) or (before and _is_operator(before))
+    ):
         raise SuperusersOnly
     account.save()
     if groups is not None:
         account.groups.set(groups)
     if permissions is not None:
         account.user_permissions.set(permissions)
-    log.info("account_changed" if before else "account_made", account=account.get_username(), is_active=account.is_active, by=by.get_username())
+    log.info(
+        "account_changed" if before else "account_made",
+        account=account.get_username(),
+        is_active=account.is_active,
+        by=by.get_username(),
+    )
 
 
 @transaction.atomic
@@ -86,7 +99,12 @@ def delete_group(group: Group, *, by: User) -> None:
 
 def save_workspace(tenant: Tenant, *, by: User) -> None:
     """Make a workspace, or keep its new values."""
-    log.info("workspace_made" if tenant._state.adding else "workspace_changed", tenant=str(tenant.pk), slug=tenant.slug, by=by.get_username())
+    log.info(
+        "workspace_made" if tenant._state.adding else "workspace_changed",
+        tenant=str(tenant.pk),
+        slug=tenant.slug,
+        by=by.get_username(),
+    )
     tenant.save()
 
 

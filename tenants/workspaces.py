@@ -17,7 +17,9 @@ class NoWorkspace(Forbidden):
     """Signed in, and no member of the session's workspace. `elsewhere` are those that the person may choose instead."""
 
     title = _("No workspace yet")
-    detail = _("You belong to no workspace yet. Ask an owner or admin of a workspace to invite you by your user name.")
+    detail = _(
+        "You belong to no workspace yet. Ask an owner or admin of a workspace to invite you by your user name."
+    )
     elsewhere: tuple[Workspace, ...] = ()
 
 
@@ -45,7 +47,9 @@ def actor_by_session(request: HttpRequest) -> Actor:
         raise NoWorkspace
     chosen = request.session.get(SESSION_TENANT) or _bind(request, memberships[0])
     membership = next((row for row in memberships if str(row.tenant_id) == chosen), None)
-    elsewhere = tuple(Workspace(id=row.tenant_id, name=row.tenant.name) for row in memberships if row is not membership)
+    elsewhere = tuple(
+        Workspace(id=row.tenant_id, name=row.tenant.name) for row in memberships if row is not membership
+    )
     if membership is None:
         raise WorkspaceLost(elsewhere)
     return Actor(
@@ -67,7 +71,10 @@ def bind_session(request: HttpRequest, user_id: UUID) -> None:
 def switch_tenant(request: HttpRequest, tenant_id: UUID) -> None:
     """From now on this session acts for another workspace of the person's. Raises NotFound."""
     user = request.user
-    if not user.is_authenticated or not Membership.objects.filter(user_id=user.pk, tenant_id=tenant_id).exists():
+    if (
+        not user.is_authenticated
+        or not Membership.objects.filter(user_id=user.pk, tenant_id=tenant_id).exists()
+    ):
         raise NotFound
     request.session[SESSION_TENANT] = str(tenant_id)
 

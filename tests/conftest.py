@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
 from django.utils import translation
 from pytest_django import Settings
 
 from core import pulse
+from tests.api_clients import api, long_minutes, stranger, viewer
 from tests.issuing import issuer_site
+from tests.pages import signed_in
+from tests.publishes.pages.run import Run
 from tests.world import World, make_world
 
-__all__ = ["issuer_site"]
+__all__ = ["api", "issuer_site", "long_minutes", "stranger", "viewer"]
 
 
 @pytest.hookimpl(trylast=True)
@@ -53,3 +57,15 @@ def other(db: None) -> World:
     made = make_world("globex")
     made.add_agent("else-1")
     return made
+
+
+@pytest.fixture
+def browser(world: World) -> Client:
+    """The tenant's owner, reading English."""
+    return signed_in(world.user)
+
+
+@pytest.fixture
+def run(world: World) -> Run:
+    """The owner's browser before the first step of the wizard."""
+    return Run(world, signed_in(world.user))

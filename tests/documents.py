@@ -26,5 +26,7 @@ paths:
     trace: {responses: {"200": {description: ok}}}
 """
 
-LEDGER_AGAIN = LEDGER.replace('"1.4"', '"1.5"').replace("  /health:", "  /reports:").replace("    delete:", "    patch:")
+LEDGER_AGAIN = (
+    LEDGER.replace('"1.4"', '"1.5"').replace("  /health:", "  /reports:").replace("    delete:", "    patch:")
+)
 """The next version of the same: /health gone, /reports new, accounts changed instead of deleted."""

@@ -21,15 +21,27 @@ def opened_code(code: str) -> dict[str, str]:
 
 def enrol_request(code: str, *, key: Key | None = None, **changes: Any) -> EnrolRequest:
     """The message that uses a code."""
-    values: dict[str, Any] = {"driver": "envoy", "agent_version": PROGRAM_VERSION, "url": "http://127.0.0.1:9"}
-    return EnrolRequest(secret=opened_code(code)["secret"], public_key=public_jwk(key or new_key()), **(values | changes))
+    values: dict[str, Any] = {
+        "driver": "envoy",
+        "agent_version": PROGRAM_VERSION,
+        "url": "http://127.0.0.1:9",
+    }
+    return EnrolRequest(
+        secret=opened_code(code)["secret"], public_key=public_jwk(key or new_key()), **(values | changes)
+    )
 
 
-def signed_post(client: Client, path: str, message: Wire, *, key: Key, agent_id: str, now: float | None = None) -> tuple[Any, Sealed]:
+def signed_post(
+    client: Client, path: str, message: Wire, *, key: Key, agent_id: str, now: float | None = None
+) -> tuple[Any, Sealed]:
     """Send a message as an agent would; returns the response and the proof."""
     body = message.model_dump_json().encode()
-    proof = prove_request(key, agent_id=agent_id, method="POST", url=settings.PUBLIC_URL + path, body=body, now=now)
-    response = client.post(path, body, content_type="application/json", headers={"Authorization": f"Imp {proof.token}"})
+    proof = prove_request(
+        key, agent_id=agent_id, method="POST", url=settings.PUBLIC_URL + path, body=body, now=now
+    )
+    response = client.post(
+        path, body, content_type="application/json", headers={"Authorization": f"Imp {proof.token}"}
+    )
     return response, proof
 
 

@@ -27,11 +27,20 @@ class Issuer:
     def answer(self, path: str) -> dict[str, Any]:
         """The JSON of one of its URLs."""
         if path.startswith("/.well-known/"):
-            places = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "userinfo_endpoint": "/userinfo", "jwks_uri": "/jwks"}
+            places = {
+                "authorization_endpoint": "/authorize",
+                "token_endpoint": "/token",
+                "userinfo_endpoint": "/userinfo",
+                "jwks_uri": "/jwks",
+            }
             return {"issuer": self.url, **{name: self.url + place for name, place in places.items()}}
         if path == "/token":
             claims = {"iss": self.url, "aud": CLIENT_ID, "exp": 4102444800, "iat": 1, **self.person}
-            return {"access_token": "access", "token_type": "Bearer", "id_token": jwt.encode({"alg": "RS256"}, claims, self.key)}
+            return {
+                "access_token": "access",
+                "token_type": "Bearer",
+                "id_token": jwt.encode({"alg": "RS256"}, claims, self.key),
+            }
         return self.person
 
 

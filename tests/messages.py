@@ -17,20 +17,24 @@ KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
 }
 # What templatize leaves is code between filler; only the calls matter.
-_CALL = re.compile(r"""\b([np]?gettext|_)\((u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?:\s*,\s*u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))?)""")
+_CALL = re.compile(
+    r"""\b([np]?gettext|_)\((u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')(?:\s*,\s*u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))?)"""
+)
 
 
 def in_code() -> set[str]:
     """The msgids of Python and templates; of plurals the singular."""
-    return {text for app in APPS for path in (ROOT / app).rglob("*.py") for text in _texts(path.read_bytes())} | {
-        text for path in (ROOT / "templates").rglob("*.html") for text in _of_template(path)
-    }
+    return {
+        text for app in APPS for path in (ROOT / app).rglob("*.py") for text in _texts(path.read_bytes())
+    } | {text for path in (ROOT / "templates").rglob("*.html") for text in _of_template(path)}
 
 
 def in_catalogue(language: str) -> dict[str, tuple[str, bool]]:
     """What stands in the .po file: translation, and whether it is marked fuzzy. The header is left out."""
     with (ROOT / "locale" / language / "LC_MESSAGES" / "django.po").open("rb") as file:
-        return {_key(m.context, m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id}
+        return {
+            _key(m.context, m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id
+        }
 
 
 def _texts(code: bytes) -> Iterator[str]:
@@ -39,7 +43,10 @@ def _texts(code: bytes) -> Iterator[str]:
 
 
 def _of_template(path: Path) -> Iterator[str]:
-    calls = "\n".join(f"{name}({arguments})" for name, arguments in _CALL.findall(templatize(path.read_text(), origin=str(path))))
+    calls = "\n".join(
+        f"{name}({arguments})"
+        for name, arguments in _CALL.findall(templatize(path.read_text(), origin=str(path)))
+    )
     return _texts(calls.encode())
 
 

@@ -11,17 +11,17 @@ from uuid import UUID
 import httpx2
 from django.test import Client
 
-from agent import batch
-from agent import keys as agent_keys
-from agent.carried import carried_now, fingerprint_of, let_in
 from agent.config import Identity, Settings
-from agent.control_plane import ControlPlane
+from agent.control_plane import keys as agent_keys
+from agent.control_plane.client import ControlPlane
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Heartbeat, HeartbeatAnswer, Report, Result
 from agent.protocol.signing import key_set
 from agent.protocol.version import PROGRAM_VERSION
-from agent.state import Store
-from agent.upstreams import Pinner
+from agent.work import batch
+from agent.work.carried import carried_now, fingerprint_of, let_in
+from agent.work.state import Store
+from agent.work.upstreams import Pinner
 from clusters import keys
 from publishes.models import ProductPublish
 from tests.world import Voice
@@ -34,8 +34,14 @@ class _ToTheControlPlane(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         headers = {name: request.headers[name] for name in ("authorization", "accept-language")}
-        answer = Client(headers=headers).post(request.url.path, request.read(), content_type="application/json")
-        return httpx2.Response(answer.status_code, content=answer.content, headers={"content-type": answer.headers["Content-Type"]})
+        answer = Client(headers=headers).post(
+            request.url.path, request.read(), content_type="application/json"
+        )
+        return httpx2.Response(
+            answer.status_code,
+            content=answer.content,
+            headers={"content-type": answer.headers["Content-Type"]},
+        )
 
 
 class Program:
@@ -45,10 +51,18 @@ class Program:
         self.voice, self.folder, self.gateway = voice, folder, gateway or MemoryGateway()
         folder.mkdir(exist_ok=True)
         settings = Settings(
-            agent_id=str(voice.agent.pk), name=voice.agent.name, cluster="acme-kr", control_plane_url=URL, listen="127.0.0.1:9", advertise="", driver="memory"
+            agent_id=str(voice.agent.pk),
+            name=voice.agent.name,
+            cluster="acme-kr",
+            control_plane_url=URL,
+            listen="127.0.0.1:9",
+            advertise="",
+            driver="memory",
         )
         client = httpx2.Client(transport=_ToTheControlPlane())
-        self.control_plane = ControlPlane(Identity(settings=settings, key=voice.key, control_plane_keys=keys.signing_keys()), client=client)
+        self.control_plane = ControlPlane(
+            Identity(settings=settings, key=voice.key, control_plane_keys=keys.signing_keys()), client=client
+        )
         self.remembered: list[Identity] = []
         self.start()
 
@@ -61,8 +75,15 @@ class Program:
         """One heartbeat, and all that its answer asks for."""
         carried = carried_now(self.driver, self.store.records)
         described = self.driver.describe()
-        heartbeat = Heartbeat(agent_version=PROGRAM_VERSION, driver="memory", fingerprint=fingerprint_of(carried), gateway_ok=described.ok)
-        heartbeat = heartbeat.model_copy(update={"pinned": key_set(self.control_plane.identity.control_plane_keys)} | told)
+        heartbeat = Heartbeat(
+            agent_version=PROGRAM_VERSION,
+            driver="memory",
+            fingerprint=fingerprint_of(carried),
+            gateway_ok=described.ok,
+        )
+        heartbeat = heartbeat.model_copy(
+            update={"pinned": key_set(self.control_plane.identity.control_plane_keys)} | told
+        )
         answer = self.control_plane.heartbeat(heartbeat)
         agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)
         if answer.report:
@@ -77,13 +98,24 @@ class Program:
         specs = self.control_plane.specs(wanted)
         results: list[Result] = []
         tokens = {item.spec.publish_id: item.token for item in specs.items}
-        batch.run(self.kit, [item.spec for item in specs.items], networks=specs.upstream_networks, reserved=specs.reserved, finish=results.append)
-        self.control_plane.results(result.model_copy(update={"token": tokens[result.publish_id]}) for result in results)
+        batch.run(
+            self.kit,
+            [item.spec for item in specs.items],
+            networks=specs.upstream_networks,
+            reserved=specs.reserved,
+            finish=results.append,
+        )
+        self.control_plane.results(
+            result.model_copy(update={"token": tokens[result.publish_id]}) for result in results
+        )
         return results
 
     def serves(self) -> dict[UUID, tuple[int, str]]:
         """What callers meet: generation and state by publish."""
-        return {publish: (held.spec.generation, held.spec.state.value) for publish, held in self.gateway.carried.items()}
+        return {
+            publish: (held.spec.generation, held.spec.state.value)
+            for publish, held in self.gateway.carried.items()
+        }
 
 
 def wanted() -> dict[UUID, tuple[int, str]]:

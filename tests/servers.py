@@ -35,9 +35,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(home.cleanup)
     signing_key = Path(home.name) / "signing-key.json"
     write_private(signing_key, text=json.dumps(private_jwk(new_key())))
-    static = Path(home.name) / "static"  # empty: each test client lists all files below it, and beside it lie those of the database
+    static = (
+        Path(home.name) / "static"
+    )  # empty: each test client lists all files below it, and beside it lie those of the database
     static.mkdir()
-    for name, value in {**ENVIRONMENT, "SIGNING_KEY_FILE": str(signing_key), "STATIC_ROOT": str(static)}.items():
+    for name, value in {
+        **ENVIRONMENT,
+        "SIGNING_KEY_FILE": str(signing_key),
+        "STATIC_ROOT": str(static),
+    }.items():
         os.environ.setdefault(name, value)
     if not {"DATABASE_URL", "REDIS_URL"} <= set(os.environ):
         _start_servers(Path(home.name), early_config)

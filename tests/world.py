@@ -15,8 +15,9 @@ from agent.protocol.spec import Spec
 from clusters.models import Agent, AgentKey, AgentLiveness, Cluster, ClusterTenant
 from gateways.models import Gateway, GatewayCluster
 from products.models import ApiService, Product, ProductService, Route
-from publishes import outbox, services, settlement
+from publishes.engine import outbox, settlement
 from publishes.models import Operation, ProductPublish
+from publishes.verbs import drafts, publishing, withdrawing
 from tenants.actors import Actor, Role
 from tenants.models import Membership, Tenant, User
 
@@ -49,7 +50,15 @@ class Voice:
     def result(spec: Spec, outcome: Outcome, *, token: UUID | None, **told: Any) -> Result:
         """A result for a spec."""
         evidence = Evidence(probes=48, bursts=2, apply_ms=50, verify_ms=20, changes=3)
-        return Result(publish_id=spec.publish_id, generation=spec.generation, digest=spec.digest, outcome=outcome, token=token, evidence=evidence, **told)
+        return Result(
+            publish_id=spec.publish_id,
+            generation=spec.generation,
+            digest=spec.digest,
+            outcome=outcome,
+            token=token,
+            evidence=evidence,
+            **told,
+        )
 
 
 @dataclass
@@ -69,7 +78,9 @@ class World:
         """Somebody of the tenant who may only read."""
         return Actor(tenant_id=self.tenant.pk, role=Role.VIEWER, label="viewer")
 
-    def add_agent(self, name: str, *, connected: bool = True, gateway_ok: bool = True, url: str = "http://127.0.0.1:9") -> Voice:
+    def add_agent(
+        self, name: str, *, connected: bool = True, gateway_ok: bool = True, url: str = "http://127.0.0.1:9"
+    ) -> Voice:
         """An enrolled agent of the cluster."""
         agent = Agent.objects.create(cluster=self.cluster, name=name, driver="envoy", url=url)
         key = new_key()
@@ -80,7 +91,7 @@ class World:
         self.agents.append(voice)
         return voice
 
-    def settings(self, **changes: Any) -> services.Settings:
+    def settings(self, **changes: Any) -> drafts.Settings:
         """Valid settings for a publish."""
         values: dict[str, Any] = {
             "cluster": self.cluster,
@@ -92,16 +103,16 @@ class World:
             "approval_required": True,
             "hostname_base": "payment-api.dev.kr-seoul.localhost",
         }
-        return services.Settings(**(values | changes))
+        return drafts.Settings(**(values | changes))
 
     def draft(self, **changes: Any) -> ProductPublish:
         """A draft of the product."""
-        return services.create_publish(self.actor, self.product, settings=self.settings(**changes))
+        return drafts.create_publish(self.actor, self.product, settings=self.settings(**changes))
 
     def published(self, **changes: Any) -> ProductPublish:
         """A publish that every agent has verified."""
         publish = self.draft(**changes)
-        services.request_publish(self.actor, publish.pk)
+        publishing.request_publish(self.actor, publish.pk)
         self.everybody_confirms()
         publish.refresh_from_db()
         return publish
@@ -109,7 +120,7 @@ class World:
     def withdrawn(self, **changes: Any) -> ProductPublish:
         """A publish that was published, and withdrawn everywhere."""
         publish = self.published(**changes)
-        services.request_withdraw(self.actor, publish.pk, reason="for a test")
+        withdrawing.request_withdraw(self.actor, publish.pk, reason="for a test")
         self.everybody_confirms()
         publish.refresh_from_db()
         return publish
@@ -129,27 +140,43 @@ def make_world(slug: str = "acme") -> World:
     tenant = Tenant.objects.create(slug=slug, name=slug.title())
     user = User.objects.create_user(f"{slug}-owner", password=f"{slug}-secret")
     Membership.objects.create(user=user, tenant=tenant, role=Role.OWNER)
-    cluster = Cluster.objects.create(name=f"{slug}-kr", region="kr-seoul", host_suffixes=["localhost"], upstream_networks=["127.0.0.0/8"])
+    cluster = Cluster.objects.create(
+        name=f"{slug}-kr", region="kr-seoul", host_suffixes=["localhost"], upstream_networks=["127.0.0.0/8"]
+    )
     ClusterTenant.objects.create(cluster=cluster, tenant=tenant)
     gateway = Gateway.objects.create(tenant=tenant, name="dev-gateway")
     GatewayCluster.objects.create(gateway=gateway, cluster=cluster)
     actor = Actor(tenant_id=tenant.pk, role=Role.OWNER, label=user.username, user_id=user.pk)
-    return World(tenant=tenant, user=user, actor=actor, cluster=cluster, gateway=gateway, product=payment_api(tenant))
+    return World(
+        tenant=tenant, user=user, actor=actor, cluster=cluster, gateway=gateway, product=payment_api(tenant)
+    )
 
 
 def payment_api(tenant: Tenant) -> Product:
     """Payment API v2.0 with the brief's three services."""
-    product = Product.objects.create(tenant=tenant, name="Payment API", version="2.0", status=Product.Status.ACTIVE)
+    product = Product.objects.create(
+        tenant=tenant, name="Payment API", version="2.0", status=Product.Status.ACTIVE
+    )
     add_service(product, "Billing Service", "/billing", ["GET", "POST", "PUT", "DELETE"])
     add_service(product, "Invoice Service", "/invoices", ["GET", "POST"])
     add_service(product, "Refund Service", "/refunds", ["POST"])
     return product
 
 
-def add_service(product: Product, name: str, path: str | None, methods: list[str], *, active: bool = True, host: str = "127.0.0.1") -> ApiService:
+def add_service(
+    product: Product,
+    name: str,
+    path: str | None,
+    methods: list[str],
+    *,
+    active: bool = True,
+    host: str = "127.0.0.1",
+) -> ApiService:
     """A service of the product with one route, or none."""
     status = ApiService.Status.ACTIVE if active else ApiService.Status.INACTIVE
-    service = ApiService.objects.create(tenant=product.tenant, name=name, status=status, upstream_host=host, upstream_port=8081)
+    service = ApiService.objects.create(
+        tenant=product.tenant, name=name, status=status, upstream_host=host, upstream_port=8081
+    )
     if path:
         Route.objects.create(service=service, path=path, methods=methods)
     ProductService.objects.create(tenant=product.tenant, product=product, service=service)

@@ -156,7 +156,11 @@ class Setup(Protocol):
 def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, Seen]) -> dict[UUID, int]:
     """The publishes of which a gateway carries a higher generation than is desired, each with that generation."""
     specs = [one.wanted.spec for one in desired]
-    return {spec.publish_id: there.generation for spec in specs if (there := carried.get(spec.publish_id)) and there.generation > spec.generation}
+    return {
+        spec.publish_id: there.generation
+        for spec in specs
+        if (there := carried.get(spec.publish_id)) and there.generation > spec.generation
+    }
 
 
 def upstream_key(upstream: Upstream) -> str:
@@ -173,4 +177,9 @@ def authority_of(upstream: Upstream) -> str:
 def refuse_auth_except(spec: Spec, *modes: AuthMode) -> None:
     """Raise Refused when the spec asks for an auth mode that the driver cannot enforce: never serve it open instead."""
     if spec.auth.mode not in modes:
-        raise Refused(f"This gateway driver cannot enforce auth mode {spec.auth.mode}.", code="auth_mode_unsupported", entity="auth", field="mode")
+        raise Refused(
+            f"This gateway driver cannot enforce auth mode {spec.auth.mode}.",
+            code="auth_mode_unsupported",
+            entity="auth",
+            field="mode",
+        )

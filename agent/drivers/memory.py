@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Seen, Unproved, Unreachable, ahead_of, refuse_auth_except
+from agent.drivers.base import (
+    Applied,
+    Description,
+    Desired,
+    Held,
+    Observed,
+    Refused,
+    Seen,
+    Unproved,
+    Unreachable,
+    ahead_of,
+    refuse_auth_except,
+)
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, State
 
@@ -79,7 +91,9 @@ class MemoryDriver:
             ahead = ahead_of(desired, self._carried())
             ours = [one for one in desired if one.wanted.spec.publish_id not in ahead]
             refused = {one.wanted.spec.publish_id: why for one in ours if (why := self._refusal(one.wanted))}
-            standing = [self._fallback(one) if one.wanted.spec.publish_id in refused else one.wanted for one in ours]
+            standing = [
+                self._fallback(one) if one.wanted.spec.publish_id in refused else one.wanted for one in ours
+            ]
             differing = {held.spec.publish_id: held for held in standing if held and not self._carries(held)}
             self._reach("swap")
             self._swap(differing)
@@ -100,7 +114,12 @@ class MemoryDriver:
 
     def describe(self) -> Description:
         """Fine unless it is away."""
-        return Description(ok=not self.gateway.away, error="The gateway is away." if self.gateway.away else "", version="memory/1", mode="memory")
+        return Description(
+            ok=not self.gateway.away,
+            error="The gateway is away." if self.gateway.away else "",
+            version="memory/1",
+            mode="memory",
+        )
 
     def is_empty(self) -> bool:
         """Never known: another agent may have emptied it."""
@@ -123,7 +142,10 @@ class MemoryDriver:
         return self.gateway.refuse.get(held.spec.publish_id)
 
     def _carried(self) -> dict[UUID, Seen]:
-        return {publish: Seen(generation=held.spec.generation, digest=held.spec.digest) for publish, held in self.gateway.carried.items()}
+        return {
+            publish: Seen(generation=held.spec.generation, digest=held.spec.digest)
+            for publish, held in self.gateway.carried.items()
+        }
 
     def _fallback(self, one: Desired) -> Held | None:
         there = self.gateway.carried.get(one.wanted.spec.publish_id)

@@ -1,8 +1,8 @@
 """Which drivers there are: the one list that a new driver is added to."""
 
 from agent.drivers.base import Setup
-from agent.drivers.envoy_setup import EnvoySetup
-from agent.drivers.kong_setup import KongSetup
+from agent.drivers.envoy.setup import EnvoySetup
+from agent.drivers.kong.setup import KongSetup
 from agent.drivers.memory import MemorySetup
 
 _ALL: tuple[Setup, ...] = (EnvoySetup(), KongSetup(), MemorySetup())

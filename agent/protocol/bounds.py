@@ -45,7 +45,11 @@ def words(limit: int) -> BeforeValidator:
     """An agent's or a gateway's own words, as the database can hold them: without NUL and halves of characters, cut after `limit` characters."""
 
     def cut(text: Any) -> Any:
-        return text[:limit].encode("utf-8", "replace").decode().replace("\x00", "") if isinstance(text, str) else text
+        return (
+            text[:limit].encode("utf-8", "replace").decode().replace("\x00", "")
+            if isinstance(text, str)
+            else text
+        )
 
     return BeforeValidator(cut)
 
@@ -54,7 +58,13 @@ def checked_url(text: str) -> str:
     """The text itself. Raises ValueError unless it is empty, or `http://` or `https://` with a host and a port from 1 to 65535 or none."""
     try:
         parts = urlsplit(text)
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.isprintable() and " " not in text
+        is_usable = (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and text.isprintable()
+            and " " not in text
+        )
     except ValueError:
         is_usable = False
     if text and not is_usable:

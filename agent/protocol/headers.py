@@ -3,11 +3,24 @@
 CONSUMER_HEADER = "imp-consumer"
 """The header by which every gateway tells an upstream whose key it was."""
 
-NEVER_PASSED_ON = (CONSUMER_HEADER, "forwarded", "x-forwarded-server", "x-forwarded-scheme", "x-forwarded-ssl")
+NEVER_PASSED_ON = (
+    CONSUMER_HEADER,
+    "forwarded",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+)
 """What a caller sends under these names reaches no upstream, on no publish, in no spelling: CGI and WSGI read `imp_consumer` as the same name."""
 
 SAID_BY_GATEWAYS = (
-    *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-path"),
+    *(
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-path",
+    ),
     *("x-real-ip", "x-request-id"),
 )
 """What a gateway itself may say of a caller: in any other spelling these reach no upstream either."""

@@ -118,15 +118,41 @@ def key_set(keys: Iterable[Key]) -> str:
     return hashlib.sha256("\n".join(sorted(key_id(key) for key in keys)).encode()).hexdigest()
 
 
-def seal(key: Key, body: str, *, purpose: Purpose, issuer: str, audience: str, answers: str = "", now: float | None = None) -> Sealed:
+def seal(
+    key: Key,
+    body: str,
+    *,
+    purpose: Purpose,
+    issuer: str,
+    audience: str,
+    answers: str = "",
+    now: float | None = None,
+) -> Sealed:
     """Sign a JSON text for one audience. `answers` is the id of the message that this one answers."""
     issued_at = int(time.time() if now is None else now)
     message_id = str(uuid.uuid4())
-    claims = {"iss": issuer, "aud": audience, "iat": issued_at, "exp": issued_at + LIFETIME_S, "jti": message_id, "irt": answers, "body": body}
+    claims = {
+        "iss": issuer,
+        "aud": audience,
+        "iat": issued_at,
+        "exp": issued_at + LIFETIME_S,
+        "jti": message_id,
+        "irt": answers,
+        "body": body,
+    }
     return Sealed(token=_sign(key, purpose, claims), id=message_id)
 
 
-def unseal(token: str, keys: Iterable[Key], *, purpose: Purpose, audience: str, issuer: str = "", answers: str = "", now: float | None = None) -> Opened:
+def unseal(
+    token: str,
+    keys: Iterable[Key],
+    *,
+    purpose: Purpose,
+    audience: str,
+    issuer: str = "",
+    answers: str = "",
+    now: float | None = None,
+) -> Opened:
     """Check a sealed message and return what is in it. Raises SignatureRefused with the reason."""
     claims, signed_with = _verify(token, keys, purpose, now=now)
     if claims.get("aud") != audience:
@@ -135,10 +161,18 @@ def unseal(token: str, keys: Iterable[Key], *, purpose: Purpose, audience: str, 
         raise SignatureRefused("The message comes from somebody else.")
     if claims.get("irt") != answers:
         raise SignatureRefused("The message answers another request.")
-    return Opened(issuer=str(claims["iss"]), id=str(claims["jti"]), key=signed_with, expires_at=int(str(claims["exp"])), body=str(claims["body"]))
+    return Opened(
+        issuer=str(claims["iss"]),
+        id=str(claims["jti"]),
+        key=signed_with,
+        expires_at=int(str(claims["exp"])),
+        body=str(claims["body"]),
+    )
 
 
-def prove_request(key: Key, *, agent_id: str, method: str, url: str, body: bytes, now: float | None = None) -> Sealed:
+def prove_request(
+    key: Key, *, agent_id: str, method: str, url: str, body: bytes, now: float | None = None
+) -> Sealed:
     """The proof that goes with one request of an agent (`Authorization: Imp <token>`), bound to method, URL and body."""
     issued_at = int(time.time() if now is None else now)
     request_id = str(uuid.uuid4())
@@ -155,12 +189,20 @@ def prove_request(key: Key, *, agent_id: str, method: str, url: str, body: bytes
     return Sealed(token=_sign(key, Purpose.REQUEST, claims), id=request_id)
 
 
-def check_request(token: str, keys: Iterable[Key], *, method: str, url: str, body: bytes, now: float | None = None) -> Opened:
+def check_request(
+    token: str, keys: Iterable[Key], *, method: str, url: str, body: bytes, now: float | None = None
+) -> Opened:
     """Check a request's proof. Raises SignatureRefused; whether its id was used before is the caller's to check."""
     claims, signed_with = _verify(token, keys, Purpose.REQUEST, now=now)
     if (claims.get("htm"), claims.get("htu"), claims.get("bsh")) != (method, url, _body_hash(body)):
         raise SignatureRefused("The proof was made for another request (method, URL or body differ).")
-    return Opened(issuer=str(claims["iss"]), id=str(claims["jti"]), key=signed_with, expires_at=int(str(claims["exp"])), body="")
+    return Opened(
+        issuer=str(claims["iss"]),
+        id=str(claims["jti"]),
+        key=signed_with,
+        expires_at=int(str(claims["exp"])),
+        body="",
+    )
 
 
 def issuer_of(token: str) -> str:
@@ -178,11 +220,20 @@ def _sign(key: Key, purpose: Purpose, claims: dict[str, object]) -> str:
     return jwt.encode(header, claims, key, registry=_REGISTRY)
 
 
-def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | None) -> tuple[dict[str, object], str]:
+def _verify(
+    token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | None
+) -> tuple[dict[str, object], str]:
     by_id = {key_id(key): key for key in keys}
     try:
-        decoded = jwt.decode(token, lambda message: _pick(by_id, message.headers().get("kid")), registry=_REGISTRY)
-    except (JoseError, ValueError, TypeError, RecursionError) as problem:  # the library trips over headers that are not of their type
+        decoded = jwt.decode(
+            token, lambda message: _pick(by_id, message.headers().get("kid")), registry=_REGISTRY
+        )
+    except (
+        JoseError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ) as problem:  # the library trips over headers that are not of their type
         raise SignatureRefused("The signature does not fit any known key.") from problem
     if decoded.header.get("typ") != purpose.value:
         raise SignatureRefused("The message is of another kind.")
@@ -194,7 +245,9 @@ def _verify(token: str, keys: Iterable[Key], purpose: Purpose, *, now: float | N
 def _pick(by_id: dict[str, Key], wanted: object) -> Key:
     key = by_id.get(str(wanted))
     if key is None:
-        raise SignatureRefused("The message is signed with a key that is not known here (revoked, or never enrolled).")
+        raise SignatureRefused(
+            "The message is signed with a key that is not known here (revoked, or never enrolled)."
+        )
     return key
 
 
@@ -203,11 +256,17 @@ def _check_time(claims: dict[str, object], now: float) -> None:
     if not isinstance(issued_at, int) or not isinstance(expires_at, int) or not claims.get("jti"):
         raise SignatureRefused("The message lacks iat, exp or jti.")
     if not abs(issued_at) < _TIME_MAX > abs(expires_at) or expires_at > issued_at + LIFETIME_S:
-        raise SignatureRefused(f"The message is good for longer than {LIFETIME_S} s after it was made, or its times are none.")
+        raise SignatureRefused(
+            f"The message is good for longer than {LIFETIME_S} s after it was made, or its times are none."
+        )
     if issued_at > now + SKEW_S:
-        raise ClockRefused(f"The sender's clock is {issued_at - now:.0f} s ahead of ours; set both clocks by NTP.")
+        raise ClockRefused(
+            f"The sender's clock is {issued_at - now:.0f} s ahead of ours; set both clocks by NTP."
+        )
     if expires_at < now - SKEW_S:
-        raise ClockRefused(f"The message expired {now - expires_at:.0f} s ago: it is a replay, or the sender's clock is behind; set both clocks by NTP.")
+        raise ClockRefused(
+            f"The message expired {now - expires_at:.0f} s ago: it is a replay, or the sender's clock is behind; set both clocks by NTP."
+        )
 
 
 def _body_hash(body: bytes) -> str:

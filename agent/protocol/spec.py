@@ -105,7 +105,9 @@ class Spec(Wire):
 
         Defaults are left out, so that a new field changes nothing between old and new peers until it says something.
         """
-        return hashlib.sha256(self.model_dump_json(exclude=_UNDIGESTED, exclude_defaults=True).encode()).hexdigest()
+        return hashlib.sha256(
+            self.model_dump_json(exclude=_UNDIGESTED, exclude_defaults=True).encode()
+        ).hexdigest()
 
 
 _UNDIGESTED: dict[str, Any] = {"generation": True, "auth": {"keys": {"__all__": {"secret"}}}}
@@ -114,7 +116,10 @@ _UNDIGESTED: dict[str, Any] = {"generation": True, "auth": {"keys": {"__all__": 
 def fingerprint(carried: list[tuple[UUID, int, str]]) -> str:
     """SHA-256 (hex) over (publish, generation, digest) of all that is carried; empty carries hash like an empty text.
 
-    The control plane computes the same in SQL (`publishes.expectations`), so the line format is part of the protocol.
+    The control plane computes the same in SQL (`publishes.engine.expectations`), so the line format is part of the protocol.
     """
-    lines = "\n".join(f"{publish}:{generation}:{digest}" for publish, generation, digest in sorted(carried, key=lambda c: str(c[0])))
+    lines = "\n".join(
+        f"{publish}:{generation}:{digest}"
+        for publish, generation, digest in sorted(carried, key=lambda c: str(c[0]))
+    )
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -3,5 +3,7 @@
 import tomllib
 from pathlib import Path
 
-PROGRAM_VERSION: str = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+PROGRAM_VERSION: str = tomllib.loads(
+    (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+)["project"]["version"]
 """What agents say of themselves, and what operators and the API's document show."""

@@ -19,7 +19,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Agent",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -28,14 +31,26 @@ class Migration(migrations.Migration):
                         max_length=63,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z", "Small letters, digits and hyphens; starts and ends with a letter or digit."
+                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
+                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
                     ),
                 ),
-                ("driver", models.CharField(blank=True, editable=False, max_length=20, verbose_name="driver")),
-                ("url", models.URLField(blank=True, editable=False, help_text="Empty: this agent works by pull alone.", verbose_name="inbound URL")),
+                (
+                    "driver",
+                    models.CharField(blank=True, editable=False, max_length=20, verbose_name="driver"),
+                ),
+                (
+                    "url",
+                    models.URLField(
+                        blank=True,
+                        editable=False,
+                        help_text="Empty: this agent works by pull alone.",
+                        verbose_name="inbound URL",
+                    ),
+                ),
                 ("blocked_at", models.DateTimeField(blank=True, null=True, verbose_name="blocked")),
             ],
             options={
@@ -47,7 +62,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Cluster",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -57,7 +75,8 @@ class Migration(migrations.Migration):
                         unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z", "Small letters, digits and hyphens; starts and ends with a letter or digit."
+                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
+                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -70,13 +89,21 @@ class Migration(migrations.Migration):
                         max_length=63,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z", "Small letters, digits and hyphens; starts and ends with a letter or digit."
+                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
+                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="region",
                     ),
                 ),
-                ("maintenance", models.BooleanField(default=False, help_text="New publishes are refused; what is live stays.", verbose_name="maintenance")),
+                (
+                    "maintenance",
+                    models.BooleanField(
+                        default=False,
+                        help_text="New publishes are refused; what is live stays.",
+                        verbose_name="maintenance",
+                    ),
+                ),
                 (
                     "host_suffixes",
                     django.contrib.postgres.fields.ArrayField(
@@ -97,7 +124,9 @@ class Migration(migrations.Migration):
                 (
                     "upstream_networks",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=49, validators=[clusters.models.validate_network]),
+                        base_field=models.CharField(
+                            max_length=49, validators=[clusters.models.validate_network]
+                        ),
                         default=clusters.models.public_networks,
                         help_text="Upstreams must resolve into these. A wide network does not open loopback or link-local; name those to allow them.",
                         size=None,
@@ -128,20 +157,30 @@ class Migration(migrations.Migration):
                 (
                     "agent",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="liveness", serialize=False, to="clusters.agent"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="liveness",
+                        serialize=False,
+                        to="clusters.agent",
                     ),
                 ),
                 ("last_seen_at", models.DateTimeField(verbose_name="last seen")),
                 ("gateway_ok", models.BooleanField(default=False, verbose_name="gateway answers")),
                 ("gateway_error", models.CharField(blank=True, max_length=500, verbose_name="gateway error")),
-                ("gateway_version", models.CharField(blank=True, max_length=100, verbose_name="gateway version")),
+                (
+                    "gateway_version",
+                    models.CharField(blank=True, max_length=100, verbose_name="gateway version"),
+                ),
                 ("gateway_mode", models.CharField(blank=True, max_length=50, verbose_name="gateway mode")),
                 ("agent_version", models.CharField(blank=True, max_length=50, verbose_name="agent version")),
                 ("proxy_url", models.CharField(blank=True, max_length=200, verbose_name="proxy URL")),
                 (
                     "reserved",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=300), default=list, size=None, verbose_name="reserved endpoints"
+                        base_field=models.CharField(max_length=300),
+                        default=list,
+                        size=None,
+                        verbose_name="reserved endpoints",
                     ),
                 ),
             ],
@@ -153,12 +192,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AgentKey",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("public_jwk", models.JSONField(verbose_name="public key")),
                 ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
-                ("agent", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="keys", to="clusters.agent")),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="keys", to="clusters.agent"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "agent's key",
@@ -169,18 +216,28 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="agent",
             name="cluster",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="agents", to="clusters.cluster"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="agents", to="clusters.cluster"
+            ),
         ),
         migrations.CreateModel(
             name="EnrolmentCode",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("secret_hash", models.CharField(editable=False, max_length=64, unique=True)),
                 ("expires_at", models.DateTimeField(verbose_name="expires")),
                 ("consumed_at", models.DateTimeField(blank=True, null=True, verbose_name="used")),
-                ("agent", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="codes", to="clusters.agent")),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="codes", to="clusters.agent"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "enrolment code",

@@ -23,7 +23,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AgentEvent",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("agent_name", models.CharField(max_length=63, verbose_name="agent")),
                 (
                     "kind",
@@ -48,8 +53,23 @@ class Migration(migrations.Migration):
                 ("message", models.TextField(blank=True, verbose_name="message")),
                 ("by", models.CharField(blank=True, max_length=150, verbose_name="by")),
                 ("created_at", models.DateTimeField(auto_now_add=True, db_index=True, verbose_name="time")),
-                ("agent", models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="events", to="clusters.agent")),
-                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="agent_events", to="clusters.cluster")),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="events",
+                        to="clusters.agent",
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="agent_events",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "agent's event",

@@ -12,7 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="agent",
             name="key_asked_at",
-            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="asked for a new key"),
+            field=models.DateTimeField(
+                blank=True, editable=False, null=True, verbose_name="asked for a new key"
+            ),
         ),
         migrations.AddField(
             model_name="agentkey",
@@ -22,7 +24,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="agentliveness",
             name="pinned",
-            field=models.CharField(blank=True, editable=False, help_text="Which of our keys it believes.", max_length=64),
+            field=models.CharField(
+                blank=True, editable=False, help_text="Which of our keys it believes.", max_length=64
+            ),
         ),
         migrations.AddField(
             model_name="agentliveness",

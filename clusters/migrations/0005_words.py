@@ -13,7 +13,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="agent",
             name="cluster",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="agents", to="clusters.cluster", verbose_name="cluster"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="agents",
+                to="clusters.cluster",
+                verbose_name="cluster",
+            ),
         ),
         migrations.AlterField(
             model_name="agent",
@@ -28,17 +33,33 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="agentevent",
             name="agent",
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="events", to="clusters.agent", verbose_name="agent"),
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="events",
+                to="clusters.agent",
+                verbose_name="agent",
+            ),
         ),
         migrations.AlterField(
             model_name="agentevent",
             name="cluster",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="agent_events", to="clusters.cluster", verbose_name="cluster"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="agent_events",
+                to="clusters.cluster",
+                verbose_name="cluster",
+            ),
         ),
         migrations.AlterField(
             model_name="agentkey",
             name="agent",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="keys", to="clusters.agent", verbose_name="agent"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="keys",
+                to="clusters.agent",
+                verbose_name="agent",
+            ),
         ),
         migrations.AlterField(
             model_name="agentkey",
@@ -75,7 +96,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="enrolmentcode",
             name="agent",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="codes", to="clusters.agent", verbose_name="agent"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="codes",
+                to="clusters.agent",
+                verbose_name="agent",
+            ),
         ),
         migrations.AlterField(
             model_name="enrolmentcode",

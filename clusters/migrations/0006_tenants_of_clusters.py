@@ -17,7 +17,9 @@ class Migration(migrations.Migration):
             model_name="cluster",
             name="open_to_all",
             field=models.BooleanField(
-                default=False, help_text="Off: only the workspaces that are chosen here may use it.", verbose_name="open to all workspaces"
+                default=False,
+                help_text="Off: only the workspaces that are chosen here may use it.",
+                verbose_name="open to all workspaces",
             ),
         ),
         migrations.AlterField(
@@ -47,14 +49,30 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ClusterTenant",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="made at")),
                 ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed at")),
                 (
                     "cluster",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="openings", to="clusters.cluster", verbose_name="cluster"),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="openings",
+                        to="clusters.cluster",
+                        verbose_name="cluster",
+                    ),
                 ),
-                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="openings", to="tenants.tenant", verbose_name="tenant")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="openings",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "cluster's workspace",
@@ -66,7 +84,11 @@ class Migration(migrations.Migration):
             model_name="cluster",
             name="tenants",
             field=models.ManyToManyField(
-                blank=True, related_name="clusters", through="clusters.ClusterTenant", to="tenants.tenant", verbose_name="workspaces that may use it"
+                blank=True,
+                related_name="clusters",
+                through="clusters.ClusterTenant",
+                to="tenants.tenant",
+                verbose_name="workspaces that may use it",
             ),
         ),
         migrations.AddConstraint(

@@ -14,7 +14,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="agentkey",
             constraint=models.UniqueConstraint(
-                django.db.models.fields.json.KeyTextTransform("x", "public_jwk"), condition=models.Q(("revoked_at", None)), name="agent_key_once"
+                django.db.models.fields.json.KeyTextTransform("x", "public_jwk"),
+                condition=models.Q(("revoked_at", None)),
+                name="agent_key_once",
             ),
         ),
     ]

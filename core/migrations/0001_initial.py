@@ -14,7 +14,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="IdempotencyKey",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("tenant_id", models.UUIDField()),
                 ("key", models.CharField(max_length=255, verbose_name="key")),
                 ("fingerprint", models.CharField(max_length=64)),
@@ -28,13 +31,20 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "idempotency key",
                 "verbose_name_plural": "idempotency keys",
-                "constraints": [models.UniqueConstraint(fields=("tenant_id", "key"), name="idempotency_key_once")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant_id", "key"), name="idempotency_key_once")
+                ],
             },
         ),
         migrations.CreateModel(
             name="RateWindow",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("token_id", models.UUIDField()),
                 ("starts_at", models.DateTimeField(db_index=True)),
                 ("taken", models.PositiveIntegerField()),
@@ -42,7 +52,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "rate window",
                 "verbose_name_plural": "rate windows",
-                "constraints": [models.UniqueConstraint(fields=("token_id", "starts_at"), name="rate_window_once")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("token_id", "starts_at"), name="rate_window_once")
+                ],
             },
         ),
     ]

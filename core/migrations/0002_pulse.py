@@ -11,8 +11,16 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Pulse",
             fields=[
-                ("name", models.CharField(max_length=30, primary_key=True, serialize=False, verbose_name="part")),
-                ("beat_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="last beat")),
+                (
+                    "name",
+                    models.CharField(max_length=30, primary_key=True, serialize=False, verbose_name="part"),
+                ),
+                (
+                    "beat_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="last beat"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "background part",

@@ -12,7 +12,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Label",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("tenant_id", models.UUIDField()),
                 ("namespace", models.CharField(max_length=63, verbose_name="namespace")),
                 ("kind", models.CharField(max_length=20, verbose_name="kind")),
@@ -22,7 +27,11 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "label",
                 "verbose_name_plural": "labels",
-                "constraints": [models.UniqueConstraint(fields=("tenant_id", "namespace", "kind", "name"), name="label_once")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant_id", "namespace", "kind", "name"), name="label_once"
+                    )
+                ],
             },
         ),
     ]

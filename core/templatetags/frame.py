@@ -7,7 +7,7 @@ from django.template.context import Context
 from django.urls import reverse
 
 from core import pulse
-from core.frame import NAVIGATION, theme_of
+from core.pages.frame import NAVIGATION, theme_of
 from core.problems import Text
 
 register = template.Library()
@@ -37,7 +37,14 @@ def navigation(context: Context) -> dict[str, Any]:
     path = request.path
     urls = {entry: reverse(entry.name) for entry in NAVIGATION}
     return {
-        "entries": [{"entry": entry, "url": url, "current": "page" if path == url else "true" if _is_below(path, url) else ""} for entry, url in urls.items()]
+        "entries": [
+            {
+                "entry": entry,
+                "url": url,
+                "current": "page" if path == url else "true" if _is_below(path, url) else "",
+            }
+            for entry, url in urls.items()
+        ]
     }
 
 

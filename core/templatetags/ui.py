@@ -24,8 +24,22 @@ register = template.Library()
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
 # In this order: most browsers also carry the signs of older ones.
-_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
-_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 _SVG = re.compile(r"<svg[^>]*>")
 _SPACE = re.compile(r">\s+<")
 
@@ -35,7 +49,9 @@ _SPACE = re.compile(r">\s+<")
 def icon(name: str) -> SafeString:
     """A lucide icon, inline; decoration only, so the words beside it have to say the same."""
     drawn = lucide(name, size=None).strip()
-    return mark_safe(_SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn)))  # noqa: S308 - from the package
+    return mark_safe(
+        _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn))
+    )  # noqa: S308 - from the package
 
 
 @register.simple_tag
@@ -58,7 +74,12 @@ def ago(value: datetime | None) -> SafeString:
     if value is None:
         return SafeString("")
     exact = date_format(timezone.localtime(value), "Y-m-d H:i:s")
-    return format_html('<time datetime="{}" title="{}" data-ago>{}</time>', value.isoformat(timespec="seconds"), exact, ago_text(value))
+    return format_html(
+        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        value.isoformat(timespec="seconds"),
+        exact,
+        ago_text(value),
+    )
 
 
 @register.simple_tag
@@ -66,7 +87,11 @@ def at(value: datetime | None) -> SafeString:
     """The exact time, to the second, in the pages' time zone."""
     if value is None:
         return SafeString("")
-    return format_html('<time datetime="{}">{}</time>', value.isoformat(timespec="seconds"), date_format(timezone.localtime(value), "Y-m-d H:i:s"))
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        value.isoformat(timespec="seconds"),
+        date_format(timezone.localtime(value), "Y-m-d H:i:s"),
+    )
 
 
 def ago_text(value: datetime) -> str:
@@ -77,7 +102,9 @@ def ago_text(value: datetime) -> str:
     if seconds < _MINUTE:
         return ngettext("%(n)d second ago", "%(n)d seconds ago", seconds) % {"n": seconds}
     if seconds < _HOUR:
-        return ngettext("%(n)d minute ago", "%(n)d minutes ago", seconds // _MINUTE) % {"n": seconds // _MINUTE}
+        return ngettext("%(n)d minute ago", "%(n)d minutes ago", seconds // _MINUTE) % {
+            "n": seconds // _MINUTE
+        }
     if seconds < _DAY:
         return ngettext("%(n)d hour ago", "%(n)d hours ago", seconds // _HOUR) % {"n": seconds // _HOUR}
     if seconds < _WEEK:
@@ -94,7 +121,9 @@ def seconds(milliseconds: int | None) -> str:
 @register.filter
 def device(user_agent: str) -> str:
     """`Firefox · Windows`: what a person tells their browsers apart by. An unknown one is shown by its first word."""
-    browser = next((name for sign, name in _BROWSERS if sign in user_agent), user_agent.partition("/")[0][:40] or "?")
+    browser = next(
+        (name for sign, name in _BROWSERS if sign in user_agent), user_agent.partition("/")[0][:40] or "?"
+    )
     system = next((name for sign, name in _SYSTEMS if sign in user_agent), "")
     return " · ".join(part for part in (browser, system) if part)
 
@@ -120,7 +149,12 @@ def fact(content: str, *, label: str) -> SafeString:
 @register.inclusion_tag("components/stepper.html")
 def stepper(steps: Iterable[tuple[str, str]], current: int) -> dict[str, Any]:
     """The steps of a wizard as (caption, URL or ""); `current` counts from 0. Steps before it are done, and links if they have a URL."""
-    return {"steps": [{"caption": caption, "url": url, "is_done": n < current, "is_current": n == current} for n, (caption, url) in enumerate(steps)]}
+    return {
+        "steps": [
+            {"caption": caption, "url": url, "is_done": n < current, "is_current": n == current}
+            for n, (caption, url) in enumerate(steps)
+        ]
+    }
 
 
 @register.inclusion_tag("components/field.html")

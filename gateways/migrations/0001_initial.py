@@ -19,7 +19,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Gateway",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -28,15 +31,39 @@ class Migration(migrations.Migration):
                         max_length=63,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z", "Small letters, digits and hyphens; starts and ends with a letter or digit."
+                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
+                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
                     ),
                 ),
-                ("gateway_class", models.CharField(choices=[("envoy", "Envoy"), ("kong", "Kong")], default="envoy", max_length=20, verbose_name="class")),
-                ("status", models.CharField(choices=[("active", "Active"), ("inactive", "Inactive")], default="active", max_length=10, verbose_name="status")),
-                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="gateways", to="tenants.tenant")),
+                (
+                    "gateway_class",
+                    models.CharField(
+                        choices=[("envoy", "Envoy"), ("kong", "Kong")],
+                        default="envoy",
+                        max_length=20,
+                        verbose_name="class",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("inactive", "Inactive")],
+                        default="active",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="gateways",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "gateway",
@@ -47,11 +74,28 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="GatewayCluster",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
-                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="places", to="clusters.cluster")),
-                ("gateway", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="places", to="gateways.gateway")),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="places",
+                        to="clusters.cluster",
+                    ),
+                ),
+                (
+                    "gateway",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="places",
+                        to="gateways.gateway",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "gateway's cluster",
@@ -61,12 +105,20 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="gateway",
             name="clusters",
-            field=models.ManyToManyField(related_name="gateways", through="gateways.GatewayCluster", to="clusters.cluster", verbose_name="clusters"),
+            field=models.ManyToManyField(
+                related_name="gateways",
+                through="gateways.GatewayCluster",
+                to="clusters.cluster",
+                verbose_name="clusters",
+            ),
         ),
         migrations.CreateModel(
             name="Listener",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -75,7 +127,8 @@ class Migration(migrations.Migration):
                         max_length=63,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z", "Small letters, digits and hyphens; starts and ends with a letter or digit."
+                                "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
+                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -84,11 +137,30 @@ class Migration(migrations.Migration):
                 (
                     "port",
                     models.PositiveIntegerField(
-                        validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)], verbose_name="port"
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                        verbose_name="port",
                     ),
                 ),
-                ("protocol", models.CharField(choices=[("HTTP", "HTTP"), ("HTTPS", "HTTPS")], default="HTTP", max_length=5, verbose_name="protocol")),
-                ("gateway", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="listeners", to="gateways.gateway")),
+                (
+                    "protocol",
+                    models.CharField(
+                        choices=[("HTTP", "HTTP"), ("HTTPS", "HTTPS")],
+                        default="HTTP",
+                        max_length=5,
+                        verbose_name="protocol",
+                    ),
+                ),
+                (
+                    "gateway",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="listeners",
+                        to="gateways.gateway",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "listener",

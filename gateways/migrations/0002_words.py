@@ -20,7 +20,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="gateway",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="gateways", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="gateways",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="gateway",
@@ -30,7 +35,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="gatewaycluster",
             name="cluster",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="places", to="clusters.cluster", verbose_name="cluster"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="places",
+                to="clusters.cluster",
+                verbose_name="cluster",
+            ),
         ),
         migrations.AlterField(
             model_name="gatewaycluster",
@@ -40,7 +50,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="gatewaycluster",
             name="gateway",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="places", to="gateways.gateway", verbose_name="gateway"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="places",
+                to="gateways.gateway",
+                verbose_name="gateway",
+            ),
         ),
         migrations.AlterField(
             model_name="gatewaycluster",
@@ -55,7 +70,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="listener",
             name="gateway",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="listeners", to="gateways.gateway", verbose_name="gateway"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="listeners",
+                to="gateways.gateway",
+                verbose_name="gateway",
+            ),
         ),
         migrations.AlterField(
             model_name="listener",

@@ -21,7 +21,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ApiService",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("name", models.CharField(max_length=100, verbose_name="name")),
@@ -29,25 +32,55 @@ class Migration(migrations.Migration):
                 ("description", models.CharField(blank=True, max_length=500, verbose_name="description")),
                 (
                     "status",
-                    models.CharField(choices=[("active", "Active"), ("inactive", "Inactive")], default="inactive", max_length=10, verbose_name="status"),
+                    models.CharField(
+                        choices=[("active", "Active"), ("inactive", "Inactive")],
+                        default="inactive",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
                 ),
-                ("upstream_scheme", models.CharField(choices=[("http", "http"), ("https", "https")], default="http", max_length=5, verbose_name="scheme")),
+                (
+                    "upstream_scheme",
+                    models.CharField(
+                        choices=[("http", "http"), ("https", "https")],
+                        default="http",
+                        max_length=5,
+                        verbose_name="scheme",
+                    ),
+                ),
                 (
                     "upstream_host",
-                    models.CharField(max_length=253, validators=[django.core.validators.RegexValidator("^[A-Za-z0-9.:-]+\\Z")], verbose_name="upstream host"),
+                    models.CharField(
+                        max_length=253,
+                        validators=[django.core.validators.RegexValidator("^[A-Za-z0-9.:-]+\\Z")],
+                        verbose_name="upstream host",
+                    ),
                 ),
                 (
                     "upstream_port",
                     models.PositiveIntegerField(
                         default=80,
-                        validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)],
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
                         verbose_name="upstream port",
                     ),
                 ),
                 ("upstream_path", models.CharField(blank=True, max_length=200, verbose_name="upstream path")),
-                ("connect_timeout_ms", models.PositiveIntegerField(default=5000, verbose_name="connect timeout (ms)")),
+                (
+                    "connect_timeout_ms",
+                    models.PositiveIntegerField(default=5000, verbose_name="connect timeout (ms)"),
+                ),
                 ("timeout_ms", models.PositiveIntegerField(default=60000, verbose_name="timeout (ms)")),
-                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="api_services", to="tenants.tenant")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="api_services",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "API service",
@@ -58,7 +91,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Product",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("name", models.CharField(max_length=100, verbose_name="name")),
@@ -67,7 +103,11 @@ class Migration(migrations.Migration):
                 (
                     "categories",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=50), blank=True, default=list, size=None, verbose_name="categories"
+                        base_field=models.CharField(max_length=50),
+                        blank=True,
+                        default=list,
+                        size=None,
+                        verbose_name="categories",
                     ),
                 ),
                 ("docs_url", models.URLField(blank=True, verbose_name="documentation URL")),
@@ -75,10 +115,20 @@ class Migration(migrations.Migration):
                 (
                     "status",
                     models.CharField(
-                        choices=[("draft", "Draft"), ("active", "Active"), ("archived", "Archived")], default="draft", max_length=10, verbose_name="status"
+                        choices=[("draft", "Draft"), ("active", "Active"), ("archived", "Archived")],
+                        default="draft",
+                        max_length=10,
+                        verbose_name="status",
                     ),
                 ),
-                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="products", to="tenants.tenant")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="products",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "product",
@@ -89,12 +139,34 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ProductService",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
-                ("product", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="links", to="products.product")),
-                ("service", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="links", to="products.apiservice")),
-                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant")),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="links",
+                        to="products.product",
+                    ),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="links",
+                        to="products.apiservice",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "product's service",
@@ -104,15 +176,28 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="product",
             name="services",
-            field=models.ManyToManyField(related_name="products", through="products.ProductService", to="products.apiservice", verbose_name="API services"),
+            field=models.ManyToManyField(
+                related_name="products",
+                through="products.ProductService",
+                to="products.apiservice",
+                verbose_name="API services",
+            ),
         ),
         migrations.CreateModel(
             name="Route",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
-                ("path", models.CharField(max_length=500, validators=[products.models.validate_path], verbose_name="path")),
+                (
+                    "path",
+                    models.CharField(
+                        max_length=500, validators=[products.models.validate_path], verbose_name="path"
+                    ),
+                ),
                 (
                     "methods",
                     django.contrib.postgres.fields.ArrayField(
@@ -125,9 +210,24 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("strip_path", models.BooleanField(default=False, verbose_name="strip path")),
-                ("status", models.CharField(choices=[("active", "Active"), ("inactive", "Inactive")], default="active", max_length=10, verbose_name="status")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("active", "Active"), ("inactive", "Inactive")],
+                        default="active",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
                 ("position", models.PositiveIntegerField(default=0, verbose_name="position")),
-                ("service", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="routes", to="products.apiservice")),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="routes",
+                        to="products.apiservice",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "route",
@@ -145,7 +245,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="apiservice",
-            constraint=models.CheckConstraint(condition=models.Q(("upstream_port__range", (1, 65535))), name="api_service_port"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("upstream_port__range", (1, 65535))), name="api_service_port"
+            ),
         ),
         migrations.AddConstraint(
             model_name="productservice",

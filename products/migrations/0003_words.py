@@ -19,7 +19,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="apiservice",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="api_services", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="api_services",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="apiservice",
@@ -34,7 +39,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="product",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="products", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="products",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="product",
@@ -49,17 +59,32 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="productservice",
             name="product",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="links", to="products.product", verbose_name="product"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="links",
+                to="products.product",
+                verbose_name="product",
+            ),
         ),
         migrations.AlterField(
             model_name="productservice",
             name="service",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="links", to="products.apiservice", verbose_name="API service"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="links",
+                to="products.apiservice",
+                verbose_name="API service",
+            ),
         ),
         migrations.AlterField(
             model_name="productservice",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="productservice",
@@ -74,7 +99,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="route",
             name="service",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="routes", to="products.apiservice", verbose_name="API service"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="routes",
+                to="products.apiservice",
+                verbose_name="API service",
+            ),
         ),
         migrations.AlterField(
             model_name="route",

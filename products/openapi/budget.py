@@ -36,12 +36,16 @@ class Budget:
         self.characters += characters
         if self.values > MAX_VALUES or self.characters > MAX_CHARACTERS:
             raise DocumentRefused(
-                _("The document has too many values, counting what aliases repeat. Leave out examples and schemas; servers and paths are all that is read.")
+                _(
+                    "The document has too many values, counting what aliases repeat. Leave out examples and schemas; servers and paths are all that is read."
+                )
             )
         if self.values >= self._looks_next:
             self._looks_next = self.values + _LOOKS_AT_CLOCK
             if monotonic() > self._ends:
                 raise DocumentRefused(
-                    _("Reading the document takes longer than %(seconds)d seconds. Divide the document, or leave out examples and schemas.")
+                    _(
+                        "Reading the document takes longer than %(seconds)d seconds. Divide the document, or leave out examples and schemas."
+                    )
                     % {"seconds": MAX_SECONDS}
                 )

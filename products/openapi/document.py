@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from core.problems import Text
+from products.catalogue.upstream_urls import parse
 from products.models import METHODS
 from products.openapi.budget import DocumentRefused
 from products.openapi.text import Document, printable
-from products.upstream_urls import parse
 
 MAX_SERVERS = 20
 MAX_PATHS = 2_000
@@ -65,25 +65,40 @@ def read(document: Document) -> Api:
     title = _line(info.get("title"))[:100].strip()
     complaints: list[Text] = []
     if len(title) < 2:
-        complaints.append(_("%(place)s: the API needs a title of at least two characters.") % {"place": document.place("info", "title")})
+        complaints.append(
+            _("%(place)s: the API needs a title of at least two characters.")
+            % {"place": document.place("info", "title")}
+        )
     notes = _Notes()
     servers = tuple(dict.fromkeys(_servers(document, root, notes)))
     paths = tuple(_paths(document, root, notes))
     if not paths:
-        complaints += notes.left_out or [_("%(place)s: there is no path with an operation, so there would be no route.") % {"place": document.place("paths")}]
+        complaints += notes.left_out or [
+            _("%(place)s: there is no path with an operation, so there would be no route.")
+            % {"place": document.place("paths")}
+        ]
     if complaints:
         raise DocumentRefused(*complaints[:MOST_COMPLAINTS])
     described = _text(info.get("description")).strip() or _text(info.get("summary")).strip()
     description = _line(described[:MAX_DESCRIPTION].split("\n\n")[0])
     version = _line(info.get("version"))[:50]
-    return Api(title=title, version=version, description=_cut(description, 500), servers=servers, paths=paths, notes=(*notes.left_out, *notes.others))
+    return Api(
+        title=title,
+        version=version,
+        description=_cut(description, 500),
+        servers=servers,
+        paths=paths,
+        notes=(*notes.left_out, *notes.others),
+    )
 
 
 def _require_version_3(root: Any) -> None:
     if not isinstance(root, dict):
         raise DocumentRefused(_("This is no OpenAPI document: it should begin with openapi: 3."))
     if "swagger" in root:
-        raise DocumentRefused(_("This is Swagger 2.0. Convert it to OpenAPI 3 first (editor.swagger.io does)."))
+        raise DocumentRefused(
+            _("This is Swagger 2.0. Convert it to OpenAPI 3 first (editor.swagger.io does).")
+        )
     if not re.match(r"3\.\d", _text(root.get("openapi"))):
         raise DocumentRefused(_("openapi: only version 3 is taken, as in openapi: 3.1.0."))
 
@@ -98,7 +113,10 @@ def _servers(document: Document, root: dict[str, Any], notes: _Notes) -> Iterato
             yield str(parse(filled))
         except ValidationError as problem:
             place = f"{document.place('servers')} → {number + 1}"
-            notes.others.append(_("%(place)s: %(url)s was left out. %(reason)s") % {"place": place, "url": url or "—", "reason": " ".join(problem.messages)})
+            notes.others.append(
+                _("%(place)s: %(url)s was left out. %(reason)s")
+                % {"place": place, "url": url or "—", "reason": " ".join(problem.messages)}
+            )
 
 
 def _default(variables: Any, name: str) -> str:
@@ -110,7 +128,10 @@ def _paths(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[
     paths = root.get("paths")
     listed: dict[str, Any] = paths if isinstance(paths, dict) else {}
     if len(listed) > MAX_PATHS:
-        raise DocumentRefused(_("%(place)s: more than %(most)d paths. Divide the document.") % {"place": document.place("paths"), "most": MAX_PATHS})
+        raise DocumentRefused(
+            _("%(place)s: more than %(most)d paths. Divide the document.")
+            % {"place": document.place("paths"), "most": MAX_PATHS}
+        )
     for key, item in listed.items():
         document.budget.spend()
         if key.startswith("x-"):
@@ -119,8 +140,15 @@ def _paths(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[
             place = document.place("paths", _cut(key, 60))
             notes.left_out.append(_("%(place)s: the path has characters that no URL has.") % {"place": place})
         elif not key.startswith("/") or len(key) > MAX_PATH:
-            place = document.place("paths", key) if len(key) <= MAX_PATH else document.place("paths", _cut(key, 60))
-            notes.left_out.append(_("%(place)s: a path starts with / and has %(most)d characters at most.") % {"place": place, "most": MAX_PATH})
+            place = (
+                document.place("paths", key)
+                if len(key) <= MAX_PATH
+                else document.place("paths", _cut(key, 60))
+            )
+            notes.left_out.append(
+                _("%(place)s: a path starts with / and has %(most)d characters at most.")
+                % {"place": place, "most": MAX_PATH}
+            )
         else:
             yield from _path(document, key, item, notes)
 
@@ -130,22 +158,36 @@ def _path(document: Document, key: str, item: Any, notes: _Notes) -> Iterator[Ap
     try:
         operations, beside = _resolved(document, item)
     except LookupError:
-        notes.left_out.append(_("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.") % place)
+        notes.left_out.append(
+            _("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.")
+            % place
+        )
         return
     document.budget.spend(len(operations))
     methods = tuple(method for name, method in _OPERATIONS.items() if name in operations)
     path = re.split("[?#]", key, maxsplit=1)[0]
     if beside:
-        notes.others.append(_("%(place)s: %(names)s beside its $ref is not read.") % (place | {"names": ", ".join(beside)}))
+        notes.others.append(
+            _("%(place)s: %(names)s beside its $ref is not read.") % (place | {"names": ", ".join(beside)})
+        )
     if path != key:
-        notes.others.append(_("%(place)s: a path ends before ? or #. Read as %(path)s.") % (place | {"path": path}))
+        notes.others.append(
+            _("%(place)s: a path ends before ? or #. Read as %(path)s.") % (place | {"path": path})
+        )
     if unknown := sorted(name for name in operations if name not in _KNOWN and not name.startswith("x-")):
         said = place | {"names": _cut(_line(", ".join(unknown)), 100)}
         notes.others.append(_("%(place)s: %(names)s is no method that a route can name.") % said)
     if operations.get("servers"):
         notes.others.append(_("%(place)s: its own servers are not read; a service has one upstream.") % place)
-    if own := [method for name, method in _OPERATIONS.items() if isinstance(operations.get(name), dict) and operations[name].get("servers")]:
-        notes.others.append(_("%(place)s: the servers of %(methods)s are not read; a service has one upstream.") % (place | {"methods": ", ".join(own)}))
+    if own := [
+        method
+        for name, method in _OPERATIONS.items()
+        if isinstance(operations.get(name), dict) and operations[name].get("servers")
+    ]:
+        notes.others.append(
+            _("%(place)s: the servers of %(methods)s are not read; a service has one upstream.")
+            % (place | {"methods": ", ".join(own)})
+        )
     if methods:
         yield ApiPath(path=path, methods=methods, source=key)
 

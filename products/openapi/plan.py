@@ -10,15 +10,15 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from core.problems import Invalid, Text
-from products import api_services
-from products.api_services import ServiceFields
+from products.catalogue import api_services
+from products.catalogue.api_services import ServiceFields
+from products.catalogue.upstream_urls import UpstreamUrl
 from products.forms import MAX_ROUTES, checked_service
 from products.models import METHODS, ApiService, Route, validate_path
 from products.openapi.budget import DocumentRefused
 from products.openapi.document import MOST_COMPLAINTS, Api, ApiPath, first_notes, read
 from products.openapi.routes import Collapsed, collapse, static_start
 from products.openapi.text import Document, load
-from products.upstream_urls import UpstreamUrl
 from tenants.actors import Actor
 
 NAME_LENGTH = 100
@@ -84,17 +84,31 @@ class Plan:
     def upstream(self) -> str:
         """The upstream that was chosen."""
         parts = self.fields
-        return str(UpstreamUrl(scheme=parts.upstream_scheme, host=parts.upstream_host, port=parts.upstream_port, path=parts.upstream_path))
+        return str(
+            UpstreamUrl(
+                scheme=parts.upstream_scheme,
+                host=parts.upstream_host,
+                port=parts.upstream_port,
+                path=parts.upstream_path,
+            )
+        )
 
     @property
     def is_nothing(self) -> bool:
         """Whether the service is as the document has it already."""
-        return self.service is not None and not self.changes and all(route.difference == Difference.SAME for route in self.routes)
+        return (
+            self.service is not None
+            and not self.changes
+            and all(route.difference == Difference.SAME for route in self.routes)
+        )
 
     @property
     def opens_everything(self) -> bool:
         """Whether the upstream becomes open as a whole, which whoever imports has to confirm."""
-        return any(route.is_everything and route.difference in {Difference.ADDED, Difference.CHANGED} for route in self.routes)
+        return any(
+            route.is_everything and route.difference in {Difference.ADDED, Difference.CHANGED}
+            for route in self.routes
+        )
 
     @property
     def now(self) -> str:
@@ -129,13 +143,24 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: 
     routes = collapse(paths)
     if len(routes) > MAX_ROUTES:
         most = {"n": len(routes), "most": MAX_ROUTES}
-        raise DocumentRefused(_("The document needs %(n)d routes; a service has %(most)d at most. Divide it into several documents.") % most)
+        raise DocumentRefused(
+            _(
+                "The document needs %(n)d routes; a service has %(most)d at most. Divide it into several documents."
+            )
+            % most
+        )
     namesake = None if service else ApiService.objects.visible_to(actor).filter(name=api.title).first()
     service = service or (None if chosen.is_new else namesake)
     kept = str(UpstreamUrl.of(service)) if service else ""
     choices = tuple(dict.fromkeys(url for url in (chosen.upstream, kept, *api.servers) if url))
     if not choices:
-        raise Invalid(fields={"upstream_url": [_("The document names no server that a gateway could call. Enter the upstream URL.")]})
+        raise Invalid(
+            fields={
+                "upstream_url": [
+                    _("The document names no server that a gateway could call. Enter the upstream URL.")
+                ]
+            }
+        )
     given = _given(api, service, routes, upstream=choices[0])
     if service is None:
         given["name"] = chosen.name or (_free_name(actor, api) if namesake else api.title)
@@ -159,13 +184,19 @@ def carry_out(actor: Actor, made: Plan, *, seen: datetime | None = None) -> ApiS
     return api_services.update_service(actor, made.service.pk, fields=made.fields, seen=seen)
 
 
-def _given(api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], *, upstream: str) -> dict[str, Any]:
+def _given(
+    api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], *, upstream: str
+) -> dict[str, Any]:
     """What the document says, for the form; a route that is there keeps its id, whether it strips, and whether it is active."""
     there = {route.path: route for route in reversed(service.routes.all())} if service else {}
     rows: list[dict[str, Any]] = []
     for one in routes:
         old = there.get(one.path)
-        flags = {"id": old.pk, "strip_path": old.strip_path, "is_active": old.status == Route.Status.ACTIVE} if old else {}
+        flags = (
+            {"id": old.pk, "strip_path": old.strip_path, "is_active": old.status == Route.Status.ACTIVE}
+            if old
+            else {}
+        )
         rows.append({"path": one.path, "methods": list(one.methods), **flags})
     given = {"version": api.version, "description": api.description, "upstream_url": upstream, "routes": rows}
     return given if service else given | {"status": ApiService.Status.ACTIVE}
@@ -173,7 +204,11 @@ def _given(api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], 
 
 def _free_name(actor: Actor, api: Api) -> str:
     """The title with the version, or with the first number that is free."""
-    names = set(ApiService.objects.visible_to(actor).filter(name__startswith=api.title[:_STEM]).values_list("name", flat=True))
+    names = set(
+        ApiService.objects.visible_to(actor)
+        .filter(name__startswith=api.title[:_STEM])
+        .values_list("name", flat=True)
+    )
     stem = api.title[:_STEM]
     numbered = (f"{stem} {number}" for number in range(2, len(names) + 3))
     versioned = [f"{stem} {api.version}"] if api.version and len(api.version) < NAME_LENGTH - _STEM else []
@@ -187,7 +222,14 @@ def _field_changes(service: ApiService | None, fields: ServiceFields) -> Iterabl
             yield FieldChange(label=label, before=before, after=after)
     if service:
         before = str(UpstreamUrl.of(service))
-        after = str(UpstreamUrl(scheme=fields.upstream_scheme, host=fields.upstream_host, port=fields.upstream_port, path=fields.upstream_path))
+        after = str(
+            UpstreamUrl(
+                scheme=fields.upstream_scheme,
+                host=fields.upstream_host,
+                port=fields.upstream_port,
+                path=fields.upstream_path,
+            )
+        )
         if before != after:
             yield FieldChange(label=_("Upstream URL"), before=before, after=after)
 
@@ -198,9 +240,22 @@ def _route_changes(existing: list[Route], routes: tuple[Collapsed, ...]) -> Iter
         there.setdefault(route.path, set()).update(route.methods or METHODS)
     for one in routes:
         before = _in_order(there.pop(one.path, set()))
-        difference = Difference.ADDED if not before else Difference.SAME if before == one.methods else Difference.CHANGED
+        difference = (
+            Difference.ADDED
+            if not before
+            else Difference.SAME
+            if before == one.methods
+            else Difference.CHANGED
+        )
         sources = one.sources if one.is_wider else ()
-        yield RouteChange(difference=difference, path=one.path, methods=one.methods, before=before, sources=sources, is_everything=one.is_everything)
+        yield RouteChange(
+            difference=difference,
+            path=one.path,
+            methods=one.methods,
+            before=before,
+            sources=sources,
+            is_everything=one.is_everything,
+        )
     for path, methods in there.items():
         yield RouteChange(difference=Difference.REMOVED, path=path, methods=_in_order(methods))
 

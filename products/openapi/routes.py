@@ -39,12 +39,16 @@ def collapse(paths: Iterable[ApiPath]) -> tuple[Collapsed, ...]:
         methods.setdefault(start, set()).update(one.methods)
         sources.setdefault(start, []).append(one.path)
     for path in sorted(methods, key=lambda path: (len(path), path)):
-        covering = next((above for above in _above(path) if above in methods and methods[path] <= methods[above]), None)
+        covering = next(
+            (above for above in _above(path) if above in methods and methods[path] <= methods[above]), None
+        )
         if covering is not None:
             sources[covering] += sources.pop(path)
             del methods[path]
     ordered = {path: tuple(name for name in METHODS if name in methods[path]) for path in methods}
-    return tuple(Collapsed(path=path, methods=ordered[path], sources=tuple(sources[path])) for path in sorted(methods))
+    return tuple(
+        Collapsed(path=path, methods=ordered[path], sources=tuple(sources[path])) for path in sorted(methods)
+    )
 
 
 def static_start(path: str) -> str:
@@ -60,4 +64,8 @@ def static_start(path: str) -> str:
 def _above(path: str) -> list[str]:
     """The paths whose routes match this one too, the nearest first."""
     segments = path.strip("/").split("/")
-    return ["/" + "/".join(segments[:count]) for count in range(len(segments) - 1, -1, -1)] if path != "/" else []
+    return (
+        ["/" + "/".join(segments[:count]) for count in range(len(segments) - 1, -1, -1)]
+        if path != "/"
+        else []
+    )

@@ -29,7 +29,10 @@ class Document:
 
     def place(self, *keys: str) -> str:
         """Where something stands, in words: `paths → /pets (line 12)`. Two names at most."""
-        name, line = " → ".join(printable(key) for key in keys), self._lines.get(keys) or self._lines.get(keys[:1])
+        name, line = (
+            " → ".join(printable(key) for key in keys),
+            self._lines.get(keys) or self._lines.get(keys[:1]),
+        )
         return _("%(place)s (line %(line)d)") % {"place": name, "line": line} if line else name
 
     @cached_property
@@ -44,7 +47,11 @@ class Document:
 def decoded(raw: bytes) -> str:
     """The text of an uploaded file. Raises DocumentRefused."""
     if len(raw) > MAX_BYTES:
-        raise DocumentRefused(_("The document is larger than 1 MB. Leave out examples and schemas; servers and paths are all that is read."))
+        raise DocumentRefused(
+            _(
+                "The document is larger than 1 MB. Leave out examples and schemas; servers and paths are all that is read."
+            )
+        )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -71,14 +78,19 @@ def _json(text: str, budget: Budget) -> Any:
         budget.spend(len(pairs))
         values = dict(pairs)
         if len(values) != len(pairs):
-            raise DocumentRefused(_("Duplicate name: %(name)s.") % {"name": printable(_doubled([name for name, _value in pairs]))})
+            raise DocumentRefused(
+                _("Duplicate name: %(name)s.")
+                % {"name": printable(_doubled([name for name, _value in pairs]))}
+            )
         return values
 
     try:
         return json.loads(text, object_pairs_hook=unique, parse_int=str, parse_float=str)
     except json.JSONDecodeError as problem:
         at = {"line": problem.lineno, "column": problem.colno}
-        raise DocumentRefused(_("This is no JSON: it cannot be read at line %(line)d, column %(column)d.") % at) from problem
+        raise DocumentRefused(
+            _("This is no JSON: it cannot be read at line %(line)d, column %(column)d.") % at
+        ) from problem
 
 
 def _doubled(names: list[str]) -> str:

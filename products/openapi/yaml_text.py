@@ -16,7 +16,9 @@ MAX_DEPTH = 100
 _LINES_DEPTH = 2
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PREFIX = "tag:yaml.org,2002:"
-_PLAIN_TAGS = {None, "!"} | {f"{_PREFIX}{name}" for name in ("str", "int", "float", "bool", "timestamp", "null", "map", "seq")}
+_PLAIN_TAGS = {None, "!"} | {
+    f"{_PREFIX}{name}" for name in ("str", "int", "float", "bool", "timestamp", "null", "map", "seq")
+}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Lines = dict[tuple[str, ...], int]
@@ -120,7 +122,9 @@ class _Reader:
             return event.value, self._part(event, ())
         part = self._part(event, ()) if isinstance(event, yaml.AliasEvent) else None
         if part is None or not isinstance(part.value, str):
-            raise _refusal(_("A name must be a plain text: line %(line)d, column %(column)d."), event.start_mark)
+            raise _refusal(
+                _("A name must be a plain text: line %(line)d, column %(column)d."), event.start_mark
+            )
         return part.value, part
 
     def _until_end(self) -> Iterator[Any]:
@@ -130,11 +134,15 @@ class _Reader:
 
 def _whole(value: Any, parts: list[_Part]) -> _Part:
     levels = 1 + max((part.levels for part in parts), default=0)
-    return _Part(value, 1 + sum(part.values for part in parts), sum(part.characters for part in parts), levels)
+    return _Part(
+        value, 1 + sum(part.values for part in parts), sum(part.characters for part in parts), levels
+    )
 
 
 def _scalar(event: Any) -> str | None:
-    is_null = event.tag == f"{_PREFIX}null" or (event.tag is None and event.implicit[0] and event.value in _NULLS)
+    is_null = event.tag == f"{_PREFIX}null" or (
+        event.tag is None and event.implicit[0] and event.value in _NULLS
+    )
     return None if is_null else str(event.value)
 
 
@@ -152,4 +160,6 @@ def _unreadable() -> str:
 
 
 def _refusal(text: str, mark: Any) -> DocumentRefused:
-    return DocumentRefused(text % {"line": mark.line + 1 if mark else 1, "column": mark.column + 1 if mark else 1})
+    return DocumentRefused(
+        text % {"line": mark.line + 1 if mark else 1, "column": mark.column + 1 if mark else 1}
+    )

@@ -4,8 +4,8 @@ from django import template
 from django.utils.safestring import SafeString
 
 from core.templatetags.ui import badge
+from products.catalogue.upstream_urls import UpstreamUrl
 from products.models import ApiService, Product
-from products.upstream_urls import UpstreamUrl
 
 register = template.Library()
 
@@ -15,14 +15,20 @@ _TONES = {Product.Status.DRAFT: "grey", Product.Status.ACTIVE: "green", Product.
 @register.simple_tag
 def product_badge(product: Product) -> SafeString:
     """● 활성. The dot is hollow for what cannot be published."""
-    return badge(product.get_status_display(), _TONES[Product.Status(product.status)], "" if product.status == Product.Status.ACTIVE else "hollow")
+    return badge(
+        product.get_status_display(),
+        _TONES[Product.Status(product.status)],
+        "" if product.status == Product.Status.ACTIVE else "hollow",
+    )
 
 
 @register.simple_tag
 def service_badge(service: ApiService) -> SafeString:
     """● 활성, or a hollow dot for what is not deployed."""
     is_active = service.status == ApiService.Status.ACTIVE
-    return badge(service.get_status_display(), "green" if is_active else "grey", "" if is_active else "hollow")
+    return badge(
+        service.get_status_display(), "green" if is_active else "grey", "" if is_active else "hollow"
+    )
 
 
 @register.filter

@@ -8,9 +8,9 @@ from django.urls import reverse
 from ninja import Status
 
 from products.models import ApiService, ProductService, Route
-from publishes import selectors
+from publishes.api.schemas import OperationOut, PublishOut
 from publishes.models import Operation, ProductPublish
-from publishes.schemas import OperationOut, PublishOut
+from publishes.reading import selectors
 
 Carried = dict[UUID, list[UUID]]
 """Services, each with its routes."""
@@ -29,8 +29,15 @@ def carried_by(publishes: Sequence[ProductPublish]) -> dict[UUID, dict[str, list
     answer = {}
     for publish in publishes:
         there = deployed.get(publish.pk)
-        carried = {s.id: [r.id for r in s.routes] for s in there.services} if there else planned.get(publish.product_id, {})
-        answer[publish.pk] = {"services": list(carried), "routes": [route for routes in carried.values() for route in routes]}
+        carried = (
+            {s.id: [r.id for r in s.routes] for s in there.services}
+            if there
+            else planned.get(publish.product_id, {})
+        )
+        answer[publish.pk] = {
+            "services": list(carried),
+            "routes": [route for routes in carried.values() for route in routes],
+        }
     return answer
 
 
@@ -44,8 +51,12 @@ def _planned(products: Iterable[UUID]) -> dict[UUID, Carried]:
     if not products:
         return {}
     active = {"service__status": ApiService.Status.ACTIVE, "service__routes__status": Route.Status.ACTIVE}
-    rows = ProductService.objects.filter(product__in=products, **active).order_by("service__name", "service__routes__position", "service__routes__path")
+    rows = ProductService.objects.filter(product__in=products, **active).order_by(
+        "service__name", "service__routes__position", "service__routes__path"
+    )
     found: dict[UUID, Carried] = {}
-    for product_id, service_id, route_id in rows.values_list("product_id", "service_id", "service__routes__pk"):
+    for product_id, service_id, route_id in rows.values_list(
+        "product_id", "service_id", "service__routes__pk"
+    ):
         found.setdefault(product_id, {}).setdefault(service_id, []).append(route_id)
     return found

@@ -9,12 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.paging import PageIn, page_of
-from publishes import callers, credentials, selectors
+from core.api.paging import PageIn, page_of
+from publishes.api.schemas import OperationOut
+from publishes.callers import credentials
 from publishes.models import Credential, Operation, ProductPublish
-from publishes.schemas import OperationOut
+from publishes.reading import callers, selectors
 from publishes.spec import KEY_HEADER
-from tenants.api import actor_of
+from tenants.api.callers import actor_of
 
 router = Router(tags=["keys"])
 _OPERATION = "What brings it to the agents; ask there until it has ended. null while nothing is live, or while the publish waits for an adoption."
@@ -24,7 +25,10 @@ class KeyIn(Schema, extra="forbid"):
     """How to replace a test key that is there."""
 
     overlap_s: int = Field(
-        int(credentials.OVERLAP.total_seconds()), ge=0, le=7 * 86_400, description="For how long the key before is let in beside the new one."
+        int(credentials.OVERLAP.total_seconds()),
+        ge=0,
+        le=7 * 86_400,
+        description="For how long the key before is let in beside the new one.",
     )
 
 
@@ -37,13 +41,20 @@ class KeyOut(Schema):
     state: str
     expires_at: datetime | None
     created_at: datetime
-    proved_on: list[str] = Field(description="The names of the agents that have proved it; empty while the publish is not live.")
-    awaited_from: list[str] = Field(description="The agents that have not: a key that has ended may still open there.")
+    proved_on: list[str] = Field(
+        description="The names of the agents that have proved it; empty while the publish is not live."
+    )
+    awaited_from: list[str] = Field(
+        description="The agents that have not: a key that has ended may still open there."
+    )
 
     @classmethod
     def of(cls, credential: Credential, reached: callers.Reached, **more: Any) -> Self:
         """From the row."""
-        same = {name: getattr(credential, name) for name in ("id", "consumer", "fingerprint", "state", "expires_at", "created_at")}
+        same = {
+            name: getattr(credential, name)
+            for name in ("id", "consumer", "fingerprint", "state", "expires_at", "created_at")
+        }
         return cls(proved_on=list(reached.proved_on), awaited_from=list(reached.awaited_from), **same, **more)
 
 
@@ -62,30 +73,51 @@ class KeysOffOut(Schema):
     operation: OperationOut | None = Field(description=_OPERATION)
 
 
-@router.get("/product-publishes/{uuid:publish_id}/keys", response=list[KeyOut], summary="The keys of a publish")
-def list_keys(request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]) -> list[KeyOut]:
+@router.get(
+    "/product-publishes/{uuid:publish_id}/keys", response=list[KeyOut], summary="The keys of a publish"
+)
+def list_keys(
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]
+) -> list[KeyOut]:
     """Without their secrets, the newest first; those with the state `active` are to be let in."""
     publish = selectors.publish_of(actor_of(request), publish_id)
     return _shown(publish, page_of(request, response, rows=callers.keys_of(publish), which=which))
 
 
-@router.post("/product-publishes/{uuid:publish_id}/test-key", response={201: NewKeyOut}, summary="Make or replace the test key")
-def make_test_key(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: KeyIn | None = None) -> Status[NewKeyOut]:
+@router.post(
+    "/product-publishes/{uuid:publish_id}/test-key",
+    response={201: NewKeyOut},
+    summary="Make or replace the test key",
+)
+def make_test_key(
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, body: KeyIn | None = None
+) -> Status[NewKeyOut]:
     """Shown once. It opens as soon as the gateways have it, within two seconds as a rule; the key before goes on for `overlap_s`."""
     actor = actor_of(request)
-    issued = credentials.issue_test_key(actor, publish_id, overlap=timedelta(seconds=body.overlap_s) if body else credentials.OVERLAP)
+    issued = credentials.issue_test_key(
+        actor, publish_id, overlap=timedelta(seconds=body.overlap_s) if body else credentials.OVERLAP
+    )
     response["Cache-Control"] = "no-store"
     publish, credential = issued.credential.publish, issued.credential
     header = publish.auth_config.get("key_header", KEY_HEADER)
     (reached,) = callers.reached(publish, [credential]).values()
-    return Status(201, NewKeyOut.of(credential, reached, key=issued.key, header=header, operation=_operation(issued.operation)))
+    return Status(
+        201,
+        NewKeyOut.of(
+            credential, reached, key=issued.key, header=header, operation=_operation(issued.operation)
+        ),
+    )
 
 
-@router.delete("/product-publishes/{uuid:publish_id}/test-key", response=KeysOffOut, summary="Switch the test key off")
+@router.delete(
+    "/product-publishes/{uuid:publish_id}/test-key", response=KeysOffOut, summary="Switch the test key off"
+)
 def switch_test_key_off(request: HttpRequest, publish_id: UUID) -> KeysOffOut:
     """At once, and one that was replaced too. 404 when there is none. An agent lets it in until it has proved the operation."""
     ended = credentials.switch_off(actor_of(request), publish_id)
-    return KeysOffOut(keys=_shown(ended.credentials[0].publish, ended.credentials), operation=_operation(ended.operation))
+    return KeysOffOut(
+        keys=_shown(ended.credentials[0].publish, ended.credentials), operation=_operation(ended.operation)
+    )
 
 
 def _shown(publish: ProductPublish, keys: Sequence[Credential]) -> list[KeyOut]:

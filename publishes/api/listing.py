@@ -8,13 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from core.paging import PageIn, page_of
-from core.searching import SearchText
-from publishes import listing
+from core.api.paging import PageIn, page_of
+from core.pages.searching import SearchText
 from publishes.api.answers import carried_by
+from publishes.api.schemas import PublishRowOut
 from publishes.choices import AuthMode, Condition, Environment, Status
-from publishes.schemas import PublishRowOut
-from tenants.api import actor_of
+from publishes.reading import listing
+from tenants.api.callers import actor_of
 
 router = Router(tags=["publishes"])
 
@@ -39,9 +39,7 @@ class Sort(StrEnum):
 _COLUMNS = {"product": "product__name", "cluster": "cluster__name"}
 
 
-_CONDITIONS = (
-    "in_progress, failed (the last thing asked for), drift, waiting (for an agent that is away), silent (live, and an agent of it is not heard of), or frozen."
-)
+_CONDITIONS = "in_progress, failed (the last thing asked for), drift, waiting (for an agent that is away), silent (live, and an agent of it is not heard of), or frozen."
 
 
 class PublishFilters(Schema):
@@ -73,12 +71,16 @@ class PublishFilters(Schema):
 
 
 @router.get("/product-publishes", response=list[PublishRowOut], summary="All publishes of the workspace")
-def list_all_publishes(request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], which: Query[PageIn]) -> list[PublishRowOut]:
+def list_all_publishes(
+    request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], which: Query[PageIn]
+) -> list[PublishRowOut]:
     """Across products, with what is going on with each."""
     rows = listing.with_conditions(listing.matching(actor_of(request), filters.chosen))
     page = page_of(request, response, rows=rows.order_by(_order(filters.sort), "pk"), which=which)
     carried = carried_by(page)
-    return [PublishRowOut.of(row, conditions=list(listing.conditions_of(row)), **carried[row.pk]) for row in page]
+    return [
+        PublishRowOut.of(row, conditions=list(listing.conditions_of(row)), **carried[row.pk]) for row in page
+    ]
 
 
 def _order(sort: Sort) -> OrderBy:

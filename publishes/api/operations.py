@@ -7,13 +7,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from core.idempotency import begin, talks_first
-from core.paging import PageIn, page_of
-from publishes import selectors, services
+from core.api.idempotency import begin, talks_first
+from core.api.paging import PageIn, page_of
 from publishes.api.answers import accepted
+from publishes.api.schemas import OperationOut
 from publishes.choices import Kind, Phase
-from publishes.schemas import OperationOut
-from tenants.api import actor_of
+from publishes.reading import selectors
+from publishes.verbs import cancelling, retrying
+from tenants.api.callers import actor_of
 
 router = Router(tags=["operations"])
 
@@ -28,7 +29,9 @@ class OperationFilters(Schema):
 
 
 @router.get("/operations", response=list[OperationOut], summary="Operations")
-def list_operations(request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], which: Query[PageIn]) -> list[OperationOut]:
+def list_operations(
+    request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], which: Query[PageIn]
+) -> list[OperationOut]:
     """Of all publishes of the workspace, newest first; those of deleted publishes too."""
     given = filters.model_dump(exclude_none=True)
     rows = selectors.operations_of(actor_of(request), is_open=given.pop("open", None), **given)
@@ -41,23 +44,33 @@ def get_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
     return OperationOut.of(selectors.operation_of(actor_of(request), operation_id))
 
 
-@router.post("/operations/{uuid:operation_id}/cancel", response=OperationOut, summary="Cancel a publish that is going on")
+@router.post(
+    "/operations/{uuid:operation_id}/cancel",
+    response=OperationOut,
+    summary="Cancel a publish that is going on",
+)
 def cancel_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
     """It ends as CANCELLED, and what stood before is put back on every agent. Withdrawals and deletions cannot be cancelled (409)."""
     actor = actor_of(request)
     operation = selectors.operation_of(actor, operation_id)
     actor.require_write()
-    services.cancel(actor, operation.publish_id, operation_id=operation_id)
+    cancelling.cancel(actor, operation.publish_id, operation_id=operation_id)
     return OperationOut.of(selectors.operation_of(actor, operation_id))
 
 
-@router.post("/operations/{uuid:operation_id}/retry", response={202: OperationOut}, summary="Try a failed operation again")
+@router.post(
+    "/operations/{uuid:operation_id}/retry",
+    response={202: OperationOut},
+    summary="Try a failed operation again",
+)
 @talks_first
 def retry_operation(request: HttpRequest, response: HttpResponse, operation_id: UUID) -> Status[OperationOut]:
     """A new operation with the product as it is now. 409 unless it failed, and is the last thing that was asked of its publish."""
     actor = actor_of(request)
     operation = selectors.operation_of(actor, operation_id)
     actor.require_write()
-    again = services.retry(actor, operation.publish_id, operation_id=operation_id, work=partial(begin, request))
+    again = retrying.retry(
+        actor, operation.publish_id, operation_id=operation_id, work=partial(begin, request)
+    )
     assert again is not None  # noqa: S101 - only what was never sent is deleted without an operation, and this was
     return accepted(request, response, again)

@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
 
-from publishes import places
-from publishes.places import ClusterCard
-from tenants.api import OperatorAuth, SessionAuth, TokenAuth, actor_of, is_operator
+from publishes.reading import places
+from publishes.reading.places import ClusterCard
+from tenants.api.callers import OperatorAuth, SessionAuth, TokenAuth, actor_of, is_operator
 
 router = Router(tags=["clusters"], auth=[TokenAuth(), OperatorAuth(), SessionAuth()])
 
@@ -22,7 +22,10 @@ class ClusterOut(Schema):
     name: str = Field(examples=["kr-prod"])
     description: str
     region: str = Field(examples=["kr-seoul"])
-    status: str = Field(examples=["active"], description="pending (no agent yet), active, inactive (no agent is connected) or maintenance.")
+    status: str = Field(
+        examples=["active"],
+        description="pending (no agent yet), active, inactive (no agent is connected) or maintenance.",
+    )
     agent_count: int
     active_agent_count: int
     last_heartbeat: datetime | None

@@ -7,43 +7,56 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from ninja import Query, Router, Status
 
-from core.idempotency import begin, talks_first
-from core.paging import PageIn, page_of
+from core.api.idempotency import begin, talks_first
+from core.api.paging import PageIn, page_of
+from core.api.versions import IfMatch, mark, mark_new, merging, require_match
 from core.problems import Invalid
-from core.versions import IfMatch, mark, mark_new, merging, require_match
+from products.catalogue.selectors import product_of
 from products.models import Product
-from products.selectors import product_of
-from publishes import lifecycle, selectors, services, spec
+from publishes import spec
 from publishes.api.answers import accepted, shown
+from publishes.api.schemas import EventOut, NoteIn, OperationOut, PublishIn, PublishOut, ReasonIn
+from publishes.engine import lifecycle
 from publishes.forms import PublishForm, initial_of
 from publishes.models import ProductPublish
-from publishes.schemas import EventOut, NoteIn, OperationOut, PublishIn, PublishOut, ReasonIn
+from publishes.reading import selectors
+from publishes.verbs import deleting, drafts, publishing, rules, withdrawing
 from tenants.actors import Actor
-from tenants.api import actor_of
+from tenants.api.callers import actor_of
 
 router = Router(tags=["publishes"])
 _FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
 """What the form calls a field, and what the request calls it."""
 
 
-@router.get("/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product")
-def list_publishes(request: HttpRequest, response: HttpResponse, product_id: UUID, which: Query[PageIn]) -> list[PublishOut]:
+@router.get(
+    "/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product"
+)
+def list_publishes(
+    request: HttpRequest, response: HttpResponse, product_id: UUID, which: Query[PageIn]
+) -> list[PublishOut]:
     """Newest first."""
     actor = actor_of(request)
-    return shown(page_of(request, response, rows=selectors.publishes_of(actor, product_of(actor, product_id)), which=which))
+    return shown(
+        page_of(
+            request, response, rows=selectors.publishes_of(actor, product_of(actor, product_id)), which=which
+        )
+    )
 
 
 @router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
 @talks_first
-def create_publish(request: HttpRequest, response: HttpResponse, product_id: UUID, body: PublishIn) -> Status[PublishOut]:
+def create_publish(
+    request: HttpRequest, response: HttpResponse, product_id: UUID, body: PublishIn
+) -> Status[PublishOut]:
     """cluster_id and gateway_id are required; all services of the product are taken."""
     actor = actor_of(request)
     product = product_of(actor, product_id)
     actor.require_write()
-    services.require_active(product)
+    rules.require_active(product)
     settings = _settings(actor, product, body)
     begin(request)
-    publish = services.create_publish(actor, product, settings=settings)
+    publish = drafts.create_publish(actor, product, settings=settings)
     return Status(201, shown([mark_new(request, response, publish, at="api:get_publish")])[0])
 
 
@@ -56,7 +69,14 @@ def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) 
 
 @router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
 @merging
-def update_publish(request: HttpRequest, response: HttpResponse, *, publish_id: UUID, body: PublishIn, if_match: IfMatch = None) -> PublishOut:
+def update_publish(
+    request: HttpRequest,
+    response: HttpResponse,
+    *,
+    publish_id: UUID,
+    body: PublishIn,
+    if_match: IfMatch = None,
+) -> PublishOut:
     """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was changed since that ETag."""
     actor = actor_of(request)
     publish = selectors.publish_of(actor, publish_id)
@@ -64,52 +84,85 @@ def update_publish(request: HttpRequest, response: HttpResponse, *, publish_id: 
     lifecycle.check_editable(publish)
     require_match(publish, if_match)
     settings = _settings(actor, publish.product, body, publish=publish)
-    changed = services.update_publish(actor, publish_id, settings=settings, seen=publish.updated_at)
+    changed = drafts.update_publish(actor, publish_id, settings=settings, seen=publish.updated_at)
     return shown([mark(response, changed)])[0]
 
 
-@router.post("/product-publishes/{uuid:publish_id}/publish", response={202: OperationOut}, summary="Publish or publish again")
+@router.post(
+    "/product-publishes/{uuid:publish_id}/publish",
+    response={202: OperationOut},
+    summary="Publish or publish again",
+)
 @talks_first
-def publish(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None) -> Status[OperationOut]:
+def publish(
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None
+) -> Status[OperationOut]:
     """Poll the operation in `Location`: the status changes only when the agents have proved that traffic is served."""
-    operation = services.request_publish(actor_of(request), publish_id, note=body.note if body else "", work=partial(begin, request))
+    operation = publishing.request_publish(
+        actor_of(request), publish_id, note=body.note if body else "", work=partial(begin, request)
+    )
     return accepted(request, response, operation)
 
 
-@router.post("/product-publishes/{uuid:publish_id}/withdraw", response={202: OperationOut}, summary="Withdraw")
-def withdraw(request: HttpRequest, response: HttpResponse, publish_id: UUID, body: ReasonIn) -> Status[OperationOut]:
+@router.post(
+    "/product-publishes/{uuid:publish_id}/withdraw", response={202: OperationOut}, summary="Withdraw"
+)
+def withdraw(
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, body: ReasonIn
+) -> Status[OperationOut]:
     """Every path and method of the host answers 410 once the operation has succeeded."""
-    operation = services.request_withdraw(actor_of(request), publish_id, reason=body.reason)
+    operation = withdrawing.request_withdraw(actor_of(request), publish_id, reason=body.reason)
     return accepted(request, response, operation)
 
 
-@router.delete("/product-publishes/{uuid:publish_id}", response={202: OperationOut, 204: None}, summary="Delete")
-def delete_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> Status[OperationOut] | Status[None]:
+@router.delete(
+    "/product-publishes/{uuid:publish_id}", response={202: OperationOut, 204: None}, summary="Delete"
+)
+def delete_publish(
+    request: HttpRequest, response: HttpResponse, publish_id: UUID
+) -> Status[OperationOut] | Status[None]:
     """202 with the operation that takes it off the gateways; 204 for a draft that was never sent anywhere."""
-    operation = services.request_delete(actor_of(request), publish_id)
+    operation = deleting.request_delete(actor_of(request), publish_id)
     return Status(204, None) if operation is None else accepted(request, response, operation)
 
 
-@router.get("/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish")
-def list_events(request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]) -> list[EventOut]:
+@router.get(
+    "/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish"
+)
+def list_events(
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]
+) -> list[EventOut]:
     """Newest first."""
     rows = selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))
     return [EventOut.of(event) for event in page_of(request, response, rows=rows, which=which)]
 
 
-def _settings(actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None) -> services.Settings:
+def _settings(
+    actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None
+) -> drafts.Settings:
     given = body.model_dump(exclude_none=True)
     _check_services(product, given.pop("api_services", None))
     renamed = {name.removesuffix("_id"): value for name, value in given.items()}
     try:
         return PublishForm(actor, product, initial_of(publish) | renamed, publish=publish).settings()
     except Invalid as problem:
-        raise Invalid(fields={_FIELDS.get(name, name): texts for name, texts in problem.fields.items()}) from problem
+        raise Invalid(
+            fields={_FIELDS.get(name, name): texts for name, texts in problem.fields.items()}
+        ) from problem
 
 
 def _check_services(product: Product, given: list[UUID] | None) -> None:
     if given is None:
         return
-    linked, planned = set(product.services.values_list("pk", flat=True)), {service.pk for service in spec.select(product).services}
+    linked, planned = (
+        set(product.services.values_list("pk", flat=True)),
+        {service.pk for service in spec.select(product).services},
+    )
     if set(given) not in (linked, planned):
-        raise Invalid(fields={"api_services": [_("All services of the product are deployed; leave this out, or name exactly those.")]})
+        raise Invalid(
+            fields={
+                "api_services": [
+                    _("All services of the product are deployed; leave this out, or name exactly those.")
+                ]
+            }
+        )

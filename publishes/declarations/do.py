@@ -11,15 +11,15 @@ from gateways import services as gateway_services
 from gateways.forms import checked_gateway
 from gateways.models import Gateway
 from gateways.services import choosable_clusters
-from products import api_services, services
+from products.catalogue import api_services, products
 from products.forms import checked_product, checked_service
 from products.models import ApiService, Product
-from publishes import services as publish_services
 from publishes.choices import Status
 from publishes.declarations import files
 from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present
 from publishes.forms import PublishForm, initial_of
 from publishes.models import Operation, ProductPublish
+from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Actor
 
 PRUNED = "no longer declared"
@@ -27,8 +27,13 @@ PRUNED = "no longer declared"
 
 def put_label(actor: Actor, namespace: str, *, kind: str, name: str, pk: UUID) -> None:
     """The thing is the namespace's from now on, under that name."""
-    Label.objects.filter(tenant_id=actor.tenant_id, namespace=namespace, kind=kind, name=name).exclude(object_id=pk).delete()  # of what is no more
-    Label.objects.update_or_create(object_id=pk, defaults={"tenant_id": actor.tenant_id, "namespace": namespace, "kind": kind, "name": name})
+    Label.objects.filter(tenant_id=actor.tenant_id, namespace=namespace, kind=kind, name=name).exclude(
+        object_id=pk
+    ).delete()  # of what is no more
+    Label.objects.update_or_create(
+        object_id=pk,
+        defaults={"tenant_id": actor.tenant_id, "namespace": namespace, "kind": kind, "name": name},
+    )
 
 
 @transaction.atomic
@@ -36,7 +41,11 @@ def put_service(actor: Actor, namespace: str, wanted: files.Service) -> None:
     """Make or change an API service."""
     row = ApiService.objects.visible_to(actor).filter(name=wanted.name).first()
     fields = checked_service(actor, wanted.model_dump(), service=row)
-    service = api_services.update_service(actor, row.pk, fields=fields) if row else api_services.create_service(actor, fields=fields)
+    service = (
+        api_services.update_service(actor, row.pk, fields=fields)
+        if row
+        else api_services.create_service(actor, fields=fields)
+    )
     put_label(actor, namespace, kind=SERVICE, name=wanted.name, pk=service.pk)
 
 
@@ -46,16 +55,18 @@ def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Pro
     fields = checked_product(wanted.model_dump(exclude={"status", "services"}), product=row)
     linked = _ids_of(ApiService, actor, wanted.services)
     product = (
-        services.update_product(actor, row.pk, fields=fields, service_ids=linked) if row else services.create_product(actor, fields=fields, service_ids=linked)
+        products.update_product(actor, row.pk, fields=fields, service_ids=linked)
+        if row
+        else products.create_product(actor, fields=fields, service_ids=linked)
     )
     status = Product.Status(wanted.status)
     if status != product.status:
         if product.status == Product.Status.DRAFT:
-            services.activate(actor, product.pk)
+            products.activate(actor, product.pk)
         if status == Product.Status.ARCHIVED:
-            services.archive(actor, product.pk)
+            products.archive(actor, product.pk)
         elif status == Product.Status.DRAFT:
-            services.deactivate(actor, product.pk)
+            products.deactivate(actor, product.pk)
     put_label(actor, namespace, kind=PRODUCT, name=wanted.called, pk=product.pk)
 
 
@@ -63,31 +74,52 @@ def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Pro
 def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
     """Make or change a gateway."""
     row = Gateway.objects.visible_to(actor).filter(name=wanted.name).first()
-    clusters = {cluster.name: cluster.pk for cluster in choosable_clusters(actor, row).filter(name__in=wanted.clusters)}
+    clusters = {
+        cluster.name: cluster.pk
+        for cluster in choosable_clusters(actor, row).filter(name__in=wanted.clusters)
+    }
     _refuse_missing("cluster", set(wanted.clusters) - set(clusters))
     fields = checked_gateway(actor, wanted.model_dump() | {"clusters": list(clusters.values())}, gateway=row)
-    gateway = gateway_services.update_gateway(actor, row.pk, fields=fields) if row else gateway_services.create_gateway(actor, fields=fields)
+    gateway = (
+        gateway_services.update_gateway(actor, row.pk, fields=fields)
+        if row
+        else gateway_services.create_gateway(actor, fields=fields)
+    )
     put_label(actor, namespace, kind=GATEWAY, name=wanted.name, pk=gateway.pk)
 
 
 def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     """Make or change a draft."""
     there = Present.of(actor)
-    row, product = next(iter(there.publish_of(namespace, wanted)), None), there.product_of(namespace, wanted.product)
-    cluster, gateway = _cluster(actor, wanted.cluster, row), Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first()
-    for kind, found, name in ((PRODUCT, product, wanted.product), ("cluster", cluster, wanted.cluster), (GATEWAY, gateway, wanted.gateway)):
+    row, product = (
+        next(iter(there.publish_of(namespace, wanted)), None),
+        there.product_of(namespace, wanted.product),
+    )
+    cluster, gateway = (
+        _cluster(actor, wanted.cluster, row),
+        Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first(),
+    )
+    for kind, found, name in (
+        (PRODUCT, product, wanted.product),
+        ("cluster", cluster, wanted.cluster),
+        (GATEWAY, gateway, wanted.gateway),
+    ):
         _refuse_missing(kind, set() if found else {name})
     assert product and cluster and gateway  # noqa: S101 - tells mypy what the line above refuses
     same = ("environment", "auth_mode", "visibility", "approval_required")
     given = {"cluster": cluster.pk, "gateway": gateway.pk, **{name: getattr(wanted, name) for name in same}}
     given |= {"hostname_base": wanted.hostname} if wanted.hostname else {}
     given |= {"auth_config": wanted.auth_config} if wanted.auth_config else {}
-    settings = PublishForm(actor, product, initial_of(row) | given, publish=row).settings()  # asks an issuer, so no transaction is open yet
+    settings = PublishForm(
+        actor, product, initial_of(row) | given, publish=row
+    ).settings()  # asks an issuer, so no transaction is open yet
     with transaction.atomic():
         if row:
-            made = publish_services.update_publish(actor, row.pk, settings=settings, seen=row.updated_at)  # what the file leaves out is as it was read
+            made = drafts.update_publish(
+                actor, row.pk, settings=settings, seen=row.updated_at
+            )  # what the file leaves out is as it was read
         else:
-            made = publish_services.create_publish(actor, product, settings=settings)
+            made = drafts.create_publish(actor, product, settings=settings)
         put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
 
 
@@ -99,12 +131,16 @@ def _cluster(actor: Actor, name: str, row: ProductPublish | None) -> Cluster | N
 
 def publish(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:
     """Ask for it to become live."""
-    return publish_services.request_publish(actor, _there(actor, namespace, wanted).pk, note=f"declared in {namespace}")
+    return publishing.request_publish(
+        actor, _there(actor, namespace, wanted).pk, note=f"declared in {namespace}"
+    )
 
 
 def withdraw(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:
     """Ask for it to be taken off."""
-    return publish_services.request_withdraw(actor, _there(actor, namespace, wanted).pk, reason=f"declared as withdrawn in {namespace}")
+    return withdrawing.request_withdraw(
+        actor, _there(actor, namespace, wanted).pk, reason=f"declared as withdrawn in {namespace}"
+    )
 
 
 def take_away(actor: Actor, label: Label) -> Operation | None:
@@ -129,26 +165,29 @@ def take_away(actor: Actor, label: Label) -> Operation | None:
 def _take_off(actor: Actor, publish_id: UUID) -> Operation | None:
     row = ProductPublish.objects.visible_to(actor).filter(pk=publish_id).first()
     if row is not None and row.status == Status.PUBLISHED:
-        return publish_services.request_withdraw(actor, publish_id, reason=PRUNED)
-    return publish_services.request_delete(actor, publish_id)
+        return withdrawing.request_withdraw(actor, publish_id, reason=PRUNED)
+    return deleting.request_delete(actor, publish_id)
 
 
 @transaction.atomic
 def _end_product(actor: Actor, product_id: UUID) -> None:
     """A draft that was never published is deleted; what has a history is archived."""
-    product = services.lock_product(actor, product_id)
+    product = products.lock_product(actor, product_id)
     if product.status == Product.Status.ARCHIVED:
         return
     if product.status == Product.Status.ACTIVE:
-        services.deactivate(actor, product_id)
+        products.deactivate(actor, product_id)
     try:
         with transaction.atomic():
-            services.delete_product(actor, product_id)
+            products.delete_product(actor, product_id)
     except Problem as problem:
-        if problem.code != "in_use" or ProductPublish.objects.filter(product_id=product_id, deleted_at=None).exists():
+        if (
+            problem.code != "in_use"
+            or ProductPublish.objects.filter(product_id=product_id, deleted_at=None).exists()
+        ):
             raise
-        services.activate(actor, product_id)
-        services.archive(actor, product_id)
+        products.activate(actor, product_id)
+        products.archive(actor, product_id)
 
 
 def _there(actor: Actor, namespace: str, wanted: files.Publish) -> ProductPublish:

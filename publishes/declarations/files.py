@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError as Refused
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.problems import Invalid
-from products import upstream_urls
+from products.catalogue import upstream_urls
 from products.models import METHODS
 
 
@@ -142,4 +142,6 @@ def load(text: str) -> File:
 
 def dump(file: File) -> str:
     """As YAML; what has its default is left out."""
-    return yaml.safe_dump(file.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False)
+    return yaml.safe_dump(
+        file.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False
+    )

@@ -47,7 +47,13 @@ class _Planner:
             yield from self._own(SERVICE, wanted.name, row)
             now = present.service_as_declared(row) if row else None
             if now != wanted:
-                yield self._step(SERVICE, wanted.name, now=now, wanted=wanted, run=partial(do.put_service, self.actor, self.file.namespace, wanted))
+                yield self._step(
+                    SERVICE,
+                    wanted.name,
+                    now=now,
+                    wanted=wanted,
+                    run=partial(do.put_service, self.actor, self.file.namespace, wanted),
+                )
 
     def products(self) -> Iterator[Step]:
         for wanted in self.file.products:
@@ -55,7 +61,13 @@ class _Planner:
             yield from self._own(PRODUCT, wanted.called, row)
             now = present.product_as_declared(row) if row else None
             if now != wanted:
-                yield self._step(PRODUCT, wanted.called, now=now, wanted=wanted, run=partial(do.put_product, self.actor, self.file.namespace, wanted, row=row))
+                yield self._step(
+                    PRODUCT,
+                    wanted.called,
+                    now=now,
+                    wanted=wanted,
+                    run=partial(do.put_product, self.actor, self.file.namespace, wanted, row=row),
+                )
 
     def gateways(self) -> Iterator[Step]:
         for wanted in self.file.gateways:
@@ -63,19 +75,33 @@ class _Planner:
             yield from self._own(GATEWAY, wanted.name, row)
             now = present.gateway_as_declared(row) if row else None
             if now != wanted:
-                yield self._step(GATEWAY, wanted.name, now=now, wanted=wanted, run=partial(do.put_gateway, self.actor, self.file.namespace, wanted))
+                yield self._step(
+                    GATEWAY,
+                    wanted.name,
+                    now=now,
+                    wanted=wanted,
+                    run=partial(do.put_gateway, self.actor, self.file.namespace, wanted),
+                )
 
     def publishes(self) -> Iterator[Step]:
         for wanted in self.file.publishes:
             found = self.there.publish_of(self.file.namespace, wanted)
             if len(found) > 1:
-                raise Refused(f"{wanted.name}: {len(found)} publishes fit. Say which by its hostname: {', '.join(p.hostname_base for p in found)}.")
+                raise Refused(
+                    f"{wanted.name}: {len(found)} publishes fit. Say which by its hostname: {', '.join(p.hostname_base for p in found)}."
+                )
             row = found[0] if found else None
             yield from self._own(PUBLISH, wanted.name, row)
             now = present.publish_as_declared(row, name=wanted.name) if row else None
             if row is None or (now is not None and _settings(now, wanted) != _settings(wanted, wanted)):
                 _refuse_unless_draft(row, wanted.name)
-                yield self._step(PUBLISH, wanted.name, now=now, wanted=wanted, run=partial(do.put_publish, self.actor, self.file.namespace, wanted))
+                yield self._step(
+                    PUBLISH,
+                    wanted.name,
+                    now=now,
+                    wanted=wanted,
+                    run=partial(do.put_publish, self.actor, self.file.namespace, wanted),
+                )
             yield from self._verb(row, wanted)
 
     def _verb(self, row: ProductPublish | None, wanted: files.Publish) -> Iterator[Step]:
@@ -86,22 +112,42 @@ class _Planner:
             raise Refused(f"{wanted.name}: from {state} it cannot become {wanted.state}.")
         verb = "publish" if wanted.state == "published" else "withdraw"
         run = do.publish if verb == "publish" else do.withdraw
-        yield Step(verb=verb, kind=PUBLISH, name=wanted.name, run=partial(run, self.actor, self.file.namespace, wanted))
+        yield Step(
+            verb=verb,
+            kind=PUBLISH,
+            name=wanted.name,
+            run=partial(run, self.actor, self.file.namespace, wanted),
+        )
 
     def _own(self, kind: str, name: str, row: Record | None) -> Iterator[Step]:
         """What is there already becomes the namespace's, unless it is another one's."""
         label = self.there.labels.get(row.pk) if row else None
         if label is not None and (label.namespace, label.name) != (self.file.namespace, name):
-            raise Refused(f"{kind} {name} belongs to the namespace {label.namespace}. Take it out of that file first, or out of this one.")
+            raise Refused(
+                f"{kind} {name} belongs to the namespace {label.namespace}. Take it out of that file first, or out of this one."
+            )
         if row is not None and label is None:
-            yield Step(verb="adopt", kind=kind, name=name, run=partial(do.put_label, self.actor, self.file.namespace, kind=kind, name=name, pk=row.pk))
+            yield Step(
+                verb="adopt",
+                kind=kind,
+                name=name,
+                run=partial(do.put_label, self.actor, self.file.namespace, kind=kind, name=name, pk=row.pk),
+            )
 
     @staticmethod
-    def _step(kind: str, name: str, *, now: BaseModel | None, wanted: BaseModel, run: Callable[[], Operation | None]) -> Step:
+    def _step(
+        kind: str, name: str, *, now: BaseModel | None, wanted: BaseModel, run: Callable[[], Operation | None]
+    ) -> Step:
         if now is None:
             return Step(verb="create", kind=kind, name=name, run=run)
         before, after = now.model_dump(), wanted.model_dump()
-        return Step(verb="change", kind=kind, name=name, about=", ".join(key for key in after if before[key] != after[key] and after[key] != ""), run=run)
+        return Step(
+            verb="change",
+            kind=kind,
+            name=name,
+            about=", ".join(key for key in after if before[key] != after[key] and after[key] != ""),
+            run=run,
+        )
 
 
 def prune(actor: Actor, file: files.File) -> list[Step]:
@@ -113,8 +159,14 @@ def prune(actor: Actor, file: files.File) -> list[Step]:
         SERVICE: {one.name for one in file.services},
     }
     labels = Label.objects.filter(tenant_id=actor.tenant_id, namespace=file.namespace)
-    rows = sorted((label for label in labels if label.name not in stays[label.kind]), key=lambda label: (list(stays).index(label.kind), label.name))
-    return [Step(verb="delete", kind=label.kind, name=label.name, run=partial(do.take_away, actor, label)) for label in rows]
+    rows = sorted(
+        (label for label in labels if label.name not in stays[label.kind]),
+        key=lambda label: (list(stays).index(label.kind), label.name),
+    )
+    return [
+        Step(verb="delete", kind=label.kind, name=label.name, run=partial(do.take_away, actor, label))
+        for label in rows
+    ]
 
 
 def _settings(publish: files.Publish, wanted: files.Publish) -> dict[str, object]:
@@ -125,4 +177,6 @@ def _settings(publish: files.Publish, wanted: files.Publish) -> dict[str, object
 
 def _refuse_unless_draft(row: ProductPublish | None, name: str) -> None:
     if row is not None and row.status != "DRAFT":
-        raise Refused(f"{name} is {row.status}, and only a draft can be changed. Declare it under a new name, and take this one out of the file (--prune).")
+        raise Refused(
+            f"{name} is {row.status}, and only a draft can be changed. Declare it under a new name, and take this one out of the file (--prune)."
+        )

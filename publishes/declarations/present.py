@@ -11,16 +11,20 @@ from core.models import Label
 from core.problems import Conflict
 from gateways import models as gateways
 from gateways.selectors import gateways_of
+from products.catalogue.upstream_urls import UpstreamUrl
 from products.forms import row_of
 from products.models import ApiService, Product
-from products.upstream_urls import UpstreamUrl
 from publishes.choices import Status
 from publishes.declarations import files
 from publishes.models import ProductPublish
 from tenants.actors import Actor
 
 SERVICE, PRODUCT, GATEWAY, PUBLISH = "service", "product", "gateway", "publish"
-_STATES: dict[Status, Literal["draft", "published", "withdrawn"]] = {Status.DRAFT: "draft", Status.PUBLISHED: "published", Status.WITHDRAWN: "withdrawn"}
+_STATES: dict[Status, Literal["draft", "published", "withdrawn"]] = {
+    Status.DRAFT: "draft",
+    Status.PUBLISHED: "published",
+    Status.WITHDRAWN: "withdrawn",
+}
 
 
 class Refused(Conflict):
@@ -43,15 +47,26 @@ class Present:
     def of(cls, actor: Actor) -> "Present":
         """Everything of the actor's workspace, in a constant number of queries."""
         services = ApiService.objects.visible_to(actor).prefetch_related("routes")
-        sold = Product.objects.visible_to(actor).prefetch_related("services").order_by("name", "version", "created_at")
+        sold = (
+            Product.objects.visible_to(actor)
+            .prefetch_related("services")
+            .order_by("name", "version", "created_at")
+        )
         named: dict[str, list[Product]] = {}
         for product in sold:
             named.setdefault(_called(product), []).append(product)
-        published = ProductPublish.objects.visible_to(actor).select_related("product", "cluster", "gateway").order_by("created_at")
+        published = (
+            ProductPublish.objects.visible_to(actor)
+            .select_related("product", "cluster", "gateway")
+            .order_by("created_at")
+        )
         return cls(
             services={service.name: service for service in services},
             products=named,
-            gateways={gateway.name: gateway for gateway in gateways_of(actor).prefetch_related("listeners", "clusters")},
+            gateways={
+                gateway.name: gateway
+                for gateway in gateways_of(actor).prefetch_related("listeners", "clusters")
+            },
             publishes=list(published),
             labels={label.object_id: label for label in Label.objects.filter(tenant_id=actor.tenant_id)},
         )
@@ -60,14 +75,24 @@ class Present:
         """The product of that name and version; of several the one that carries the name, or else the one that is not archived. Raises Refused."""
         named = self.products.get(called, [])
         living = [product for product in named if product.status != Product.Status.ARCHIVED]
-        found = [product for product in named if self._carries(product.pk, namespace, called)] or living or named[-1:]
+        found = (
+            [product for product in named if self._carries(product.pk, namespace, called)]
+            or living
+            or named[-1:]
+        )
         return _only(found, called=called)
 
     def publish_of(self, namespace: str, declared: files.Publish) -> list[ProductPublish]:
         """The publish that carries the name, or else those without a name that are just there: product, place, environment, hostname."""
-        carrying = [publish for publish in self.publishes if self._carries(publish.pk, namespace, declared.name)]
+        carrying = [
+            publish for publish in self.publishes if self._carries(publish.pk, namespace, declared.name)
+        ]
         product = self.product_of(namespace, declared.product)
-        return carrying or [p for p in self.publishes if p.pk not in self.labels and p.product == product and _is_there(p, declared)]
+        return carrying or [
+            p
+            for p in self.publishes
+            if p.pk not in self.labels and p.product == product and _is_there(p, declared)
+        ]
 
     def _carries(self, pk: UUID, namespace: str, name: str) -> bool:
         label = self.labels.get(pk)
@@ -76,22 +101,38 @@ class Present:
 
 def service_as_declared(service: ApiService) -> files.Service:
     """A service, with its routes in their order."""
-    routes = [files.Route(**{name: value for name, value in row_of(route).items() if name != "id"}) for route in service.routes.all()]
+    routes = [
+        files.Route(**{name: value for name, value in row_of(route).items() if name != "id"})
+        for route in service.routes.all()
+    ]
     same = ("name", "version", "description", "status", "connect_timeout_ms", "timeout_ms")
-    return files.Service(upstream_url=str(UpstreamUrl.of(service)), routes=routes, **{name: getattr(service, name) for name in same})
+    return files.Service(
+        upstream_url=str(UpstreamUrl.of(service)),
+        routes=routes,
+        **{name: getattr(service, name) for name in same},
+    )
 
 
 def product_as_declared(product: Product) -> files.Product:
     """A product, with its services by name."""
     same = ("name", "version", "description", "categories", "docs_url", "logo_url", "status")
-    return files.Product(services=[service.name for service in product.services.all()], **{name: getattr(product, name) for name in same})
+    return files.Product(
+        services=[service.name for service in product.services.all()],
+        **{name: getattr(product, name) for name in same},
+    )
 
 
 def gateway_as_declared(gateway: gateways.Gateway) -> files.Gateway:
     """A gateway, with its clusters by name."""
-    listeners = [files.Listener(port=one.port, protocol=one.protocol, name=one.name) for one in gateway.listeners.all()]
+    listeners = [
+        files.Listener(port=one.port, protocol=one.protocol, name=one.name) for one in gateway.listeners.all()
+    ]
     same = ("name", "gateway_class", "status")
-    return files.Gateway(listeners=listeners, clusters=[cluster.name for cluster in gateway.clusters.all()], **{n: getattr(gateway, n) for n in same})
+    return files.Gateway(
+        listeners=listeners,
+        clusters=[cluster.name for cluster in gateway.clusters.all()],
+        **{n: getattr(gateway, n) for n in same},
+    )
 
 
 def publish_as_declared(publish: ProductPublish, *, name: str) -> files.Publish:
@@ -118,7 +159,11 @@ def written_down(actor: Actor, *, namespace: str, is_all: bool) -> files.File:
 
     publishes = [publish for publish in there.publishes if is_in(publish.pk)]
     names = dict(_names(publishes, labels))
-    sold = {called: there.product_of(namespace, called) for called, rows in there.products.items() if any(is_in(row.pk) for row in rows)}
+    sold = {
+        called: there.product_of(namespace, called)
+        for called, rows in there.products.items()
+        if any(is_in(row.pk) for row in rows)
+    }
     for publish in publishes:
         called = _called(publish.product)
         _only({publish.product, there.product_of(namespace, called) or publish.product}, called=called)
@@ -135,7 +180,10 @@ def _names(publishes: Iterable[ProductPublish], labels: dict[UUID, Label]) -> It
     taken = {label.name for label in labels.values() if label.kind == PUBLISH}
     for publish in publishes:
         name = labels[publish.pk].name if publish.pk in labels else ""
-        base, number = f"{slugify(publish.product.name) or 'api'}-{publish.environment}-{publish.cluster.name}", 1
+        base, number = (
+            f"{slugify(publish.product.name) or 'api'}-{publish.environment}-{publish.cluster.name}",
+            1,
+        )
         while not name:
             tried = base if number == 1 else f"{base}-{number}"
             name, number = ("" if tried in taken else tried), number + 1
@@ -149,7 +197,9 @@ def _called(product: Product) -> str:
 
 def _only(found: Collection[Product], *, called: str) -> Product | None:
     if len(found) > 1:
-        raise Refused(f"product {called}: {len(found)} have this name and version. Give all but one another version, or archive or delete them.")
+        raise Refused(
+            f"product {called}: {len(found)} have this name and version. Give all but one another version, or archive or delete them."
+        )
     return next(iter(found), None)
 
 

@@ -22,12 +22,18 @@ POLL_S = 0.1
 def add_wait_arguments(parser: ArgumentParser) -> None:
     """--wait and --timeout."""
     parser.add_argument("--wait", action="store_true", help="return only when what was asked for has ended")
-    parser.add_argument("--timeout", type=float, default=180.0, metavar="SECONDS", help="how long --wait waits (default 180)")
+    parser.add_argument(
+        "--timeout", type=float, default=180.0, metavar="SECONDS", help="how long --wait waits (default 180)"
+    )
 
 
 def command_actor(publish_id: UUID) -> Actor:
     """Whoever can run commands on the server acts for the publish's tenant. Raises CommandError."""
-    tenant_id = ProductPublish.objects.filter(pk=publish_id, deleted_at=None).values_list("tenant_id", flat=True).first()
+    tenant_id = (
+        ProductPublish.objects.filter(pk=publish_id, deleted_at=None)
+        .values_list("tenant_id", flat=True)
+        .first()
+    )
     if tenant_id is None:
         raise CommandError(_("There is no publish %(id)s.") % {"id": publish_id}, returncode=EXIT_USAGE)
     return Actor(tenant_id=tenant_id, role=Role.OWNER, label="command line")
@@ -38,11 +44,17 @@ def tenant_actor(slug: str) -> Actor:
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
         known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
-        raise CommandError(_("There is no tenant with the slug %(slug)s. Known: %(known)s.") % {"slug": slug, "known": known}, returncode=EXIT_USAGE)
+        raise CommandError(
+            _("There is no tenant with the slug %(slug)s. Known: %(known)s.")
+            % {"slug": slug, "known": known},
+            returncode=EXIT_USAGE,
+        )
     return Actor(tenant_id=tenant.pk, role=Role.OWNER, label="command line", tenant_name=tenant.name)
 
 
-def finish(command: BaseCommand, request: Callable[[Actor], Operation], *, actor: Actor, timeout: float | None) -> None:
+def finish(
+    command: BaseCommand, request: Callable[[Actor], Operation], *, actor: Actor, timeout: float | None
+) -> None:
     """Ask for the operation, print its id, wait up to `timeout` seconds (None: not at all), and say how it ended."""
     try:
         operation = request(actor)
@@ -53,10 +65,16 @@ def finish(command: BaseCommand, request: Callable[[Actor], Operation], *, actor
         return
     (operation,) = wait([operation], stderr=command.stderr, timeout=timeout)
     if operation.is_open:
-        raise CommandError(_("Still %(state)s after %(s)g s; it goes on without us.") % {"state": operation.phase, "s": timeout}, returncode=EXIT_TIMED_OUT)
+        raise CommandError(
+            _("Still %(state)s after %(s)g s; it goes on without us.")
+            % {"state": operation.phase, "s": timeout},
+            returncode=EXIT_TIMED_OUT,
+        )
     if operation.phase != Phase.SUCCEEDED:
         raise CommandError(f"{operation.phase}: {operation.error}", returncode=EXIT_FAILED)
-    command.stdout.write(_("%(kind)s succeeded in %(ms)d ms.") % {"kind": operation.kind, "ms": operation.took_ms})
+    command.stdout.write(
+        _("%(kind)s succeeded in %(ms)d ms.") % {"kind": operation.kind, "ms": operation.took_ms}
+    )
 
 
 def wait(operations: Sequence[Operation], *, stderr: OutputWrapper, timeout: float) -> list[Operation]:
@@ -74,7 +92,12 @@ def wait(operations: Sequence[Operation], *, stderr: OutputWrapper, timeout: flo
 
 def words_of(problem: Problem) -> str:
     """A refusal as one line."""
-    return " ".join([str(problem.detail), *(f"{name}: {text}" for name, texts in problem.fields.items() for text in texts)])
+    return " ".join(
+        [
+            str(problem.detail),
+            *(f"{name}: {text}" for name, texts in problem.fields.items() for text in texts),
+        ]
+    )
 
 
 def _say(stderr: OutputWrapper, rows: Sequence[Operation], *, shown: str, is_over: bool) -> str:

@@ -27,7 +27,11 @@ class Migration(migrations.Migration):
                 (
                     "agent",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="lease", serialize=False, to="clusters.agent"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="lease",
+                        serialize=False,
+                        to="clusters.agent",
                     ),
                 ),
                 ("token", models.UUIDField(null=True)),
@@ -41,25 +45,39 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ProductPublish",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
                     "environment",
                     models.CharField(
-                        choices=[("dev", "Development"), ("stage", "Staging"), ("prod", "Production")], default="dev", max_length=5, verbose_name="environment"
+                        choices=[("dev", "Development"), ("stage", "Staging"), ("prod", "Production")],
+                        default="dev",
+                        max_length=5,
+                        verbose_name="environment",
                     ),
                 ),
                 (
                     "auth_mode",
                     models.CharField(
-                        choices=[("none", "None"), ("api-key", "API Key"), ("oauth2", "OAuth 2.0")], default="none", max_length=7, verbose_name="auth mode"
+                        choices=[("none", "None"), ("api-key", "API Key"), ("oauth2", "OAuth 2.0")],
+                        default="none",
+                        max_length=7,
+                        verbose_name="auth mode",
                     ),
                 ),
                 ("auth_config", models.JSONField(blank=True, default=dict, verbose_name="auth settings")),
                 (
                     "visibility",
-                    models.CharField(choices=[("public", "Public"), ("private", "Private")], default="public", max_length=7, verbose_name="visibility"),
+                    models.CharField(
+                        choices=[("public", "Public"), ("private", "Private")],
+                        default="public",
+                        max_length=7,
+                        verbose_name="visibility",
+                    ),
                 ),
                 ("approval_required", models.BooleanField(default=True, verbose_name="approval required")),
                 ("hostname_base", models.CharField(max_length=253, verbose_name="hostname")),
@@ -80,16 +98,53 @@ class Migration(migrations.Migration):
                 (
                     "desired_state",
                     models.CharField(
-                        blank=True, choices=[("live", "Live"), ("withdrawn", "Withdrawn"), ("absent", "Absent")], max_length=9, verbose_name="desired state"
+                        blank=True,
+                        choices=[("live", "Live"), ("withdrawn", "Withdrawn"), ("absent", "Absent")],
+                        max_length=9,
+                        verbose_name="desired state",
                     ),
                 ),
-                ("desired_digest", models.CharField(blank=True, max_length=64, verbose_name="desired digest")),
-                ("claimed_host", models.CharField(blank=True, max_length=253, null=True, verbose_name="claimed host")),
+                (
+                    "desired_digest",
+                    models.CharField(blank=True, max_length=64, verbose_name="desired digest"),
+                ),
+                (
+                    "claimed_host",
+                    models.CharField(blank=True, max_length=253, null=True, verbose_name="claimed host"),
+                ),
                 ("deleted_at", models.DateTimeField(blank=True, null=True, verbose_name="deleted")),
-                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="clusters.cluster")),
-                ("gateway", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="gateways.gateway")),
-                ("product", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="products.product")),
-                ("tenant", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="tenants.tenant")),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="publishes",
+                        to="clusters.cluster",
+                    ),
+                ),
+                (
+                    "gateway",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="publishes",
+                        to="gateways.gateway",
+                    ),
+                ),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="publishes",
+                        to="products.product",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="publishes",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "publish",
@@ -100,7 +155,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Operation",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -135,7 +193,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("generation", models.PositiveBigIntegerField(verbose_name="generation")),
-                ("spec", models.JSONField(encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="spec")),
+                (
+                    "spec",
+                    models.JSONField(
+                        encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="spec"
+                    ),
+                ),
                 ("digest", models.CharField(max_length=64, verbose_name="digest")),
                 ("actor_label", models.CharField(blank=True, max_length=150, verbose_name="by")),
                 ("note", models.CharField(blank=True, max_length=500, verbose_name="note")),
@@ -146,9 +209,22 @@ class Migration(migrations.Migration):
                 ("took_ms", models.PositiveIntegerField(blank=True, null=True, verbose_name="took (ms)")),
                 (
                     "actor_user",
-                    models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL),
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
                 ),
-                ("publish", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="operations", to="publishes.productpublish")),
+                (
+                    "publish",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="operations",
+                        to="publishes.productpublish",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "operation",
@@ -159,14 +235,40 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Observation",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("generation", models.PositiveBigIntegerField(verbose_name="generation")),
                 ("digest", models.CharField(max_length=64, verbose_name="digest")),
-                ("state", models.CharField(choices=[("live", "Live"), ("withdrawn", "Withdrawn"), ("absent", "Absent")], max_length=9, verbose_name="state")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("live", "Live"), ("withdrawn", "Withdrawn"), ("absent", "Absent")],
+                        max_length=9,
+                        verbose_name="state",
+                    ),
+                ),
                 ("verified", models.BooleanField(verbose_name="verified")),
                 ("observed_at", models.DateTimeField(verbose_name="observed")),
-                ("agent", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="observations", to="clusters.agent")),
-                ("publish", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="observations", to="publishes.productpublish")),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="observations",
+                        to="clusters.agent",
+                    ),
+                ),
+                (
+                    "publish",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="observations",
+                        to="publishes.productpublish",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "observation",
@@ -176,7 +278,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="PublishEvent",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "kind",
                     models.CharField(
@@ -200,28 +307,61 @@ class Migration(migrations.Migration):
                 (
                     "from_status",
                     models.CharField(
-                        blank=True, choices=[("DRAFT", "DRAFT"), ("PUBLISHED", "PUBLISHED"), ("WITHDRAWN", "WITHDRAWN")], max_length=9, verbose_name="from"
+                        blank=True,
+                        choices=[("DRAFT", "DRAFT"), ("PUBLISHED", "PUBLISHED"), ("WITHDRAWN", "WITHDRAWN")],
+                        max_length=9,
+                        verbose_name="from",
                     ),
                 ),
                 (
                     "to_status",
                     models.CharField(
-                        blank=True, choices=[("DRAFT", "DRAFT"), ("PUBLISHED", "PUBLISHED"), ("WITHDRAWN", "WITHDRAWN")], max_length=9, verbose_name="to"
+                        blank=True,
+                        choices=[("DRAFT", "DRAFT"), ("PUBLISHED", "PUBLISHED"), ("WITHDRAWN", "WITHDRAWN")],
+                        max_length=9,
+                        verbose_name="to",
                     ),
                 ),
                 ("actor_label", models.CharField(blank=True, max_length=150, verbose_name="by")),
                 ("note", models.TextField(blank=True, verbose_name="note")),
-                ("evidence", models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder, verbose_name="evidence")),
+                (
+                    "evidence",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                        verbose_name="evidence",
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="time")),
                 (
                     "actor_user",
-                    models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL),
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
                 ),
                 (
                     "operation",
-                    models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name="events", to="publishes.operation"),
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="publishes.operation",
+                    ),
                 ),
-                ("publish", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="events", to="publishes.productpublish")),
+                (
+                    "publish",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="publishes.productpublish",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "event",
@@ -232,7 +372,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Delivery",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
@@ -252,8 +395,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("attempt", models.PositiveIntegerField(default=0, verbose_name="attempt")),
-                ("token", models.UUIDField(blank=True, editable=False, null=True, verbose_name="attempt's token")),
-                ("due_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="due")),
+                (
+                    "token",
+                    models.UUIDField(blank=True, editable=False, null=True, verbose_name="attempt's token"),
+                ),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="due"
+                    ),
+                ),
                 ("step", models.CharField(blank=True, max_length=50, verbose_name="step")),
                 ("code", models.CharField(blank=True, max_length=50, verbose_name="code")),
                 ("message", models.TextField(blank=True, verbose_name="the agent's words")),
@@ -261,14 +412,34 @@ class Migration(migrations.Migration):
                 ("field", models.CharField(blank=True, max_length=200, verbose_name="field")),
                 ("evidence", models.JSONField(blank=True, default=dict, verbose_name="evidence")),
                 ("finished_at", models.DateTimeField(blank=True, null=True, verbose_name="finished")),
-                ("agent", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="clusters.agent")),
-                ("operation", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="publishes.operation")),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="clusters.agent",
+                    ),
+                ),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="publishes.operation",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "delivery",
                 "verbose_name_plural": "deliveries",
                 "ordering": ["agent__name"],
-                "indexes": [models.Index(condition=models.Q(("phase__in", ("QUEUED", "SENT"))), fields=["agent", "due_at"], name="delivery_due")],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("phase__in", ("QUEUED", "SENT"))),
+                        fields=["agent", "due_at"],
+                        name="delivery_due",
+                    )
+                ],
                 "constraints": [models.UniqueConstraint(fields=("operation", "agent"), name="delivery_once")],
             },
         ),
@@ -278,26 +449,36 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="productpublish",
-            constraint=models.CheckConstraint(condition=models.Q(("status__in", ["DRAFT", "PUBLISHED", "WITHDRAWN"])), name="publish_status"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["DRAFT", "PUBLISHED", "WITHDRAWN"])), name="publish_status"
+            ),
         ),
         migrations.AddConstraint(
             model_name="productpublish",
-            constraint=models.CheckConstraint(condition=models.Q(("environment__in", ["dev", "stage", "prod"])), name="publish_environment"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("environment__in", ["dev", "stage", "prod"])), name="publish_environment"
+            ),
         ),
         migrations.AddConstraint(
             model_name="productpublish",
-            constraint=models.CheckConstraint(condition=models.Q(("auth_mode__in", ["none", "api-key", "oauth2"])), name="publish_auth_mode"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("auth_mode__in", ["none", "api-key", "oauth2"])), name="publish_auth_mode"
+            ),
         ),
         migrations.AddConstraint(
             model_name="productpublish",
-            constraint=models.CheckConstraint(condition=models.Q(("visibility__in", ["public", "private"])), name="publish_visibility"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("visibility__in", ["public", "private"])), name="publish_visibility"
+            ),
         ),
         migrations.AddConstraint(
             model_name="productpublish",
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("status", "PUBLISHED"), _negated=True),
-                    models.Q(("claimed_host__isnull", False), ("deleted_at", None), ("published_at__isnull", False)),
+                    models.Q(
+                        ("claimed_host__isnull", False), ("deleted_at", None), ("published_at__isnull", False)
+                    ),
                     _connector="OR",
                 ),
                 name="publish_published_is_whole",
@@ -316,16 +497,24 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="operation",
-            index=models.Index(condition=models.Q(("phase__in", ("QUEUED", "SENT"))), fields=["deadline_at"], name="operation_open"),
-        ),
-        migrations.AddConstraint(
-            model_name="operation",
-            constraint=models.UniqueConstraint(fields=("publish", "generation"), name="operation_generation_once"),
+            index=models.Index(
+                condition=models.Q(("phase__in", ("QUEUED", "SENT"))),
+                fields=["deadline_at"],
+                name="operation_open",
+            ),
         ),
         migrations.AddConstraint(
             model_name="operation",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("kind__in", ("publish", "withdraw", "delete")), ("phase__in", ("QUEUED", "SENT"))),
+                fields=("publish", "generation"), name="operation_generation_once"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="operation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("kind__in", ("publish", "withdraw", "delete")), ("phase__in", ("QUEUED", "SENT"))
+                ),
                 fields=("publish",),
                 name="operation_one_of_people_open",
             ),
@@ -333,7 +522,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="operation",
             constraint=models.CheckConstraint(
-                condition=models.Q(("phase__in", ("QUEUED", "SENT")), ("finished_at__isnull", False), _connector="OR"), name="operation_closed_has_end"
+                condition=models.Q(
+                    ("phase__in", ("QUEUED", "SENT")), ("finished_at__isnull", False), _connector="OR"
+                ),
+                name="operation_closed_has_end",
             ),
         ),
         migrations.AddConstraint(

@@ -15,5 +15,9 @@ ALTER TABLE publishes_productpublish
 
 
 class Migration(migrations.Migration):
-    dependencies = [("publishes", "0001_initial"), ("products", "0002_same_tenant"), ("gateways", "0001_initial")]
+    dependencies = [
+        ("publishes", "0001_initial"),
+        ("products", "0002_same_tenant"),
+        ("gateways", "0001_initial"),
+    ]
     operations = [migrations.RunSQL(FORWARD, BACK)]

@@ -16,7 +16,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="productpublish",
             index=models.Index(
-                condition=models.Q(("claimed_host__isnull", False), ("desired_state", "absent")), fields=["cluster"], name="publish_host_to_release"
+                condition=models.Q(("claimed_host__isnull", False), ("desired_state", "absent")),
+                fields=["cluster"],
+                name="publish_host_to_release",
             ),
         ),
     ]

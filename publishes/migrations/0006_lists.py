@@ -18,11 +18,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="operation",
             index=models.Index(
-                condition=models.Q(("kind__in", ("publish", "withdraw", "delete")), ("phase", "FAILED")), fields=["publish"], name="operation_failed"
+                condition=models.Q(("kind__in", ("publish", "withdraw", "delete")), ("phase", "FAILED")),
+                fields=["publish"],
+                name="operation_failed",
             ),
         ),
         migrations.AddIndex(
             model_name="productpublish",
-            index=models.Index(condition=models.Q(("deleted_at", None)), fields=["tenant", "-created_at"], name="publish_list"),
+            index=models.Index(
+                condition=models.Q(("deleted_at", None)),
+                fields=["tenant", "-created_at"],
+                name="publish_list",
+            ),
         ),
     ]

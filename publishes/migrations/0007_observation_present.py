@@ -12,6 +12,10 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name="observation",
-            index=models.Index(condition=models.Q(("state", "absent"), _negated=True), fields=["agent", "publish"], name="observation_present"),
+            index=models.Index(
+                condition=models.Q(("state", "absent"), _negated=True),
+                fields=["agent", "publish"],
+                name="observation_present",
+            ),
         ),
     ]

@@ -62,32 +62,69 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Alarm",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
                     "kind",
                     models.CharField(
-                        choices=[("generation_ahead", "An agent is ahead of us"), ("unknown_publish", "Unknown publish")], max_length=20, verbose_name="kind"
+                        choices=[
+                            ("generation_ahead", "An agent is ahead of us"),
+                            ("unknown_publish", "Unknown publish"),
+                        ],
+                        max_length=20,
+                        verbose_name="kind",
                     ),
                 ),
                 ("publish_ref", models.UUIDField(verbose_name="publish's id")),
                 ("generation", models.PositiveBigIntegerField(verbose_name="generation")),
-                ("state", models.CharField(choices=[("live", "Live"), ("withdrawn", "Withdrawn"), ("absent", "Absent")], max_length=9, verbose_name="state")),
-                ("take_off_at", models.DateTimeField(blank=True, null=True, verbose_name="to be taken off since")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("live", "Live"), ("withdrawn", "Withdrawn"), ("absent", "Absent")],
+                        max_length=9,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "take_off_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="to be taken off since"),
+                ),
                 ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed")),
                 ("closed_by", models.CharField(blank=True, max_length=150, verbose_name="closed by")),
-                ("agent", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="alarms", to="clusters.agent")),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="alarms",
+                        to="clusters.agent",
+                    ),
+                ),
                 (
                     "publish",
-                    models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name="alarms", to="publishes.productpublish"),
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="alarms",
+                        to="publishes.productpublish",
+                    ),
                 ),
             ],
             options={
                 "verbose_name": "alarm",
                 "verbose_name_plural": "alarms",
                 "ordering": ["-created_at"],
-                "constraints": [models.UniqueConstraint(condition=models.Q(("closed_at", None)), fields=("agent", "publish_ref"), name="alarm_open_once")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("closed_at", None)),
+                        fields=("agent", "publish_ref"),
+                        name="alarm_open_once",
+                    )
+                ],
             },
         ),
     ]

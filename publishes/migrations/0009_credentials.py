@@ -5,7 +5,7 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
-import core.secrets
+import core.security.secrets
 
 
 class Migration(migrations.Migration):
@@ -21,17 +21,23 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Credential",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("consumer", models.CharField(max_length=100, verbose_name="consumer")),
                 ("is_test", models.BooleanField(default=False, verbose_name="test key")),
-                ("secret", core.secrets.CiphertextField(editable=False)),
+                ("secret", core.security.secrets.CiphertextField(editable=False)),
                 ("fingerprint", models.CharField(max_length=32, verbose_name="fingerprint")),
                 (
                     "state",
                     models.CharField(
-                        choices=[("active", "Active"), ("off", "Switched off"), ("expired", "Expired")], default="active", max_length=7, verbose_name="state"
+                        choices=[("active", "Active"), ("off", "Switched off"), ("expired", "Expired")],
+                        default="active",
+                        max_length=7,
+                        verbose_name="state",
                     ),
                 ),
                 ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
@@ -45,7 +51,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Issuer",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("url", models.CharField(max_length=500, unique=True, verbose_name="issuer URL")),
@@ -63,7 +72,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="productpublish",
             name="sync_wanted",
-            field=models.BooleanField(default=False, editable=False, help_text="Callers' credentials changed while somebody's operation was going on."),
+            field=models.BooleanField(
+                default=False,
+                editable=False,
+                help_text="Callers' credentials changed while somebody's operation was going on.",
+            ),
         ),
         migrations.AlterField(
             model_name="publishevent",
@@ -99,16 +112,26 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="productpublish",
-            index=models.Index(condition=models.Q(("sync_wanted", True)), fields=["id"], name="publish_sync_wanted"),
+            index=models.Index(
+                condition=models.Q(("sync_wanted", True)), fields=["id"], name="publish_sync_wanted"
+            ),
         ),
         migrations.AddField(
             model_name="credential",
             name="publish",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="publishes.productpublish"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="credentials",
+                to="publishes.productpublish",
+            ),
         ),
         migrations.AddIndex(
             model_name="credential",
-            index=models.Index(condition=models.Q(("expires_at__isnull", False), ("state", "active")), fields=["expires_at"], name="credential_ending"),
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False), ("state", "active")),
+                fields=["expires_at"],
+                name="credential_ending",
+            ),
         ),
         migrations.AddConstraint(
             model_name="credential",

@@ -21,7 +21,12 @@ class Migration(migrations.Migration):
             model_name="agentlease",
             name="agent",
             field=models.OneToOneField(
-                on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="lease", serialize=False, to="clusters.agent", verbose_name="agent"
+                on_delete=django.db.models.deletion.CASCADE,
+                primary_key=True,
+                related_name="lease",
+                serialize=False,
+                to="clusters.agent",
+                verbose_name="agent",
             ),
         ),
         migrations.AlterField(
@@ -32,12 +37,19 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="agentlease",
             name="until",
-            field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="until"),
+            field=models.DateTimeField(
+                db_default=django.db.models.functions.datetime.Now(), verbose_name="until"
+            ),
         ),
         migrations.AlterField(
             model_name="alarm",
             name="agent",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="alarms", to="clusters.agent", verbose_name="agent"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="alarms",
+                to="clusters.agent",
+                verbose_name="agent",
+            ),
         ),
         migrations.AlterField(
             model_name="alarm",
@@ -48,7 +60,12 @@ class Migration(migrations.Migration):
             model_name="alarm",
             name="publish",
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name="alarms", to="publishes.productpublish", verbose_name="publish"
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="alarms",
+                to="publishes.productpublish",
+                verbose_name="publish",
             ),
         ),
         migrations.AlterField(
@@ -65,7 +82,10 @@ class Migration(migrations.Migration):
             model_name="credential",
             name="publish",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="publishes.productpublish", verbose_name="publish"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="credentials",
+                to="publishes.productpublish",
+                verbose_name="publish",
             ),
         ),
         migrations.AlterField(
@@ -76,7 +96,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="delivery",
             name="agent",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="clusters.agent", verbose_name="agent"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="deliveries",
+                to="clusters.agent",
+                verbose_name="agent",
+            ),
         ),
         migrations.AlterField(
             model_name="delivery",
@@ -86,7 +111,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="delivery",
             name="operation",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="publishes.operation", verbose_name="operation"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="deliveries",
+                to="publishes.operation",
+                verbose_name="operation",
+            ),
         ),
         migrations.AlterField(
             model_name="delivery",
@@ -106,20 +136,33 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="observation",
             name="agent",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="observations", to="clusters.agent", verbose_name="agent"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="observations",
+                to="clusters.agent",
+                verbose_name="agent",
+            ),
         ),
         migrations.AlterField(
             model_name="observation",
             name="publish",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="observations", to="publishes.productpublish", verbose_name="publish"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="observations",
+                to="publishes.productpublish",
+                verbose_name="publish",
             ),
         ),
         migrations.AlterField(
             model_name="operation",
             name="actor_user",
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL, verbose_name="user"
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="user",
             ),
         ),
         migrations.AlterField(
@@ -131,7 +174,10 @@ class Migration(migrations.Migration):
             model_name="operation",
             name="publish",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="operations", to="publishes.productpublish", verbose_name="publish"
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="operations",
+                to="publishes.productpublish",
+                verbose_name="publish",
             ),
         ),
         migrations.AlterField(
@@ -142,7 +188,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="productpublish",
             name="cluster",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="clusters.cluster", verbose_name="cluster"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="publishes",
+                to="clusters.cluster",
+                verbose_name="cluster",
+            ),
         ),
         migrations.AlterField(
             model_name="productpublish",
@@ -152,17 +203,32 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="productpublish",
             name="gateway",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="gateways.gateway", verbose_name="gateway"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="publishes",
+                to="gateways.gateway",
+                verbose_name="gateway",
+            ),
         ),
         migrations.AlterField(
             model_name="productpublish",
             name="product",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="products.product", verbose_name="product"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="publishes",
+                to="products.product",
+                verbose_name="product",
+            ),
         ),
         migrations.AlterField(
             model_name="productpublish",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="publishes", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="publishes",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="productpublish",
@@ -173,19 +239,34 @@ class Migration(migrations.Migration):
             model_name="publishevent",
             name="actor_user",
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL, verbose_name="user"
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="user",
             ),
         ),
         migrations.AlterField(
             model_name="publishevent",
             name="operation",
             field=models.ForeignKey(
-                blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name="events", to="publishes.operation", verbose_name="operation"
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="events",
+                to="publishes.operation",
+                verbose_name="operation",
             ),
         ),
         migrations.AlterField(
             model_name="publishevent",
             name="publish",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="events", to="publishes.productpublish", verbose_name="publish"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="events",
+                to="publishes.productpublish",
+                verbose_name="publish",
+            ),
         ),
     ]

@@ -13,7 +13,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
-                condition=models.Q(("phase__in", ("QUEUED", "SENT")), models.Q(("code", "agent_gone"), _negated=True)),
+                condition=models.Q(
+                    ("phase__in", ("QUEUED", "SENT")), models.Q(("code", "agent_gone"), _negated=True)
+                ),
                 fields=["agent"],
                 name="delivery_unexplained",
             ),

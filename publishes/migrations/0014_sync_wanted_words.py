@@ -12,6 +12,10 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="productpublish",
             name="sync_wanted",
-            field=models.BooleanField(default=False, editable=False, help_text="Callers' credentials changed, and that is still to go out."),
+            field=models.BooleanField(
+                default=False,
+                editable=False,
+                help_text="Callers' credentials changed, and that is still to go out.",
+            ),
         ),
     ]

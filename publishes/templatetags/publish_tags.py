@@ -12,15 +12,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from agent.protocol.spec import Upstream
-from core import lists
+from core.pages import lists
 from core.templatetags.ui import badge
 from gateways.models import Gateway
 from products.models import METHODS, ApiService, Product
-from publishes import callers, carriers, first_run, listing, selectors, words
-from publishes.board import AgentRow
 from publishes.choices import ENDED_EVENTS, Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish, PublishEvent
-from publishes.places import ClusterCard
+from publishes.reading import callers, carriers, first_run, listing, selectors, words
+from publishes.reading.board import AgentRow
+from publishes.reading.places import ClusterCard
 from tenants.actors import Actor
 
 register = template.Library()
@@ -79,14 +79,21 @@ def first_steps(actor: Actor) -> SafeString:
 @register.inclusion_tag("publishes/_auth.html", takes_context=True)
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
     """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
-    return callers.shown_of(publish) | {"actor": context["actor"], "publish": publish, "product": publish.product, "csrf_token": context.get("csrf_token")}
+    return callers.shown_of(publish) | {
+        "actor": context["actor"],
+        "publish": publish,
+        "product": publish.product,
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.simple_tag
 def with_environments(actor: Actor, products: Sequence[Product]) -> list[tuple[Product, list[str]]]:
     """The products, each with the heads of the environments where it is live. One query."""
     live = selectors.live_environments(actor, products)
-    return [(product, [selectors.COLUMN_TITLES[env] for env in live.get(product.pk, [])]) for product in products]
+    return [
+        (product, [selectors.COLUMN_TITLES[env] for env in live.get(product.pk, [])]) for product in products
+    ]
 
 
 @register.inclusion_tag("publishes/_carriers.html")
@@ -98,8 +105,12 @@ def service_carriers(service: ApiService) -> dict[str, Any]:
 @register.inclusion_tag("publishes/_of_gateway.html", takes_context=True)
 def gateway_publishes(context: Context, actor: Actor, gateway: Gateway) -> dict[str, Any]:
     """사용 중인 배포 (A76): the publishes of a gateway, 25 per page. Two queries."""
-    rows = selectors.with_progress(listing.matching(actor, listing.Filters(gateway=gateway.pk)).select_related("product", "cluster"))
-    page = Paginator(rows.order_by("product__name", "environment", "cluster__name"), lists.PER_PAGE).get_page(context["request"].GET.get("page"))
+    rows = selectors.with_progress(
+        listing.matching(actor, listing.Filters(gateway=gateway.pk)).select_related("product", "cluster")
+    )
+    page = Paginator(rows.order_by("product__name", "environment", "cluster__name"), lists.PER_PAGE).get_page(
+        context["request"].GET.get("page")
+    )
     return {"page": page}
 
 
@@ -122,8 +133,15 @@ def doing_badge(publish: ProductPublish) -> SafeString:
 @register.simple_tag
 def trouble_badges(publish: ProductPublish) -> SafeString:
     """Frozen, and an agent that is not heard of, on the board of a product, for its rows."""
-    troubles = {Condition.FROZEN: publish.frozen_at is not None, Condition.SILENT: getattr(publish, "is_silent", False)}
-    badges = (badge(str(condition.label), words.CONDITION_TONES[condition], "hollow") for condition, holds in troubles.items() if holds)
+    troubles = {
+        Condition.FROZEN: publish.frozen_at is not None,
+        Condition.SILENT: getattr(publish, "is_silent", False),
+    }
+    badges = (
+        badge(str(condition.label), words.CONDITION_TONES[condition], "hollow")
+        for condition, holds in troubles.items()
+        if holds
+    )
     return format_html_join(" ", "{}", ((one,) for one in badges))
 
 
@@ -142,7 +160,10 @@ def status_word(publish: ProductPublish) -> SafeString:
 @register.simple_tag
 def condition_words(publish: ProductPublish) -> SafeString:
     """What else is to be said of a row of `listing.with_conditions`, each as a dot and a word."""
-    said = ((words.condition_word(publish, condition), words.CONDITION_TONES[condition]) for condition in listing.conditions_of(publish))
+    said = (
+        (words.condition_word(publish, condition), words.CONDITION_TONES[condition])
+        for condition in listing.conditions_of(publish)
+    )
     return format_html_join("", '<i class="tone-{1}">{0}</i>', said)
 
 

@@ -12,13 +12,21 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="language",
-            field=models.CharField(blank=True, choices=[("ko", "한국어"), ("en", "English")], max_length=5, verbose_name="language"),
+            field=models.CharField(
+                blank=True,
+                choices=[("ko", "한국어"), ("en", "English")],
+                max_length=5,
+                verbose_name="language",
+            ),
         ),
         migrations.AddField(
             model_name="user",
             name="theme",
             field=models.CharField(
-                blank=True, choices=[("", "As the system has it"), ("light", "Light"), ("dark", "Dark")], max_length=5, verbose_name="theme"
+                blank=True,
+                choices=[("", "As the system has it"), ("light", "Light"), ("dark", "Dark")],
+                max_length=5,
+                verbose_name="theme",
             ),
         ),
         migrations.AddField(

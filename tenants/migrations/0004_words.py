@@ -19,7 +19,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="apitoken",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="api_tokens", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="api_tokens",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="apitoken",
@@ -34,7 +39,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="membership",
             name="tenant",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="tenants.tenant", verbose_name="tenant"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="memberships",
+                to="tenants.tenant",
+                verbose_name="tenant",
+            ),
         ),
         migrations.AlterField(
             model_name="membership",
@@ -44,7 +54,12 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="membership",
             name="user",
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to=settings.AUTH_USER_MODEL, verbose_name="user"),
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="memberships",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="user",
+            ),
         ),
         migrations.AlterField(
             model_name="tenant",

@@ -16,13 +16,22 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Invitation",
             fields=[
-                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="made at")),
                 ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed at")),
                 (
                     "role",
                     models.CharField(
-                        choices=[("owner", "Owner"), ("admin", "Admin"), ("developer", "Developer"), ("viewer", "Viewer"), ("billing", "Billing")],
+                        choices=[
+                            ("owner", "Owner"),
+                            ("admin", "Admin"),
+                            ("developer", "Developer"),
+                            ("viewer", "Viewer"),
+                            ("billing", "Billing"),
+                        ],
                         max_length=10,
                         verbose_name="role",
                     ),
@@ -31,12 +40,20 @@ class Migration(migrations.Migration):
                 ("expires_at", models.DateTimeField(db_index=True, editable=False, verbose_name="expires")),
                 (
                     "tenant",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="invitations", to="tenants.tenant", verbose_name="tenant"),
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="invitations",
+                        to="tenants.tenant",
+                        verbose_name="tenant",
+                    ),
                 ),
                 (
                     "user",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="invitations", to=settings.AUTH_USER_MODEL, verbose_name="user"
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="invitations",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="user",
                     ),
                 ),
             ],

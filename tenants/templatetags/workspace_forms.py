@@ -14,7 +14,11 @@ class FormTokenNode(CsrfTokenNode):
 
     def render(self, context: Context) -> str:
         actor = getattr(getattr(context, "request", None), "actor", None)
-        named = format_html('<input type="hidden" name="workspace" value="{}">', actor.tenant_id) if actor is not None else ""
+        named = (
+            format_html('<input type="hidden" name="workspace" value="{}">', actor.tenant_id)
+            if actor is not None
+            else ""
+        )
         return super().render(context) + named
 
 

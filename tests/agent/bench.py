@@ -3,13 +3,13 @@
 from pathlib import Path
 from uuid import uuid4
 
-from agent.batch import Kit
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Item, Result
 from agent.protocol.spec import Spec
-from agent.state import Store
-from agent.upstreams import Pinner
-from agent.work import Ticket, Worker, wait_for
+from agent.work.batch import Kit
+from agent.work.state import Store
+from agent.work.upstreams import Pinner
+from agent.work.worker import Ticket, Worker, wait_for
 from tests.agent.doubles import LOOPBACK
 
 
@@ -26,13 +26,17 @@ class Bench:
         """As after a start of the process: nothing is known but the disk."""
         self.store = Store(self.folder)
         self.driver = MemoryDriver(self.gateway)
-        self.worker = Worker(Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=self.reserved))
+        self.worker = Worker(
+            Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=self.reserved)
+        )
 
     def start(self) -> list[Ticket]:
         return self.worker.start()
 
     def submit(self, *specs: Spec) -> list[Ticket]:
-        return self.worker.submit([Item(spec=spec, delivery=uuid4(), token=uuid4()) for spec in specs], networks=LOOPBACK)
+        return self.worker.submit(
+            [Item(spec=spec, delivery=uuid4(), token=uuid4()) for spec in specs], networks=LOOPBACK
+        )
 
     def bring(self, *specs: Spec) -> list[Result]:
         return results_of(self.submit(*specs))

@@ -41,13 +41,27 @@ def until(condition: Callable[[], Any], *, within_s: float = 10.0, what: str = "
 
 def make_service(port: int = 9, *, routes: Iterable[Route] = (), **upstream: Any) -> Service:
     routes = tuple(routes) or (Route(id=uuid4(), path="/"),)
-    return Service(id=uuid4(), name="sample", upstream=Upstream(**{"scheme": "http", "host": "127.0.0.1", "port": port, **upstream}), routes=routes)
+    return Service(
+        id=uuid4(),
+        name="sample",
+        upstream=Upstream(**{"scheme": "http", "host": "127.0.0.1", "port": port, **upstream}),
+        routes=routes,
+    )
 
 
-def live(publish: UUID | None = None, *, generation: int = 1, host: str = "", port: int = 9, **more: Any) -> Spec:
+def live(
+    publish: UUID | None = None, *, generation: int = 1, host: str = "", port: int = 9, **more: Any
+) -> Spec:
     publish = publish or uuid4()
     services = more.pop("services", None) or (make_service(port),)
-    return Spec(publish_id=publish, generation=generation, state=State.LIVE, host=host or f"{publish}.localhost", services=services, **more)
+    return Spec(
+        publish_id=publish,
+        generation=generation,
+        state=State.LIVE,
+        host=host or f"{publish}.localhost",
+        services=services,
+        **more,
+    )
 
 
 def withdrawn(spec: Spec, *, generation: int) -> Spec:
@@ -84,7 +98,14 @@ class _Echo(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         upstream: Any = self.server
         upstream.seen.append((self.command, self.path))
-        body = json.dumps({"upstream": upstream.name, "method": self.command, "path": self.path, "headers": dict(self.headers)}).encode()
+        body = json.dumps(
+            {
+                "upstream": upstream.name,
+                "method": self.command,
+                "path": self.path,
+                "headers": dict(self.headers),
+            }
+        ).encode()
         self.send_response(upstream.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -127,7 +148,9 @@ class ControlPlaneDouble:
         handler = type("Handler", (_Door,), {"double": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
     def stop(self) -> None:
@@ -146,8 +169,15 @@ class ControlPlaneDouble:
 
     def seal(self, agent_id: str, *specs: Spec, answer_within_ms: int = 5_000, **more: Any) -> signing.Sealed:
         items = tuple(messages.Item(spec=spec, delivery=uuid4(), token=uuid4()) for spec in specs)
-        command = messages.Command(items=items, upstream_networks=self.networks, answer_within_ms=answer_within_ms)
-        wanted = {"purpose": signing.Purpose.COMMAND, "issuer": signing.CONTROL_PLANE, "audience": agent_id, **more}
+        command = messages.Command(
+            items=items, upstream_networks=self.networks, answer_within_ms=answer_within_ms
+        )
+        wanted = {
+            "purpose": signing.Purpose.COMMAND,
+            "issuer": signing.CONTROL_PLANE,
+            "audience": agent_id,
+            **more,
+        }
         return signing.seal(self.key, command.model_dump_json(), **wanted)
 
     def open_answer(self, agent: Enrolled, text: str, *, answers: str) -> tuple[messages.Result, ...]:
@@ -178,7 +208,9 @@ class _Door(BaseHTTPRequestHandler):
         if agent is None:
             return self._problem(401, "unknown_agent", "This agent is not enrolled here.")
         try:
-            proof = signing.check_request(token, [agent.key], method="POST", url=self.double.url + self.path, body=body)
+            proof = signing.check_request(
+                token, [agent.key], method="POST", url=self.double.url + self.path, body=body
+            )
         except signing.SignatureRefused as problem:
             return self._problem(401, "bad_proof", str(problem))
         return self._seal(self._answer(body), audience=str(agent.agent_id), answers=proof.id)
@@ -188,10 +220,17 @@ class _Door(BaseHTTPRequestHandler):
         key = signing.import_key(request.public_key)
         proof = signing.check_request(token, [key], method="POST", url=self.double.url + self.path, body=body)
         if self.double.secrets.pop(request.secret, "used") != "good":
-            return self._problem(403, "code_used", "This code was used before or is older than an hour; make a new one.")
+            return self._problem(
+                403, "code_used", "This code was used before or is older than an hour; make a new one."
+            )
         agent = Enrolled(agent_id=uuid4(), key=key, url=request.url, driver=request.driver)
         self.double.agents[str(agent.agent_id)] = agent
-        answer = messages.EnrolAnswer(agent_id=agent.agent_id, name="one", cluster="kr-test", control_plane_keys=(signing.public_jwk(self.double.key),))
+        answer = messages.EnrolAnswer(
+            agent_id=agent.agent_id,
+            name="one",
+            cluster="kr-test",
+            control_plane_keys=(signing.public_jwk(self.double.key),),
+        )
         return self._seal(answer, audience="enrolment", answers=proof.id)
 
     def _answer(self, body: bytes) -> Any:
@@ -201,12 +240,21 @@ class _Door(BaseHTTPRequestHandler):
             return messages.HeartbeatAnswer(interval_ms=double.interval_ms, report=double.asks_for_reports)
         if self.path == messages.PATH_REPORT:
             double.reports.append(messages.Report.model_validate_json(body))
-            there = {one.publish_id: (one.generation, one.digest, one.verified) for one in double.reports[-1].carried}
-            wanted = [publish for publish, spec in double.expected.items() if there.get(publish) != (spec.generation, spec.digest, True)]
+            there = {
+                one.publish_id: (one.generation, one.digest, one.verified)
+                for one in double.reports[-1].carried
+            }
+            wanted = [
+                publish
+                for publish, spec in double.expected.items()
+                if there.get(publish) != (spec.generation, spec.digest, True)
+            ]
             return messages.ReportAnswer(wanted=tuple(wanted))
         if self.path == messages.PATH_SPECS:
             ids = messages.SpecsRequest.model_validate_json(body).publish_ids
-            items = tuple(messages.Item(spec=double.expected[publish]) for publish in ids if publish in double.expected)
+            items = tuple(
+                messages.Item(spec=double.expected[publish]) for publish in ids if publish in double.expected
+            )
             return messages.SpecsAnswer(items=items, upstream_networks=double.networks)
         double.results += messages.Results.model_validate_json(body).results
         return messages.Accepted()
@@ -223,7 +271,9 @@ class _Door(BaseHTTPRequestHandler):
         self._send(200, "application/jose", sealed.token)
 
     def _problem(self, status: int, code: str, detail: str) -> None:
-        self._send(status, "application/problem+json", json.dumps({"title": "No", "detail": detail, "code": code}))
+        self._send(
+            status, "application/problem+json", json.dumps({"title": "No", "detail": detail, "code": code})
+        )
 
     def _send(self, status: int, kind: str, text: str) -> None:
         self.send_response(status)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.drivers.base import Applied, Desired, Driver, Held, Observed
-from agent.drivers.envoy import EnvoyDriver
-from agent.drivers.envoy_check import find_program
-from agent.drivers.envoy_setup import EnvoySetup, arguments_of
+from agent.drivers.envoy.check import find_program
+from agent.drivers.envoy.driver import EnvoyDriver
+from agent.drivers.envoy.setup import EnvoySetup, arguments_of
 from agent.protocol.spec import Spec
 from tests.agent.doubles import free_port, until
 
@@ -52,7 +52,9 @@ class Gateway:
 
     def start(self) -> None:
         command = [str(find_program()), *arguments_of(self.state), "-l", "off", "--concurrency", "2"]
-        self.process = subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until(lambda: self.driver.describe().ok, what="Envoy is up")
 
     def stop(self) -> None:
@@ -64,7 +66,15 @@ class Gateway:
         return ask(self.proxy, host, path, **more)
 
 
-def ask(proxy: str, host: str, path: str = "/", *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+def ask(
+    proxy: str,
+    host: str,
+    path: str = "/",
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
     """One request through a proxy, by a fresh connection."""
     name, _, port = proxy.rpartition(":")
     connection = http.client.HTTPConnection(name, int(port), timeout=5)
@@ -92,8 +102,12 @@ class Memory:
     def apply(self, *specs: Spec) -> Applied:
         """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""
         wanted = {**self.good, **{spec.publish_id: hold(spec, pinned=self.pinned) for spec in specs}}
-        applied = self.driver.apply([Desired(wanted=held, fallback=self.good.get(publish)) for publish, held in wanted.items()])
-        self.good.update({publish: held for publish, held in wanted.items() if publish not in applied.refused})
+        applied = self.driver.apply(
+            [Desired(wanted=held, fallback=self.good.get(publish)) for publish, held in wanted.items()]
+        )
+        self.good.update(
+            {publish: held for publish, held in wanted.items() if publish not in applied.refused}
+        )
         return applied
 
     def observe(self) -> Observed:

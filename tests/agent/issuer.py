@@ -28,10 +28,20 @@ def public(*keys: Key) -> tuple[dict[str, Any], ...]:
     return tuple(dict(key.as_dict(private=False)) for key in keys)
 
 
-def token(key: Key | None = None, *, lasts_s: int = 300, head: dict[str, Any] | None = None, **claims: Any) -> str:
+def token(
+    key: Key | None = None, *, lasts_s: int = 300, head: dict[str, Any] | None = None, **claims: Any
+) -> str:
     """A good token unless a claim says otherwise; a claim of None is left out. `head` is added to its header as it is."""
     key, now = key or rsa(), int(time.time())
-    content = {"iss": ISSUER, "aud": AUDIENCE, "sub": "caller", "iat": now, "exp": now + lasts_s, "scope": "read write", **claims}
+    content = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "caller",
+        "iat": now,
+        "exp": now + lasts_s,
+        "scope": "read write",
+        **claims,
+    }
     header = {"alg": key.as_dict(private=False)["alg"], "kid": key.kid, **(head or {})}
     payload = json.dumps({name: value for name, value in content.items() if value is not None}).encode()
     # A registry that checks nothing: what an issuer signs is not always right.

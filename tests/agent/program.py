@@ -31,12 +31,19 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         except SystemExit as usage:
             status = int(str(usage.code))
     quieten()
-    return subprocess.CompletedProcess(args=arguments, returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
+    return subprocess.CompletedProcess(
+        args=arguments, returncode=status, stdout=out.getvalue(), stderr=err.getvalue()
+    )
 
 
 def enrol(double: ControlPlaneDouble, state: Path, **changed: str) -> subprocess.CompletedProcess[str]:
     options = {"code": double.code(), "driver": "memory", "listen": f"127.0.0.1:{free_port()}", **changed}
-    return run("enroll", "--state", str(state), *[part for name, value in options.items() for part in (f"--{name}", value)])
+    return run(
+        "enroll",
+        "--state",
+        str(state),
+        *[part for name, value in options.items() for part in (f"--{name}", value)],
+    )
 
 
 class Site:
@@ -50,20 +57,31 @@ class Site:
         self.gateway.start()
         self.me: Enrolled = next(iter(double.agents.values()))
 
-    def start(self, *, program: Sequence[str] = ("-m", "agent"), output: int | None = None, **environment: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *, program: Sequence[str] = ("-m", "agent"), output: int | None = None, **environment: str
+    ) -> subprocess.Popen[bytes]:
         """Run it, with its log in `agent.log` or, with all it says, where `output` leads."""
         beats = len(self.double.heartbeats)
         command = [sys.executable, *program, "run", "--state", str(self.folder)]
         with (self.folder / "agent.log").open("ab") as log:
             err = log if output is None else output
-            self.process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True, stdout=output, stderr=err)
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                start_new_session=True,
+                stdout=output,
+                stderr=err,
+            )
         self.children.append(self.process)
         until(lambda: len(self.double.heartbeats) > beats, what="the agent runs")
         return self.process
 
     def push(self, *specs: Spec) -> tuple[Result, ...]:
         sealed = self.double.seal(str(self.me.agent_id), *specs)
-        response = httpx2.post(self.me.url + messages.PATH_COMMANDS, content=sealed.token, trust_env=False, timeout=10)
+        response = httpx2.post(
+            self.me.url + messages.PATH_COMMANDS, content=sealed.token, trust_env=False, timeout=10
+        )
         assert response.status_code == 200, response.text
         return self.double.open_answer(self.me, response.text, answers=sealed.id)
 

@@ -8,21 +8,21 @@ from uuid import uuid4
 
 import httpx2
 
-from agent import heartbeat
-from agent.batch import Kit
 from agent.config import Identity, Settings
-from agent.control_plane import ControlPlane, new_client
-from agent.door import open_door
+from agent.control_plane import heartbeat
+from agent.control_plane.client import ControlPlane, new_client
+from agent.control_plane.postman import Postman
+from agent.control_plane.pull import Puller
 from agent.drivers.base import Driver
 from agent.drivers.memory import MemoryDriver, MemoryGateway
-from agent.postman import Postman
 from agent.protocol import messages, signing
-from agent.pull import Puller
-from agent.server import App
-from agent.state import Store
-from agent.upstreams import Pinner
-from agent.watch import Watch
-from agent.work import Worker
+from agent.serving.door import open_door
+from agent.serving.server import App
+from agent.work.batch import Kit
+from agent.work.state import Store
+from agent.work.upstreams import Pinner
+from agent.work.watch import Watch
+from agent.work.worker import Worker
 from tests.agent.doubles import ControlPlaneDouble, Enrolled, free_port
 
 
@@ -37,15 +37,29 @@ class Running:
         double.agents[str(self.me.agent_id)] = self.me
         listen = self.url.removeprefix("http://")
         settings = Settings(
-            agent_id=str(self.me.agent_id), name="one", cluster="c", control_plane_url=double.url, listen=listen, advertise=self.url, driver="memory"
+            agent_id=str(self.me.agent_id),
+            name="one",
+            cluster="c",
+            control_plane_url=double.url,
+            listen=listen,
+            advertise=self.url,
+            driver="memory",
         )
         self._client = new_client()
-        self.control_plane = ControlPlane(Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)), client=self._client)
+        self.control_plane = ControlPlane(
+            Identity(settings=settings, key=self.me.key, control_plane_keys=(double.key,)),
+            client=self._client,
+        )
         self.postman = Postman(self.control_plane)
         driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
         pinner = Pinner()
-        self.worker = Worker(Kit(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)), on_done=self.postman.nudge)
-        self.puller = Puller(control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store)
+        self.worker = Worker(
+            Kit(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)),
+            on_done=self.postman.nudge,
+        )
+        self.puller = Puller(
+            control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store
+        )
         self.heart = heartbeat.Heart(
             heartbeat.Kit(
                 driver=driver,
@@ -59,7 +73,9 @@ class Running:
             )
         )
         self.watch = Watch(driver, self.worker)
-        self._server: Any = open_door(App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen)
+        self._server: Any = open_door(
+            App(control_plane=self.control_plane, worker=self.worker, postman=self.postman), listen
+        )
         self._serving = threading.Thread(target=self._server.run, daemon=True)
         self._serving.start()
         self.postman.start()

@@ -26,7 +26,9 @@ def test_the_program_itself_ends_with_the_same_status_and_line(tmp_path: Path) -
     assert done.stderr == f"error: {tmp_path} holds no enrolled agent; run `python -m agent enroll` first.\n"
 
 
-def test_enrolling_writes_the_state_and_prints_who_it_is(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
+def test_enrolling_writes_the_state_and_prints_who_it_is(
+    control_plane: ControlPlaneDouble, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     done = enrol(control_plane, state)
     (agent,) = control_plane.agents.values()
@@ -38,13 +40,17 @@ def test_enrolling_writes_the_state_and_prints_who_it_is(control_plane: ControlP
     assert agent.url.startswith("http://127.0.0.1:")
 
 
-def test_the_advertised_url_may_be_another_one_or_none(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
+def test_the_advertised_url_may_be_another_one_or_none(
+    control_plane: ControlPlaneDouble, tmp_path: Path
+) -> None:
     enrol(control_plane, tmp_path / "a", advertise="https://agent.example")
     enrol(control_plane, tmp_path / "b", advertise="")
     assert [agent.url for agent in control_plane.agents.values()] == ["https://agent.example", ""]
 
 
-@pytest.mark.parametrize("code", ["nonsense", "", "e30", "eyJ1cmwiOiJmdHA6Ly9hIiwiZmluZ2VycHJpbnQiOiJhIiwic2VjcmV0IjoiYiJ9"])
+@pytest.mark.parametrize(
+    "code", ["nonsense", "", "e30", "eyJ1cmwiOiJmdHA6Ly9hIiwiZmluZ2VycHJpbnQiOiJhIiwic2VjcmV0IjoiYiJ9"]
+)
 def test_a_bad_code_is_one_line(control_plane: ControlPlaneDouble, tmp_path: Path, code: str) -> None:
     line = only_line(enrol(control_plane, tmp_path / "state", code=code))
     assert line.startswith("error: ")
@@ -52,7 +58,9 @@ def test_a_bad_code_is_one_line(control_plane: ControlPlaneDouble, tmp_path: Pat
     assert not (tmp_path / "state" / "agent.json").exists()
 
 
-def test_a_used_code_shows_the_control_plane_s_words(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
+def test_a_used_code_shows_the_control_plane_s_words(
+    control_plane: ControlPlaneDouble, tmp_path: Path
+) -> None:
     code = control_plane.code()
     enrol(control_plane, tmp_path / "first", code=code)
     line = only_line(enrol(control_plane, tmp_path / "second", code=code))
@@ -63,24 +71,51 @@ def test_a_used_code_shows_the_control_plane_s_words(control_plane: ControlPlane
 def test_an_unreachable_control_plane_is_named(tmp_path: Path) -> None:
     content = {"url": f"http://127.0.0.1:{free_port()}", "fingerprint": "x", "secret": "y"}
     code = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
-    line = only_line(run("enroll", "--code", code, "--state", str(tmp_path), "--driver", "memory", "--listen", "127.0.0.1:1"))
+    line = only_line(
+        run(
+            "enroll",
+            "--code",
+            code,
+            "--state",
+            str(tmp_path),
+            "--driver",
+            "memory",
+            "--listen",
+            "127.0.0.1:1",
+        )
+    )
     assert line.startswith(f"error: The control plane at {content['url']}/agent/v1/enroll cannot be reached")
 
 
-def test_a_control_plane_with_another_key_than_the_code_s_is_not_believed(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
+def test_a_control_plane_with_another_key_than_the_code_s_is_not_believed(
+    control_plane: ControlPlaneDouble, tmp_path: Path
+) -> None:
     line = only_line(enrol(control_plane, tmp_path / "state", code=control_plane.code(fingerprint="another")))
     assert line.startswith("error: The answer does not come from the control plane that made this code")
     assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_an_enrolled_state_is_replaced_only_by_force(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
+def test_an_enrolled_state_is_replaced_only_by_force(
+    control_plane: ControlPlaneDouble, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     enrol(control_plane, state)
     first = (state / "key.json").read_text()
     code = control_plane.code()
     assert "--force" in only_line(enrol(control_plane, state, code=code))
     assert (state / "key.json").read_text() == first
-    forced = run("enroll", "--code", code, "--state", str(state), "--driver", "memory", "--listen", "127.0.0.1:1", "--force")
+    forced = run(
+        "enroll",
+        "--code",
+        code,
+        "--state",
+        str(state),
+        "--driver",
+        "memory",
+        "--listen",
+        "127.0.0.1:1",
+        "--force",
+    )
     assert forced.returncode == 0
     assert (state / "key.json").read_text() != first
 
@@ -94,13 +129,26 @@ def test_enrolled_anew_with_another_driver_it_forgets_what_its_former_gateway_ca
     settings = json.loads((state / "agent.json").read_text()) | {"driver": former}
     (state / "agent.json").write_text(json.dumps(settings))
     (state / "publishes.json").write_text("{}")
-    again = run("enroll", "--code", control_plane.code(), "--state", str(state), "--driver", "memory", "--listen", "127.0.0.1:1", "--force")
+    again = run(
+        "enroll",
+        "--code",
+        control_plane.code(),
+        "--state",
+        str(state),
+        "--driver",
+        "memory",
+        "--listen",
+        "127.0.0.1:1",
+        "--force",
+    )
     assert again.returncode == 0
     assert (state / "publishes.json").exists() is is_kept
 
 
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:port", "127.0.0.1:0", "127.0.0.1:70000"])
-def test_a_wrong_endpoint_costs_no_code(control_plane: ControlPlaneDouble, tmp_path: Path, listen: str) -> None:
+def test_a_wrong_endpoint_costs_no_code(
+    control_plane: ControlPlaneDouble, tmp_path: Path, listen: str
+) -> None:
     assert "HOST:PORT" in only_line(enrol(control_plane, tmp_path / "state", listen=listen))
     assert list(control_plane.secrets.values()) == ["good"]
 
@@ -112,7 +160,9 @@ def test_a_driver_s_own_options_are_asked_for(control_plane: ControlPlaneDouble,
     assert list(control_plane.secrets.values()) == ["good"]
 
 
-def test_running_without_enrolment_or_with_damage_is_one_line(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
+def test_running_without_enrolment_or_with_damage_is_one_line(
+    control_plane: ControlPlaneDouble, tmp_path: Path
+) -> None:
     assert "holds no enrolled agent" in only_line(run("run", "--state", str(tmp_path / "none")))
     state = tmp_path / "state"
     enrol(control_plane, state)
@@ -123,10 +173,18 @@ def test_running_without_enrolment_or_with_damage_is_one_line(control_plane: Con
     assert "key.json" in only_line(run("run", "--state", str(state)))
 
 
-def test_a_taken_port_and_a_second_agent_are_one_line(control_plane: ControlPlaneDouble, tmp_path: Path, children: Children) -> None:
+def test_a_taken_port_and_a_second_agent_are_one_line(
+    control_plane: ControlPlaneDouble, tmp_path: Path, children: Children
+) -> None:
     enrol(control_plane, tmp_path / "a", listen=control_plane.url.removeprefix("http://"))
     assert "cannot listen on 127.0.0.1:" in only_line(run("run", "--state", str(tmp_path / "a")))
     enrol(control_plane, tmp_path / "b")
-    children.append(subprocess.Popen([sys.executable, "-m", "agent", "run", "--state", str(tmp_path / "b")], cwd=ROOT, stderr=subprocess.DEVNULL))
+    children.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "agent", "run", "--state", str(tmp_path / "b")],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+    )
     until(lambda: control_plane.heartbeats, what="the first one runs")
     assert "Another agent runs on" in only_line(run("run", "--state", str(tmp_path / "b")))

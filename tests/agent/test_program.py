@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from agent.drivers.envoy_check import find_program
+from agent.drivers.envoy.check import find_program
 from agent.protocol.messages import Outcome
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, absent, live, make_service, until, withdrawn
 from tests.agent.program import Children, Site
@@ -42,8 +42,15 @@ def test_published_withdrawn_and_removed_by_command(site: Site, upstream: Upstre
 
 def test_the_gateway_s_own_ports_are_no_upstreams(site: Site) -> None:
     site.start()
-    ports = [int(endpoint.rpartition(":")[2]) for endpoint in (site.gateway.admin, site.gateway.proxy, site.me.url, site.double.url)]
-    specs = [live(services=(make_service(port, host=host),)) for port in ports for host in ("127.0.0.1", "localhost", "127.0.0.2", "::ffff:127.0.0.1")]
+    ports = [
+        int(endpoint.rpartition(":")[2])
+        for endpoint in (site.gateway.admin, site.gateway.proxy, site.me.url, site.double.url)
+    ]
+    specs = [
+        live(services=(make_service(port, host=host),))
+        for port in ports
+        for host in ("127.0.0.1", "localhost", "127.0.0.2", "::ffff:127.0.0.1")
+    ]
     results = site.push(*specs)
     assert [(result.outcome, result.code) for result in results] == [(Outcome.REFUSED, "reserved")] * 16
     assert {site.gateway.ask(spec.host).status for spec in specs} == {404}
@@ -79,7 +86,9 @@ def deadly_envoy(folder: Path) -> Path:
     return program
 
 
-def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(site: Site, upstream: Upstreams, tmp_path: Path) -> None:
+def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(
+    site: Site, upstream: Upstreams, tmp_path: Path
+) -> None:
     site.start()
     standing, spec = live(port=upstream.port), live(port=upstream.port)
     site.push(standing, spec)
@@ -96,7 +105,13 @@ def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(si
     (result,) = until(lambda: site.double.results, what="the recovered result was handed in")
     assert (result.publish_id, result.generation, result.outcome) == (spec.publish_id, 2, Outcome.VERIFIED)
     assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (410, 200)
-    assert {path.name for path in (site.folder / "envoy").iterdir()} == {"bootstrap.json", "lds.json", "cds.json", "rds.json", "ecds.json"}
+    assert {path.name for path in (site.folder / "envoy").iterdir()} == {
+        "bootstrap.json",
+        "lds.json",
+        "cds.json",
+        "rds.json",
+        "ecds.json",
+    }
 
 
 def test_an_envoy_that_comes_back_is_served_and_proved_again(site: Site, upstream: Upstreams) -> None:
@@ -109,7 +124,10 @@ def test_an_envoy_that_comes_back_is_served_and_proved_again(site: Site, upstrea
     assert "does not answer" in site.double.heartbeats[-1].gateway_error
     until(lambda: site.verified() == set(), what="nothing is called verified")
     site.gateway.start()
-    until(lambda: site.double.heartbeats[-1].gateway_ok and site.verified() == {(spec.publish_id, 1)}, what="verified again")
+    until(
+        lambda: site.double.heartbeats[-1].gateway_ok and site.verified() == {(spec.publish_id, 1)},
+        what="verified again",
+    )
     assert site.gateway.ask(spec.host).status == 200
 
 

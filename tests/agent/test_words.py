@@ -4,31 +4,45 @@ from agent.drivers.base import Description, Refused
 from agent.protocol.messages import Outcome
 from agent.words import short
 from clusters.client import MAX_ANSWER_BYTES
-from publishes.outbox import BATCH
+from publishes.engine.outbox import BATCH
 from tests.agent.doubles import live
 from tests.agent.running import Running
 
 
 def test_a_batch_that_a_gateway_refuses_at_length_is_answered(agent: Running) -> None:
     specs = [live() for _ in range(BATCH)]
-    refusal = Refused('"전부 틀렸습니다"\x00\ud800' * 100_000, code="gateway_refused" * 10, entity="경로" * 1000, field='"' * 1000)
+    refusal = Refused(
+        '"전부 틀렸습니다"\x00\ud800' * 100_000,
+        code="gateway_refused" * 10,
+        entity="경로" * 1000,
+        field='"' * 1000,
+    )
     agent.gateway.refuse = {spec.publish_id: refusal for spec in specs}
     sealed = agent.seal(*specs)
     response = agent.post(sealed.token)
     assert len(response.content) < MAX_ANSWER_BYTES
     results = agent.double.open_answer(agent.me, response.text, answers=sealed.id)
     assert {result.outcome for result in results} == {Outcome.REFUSED}
-    lengths = {tuple(map(len, (result.message, result.entity, result.field, result.code))) for result in results}
+    lengths = {
+        tuple(map(len, (result.message, result.entity, result.field, result.code))) for result in results
+    }
     assert lengths == {(1000, 200, 200, 50)}
     assert results[0].message.startswith('"전부 틀렸습니다"  "전부')
 
 
 def test_a_heartbeat_says_no_more_than_that(agent: Running) -> None:
     driver = agent.heart._kit.driver
-    driver.describe = lambda: Description(ok=False, error="x" * 10_000_000, version="\x00" * 9999, mode="y" * 9999)  # type: ignore[method-assign]
+    driver.describe = lambda: Description(
+        ok=False, error="x" * 10_000_000, version="\x00" * 9999, mode="y" * 9999
+    )  # type: ignore[method-assign]
     agent.beat()
     beat = agent.double.heartbeats[-1]
-    assert (len(beat.gateway_error), beat.gateway_error[-2:], beat.gateway_version[:99], len(beat.gateway_mode)) == (500, "x…", " " * 99, 50)
+    assert (
+        len(beat.gateway_error),
+        beat.gateway_error[-2:],
+        beat.gateway_version[:99],
+        len(beat.gateway_mode),
+    ) == (500, "x…", " " * 99, 50)
 
 
 def test_what_is_short_stays_as_it_is() -> None:

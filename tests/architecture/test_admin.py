@@ -15,7 +15,19 @@ from tenants.models import User
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITES = ("save_model", "save_related", "save_formset", "delete_model", "delete_queryset")
-BY_HAND = {"save", "create", "get_or_create", "update_or_create", "bulk_create", "bulk_update", "update", "delete", "set", "add", "remove"}
+BY_HAND = {
+    "save",
+    "create",
+    "get_or_create",
+    "update_or_create",
+    "bulk_create",
+    "bulk_update",
+    "update",
+    "delete",
+    "set",
+    "add",
+    "remove",
+}
 ADMINS = sorted(admin.site._registry.items(), key=lambda pair: pair[0]._meta.label)
 
 
@@ -28,20 +40,38 @@ def request_of_anybody(rf: RequestFactory) -> HttpRequest:
 
 
 def may_write(its: Any, request: HttpRequest) -> bool:
-    may_add = its.has_add_permission(request, None) if hasattr(its, "parent_model") else its.has_add_permission(request)
+    may_add = (
+        its.has_add_permission(request, None)
+        if hasattr(its, "parent_model")
+        else its.has_add_permission(request)
+    )
     return bool(may_add or its.has_change_permission(request) or its.has_delete_permission(request))
 
 
-@pytest.mark.parametrize(("model", "its"), ADMINS, ids=lambda value: value._meta.label if hasattr(value, "_meta") else "")
-def test_an_admin_writes_through_a_service_or_not_at_all(model: type[Model], its: admin.ModelAdmin[Any], request_of_anybody: HttpRequest) -> None:
+@pytest.mark.parametrize(
+    ("model", "its"), ADMINS, ids=lambda value: value._meta.label if hasattr(value, "_meta") else ""
+)
+def test_an_admin_writes_through_a_service_or_not_at_all(
+    model: type[Model], its: admin.ModelAdmin[Any], request_of_anybody: HttpRequest
+) -> None:
     if isinstance(its, ServiceAdmin):
         own = [name for name in WRITES if getattr(type(its), name) is not getattr(ServiceAdmin, name)]
-        assert own == [], f"{type(its).__name__} writes by itself. Call a service in `write` and `remove` instead."
+        assert own == [], (
+            f"{type(its).__name__} writes by itself. Call a service in `write` and `remove` instead."
+        )
     else:
-        assert isinstance(its, ReadOnlyAdmin), f"{type(its).__name__} is neither a ReadOnlyAdmin nor a ServiceAdmin."
+        assert isinstance(its, ReadOnlyAdmin), (
+            f"{type(its).__name__} is neither a ReadOnlyAdmin nor a ServiceAdmin."
+        )
         assert not may_write(its, request_of_anybody)
-    inlines = [type(row).__name__ for row in its.get_inline_instances(request_of_anybody) if may_write(row, request_of_anybody)]
-    assert inlines == [], "Rows of another model are to look at: they are changed where their service is called."
+    inlines = [
+        type(row).__name__
+        for row in its.get_inline_instances(request_of_anybody)
+        if may_write(row, request_of_anybody)
+    ]
+    assert inlines == [], (
+        "Rows of another model are to look at: they are changed where their service is called."
+    )
     assert list(its.list_editable) == []
 
 

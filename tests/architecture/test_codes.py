@@ -26,7 +26,11 @@ def given_at_the_place() -> Iterator[str]:
     for path in (path for app in APPS for path in (ROOT / app).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PROBLEMS:
-                yield from (str(word.value.value) for word in node.keywords if word.arg == "code" and isinstance(word.value, ast.Constant))
+                yield from (
+                    str(word.value.value)
+                    for word in node.keywords
+                    if word.arg == "code" and isinstance(word.value, ast.Constant)
+                )
 
 
 def in_the_table() -> dict[str, int]:

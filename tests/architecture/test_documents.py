@@ -31,7 +31,9 @@ def prose_of(document: Path) -> str:
 
 @cache
 def anchors_of(document: Path) -> frozenset[str]:
-    return frozenset(slugify(title, "-") for title in re.findall(r"^#+ (.+)$", prose_of(document), re.MULTILINE))
+    return frozenset(
+        slugify(title, "-") for title in re.findall(r"^#+ (.+)$", prose_of(document), re.MULTILINE)
+    )
 
 
 def code_of(document: Path) -> Iterator[str]:
@@ -42,7 +44,7 @@ def code_of(document: Path) -> Iterator[str]:
 
 
 def files_named_in(document: Path) -> Iterator[str]:
-    """Code spans that are a path below one of our folders, such as `publishes/outbox.py` or `core/versions.merging`."""
+    """Code spans that are a path below one of our folders, such as `publishes/engine/outbox.py` or `core/versions.merging`."""
     folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - set(MADE_WHILE_RUNNING)
     for span in re.findall(r"`([^`\n]+)`", prose_of(document)):
         if re.fullmatch(r"[\w.-]+(/[\w.-]*)+", span) and span.split("/")[0] in folders:
@@ -73,7 +75,12 @@ def test_every_file_that_a_document_names_is_there(document: Path) -> None:
 
 def test_every_make_target_that_a_document_names_is_one() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {target for document in DOCUMENTS for code in code_of(document) for target in re.findall(r"\bmake ([a-z][a-z-]*)", code)}
+    named = {
+        target
+        for document in DOCUMENTS
+        for code in code_of(document)
+        for target in re.findall(r"\bmake ([a-z][a-z-]*)", code)
+    }
     assert {"demo", "test", "check", "docs"} <= named
     assert named - targets == set()
 

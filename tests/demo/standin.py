@@ -21,7 +21,12 @@ def parts(folder: Folder) -> tuple[Part, ...]:
     """One that serves, one that ignores every request to end and has a child, one whose child is in another session."""
     port, env = Ports(folder.path("ports.json"), web=1)["server"], dict(os.environ)
     return (
-        Part(name="server", argv=(sys.executable, "-m", "demo.upstreams", f"sample={port}"), env=env, is_ready=partial(is_listening, port)),
+        Part(
+            name="server",
+            argv=(sys.executable, "-m", "demo.upstreams", f"sample={port}"),
+            env=env,
+            is_ready=partial(is_listening, port),
+        ),
         Part(name="stubborn", argv=("sh", "-c", STUBBORN), env=env),
         Part(name="orphans", argv=("sh", "-c", WITH_ORPHANS), env=env),
     )

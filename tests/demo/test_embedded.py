@@ -44,10 +44,14 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 
 
 def postgres(home: Path) -> Postgres:
-    return Postgres(home=home, port=free_port(), password="secret", env=dict(os.environ), settings=NOT_DURABLE)
+    return Postgres(
+        home=home, port=free_port(), password="secret", env=dict(os.environ), settings=NOT_DURABLE
+    )
 
 
-def test_postgres_starts_as_the_process_that_was_started_and_keeps_its_data(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_postgres_starts_as_the_process_that_was_started_and_keeps_its_data(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
     server = postgres(tmp_path / "postgres")
     supervisor.launch(server.part(supervisor))
     supervisor.settle()
@@ -76,7 +80,9 @@ def test_postgres_lets_nobody_in_without_the_password(supervisor: Supervisor, tm
 
 
 @only_root
-def test_root_without_user_namespaces_runs_postgres_as_nobody(supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_without_user_namespaces_runs_postgres_as_nobody(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "WAYS_FOR_ROOT", (AS_NOBODY,))
     server = postgres(tmp_path / "postgres")
     supervisor.launch(server.part(supervisor))
@@ -101,7 +107,9 @@ def test_data_made_in_one_way_is_used_in_another(tmp_path: Path, monkeypatch: py
 
 
 @only_root
-def test_root_that_can_become_nobody_in_no_way_is_told_so(supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_that_can_become_nobody_in_no_way_is_told_so(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "WAYS_FOR_ROOT", ())
     with pytest.raises(DemoRefused, match="Use an ordinary user"):
         postgres(tmp_path / "postgres").part(supervisor)
@@ -111,7 +119,13 @@ def test_root_that_can_become_nobody_in_no_way_is_told_so(supervisor: Supervisor
 def test_an_ordinary_user_runs_postgres_as_itself(tmp_path: Path) -> None:
     os.chown(tmp_path, NOBODY, NOBODY)
     # AS_NOBODY leaves it one right of root's, to read this checkout wherever it lies.
-    done = subprocess.run([*AS_NOBODY.prefix, sys.executable, "-c", ONE_ROUND, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*AS_NOBODY.prefix, sys.executable, "-c", ONE_ROUND, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.stdout, done.returncode) == (f"{NOBODY} {NOBODY}\n", 0), done.stderr
 
 

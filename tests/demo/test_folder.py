@@ -17,7 +17,15 @@ from demo.system import System
 
 def run_demo(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "demo", *arguments]
-    return subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=20)
+    return subprocess.run(
+        argv,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
 
 
 def test_ports_stay_the_same_from_run_to_run(tmp_path: Path) -> None:
@@ -77,7 +85,10 @@ def test_reset_is_refused_while_a_demo_runs_there(tmp_path: Path) -> None:
     done = run_demo("--reset", DEMO_DIR=str(tmp_path))
     os.close(folder.lock)
     assert done.returncode == 1
-    assert done.stderr == f"Another demo (pid {os.getpid()}) runs in {tmp_path}. Stop it, or set DEMO_DIR to another folder.\n"
+    assert (
+        done.stderr
+        == f"Another demo (pid {os.getpid()}) runs in {tmp_path}. Stop it, or set DEMO_DIR to another folder.\n"
+    )
     assert (tmp_path / "ports.json").exists()
 
 
@@ -86,7 +97,10 @@ def test_a_taken_port_is_named_with_the_way_out_and_nothing_starts(tmp_path: Pat
         port = taken.getsockname()[1]
         done = run_demo(DEMO_DIR=str(tmp_path), PORT=str(port))
     assert (done.stdout, done.returncode) == ("", 1)
-    assert done.stderr == f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo\n"
+    assert (
+        done.stderr
+        == f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo\n"
+    )
     assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
 
 
@@ -100,7 +114,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run_demo(DEMO_DIR=str(tmp_path / "file" / "demo"))
     assert done.returncode == 1
-    assert done.stderr == f"The demo cannot use {tmp_path}/file/demo: [Errno 20] Not a directory: '{tmp_path}/file/demo'\n"
+    assert (
+        done.stderr
+        == f"The demo cannot use {tmp_path}/file/demo: [Errno 20] Not a directory: '{tmp_path}/file/demo'\n"
+    )
 
 
 def test_a_port_taken_after_it_was_chosen_is_named_and_another_one_is_chosen(tmp_path: Path) -> None:
@@ -117,7 +134,10 @@ class Ended(Exception):
     """Another process has taken this one's place."""
 
 
-@pytest.mark.parametrize(("start", "port_is_lost", "goes_on"), [("1", True, True), ("2", True, True), ("3", True, False), ("1", False, False)])
+@pytest.mark.parametrize(
+    ("start", "port_is_lost", "goes_on"),
+    [("1", True, True), ("2", True, True), ("3", True, False), ("1", False, False)],
+)
 def test_a_start_that_lost_a_port_is_made_again_twice_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, port_is_lost: bool, goes_on: bool
 ) -> None:

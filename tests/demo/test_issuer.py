@@ -23,10 +23,22 @@ def test_its_tokens_fit_its_published_keys_and_are_made_as_wished(tmp_path: Path
     discovery = json.loads(get(f"{issuer.url}/.well-known/openid-configuration"))
     assert discovery["issuer"] == issuer.url
     keys = json.loads(get(discovery["jwks_uri"]))
-    assert [(key["kid"], "d" in key) for key in keys["keys"]] == [("demo-rs256", False), ("demo-es256", False)]
+    assert [(key["kid"], "d" in key) for key in keys["keys"]] == [
+        ("demo-rs256", False),
+        ("demo-es256", False),
+    ]
     for query, algorithm, scope in (("", "RS256", "read write"), ("?alg=ES256&scope=read", "ES256", "read")):
-        token = jwt.decode(get(discovery["token_endpoint"] + query).strip(), KeySet.import_key_set(keys), algorithms=["RS256", "ES256"])
-        assert (token.header["alg"], token.claims["scope"], token.claims["aud"], token.claims["iss"]) == (algorithm, scope, "payment-api", issuer.url)
+        token = jwt.decode(
+            get(discovery["token_endpoint"] + query).strip(),
+            KeySet.import_key_set(keys),
+            algorithms=["RS256", "ES256"],
+        )
+        assert (token.header["alg"], token.claims["scope"], token.claims["aud"], token.claims["iss"]) == (
+            algorithm,
+            scope,
+            "payment-api",
+            issuer.url,
+        )
     issuer.shutdown()
     issuer.server_close()
     again = Issuer(port=free_port(), folder=tmp_path)

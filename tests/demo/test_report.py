@@ -12,17 +12,36 @@ from demo.plan import Plan
 from demo.report import Report
 from demo.seed import Login, Seeded, SeededAgent, SeededCluster, SeededGateway
 
-PIDS = {"web": 1, "worker": 2, "beat": 3, "postgres": 4, "broker": 5, "upstreams": 6, "agent-dev-1": 7, "envoy-dev-1": 8}
+PIDS = {
+    "web": 1,
+    "worker": 2,
+    "beat": 3,
+    "postgres": 4,
+    "broker": 5,
+    "upstreams": 6,
+    "agent-dev-1": 7,
+    "envoy-dev-1": 8,
+}
 
 
 @pytest.fixture
 def report(tmp_path: Path) -> Iterator[Report]:
     folder = Folder(tmp_path)
     plan = Plan(folder, port=8000)
-    people = {name: Login(username=name, password=f"{name}-pw", api_token=f"{name}-token") for name in ("provider", "other_provider", "viewer")}
+    people = {
+        name: Login(username=name, password=f"{name}-pw", api_token=f"{name}-token")
+        for name in ("provider", "other_provider", "viewer")
+    }
     gateways = (SeededGateway(id="g1", name="dev-gateway", gateway_class="envoy"),)
-    cluster = SeededCluster(id="c1", name="kr-dev", gateways=gateways, agents=(SeededAgent(id="a1", name="dev-1"),))
-    seeded = Seeded(operator=Login(username="operator", password="operator-pw"), product_id="p1", clusters=(cluster,), **people)
+    cluster = SeededCluster(
+        id="c1", name="kr-dev", gateways=gateways, agents=(SeededAgent(id="a1", name="dev-1"),)
+    )
+    seeded = Seeded(
+        operator=Login(username="operator", password="operator-pw"),
+        product_id="p1",
+        clusters=(cluster,),
+        **people,
+    )
     yield Report(plan=plan, seeded=seeded, sites=(plan.site(id="a1", name="dev-1", cluster="kr-dev"),))
     os.close(folder.lock)
 
@@ -35,7 +54,11 @@ def test_demo_json_says_where_everything_is_and_who_may_sign_in(report: Report, 
         "admin_url": "http://127.0.0.1:8000/admin/",
         "operator": {"username": "operator", "password": "operator-pw"},
         "provider": {"username": "provider", "password": "provider-pw", "api_token": "provider-token"},
-        "other_provider": {"username": "other_provider", "password": "other_provider-pw", "api_token": "other_provider-token"},
+        "other_provider": {
+            "username": "other_provider",
+            "password": "other_provider-pw",
+            "api_token": "other_provider-token",
+        },
         "viewer": {"username": "viewer", "password": "viewer-pw", "api_token": "viewer-token"},
         "product_id": "p1",
         "clusters": [
@@ -66,9 +89,17 @@ def test_demo_json_says_where_everything_is_and_who_may_sign_in(report: Report, 
 
 def test_the_banner_names_the_address_the_sign_ins_and_a_first_thing_to_try(report: Report) -> None:
     banner = report.banner()
-    for text in ("http://127.0.0.1:8000/provider/products/p1", "provider / provider-pw", "operator / operator-pw", "make demo-reset"):
+    for text in (
+        "http://127.0.0.1:8000/provider/products/p1",
+        "provider / provider-pw",
+        "operator / operator-pw",
+        "make demo-reset",
+    ):
         assert text in banner
-    assert "curl -H 'Authorization: Bearer provider-token' http://127.0.0.1:8000/api/v1/provider/products/p1/publishes" in banner
+    assert (
+        "curl -H 'Authorization: Bearer provider-token' http://127.0.0.1:8000/api/v1/provider/products/p1/publishes"
+        in banner
+    )
 
 
 def test_no_upstream_may_be_a_sites_own_side(report: Report) -> None:
@@ -77,7 +108,9 @@ def test_no_upstream_may_be_a_sites_own_side(report: Report) -> None:
     assert reserved == [f"127.0.0.1:{port}" for port in (site.listen, site.admin)]
 
 
-def test_a_site_is_enrolled_anew_when_its_agent_its_ports_or_the_control_plane_changed(report: Report) -> None:
+def test_a_site_is_enrolled_anew_when_its_agent_its_ports_or_the_control_plane_changed(
+    report: Report,
+) -> None:
     site = report.sites[0]
     assert not site.is_enrolled_at("http://127.0.0.1:8000")
     site.state.mkdir(parents=True)

@@ -51,7 +51,12 @@ def standin(tmp_path: Path) -> Iterator[StandIn]:
 def begin(folder: Path) -> StandIn:
     argv = [sys.executable, "-m", "tests.demo.standin", str(folder)]
     env = {**os.environ, "STANDIN": str(folder)}
-    return StandIn(folder=folder, process=subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True))
+    return StandIn(
+        folder=folder,
+        process=subprocess.Popen(
+            argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ),
+    )
 
 
 def _mark_of(process: psutil.Process) -> str:
@@ -69,7 +74,9 @@ def wait_until(is_true: Callable[[], bool], *, within_s: float) -> None:
 
 
 def test_a_killed_supervisor_leaves_no_process_within_three_seconds(standin: StandIn) -> None:
-    assert len(standin.family()) >= 7  # itself, the reaper, the server, the stubborn pair, the pair in two sessions
+    assert (
+        len(standin.family()) >= 7
+    )  # itself, the reaper, the server, the stubborn pair, the pair in two sessions
     standin.process.kill()
     standin.process.wait()
     wait_until(lambda: standin.family() == [], within_s=3)
@@ -90,7 +97,9 @@ def test_a_signal_stops_everything_within_five_seconds(standin: StandIn, ending:
     assert standin.line() == "stopped"
 
 
-def test_a_part_that_dies_is_named_and_runs_again_on_its_port_and_demo_json_is_rewritten(standin: StandIn) -> None:
+def test_a_part_that_dies_is_named_and_runs_again_on_its_port_and_demo_json_is_rewritten(
+    standin: StandIn,
+) -> None:
     before, ports = standin.pids(), (standin.folder / "ports.json").read_text()
     os.kill(before["server"], signal.SIGKILL)
     assert standin.line().startswith("server was killed by SIGKILL. Starting it again in 1 s")
@@ -106,7 +115,10 @@ def test_what_a_dead_part_left_in_its_group_is_ended_before_it_runs_again(standi
     children = psutil.Process(leader).children()
     os.kill(leader, signal.SIGKILL)
     assert standin.line().startswith("stubborn was killed by SIGKILL")
-    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children), within_s=1)
+    wait_until(
+        lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children),
+        within_s=1,
+    )
     assert standin.line().startswith("stubborn runs again")
 
 
@@ -121,7 +133,12 @@ def test_a_part_that_dies_again_at_once_waits_longer_each_time(standin: StandIn)
 def test_a_killed_reaper_is_replaced_and_knows_everything(standin: StandIn) -> None:
     reaper = next(process for process in standin.family() if "demo.reaper" in process.cmdline())
     reaper.kill()
-    wait_until(lambda: any("demo.reaper" in process.cmdline() for process in standin.family() if process.pid != reaper.pid), within_s=2)
+    wait_until(
+        lambda: any(
+            "demo.reaper" in process.cmdline() for process in standin.family() if process.pid != reaper.pid
+        ),
+        within_s=2,
+    )
     time.sleep(0.3)
     standin.process.kill()
     standin.process.wait()
@@ -130,15 +147,25 @@ def test_a_killed_reaper_is_replaced_and_knows_everything(standin: StandIn) -> N
 
 def test_a_second_demo_in_the_same_folder_is_refused_by_name(standin: StandIn) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "demo"], cwd=ROOT, env={**os.environ, "DEMO_DIR": str(standin.folder)}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "DEMO_DIR": str(standin.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert second.returncode == 1
-    assert second.stderr == f"Another demo (pid {standin.process.pid}) runs in {standin.folder}. Stop it, or set DEMO_DIR to another folder.\n"
+    assert (
+        second.stderr
+        == f"Another demo (pid {standin.process.pid}) runs in {standin.folder}. Stop it, or set DEMO_DIR to another folder.\n"
+    )
     assert second.stdout == ""
     assert standin.process.poll() is None
 
 
-def test_a_demo_started_right_after_a_kill_waits_for_the_last_part_and_keeps_its_ports(standin: StandIn) -> None:
+def test_a_demo_started_right_after_a_kill_waits_for_the_last_part_and_keeps_its_ports(
+    standin: StandIn,
+) -> None:
     ports = (standin.folder / "ports.json").read_text()
     standin.process.kill()
     standin.process.wait()

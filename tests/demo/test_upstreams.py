@@ -22,18 +22,33 @@ def connection() -> Iterator[http.client.HTTPConnection]:
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "HEAD"])
-def test_every_method_is_answered_with_what_arrived(connection: http.client.HTTPConnection, method: str) -> None:
+def test_every_method_is_answered_with_what_arrived(
+    connection: http.client.HTTPConnection, method: str
+) -> None:
     connection.request(method, "/invoices/7?x=1", body=b"12345", headers={"X-Mixed-Case": "Kept"})
     answer = connection.getresponse()
     seen = json.loads(answer.read())
     assert answer.status == 200
     assert answer.getheader("Content-Type") == "application/json"
-    assert (seen["service"], seen["method"], seen["path"], seen["body_bytes"]) == ("billing", method, "/invoices/7?x=1", 5)
+    assert (seen["service"], seen["method"], seen["path"], seen["body_bytes"]) == (
+        "billing",
+        method,
+        "/invoices/7?x=1",
+        5,
+    )
     assert seen["headers"]["x-mixed-case"] == "Kept"
 
 
-def test_one_connection_serves_many_requests_chunked_bodies_and_heads_included(connection: http.client.HTTPConnection) -> None:
-    connection.request("POST", "/", body=iter([b"abc", b"defg"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+def test_one_connection_serves_many_requests_chunked_bodies_and_heads_included(
+    connection: http.client.HTTPConnection,
+) -> None:
+    connection.request(
+        "POST",
+        "/",
+        body=iter([b"abc", b"defg"]),
+        encode_chunked=True,
+        headers={"Transfer-Encoding": "chunked"},
+    )
     assert json.loads(connection.getresponse().read())["body_bytes"] == 7
     local = connection.sock.getsockname()
     connection.request("HEAD", "/")

@@ -27,20 +27,46 @@ class Access:
 
 
 def _api(*, viewer: Told, stranger: Told, developer: Told = IN, operator: Told = 403) -> Access:
-    return Access(nobody=401, viewer=viewer, developer=developer, stranger=stranger, operator=operator, agent=401, revoked=401)
+    return Access(
+        nobody=401,
+        viewer=viewer,
+        developer=developer,
+        stranger=stranger,
+        operator=operator,
+        agent=401,
+        revoked=401,
+    )
 
 
 def _page(*, viewer: Told, stranger: Told, developer: Told = IN) -> Access:
-    return Access(nobody=SIGN_IN, viewer=viewer, developer=developer, stranger=stranger, operator=403, agent=SIGN_IN, revoked=SIGN_IN)
+    return Access(
+        nobody=SIGN_IN,
+        viewer=viewer,
+        developer=developer,
+        stranger=stranger,
+        operator=403,
+        agent=SIGN_IN,
+        revoked=SIGN_IN,
+    )
 
 
 def _all(told: Told) -> Access:
-    return Access(nobody=told, viewer=told, developer=told, stranger=told, operator=told, agent=told, revoked=told)
+    return Access(
+        nobody=told, viewer=told, developer=told, stranger=told, operator=told, agent=told, revoked=told
+    )
 
 
 def _person(told: Told) -> Access:
     """Everybody who is signed in, whatever they belong to."""
-    return Access(nobody=SIGN_IN, viewer=told, developer=told, stranger=told, operator=told, agent=SIGN_IN, revoked=SIGN_IN)
+    return Access(
+        nobody=SIGN_IN,
+        viewer=told,
+        developer=told,
+        stranger=told,
+        operator=told,
+        agent=SIGN_IN,
+        revoked=SIGN_IN,
+    )
 
 
 READ = _api(viewer=IN, stranger=404)  # API: something of ours
@@ -69,8 +95,22 @@ _GATEWAY = "/provider/gateways/<uuid:gateway_id>"
 _FORM = {"GET": PAGE_WRITE, "POST": PAGE_WRITE}
 _FORM_OWN = {"GET": PAGE_WRITE_OWN, "POST": PAGE_WRITE_OWN}
 
-_PROVIDER_PAGES = ("second-step", "oidc/<str:provider_id>", "oidc/<str:provider_id>/callback", "refused", "cancelled", "unknown")
-_SECOND_STEP_PAGES = ("code-again", "second-step", "second-step/app", "second-step/app/off", "second-step/codes", "second-step/codes/new")
+_PROVIDER_PAGES = (
+    "second-step",
+    "oidc/<str:provider_id>",
+    "oidc/<str:provider_id>/callback",
+    "refused",
+    "cancelled",
+    "unknown",
+)
+_SECOND_STEP_PAGES = (
+    "code-again",
+    "second-step",
+    "second-step/app",
+    "second-step/app/off",
+    "second-step/codes",
+    "second-step/codes/new",
+)
 
 ROWS: dict[str, dict[str, Access]] = {
     "/": {"GET": _person(IN)},
@@ -140,7 +180,10 @@ ROWS: dict[str, dict[str, Access]] = {
     "/provider/products": {"GET": PAGE_OWN},
     "/provider/products/new": _FORM_OWN,
     _PRODUCT: {"GET": PAGE},
-    **{f"{_PRODUCT}/{verb}": _FORM for verb in ("edit", "services", "activate", "deactivate", "archive", "delete")},
+    **{
+        f"{_PRODUCT}/{verb}": _FORM
+        for verb in ("edit", "services", "activate", "deactivate", "archive", "delete")
+    },
     # pages of API services
     "/provider/api-services": {"GET": PAGE_OWN},
     "/provider/api-services/new": _FORM_OWN,

@@ -9,11 +9,11 @@ from django.test import Client
 from django.utils import timezone
 
 from agent.protocol.signing import prove_request
-from publishes import credentials
-from tenants import invitations
+from publishes.callers import credentials
 from tenants.actors import Role
 from tenants.models import ApiToken, Membership, User
-from tenants.services import create_api_token
+from tenants.people import invitations
+from tenants.tokens import create_api_token
 from tests.world import World
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -41,27 +41,50 @@ class Scene:
     other: World
     ids: dict[str, Any]
 
-    def knock(self, persona: str, method: str, path: str, *, body: bytes = b"", content_type: str = "application/json") -> Answer:
+    def knock(
+        self,
+        persona: str,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        content_type: str = "application/json",
+    ) -> Answer:
         """One request as that persona would make it: by token at the API, by session at pages, signed when it is an agent."""
         client = self.client(persona, path, method=method, body=body)
         response = client.generic(method, path, body, content_type=content_type)
-        return Answer(response.status_code, response.status_code == 302 and response["Location"].startswith("/sign-in"))
+        return Answer(
+            response.status_code, response.status_code == 302 and response["Location"].startswith("/sign-in")
+        )
 
     def client(self, persona: str, path: str, *, method: str, body: bytes) -> Client:
         """Who asks."""
         if persona == "agent":
             voice = self.world.agents[0]
-            proof = prove_request(voice.key, agent_id=str(voice.agent.pk), method=method, url=settings.PUBLIC_URL + path.partition("?")[0], body=body)
+            proof = prove_request(
+                voice.key,
+                agent_id=str(voice.agent.pk),
+                method=method,
+                url=settings.PUBLIC_URL + path.partition("?")[0],
+                body=body,
+            )
             return _client({"Authorization": f"Imp {proof.token}"})
         if persona == "revoked":
             return self._by_token(self.world, Role.OWNER, revoked=True)
         if persona in {"viewer", "developer", "stranger"}:
-            world, role = self.other if persona == "stranger" else self.world, Role.VIEWER if persona == "viewer" else Role.DEVELOPER
+            world, role = (
+                self.other if persona == "stranger" else self.world,
+                Role.VIEWER if persona == "viewer" else Role.DEVELOPER,
+            )
             return self._by_token(world, role) if path.startswith("/api/") else self._by_session(world, role)
         client = _client({})
-        client.handler.enforce_csrf_checks = path.startswith(("/api/v1/provider", "/api/v1/operator")) and persona == "nobody"
+        client.handler.enforce_csrf_checks = (
+            path.startswith(("/api/v1/provider", "/api/v1/operator")) and persona == "nobody"
+        )
         if persona == "operator":
-            operator, _new = User.objects.get_or_create(username="door-operator", defaults={"is_staff": True, "is_superuser": True})
+            operator, _new = User.objects.get_or_create(
+                username="door-operator", defaults={"is_staff": True, "is_superuser": True}
+            )
             client.force_login(operator, MODEL_BACKEND)
         return client
 

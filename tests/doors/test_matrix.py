@@ -14,8 +14,20 @@ from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
 ALL = [route for route in routes() if not route.startswith(OPERATORS_ALONE)]
-WITH_IDS = [route for route in ALL if route in ROWS and any(name.endswith("_id") for name in arguments_of(route))]
-MINE = {"tenant_id", "tenant", "provider_tenant_id", "id", "status", "generation", "claimed_host", "deleted_at", "created_at"}
+WITH_IDS = [
+    route for route in ALL if route in ROWS and any(name.endswith("_id") for name in arguments_of(route))
+]
+MINE = {
+    "tenant_id",
+    "tenant",
+    "provider_tenant_id",
+    "id",
+    "status",
+    "generation",
+    "claimed_host",
+    "deleted_at",
+    "created_at",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +58,30 @@ def tried(scene: Scene, persona: str, method: str, path: str, **sent: Any) -> An
 def test_each_persona_is_told_what_the_row_says(scene: Scene, route: str) -> None:
     ids, row = scene.ids, ROWS[route]
     path, form = path_of(route, ids), FORMS.get(route, "").format(**ids)
-    sent = {"body": form.encode(), "content_type": "application/x-www-form-urlencoded"} if form else {"body": b"{}"}
+    sent = (
+        {"body": form.encode(), "content_type": "application/x-www-form-urlencoded"}
+        if form
+        else {"body": b"{}"}
+    )
     told = {
-        f"{method} {persona}": (said(tried(scene, persona, method, path, **({} if method == "GET" else sent))), getattr(access, persona))
+        f"{method} {persona}": (
+            said(tried(scene, persona, method, path, **({} if method == "GET" else sent))),
+            getattr(access, persona),
+        )
         for method, access in row.items()
         for persona in PERSONAS
     }
     if PUBLIC not in row.values():
-        told |= {f"{method} developer, not named by the row": (said(tried(scene, "developer", method, path)), 405) for method in METHODS if method not in row}
-    wrong = {knock: f"{is_told} instead of {row_says}" for knock, (is_told, row_says) in told.items() if is_told != row_says}
+        told |= {
+            f"{method} developer, not named by the row": (said(tried(scene, "developer", method, path)), 405)
+            for method in METHODS
+            if method not in row
+        }
+    wrong = {
+        knock: f"{is_told} instead of {row_says}"
+        for knock, (is_told, row_says) in told.items()
+        if is_told != row_says
+    }
     assert wrong == {}, f"{route}: {wrong}. If that is meant, change its line in tests/doors/rows.py."
 
 
@@ -76,32 +103,67 @@ def test_ids_written_otherwise_lead_nowhere_else(scene: Scene, route: str) -> No
     ids, method = scene.ids, next(iter(ROWS[route]))
     plain = path_of(route, ids)
     one = str(ids[arguments_of(route)[0]])
-    written = (one.replace("-", "%2D"), one + "%00", one + "%0a", "%2e%2e%2f" + one, one.upper(), "urn:uuid:" + one, one + "%2f", one.replace("-", ""))
+    written = (
+        one.replace("-", "%2D"),
+        one + "%00",
+        one + "%0a",
+        "%2e%2e%2f" + one,
+        one.upper(),
+        "urn:uuid:" + one,
+        one + "%2f",
+        one.replace("-", ""),
+    )
     for persona in ("developer", "stranger"):
         right = said(tried(scene, persona, method, plain))
         for otherwise in written:
-            assert said(tried(scene, persona, method, plain.replace(one, otherwise, 1))) in {404, right}, (persona, otherwise)
+            assert said(tried(scene, persona, method, plain.replace(one, otherwise, 1))) in {404, right}, (
+                persona,
+                otherwise,
+            )
 
 
 def owners() -> dict[tuple[str, Any], Any]:
     """Whose everything is."""
-    scoped = [model for model in apps.get_models() if any(field.name in {"tenant", "tenant_id"} for field in model._meta.fields)]
-    return {(model._meta.label, pk): tenant for model in scoped for pk, tenant in model._default_manager.values_list("pk", "tenant_id")}
+    scoped = [
+        model
+        for model in apps.get_models()
+        if any(field.name in {"tenant", "tenant_id"} for field in model._meta.fields)
+    ]
+    return {
+        (model._meta.label, pk): tenant
+        for model in scoped
+        for pk, tenant in model._default_manager.values_list("pk", "tenant_id")
+    }
 
 
-@pytest.mark.parametrize("route", [route for route in ALL if set(ROWS.get(route, {})) & {"POST", "PUT"} and set(ROWS[route]) != set(METHODS)])
+@pytest.mark.parametrize(
+    "route",
+    [
+        route
+        for route in ALL
+        if set(ROWS.get(route, {})) & {"POST", "PUT"} and set(ROWS[route]) != set(METHODS)
+    ],
+)
 def test_nothing_can_be_assigned_that_is_not_a_field_of_the_request(scene: Scene, route: str) -> None:
     path = path_of(route, scene.ids)
     before, theirs = owners(), str(scene.other.tenant.pk)
     for method in sorted(set(ROWS[route]) & {"POST", "PUT"}):
-        for content_type, body in (("application/json", _json(theirs)), ("application/x-www-form-urlencoded", "&".join(f"{name}={theirs}" for name in MINE))):
+        for content_type, body in (
+            ("application/json", _json(theirs)),
+            ("application/x-www-form-urlencoded", "&".join(f"{name}={theirs}" for name in MINE)),
+        ):
             with transaction.atomic():
                 answer = scene.knock("developer", method, path, body=body.encode(), content_type=content_type)
                 after = owners()
                 transaction.set_rollback(True)
             assert answer.status < 500, (method, content_type)
-            assert {key: after[key] for key in before if key in after} == {key: before[key] for key in before if key in after}
-            assert {after[key] for key in set(after) - set(before)} <= {scene.world.tenant.pk}, (method, content_type)
+            assert {key: after[key] for key in before if key in after} == {
+                key: before[key] for key in before if key in after
+            }
+            assert {after[key] for key in set(after) - set(before)} <= {scene.world.tenant.pk}, (
+                method,
+                content_type,
+            )
 
 
 def _json(theirs: str) -> str:

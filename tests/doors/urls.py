@@ -11,7 +11,9 @@ _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
 
 def routes() -> list[str]:
     """`/provider/products/<uuid:product_id>` and the like, all of them."""
-    return sorted({"/" + route.replace("<uuidstr:", "<uuid:") for route in _walk(get_resolver().url_patterns, "")})
+    return sorted(
+        {"/" + route.replace("<uuidstr:", "<uuid:") for route in _walk(get_resolver().url_patterns, "")}
+    )
 
 
 def arguments_of(route: str) -> list[str]:
@@ -22,7 +24,9 @@ def arguments_of(route: str) -> list[str]:
 def path_of(route: str, ids: Mapping[str, Any]) -> str:
     """The route with these ids in it."""
     for name in arguments_of(route):
-        assert name in ids, f"{route} has a parameter {name!r} that the scene does not know: add it to ids_of in tests/doors/scene.py."
+        assert name in ids, (
+            f"{route} has a parameter {name!r} that the scene does not know: add it to ids_of in tests/doors/scene.py."
+        )
     return _ARGUMENT.sub(lambda found: str(ids[found[1]]), route)
 
 

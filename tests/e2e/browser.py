@@ -8,9 +8,24 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe, AxeResults
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 Theme = Literal["light", "dark"]
@@ -37,7 +52,10 @@ def launch(playwright: Any) -> Browser:
     try:
         return playwright.chromium.launch(executable_path=path, args=FLAGS)  # type: ignore[no-any-return]
     except Exception as problem:  # noqa: BLE001 - whatever it is, the tests cannot run
-        pytest.fail(f"No Chromium could be started ({path or 'none is installed'}): {problem}. `make browser` brings one.", pytrace=False)
+        pytest.fail(
+            f"No Chromium could be started ({path or 'none is installed'}): {problem}. `make browser` brings one.",
+            pytrace=False,
+        )
 
 
 @contextmanager
@@ -66,7 +84,9 @@ class Guard:
         context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type not in {"error", "warning"} or (self.may_refuse and message.text.startswith(EXPECTED_4XX)):
+        if message.type not in {"error", "warning"} or (
+            self.may_refuse and message.text.startswith(EXPECTED_4XX)
+        ):
             return
         if self.may_fail and message.text.startswith(("Failed to load resource: net::", "htmx:")):
             return
@@ -84,7 +104,9 @@ def complaints(page: Page) -> str:
     looks: tuple[tuple[Theme, str], ...] = (("light", "desktop"), ("dark", "phone"))
     for theme, size in looks:
         show_at(page, size=size, theme=theme)
-        violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))")
+        violations = page.evaluate(
+            "axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))"
+        )
         if violations["violations"]:
             found.append(f"{theme} {size}\n{AxeResults(violations).generate_report()}")
         page.keyboard.press("Tab")  # from here on a ring is due
@@ -108,7 +130,14 @@ def use_session(context: BrowserContext, key: str, *, home: str) -> None:
 
 
 def open_page(
-    browser: Browser, *, home: str, size: str = "desktop", language: str = "en", theme: Theme = "light", session: str = "", script: bool = True
+    browser: Browser,
+    *,
+    home: str,
+    size: str = "desktop",
+    language: str = "en",
+    theme: Theme = "light",
+    session: str = "",
+    script: bool = True,
 ) -> Page:
     """A page in a context of its own. `session` is a session's key."""
     width, height = SIZES[size]

@@ -36,7 +36,9 @@ def set_stage() -> World:
     world = make_world()
     for number, name in enumerate(("busan-1", "seoul-1", "seoul-2")):
         voice = world.add_agent(name)
-        AgentLiveness.objects.filter(agent=voice.agent).update(proxy_url=f"http://127.0.0.1:{18080 + number}", gateway_version="1.40.0")
+        AgentLiveness.objects.filter(agent=voice.agent).update(
+            proxy_url=f"http://127.0.0.1:{18080 + number}", gateway_version="1.40.0"
+        )
     world.gateway.listeners.create(name="http", port=8080, protocol="HTTP")
     world.cluster.description = "Seoul, Korea"
     world.cluster.save()

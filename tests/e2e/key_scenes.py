@@ -7,11 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page
 
-from publishes import credentials
+from publishes.callers import credentials
 from publishes.models import Issuer, ProductPublish
 from tests.agent import issuer as token_keys
 from tests.e2e.scene import Scene
-from tests.web.run import Run
+from tests.publishes.pages.run import Run
 from tests.world import World
 
 ISSUER = "https://auth.example.com/realms/payment"
@@ -44,7 +44,10 @@ def _keys(world: World, client: Client) -> str:
 def _issuer_away(world: World, client: Client) -> str:
     jwks = list(token_keys.public(token_keys.rsa(), token_keys.ec()))
     since = timezone.now() - timedelta(minutes=25)
-    reason = {"ko": "Issuer 설정: 제시간에 응답하지 않습니다.", "en": "The issuer's configuration: It did not answer in time."}
+    reason = {
+        "ko": "Issuer 설정: 제시간에 응답하지 않습니다.",
+        "en": "The issuer's configuration: It did not answer in time.",
+    }
     Issuer.objects.create(url=ISSUER, jwks=jwks, fetched_at=since, failing_since=since, reason=reason)
     return detail(world.published(auth_mode="oauth2", auth_config=TOKENS))
 

@@ -12,13 +12,13 @@ from agent.protocol.messages import Outcome
 from clusters.models import AgentLiveness, Cluster
 from gateways.models import Gateway
 from products.models import Product
-from publishes import services
 from publishes.models import Observation, ProductPublish
+from publishes.verbs import cancelling, drafts, publishing, withdrawing
 from tenants.models import ApiToken, Membership, Tenant, User
 from tests.e2e.key_scenes import KEYS
 from tests.e2e.scene import Scene as Scene
 from tests.e2e.workplace_scenes import WORKPLACE
-from tests.web.run import Run
+from tests.publishes.pages.run import Run
 from tests.world import World, add_service, nobody_knows
 
 
@@ -35,7 +35,9 @@ def _products(world: World, client: Client) -> str:
     world.published()
     world.product.description = "Billing, invoices and refunds."
     world.product.save()
-    Product.objects.create(tenant=world.tenant, name="Weather API", version="1.1", status=Product.Status.ACTIVE)
+    Product.objects.create(
+        tenant=world.tenant, name="Weather API", version="1.1", status=Product.Status.ACTIVE
+    )
     Product.objects.create(tenant=world.tenant, name="Ledger API", version="0.3")
     return reverse("products:list")
 
@@ -44,11 +46,11 @@ def _product(world: World, client: Client) -> str:
     world.published()
     world.withdrawn(hostname_base="old.dev.localhost")
     failed = world.draft(environment="stage", hostname_base="payment-api.stage.kr-seoul.localhost")
-    services.request_publish(world.actor, failed.pk)
+    publishing.request_publish(world.actor, failed.pk)
     world.everybody_confirms()
     world.draft(environment="stage", hostname_base="payment-api-2.stage.kr-seoul.localhost")
     doing = world.draft(environment="stage", hostname_base="payment-api-3.stage.kr-seoul.localhost")
-    services.request_publish(world.actor, doing.pk)
+    publishing.request_publish(world.actor, doing.pk)
     add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
     return reverse("products:detail", args=[world.product.pk])
 
@@ -70,7 +72,7 @@ def _draft(world: World, client: Client) -> str:
 
 def _deploying(world: World, client: Client) -> str:
     publish = world.draft()
-    services.request_publish(world.actor, publish.pk, note="Production release v2.0")
+    publishing.request_publish(world.actor, publish.pk, note="Production release v2.0")
     world.agents[0].confirm_all()
     world.agents[1].claim()
     return detail(publish)
@@ -78,36 +80,43 @@ def _deploying(world: World, client: Client) -> str:
 
 def _cancelled(world: World, client: Client) -> str:
     path = _deploying(world, client)
-    services.cancel(world.actor, ProductPublish.objects.get().pk)
+    cancelling.cancel(world.actor, ProductPublish.objects.get().pk)
     return path
 
 
 def _published(world: World, client: Client) -> str:
     publish = world.draft(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
-    services.request_publish(world.actor, publish.pk, note="Production release v2.0")
+    publishing.request_publish(world.actor, publish.pk, note="Production release v2.0")
     world.everybody_confirms()
     return detail(publish)
 
 
 def _silent(world: World, client: Client) -> str:
     path = _published(world, client)
-    AgentLiveness.objects.filter(agent=world.agents[-1].agent).update(last_seen_at=timezone.now() - timedelta(seconds=41))
+    AgentLiveness.objects.filter(agent=world.agents[-1].agent).update(
+        last_seen_at=timezone.now() - timedelta(seconds=41)
+    )
     world.add_agent("seoul-9", connected=False)
     return path
 
 
 def _failed(world: World, client: Client) -> str:
     publish = world.draft()
-    services.request_publish(world.actor, publish.pk)
+    publishing.request_publish(world.actor, publish.pk)
     (waiting,) = world.agents[0].claim()
-    words = {"code": "rejected", "entity": "route billing", "field": "path", "message": "Duplicate entry of domain payment-api.dev.kr-seoul.localhost."}
+    words = {
+        "code": "rejected",
+        "entity": "route billing",
+        "field": "path",
+        "message": "Duplicate entry of domain payment-api.dev.kr-seoul.localhost.",
+    }
     world.agents[0].answer(waiting, Outcome.REFUSED, step="apply", **words)
     return detail(publish)
 
 
 def _withdrawn(world: World, client: Client) -> str:
     publish = world.published()
-    services.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
+    withdrawing.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
     world.everybody_confirms()
     return detail(publish)
 
@@ -116,8 +125,14 @@ def _overview(world: World, client: Client) -> str:
     _product(world, client)
     drifting = world.published(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
     Observation.objects.filter(publish=drifting, agent=world.agents[0].agent).update(verified=False)
-    ledger = Product.objects.create(tenant=world.tenant, name="Ledger API", version="0.3", status=Product.Status.ACTIVE)
-    services.create_publish(world.actor, ledger, settings=world.settings(environment="prod", hostname_base="ledger.prod.localhost"))
+    ledger = Product.objects.create(
+        tenant=world.tenant, name="Ledger API", version="0.3", status=Product.Status.ACTIVE
+    )
+    drafts.create_publish(
+        world.actor,
+        ledger,
+        settings=world.settings(environment="prod", hostname_base="ledger.prod.localhost"),
+    )
     return reverse("overview:list")
 
 
@@ -128,14 +143,18 @@ def _overview_failed(world: World, client: Client) -> str:
 
 def _clusters(world: World, client: Client) -> str:
     world.published()
-    Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True, open_to_all=True)
+    Cluster.objects.create(
+        name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True, open_to_all=True
+    )
     return reverse("clusters:list")
 
 
 def _cluster(world: World, client: Client) -> str:
     _overview(world, client)
     AgentLiveness.objects.filter(agent=world.agents[0].agent).update(gateway_ok=False)
-    AgentLiveness.objects.filter(agent=world.agents[1].agent).update(last_seen_at=timezone.now() - timedelta(seconds=41))
+    AgentLiveness.objects.filter(agent=world.agents[1].agent).update(
+        last_seen_at=timezone.now() - timedelta(seconds=41)
+    )
     world.add_agent("seoul-9", connected=False)
     return reverse("clusters:detail", args=[world.cluster.pk])
 
@@ -146,7 +165,7 @@ def _compare(world: World, client: Client) -> str:
     service.routes.update(methods=["GET", "POST"])
     world.product.services.filter(name="Refund Service").update(status="inactive")
     add_service(world.product, "Ledger Service", "/ledger", ["GET"])
-    services.request_publish(world.actor, publish.pk)
+    publishing.request_publish(world.actor, publish.pk)
     world.everybody_confirms()
     return f"{reverse('publishes:compare', args=[publish.product_id, publish.pk])}?old=1&new=3"
 
@@ -164,7 +183,9 @@ def _first_run_half(world: World, client: Client) -> str:
 
 
 def _account(world: World, client: Client) -> str:
-    Membership.objects.create(user=world.user, tenant=Tenant.objects.create(slug="globex", name="Globex"), role="viewer")
+    Membership.objects.create(
+        user=world.user, tenant=Tenant.objects.create(slug="globex", name="Globex"), role="viewer"
+    )
     return reverse("account:index")
 
 
@@ -181,7 +202,9 @@ def _tokens(world: World, client: Client) -> str:
         ("Nightly", {"revoked_at": now}),
         ("Backup", {"expires_at": now}),
     ):
-        ApiToken.objects.create(tenant=world.tenant, name=name, role="developer", prefix="impg_Ab3xY", token_hash=name, **told)
+        ApiToken.objects.create(
+            tenant=world.tenant, name=name, role="developer", prefix="impg_Ab3xY", token_hash=name, **told
+        )
     return reverse("account:tokens")
 
 
@@ -207,7 +230,9 @@ def _below(name: str, prepare: Callable[[World, Client], str]) -> Callable[[Worl
 
 def _wizard(step: str) -> Callable[[World, Client], str]:
     def prepare(world: World, client: Client) -> str:
-        Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True, open_to_all=True)
+        Cluster.objects.create(
+            name="kr-far", region="kr-busan", host_suffixes=["localhost"], maintenance=True, open_to_all=True
+        )
         add_service(world.product, "Legacy Service", "/legacy", ["GET"], active=False)
         run = Run(world, client)
         run.choose(upto=step)
@@ -233,7 +258,10 @@ SCENES = (
     Scene(name="clusters", prepare=_clusters),
     Scene(name="cluster", prepare=_cluster),
     Scene(name="first-run", prepare=_first_run),
-    Scene(name="first-run-services", prepare=lambda world, client: _first_run(world, client) and reverse("services:list")),
+    Scene(
+        name="first-run-services",
+        prepare=lambda world, client: _first_run(world, client) and reverse("services:list"),
+    ),
     Scene(name="first-run-half", prepare=_first_run_half),
     Scene(name="account", prepare=_account),
     Scene(name="account-menu", prepare=_account, act=lambda page: page.locator(".who summary").click()),
@@ -245,7 +273,9 @@ SCENES = (
     Scene(name="wizard-cluster", prepare=_wizard("cluster")),
     Scene(name="wizard-gateway", prepare=_wizard("gateway")),
     Scene(name="wizard-settings", prepare=_wizard("settings")),
-    Scene(name="wizard-confirm", prepare=_wizard("confirm"), act=lambda page: page.wait_for_selector("#checks")),
+    Scene(
+        name="wizard-confirm", prepare=_wizard("confirm"), act=lambda page: page.wait_for_selector("#checks")
+    ),
     Scene(name="publish-draft", prepare=_draft),
     Scene(name="publish-deploying", prepare=_deploying),
     Scene(name="publish-published", prepare=_published),
@@ -262,5 +292,9 @@ SCENES = (
     Scene(name="confirm-withdraw", prepare=_below("withdraw", _published)),
     Scene(name="settings", prepare=_below("settings", _draft)),
     Scene(name="no-workspace", prepare=_without_workspace, status=403),
-    Scene(name="not-found", prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]), status=404),
+    Scene(
+        name="not-found",
+        prepare=lambda world, client: reverse("products:detail", args=[nobody_knows()]),
+        status=404,
+    ),
 )

@@ -28,5 +28,9 @@ def test_take_screenshots(stage: World, client: Client, open_as: Open, guard: Gu
             page.emulate_media(color_scheme=theme)
             for width, height in SIZES.values():
                 page.set_viewport_size({"width": width, "height": height})
-                page.screenshot(path=FOLDER / f"{scene.name}-{language}-{theme}-{width}.png", full_page="dialog" not in scene.name, caret="initial")
+                page.screenshot(
+                    path=FOLDER / f"{scene.name}-{language}-{theme}-{width}.png",
+                    full_page="dialog" not in scene.name,
+                    caret="initial",
+                )
         page.context.close()

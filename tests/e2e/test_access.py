@@ -16,7 +16,9 @@ def emptied() -> None:
     with connection.cursor() as cursor:
         names = set(connection.introspection.table_names(cursor)) - KEPT
         deletions = "".join(f"DELETE FROM {connection.ops.quote_name(name)};" for name in names)  # noqa: S608 - our own tables
-        cursor.execute(f"SET session_replication_role = replica; {deletions} SET session_replication_role = DEFAULT")
+        cursor.execute(
+            f"SET session_replication_role = replica; {deletions} SET session_replication_role = DEFAULT"
+        )
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -28,7 +30,9 @@ def test_axe_finds_nothing(transactional_db: None, open_as: Open, guard: Guard, 
         world = set_stage()
         client = owner_of(world)
         path, guard.may_refuse = scene.prepare(world, client), scene.status != 200
-        use_session(page.context, "" if scene.is_public else client.cookies["sessionid"].value, home=guard.home)
+        use_session(
+            page.context, "" if scene.is_public else client.cookies["sessionid"].value, home=guard.home
+        )
         show_at(page, size="desktop", theme="light")
         page.goto(path)
         scene.act(page)

@@ -8,23 +8,31 @@ from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from products.models import Product
-from publishes import services
+from publishes.verbs import drafts, publishing
 from tenants.models import Membership, Tenant
 from tests.e2e.browser import Guard, complaints
 from tests.e2e.conftest import Open
 from tests.e2e.test_journey import tab_to
-from tests.web.test_sign_in import code_of
+from tests.tenants.people.test_sign_in import code_of
 from tests.world import World
 
 OVERVIEW = reverse("overview:list")
 
 
 def ledger(world: World) -> None:
-    product = Product.objects.create(tenant=world.tenant, name="Ledger API", version="0.3", status=Product.Status.ACTIVE)
-    services.create_publish(world.actor, product, settings=world.settings(environment="prod", hostname_base="ledger.prod.localhost"))
+    product = Product.objects.create(
+        tenant=world.tenant, name="Ledger API", version="0.3", status=Product.Status.ACTIVE
+    )
+    drafts.create_publish(
+        world.actor,
+        product,
+        settings=world.settings(environment="prod", hostname_base="ledger.prod.localhost"),
+    )
 
 
-def test_filters_follow_the_typing_stay_in_the_url_and_leave_the_focus_alone(stage: World, client: Client, open_as: Open) -> None:
+def test_filters_follow_the_typing_stay_in_the_url_and_leave_the_focus_alone(
+    stage: World, client: Client, open_as: Open
+) -> None:
     stage.published()
     ledger(stage)
     page = open_as(client)
@@ -46,7 +54,7 @@ def test_filters_follow_the_typing_stay_in_the_url_and_leave_the_focus_alone(sta
 
 def test_the_overview_shows_by_itself_what_is_going_on(stage: World, client: Client, open_as: Open) -> None:
     publish = stage.draft()
-    services.request_publish(stage.actor, publish.pk)
+    publishing.request_publish(stage.actor, publish.pk)
     page = open_as(client)
     page.goto(OVERVIEW)
     expect(page.locator(".matrix")).to_contain_text("Publishing")
@@ -67,7 +75,9 @@ def test_without_script_the_filters_work_by_their_button(stage: World, client: C
 
 
 def test_the_workspace_is_switched_by_keyboard_alone(stage: World, client: Client, open_as: Open) -> None:
-    Membership.objects.create(user=stage.user, tenant=Tenant.objects.create(slug="globex", name="Globex"), role="viewer")
+    Membership.objects.create(
+        user=stage.user, tenant=Tenant.objects.create(slug="globex", name="Globex"), role="viewer"
+    )
     page = open_as(client)
     page.goto(OVERVIEW)
     tab_to(page, ".who summary")
@@ -78,7 +88,9 @@ def test_the_workspace_is_switched_by_keyboard_alone(stage: World, client: Clien
     expect(page).to_have_url(re.compile(f"{reverse('products:list')}$"))
 
 
-def test_the_account_menu_closes_by_escape_by_a_click_elsewhere_and_by_going_on(stage: World, client: Client, open_as: Open) -> None:
+def test_the_account_menu_closes_by_escape_by_a_click_elsewhere_and_by_going_on(
+    stage: World, client: Client, open_as: Open
+) -> None:
     page = open_as(client, size="phone")
     page.goto(OVERVIEW)
     summary, menu = page.locator(".who summary"), page.locator(".who .menu")
@@ -111,7 +123,9 @@ def test_a_token_is_made_copied_and_revoked(stage: World, client: Client, open_a
     expect(page.locator("#tokens")).to_contain_text("revoked")
 
 
-def test_nobody_is_let_in_twice_and_the_page_says_why(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_nobody_is_let_in_twice_and_the_page_says_why(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_refuse = True
     page = open_as(client)
     page.goto(reverse("account:members"))
@@ -120,7 +134,9 @@ def test_nobody_is_let_in_twice_and_the_page_says_why(stage: World, client: Clie
     expect(page.locator(".error-text")).to_have_text("This person is a member already.")
 
 
-def test_a_dialog_of_a_workspace_that_another_tab_has_left_does_nothing_and_leads_back(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_a_dialog_of_a_workspace_that_another_tab_has_left_does_nothing_and_leads_back(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_refuse = True
     publish = stage.published()
     globex = Tenant.objects.create(name="Globex", slug="globex")
@@ -141,7 +157,9 @@ def test_a_dialog_of_a_workspace_that_another_tab_has_left_does_nothing_and_lead
     expect(page.locator("#open-withdraw")).to_be_visible()
 
 
-def test_axe_finds_nothing_on_the_pages_of_the_second_step(stage: World, client: Client, open_as: Open, settings: Settings) -> None:
+def test_axe_finds_nothing_on_the_pages_of_the_second_step(
+    stage: World, client: Client, open_as: Open, settings: Settings
+) -> None:
     settings.TWO_STEP = True
     page = open_as(client, language="ko")
     page.goto(reverse("mfa_activate_totp"))

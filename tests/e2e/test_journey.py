@@ -9,8 +9,8 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from agent.protocol.messages import Outcome
-from publishes import services
 from publishes.models import Operation, ProductPublish
+from publishes.verbs import publishing
 from tests.e2e.browser import Guard
 from tests.e2e.conftest import Open
 from tests.e2e.scenes import detail
@@ -33,7 +33,9 @@ def through_the_wizard(page: Page, world: World) -> None:
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_from_the_product_to_live_withdrawn_and_gone(stage: World, client: Client, open_as: Open, agents_at_work: threading.Event, size: str) -> None:
+def test_from_the_product_to_live_withdrawn_and_gone(
+    stage: World, client: Client, open_as: Open, agents_at_work: threading.Event, size: str
+) -> None:
     page = open_as(client, size=size)
     page.goto(product_path(stage))
     through_the_wizard(page, stage)
@@ -47,7 +49,9 @@ def test_from_the_product_to_live_withdrawn_and_gone(stage: World, client: Clien
     expect(page.locator(".toast").last).to_contain_text("The publish is live")
     expect(page.locator("#agents")).to_contain_text("3 of 3 agents serve v1")
     expect(page.locator("#history")).to_contain_text("Production release v2.0")
-    expect(page.locator("#curl")).to_contain_text("curl http://payment-api.dev.kr-seoul.localhost:18080/billing")
+    expect(page.locator("#curl")).to_contain_text(
+        "curl http://payment-api.dev.kr-seoul.localhost:18080/billing"
+    )
 
     page.get_by_role("button", name="Withdraw").click()
     page.get_by_label("Reason for withdrawing").fill("Wrong price list")
@@ -72,7 +76,9 @@ def test_nothing_scrolls_sideways(stage: World, client: Client, open_as: Open, s
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
-def test_by_keyboard_alone(stage: World, client: Client, open_as: Open, agents_at_work: threading.Event) -> None:
+def test_by_keyboard_alone(
+    stage: World, client: Client, open_as: Open, agents_at_work: threading.Event
+) -> None:
     publish = stage.draft()
     page = open_as(client)
     page.goto(detail(publish))
@@ -100,7 +106,9 @@ def tab_to(page: Page, selector: str) -> None:
     pytest.fail(f"Tab does not lead to {selector}.")
 
 
-def test_without_script_each_dialog_is_a_page(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_without_script_each_dialog_is_a_page(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_refuse = True
     publish = stage.draft()
     page = open_as(client, script=False)
@@ -120,7 +128,9 @@ def test_without_script_each_dialog_is_a_page(stage: World, client: Client, open
     expect(page.locator("#live")).to_contain_text("Withdrawing")
 
 
-def test_a_button_is_busy_at_once_and_never_starts_twice(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_a_button_is_busy_at_once_and_never_starts_twice(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_fail = True
     publish = stage.draft()
     page = open_as(client)
@@ -140,7 +150,9 @@ def test_a_button_is_busy_at_once_and_never_starts_twice(stage: World, client: C
     assert not Operation.objects.exists()
 
 
-def test_a_refusal_comes_into_the_page_with_what_to_do(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_a_refusal_comes_into_the_page_with_what_to_do(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     publish = stage.draft()
     page = open_as(client)
     page.goto(detail(publish))
@@ -153,7 +165,9 @@ def test_a_refusal_comes_into_the_page_with_what_to_do(stage: World, client: Cli
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_a_missing_reason_leaves_the_dialog_open_with_what_was_typed(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_a_missing_reason_leaves_the_dialog_open_with_what_was_typed(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     page = open_as(client)
     page.goto(detail(stage.published()))
     guard.may_refuse = True
@@ -163,13 +177,23 @@ def test_a_missing_reason_leaves_the_dialog_open_with_what_was_typed(stage: Worl
     expect(page.get_by_role("dialog")).to_contain_text("Say why, in 1 to 500 characters.")
 
 
-def test_a_failure_shows_the_agents_words_and_try_again_works(stage: World, client: Client, open_as: Open) -> None:
+def test_a_failure_shows_the_agents_words_and_try_again_works(
+    stage: World, client: Client, open_as: Open
+) -> None:
     publish = stage.draft()
-    services.request_publish(stage.actor, publish.pk)
+    publishing.request_publish(stage.actor, publish.pk)
     page = open_as(client)
     page.goto(detail(publish))
     (waiting,) = stage.agents[0].claim()
-    stage.agents[0].answer(waiting, Outcome.REFUSED, step="apply", code="rejected", entity="route billing", field="path", message="Duplicate domain.")
+    stage.agents[0].answer(
+        waiting,
+        Outcome.REFUSED,
+        step="apply",
+        code="rejected",
+        entity="route billing",
+        field="path",
+        message="Duplicate domain.",
+    )
     expect(page.locator("#live")).to_contain_text("Publishing failed")
     expect(page.locator("#agents")).to_contain_text("busan-1 refused")
     expect(page.locator("#agents")).to_contain_text("Duplicate domain.")
@@ -180,12 +204,14 @@ def test_a_failure_shows_the_agents_words_and_try_again_works(stage: World, clie
     expect(page.locator("#live")).to_contain_text("PUBLISHED")
 
 
-def test_what_somebody_else_does_is_seen_without_reloading(stage: World, client: Client, open_as: Open) -> None:
+def test_what_somebody_else_does_is_seen_without_reloading(
+    stage: World, client: Client, open_as: Open
+) -> None:
     publish = stage.draft()
     page = open_as(client)
     page.clock.install()
     page.goto(detail(publish))
-    services.request_publish(stage.actor, publish.pk)
+    publishing.request_publish(stage.actor, publish.pk)
     page.clock.run_for(10_500)
     expect(page.locator("#live")).to_contain_text("Publishing")
 
@@ -197,7 +223,7 @@ def test_a_poll_leaves_an_open_dialog_alone(stage: World, client: Client, open_a
     page.goto(detail(publish))
     page.get_by_role("button", name="Publish now").click()
     page.get_by_label("Note").fill("half typed")
-    services.request_publish(stage.actor, publish.pk)
+    publishing.request_publish(stage.actor, publish.pk)
     page.clock.run_for(21_000)
     expect(page.get_by_label("Note")).to_have_value("half typed")
 
@@ -208,7 +234,10 @@ def test_copying_theme_and_language(stage: World, client: Client, open_as: Open)
     page.goto(detail(stage.published()))
     page.get_by_role("button", name="Copy").click()
     expect(page.locator("#announcements")).to_have_text("Copied")
-    assert page.evaluate("navigator.clipboard.readText()") == "curl http://payment-api.dev.kr-seoul.localhost:18080/billing"
+    assert (
+        page.evaluate("navigator.clipboard.readText()")
+        == "curl http://payment-api.dev.kr-seoul.localhost:18080/billing"
+    )
     page.get_by_role("button", name="Light or dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.reload()
@@ -228,7 +257,9 @@ def test_a_sign_in_that_ended_leads_to_the_sign_in_page(stage: World, client: Cl
     expect(page).to_have_url(re.compile(r"/sign-in\?next="))
 
 
-def test_what_is_being_read_or_focused_survives_parts_that_refresh_themselves(stage: World, client: Client, open_as: Open) -> None:
+def test_what_is_being_read_or_focused_survives_parts_that_refresh_themselves(
+    stage: World, client: Client, open_as: Open
+) -> None:
     page = open_as(client)
     page.goto(detail(stage.published()))
     copy = page.locator("#copy-curl")

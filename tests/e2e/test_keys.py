@@ -12,7 +12,7 @@ from tests.e2e.conftest import Open
 from tests.e2e.key_scenes import closed, detail
 from tests.e2e.test_journey import tab_to
 from tests.issuing import IssuerSite
-from tests.web.run import Run
+from tests.publishes.pages.run import Run
 from tests.world import World
 
 KEY = re.compile(r"imp_[\w-]{43}")
@@ -22,7 +22,9 @@ def shown_key(page: Page) -> str:
     """The key that stands on the page, and where the focus waits for it."""
     expect(page.locator("#new-key")).to_have_text(KEY)
     expect(page.locator("#copy-new-key")).to_be_focused()
-    expect(page.locator("#copy-new-key")).to_have_accessible_description("This is the only time that you see this key. Copy it now.")
+    expect(page.locator("#copy-new-key")).to_have_accessible_description(
+        "This is the only time that you see this key. Copy it now."
+    )
     return str(page.locator("#new-key").inner_text())
 
 
@@ -35,12 +37,16 @@ def is_narrow_enough(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
-def test_a_key_from_made_to_off_by_keyboard_alone(stage: World, client: Client, open_as: Open, agents_at_work: threading.Event) -> None:
+def test_a_key_from_made_to_off_by_keyboard_alone(
+    stage: World, client: Client, open_as: Open, agents_at_work: threading.Event
+) -> None:
     publish = closed(stage)
     page = open_as(client)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(detail(publish))
-    expect(page.locator("#keys")).to_contain_text("There is no key that is let in now, so every caller gets 401.")
+    expect(page.locator("#keys")).to_contain_text(
+        "There is no key that is let in now, so every caller gets 401."
+    )
     tab_to(page, "#open-make-key")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_role("checkbox")).to_have_count(0)
@@ -68,7 +74,9 @@ def test_a_key_from_made_to_off_by_keyboard_alone(stage: World, client: Client, 
     kept, ending = Credential.objects.order_by("-created_at")
     tab_to(page, f"#open-off-{ending.fingerprint}")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_contain_text(f"Callers with the key {ending.fingerprint[:8]}… get 401 as soon as every agent has proved it")
+    expect(page.get_by_role("dialog")).to_contain_text(
+        f"Callers with the key {ending.fingerprint[:8]}… get 401 as soon as every agent has proved it"
+    )
     tab_to(page, f"#off-{ending.fingerprint} button.danger")
     page.keyboard.press("Enter")
     expect(page.locator("#keys .rows")).to_contain_text("Switched off")
@@ -96,7 +104,9 @@ def test_viewers_see_the_keys_and_nothing_to_press(stage: World, client: Client,
     assert is_narrow_enough(page)
 
 
-def test_what_is_wrong_with_a_header_or_an_issuer_is_said_beside_it(stage: World, client: Client, open_as: Open, guard: Guard, issuer_site: IssuerSite) -> None:
+def test_what_is_wrong_with_a_header_or_an_issuer_is_said_beside_it(
+    stage: World, client: Client, open_as: Open, guard: Guard, issuer_site: IssuerSite
+) -> None:
     guard.may_refuse = True
     run = Run(stage, client)
     run.choose(upto="settings")
@@ -108,13 +118,19 @@ def test_what_is_wrong_with_a_header_or_an_issuer_is_said_beside_it(stage: World
     expect(url).to_be_hidden()
     header.fill("cookie")
     header.press("Enter")
-    expect(header).to_have_accessible_description(re.compile("The name of a header such as apikey or X-Api-Key"))
+    expect(header).to_have_accessible_description(
+        re.compile("The name of a header such as apikey or X-Api-Key")
+    )
 
     page.get_by_role("radio", name=re.compile("^OAuth 2.0")).check()
     expect(header).to_be_hidden()
     page.get_by_label("Audience").fill("payment-api")
     page.get_by_label("Scopes").fill("read write")
-    for wrong, words in (("", "Say which issuer"), ("https://auth.example.com?x=1", "without a question mark"), (f"{issuer_site.url}/", "calls itself")):
+    for wrong, words in (
+        ("", "Say which issuer"),
+        ("https://auth.example.com?x=1", "without a question mark"),
+        (f"{issuer_site.url}/", "calls itself"),
+    ):
         url.fill(wrong)
         url.press("Enter")
         expect(url).to_have_accessible_description(re.compile(words))

@@ -11,8 +11,8 @@ from publishes.models import ProductPublish
 from tests.e2e.browser import Guard
 from tests.e2e.conftest import Open
 from tests.e2e.test_journey import tab_to
-from tests.web.places import cluster, gateway
-from tests.web.run import Run
+from tests.places import cluster, gateway
+from tests.publishes.pages.run import Run
 from tests.world import World
 
 
@@ -21,8 +21,12 @@ def entry(product: Product) -> str:
 
 
 def other_product(world: World) -> Product:
-    product = Product.objects.create(tenant=world.tenant, name="Ledger API", version="1.0", status=Product.Status.ACTIVE)
-    ProductService.objects.create(tenant=world.tenant, product=product, service=world.product.services.all()[0])
+    product = Product.objects.create(
+        tenant=world.tenant, name="Ledger API", version="1.0", status=Product.Status.ACTIVE
+    )
+    ProductService.objects.create(
+        tenant=world.tenant, product=product, service=world.product.services.all()[0]
+    )
     return product
 
 
@@ -63,7 +67,9 @@ def test_by_keyboard_alone_and_enter_goes_forward(stage: World, client: Client, 
     assert ProductPublish.objects.get().environment == "prod"
 
 
-def test_a_step_begins_at_its_heading_and_many_clusters_are_searched(stage: World, client: Client, open_as: Open) -> None:
+def test_a_step_begins_at_its_heading_and_many_clusters_are_searched(
+    stage: World, client: Client, open_as: Open
+) -> None:
     for number in range(9):
         gateway(stage, f"gateway-{number}", cluster(f"place-{number}"))
     page = open_as(client)
@@ -72,7 +78,9 @@ def test_a_step_begins_at_its_heading_and_many_clusters_are_searched(stage: Worl
     expect(page).to_have_title(re.compile("^Cluster · Publish Payment API"))
     page.get_by_role("radio", name=re.compile("place-3")).check()
     page.get_by_label("Search clusters").fill("PLACE-7")
-    expect(page.locator(".choice:visible")).to_have_count(2)  # and the chosen one, or something hidden would be sent
+    expect(page.locator(".choice:visible")).to_have_count(
+        2
+    )  # and the chosen one, or something hidden would be sent
     page.get_by_label("Search clusters").press("Enter")
     page.get_by_role("radio", name=re.compile("place-7")).check()
     page.get_by_label("Search clusters").fill("")
@@ -97,7 +105,9 @@ def test_without_script(stage: World, client: Client, open_as: Open) -> None:
     expect(page.locator("#live")).to_contain_text("DRAFT")
 
 
-def test_two_products_in_two_tabs_of_one_session_do_not_mix(stage: World, client: Client, open_as: Open) -> None:
+def test_two_products_in_two_tabs_of_one_session_do_not_mix(
+    stage: World, client: Client, open_as: Open
+) -> None:
     first, ledger = open_as(client), other_product(stage)
     second = first.context.new_page()
     choose(first, stage, stage.product)
@@ -115,7 +125,10 @@ def test_two_products_in_two_tabs_of_one_session_do_not_mix(stage: World, client
     for page in (first, second):
         page.get_by_role("button", name="Create the publish").click()
         page.locator("#live").wait_for()
-    made = {publish.product.name: publish.environment for publish in ProductPublish.objects.select_related("product")}
+    made = {
+        publish.product.name: publish.environment
+        for publish in ProductPublish.objects.select_related("product")
+    }
     assert made == {"Payment API": "prod", "Ledger API": "dev"}
 
 
@@ -129,7 +142,9 @@ def test_two_fast_clicks_make_one_draft(stage: World, client: Client, open_as: O
     assert ProductPublish.objects.count() == 1
 
 
-def test_back_keeps_what_was_typed_and_a_refusal_says_what_to_do(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_back_keeps_what_was_typed_and_a_refusal_says_what_to_do(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_refuse = True
     page = open_as(client)
     choose(page, stage, stage.product)
@@ -139,13 +154,17 @@ def test_back_keeps_what_was_typed_and_a_refusal_says_what_to_do(stage: World, c
     page.get_by_role("button", name="Next step").click()
     expect(page.get_by_label("Hostname")).to_have_value("shop.example.com")
     page.get_by_role("button", name="Next step").click()
-    expect(page.locator(".error-text")).to_have_text("In this cluster a hostname must end in one of: localhost.")
+    expect(page.locator(".error-text")).to_have_text(
+        "In this cluster a hostname must end in one of: localhost."
+    )
     page.get_by_role("button", name="Cancel").click()
     expect(page).to_have_url(re.compile(f"{stage.product.pk}$"))
     assert not ProductPublish.objects.exists()
 
 
-def test_prechecks_that_cannot_be_loaded_leave_a_link_to_them(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_prechecks_that_cannot_be_loaded_leave_a_link_to_them(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_fail = True
     Run(stage, client).choose()
     page = open_as(client)
@@ -155,7 +174,9 @@ def test_prechecks_that_cannot_be_loaded_leave_a_link_to_them(stage: World, clie
     expect(page.locator("#checks")).to_contain_text("3 of 3 are ready.")
 
 
-def test_a_hostname_that_is_typed_while_its_suggestion_is_on_the_way_stays(stage: World, client: Client, open_as: Open) -> None:
+def test_a_hostname_that_is_typed_while_its_suggestion_is_on_the_way_stays(
+    stage: World, client: Client, open_as: Open
+) -> None:
     page = open_as(client)
     choose(page, stage, stage.product)
     waiting: list[Route] = []

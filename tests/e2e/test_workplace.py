@@ -32,7 +32,9 @@ def imported(page: Page) -> None:
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_from_an_empty_workspace_by_openapi_to_a_live_product(stage: World, client: Client, open_as: Open, agents_at_work: threading.Event, size: str) -> None:
+def test_from_an_empty_workspace_by_openapi_to_a_live_product(
+    stage: World, client: Client, open_as: Open, agents_at_work: threading.Event, size: str
+) -> None:
     emptied(stage)
     page = open_as(client, size=size)
     imported(page)
@@ -66,7 +68,9 @@ def test_from_an_empty_workspace_by_openapi_to_a_live_product(stage: World, clie
     expect(page.locator("#carriers")).to_contain_text("as it is now")
 
 
-def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_a_services_form_by_keyboard_with_rows_that_come_and_go(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     guard.may_refuse = True
     page = open_as(client)
     page.goto(reverse("services:create"))
@@ -83,7 +87,9 @@ def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, cl
     page.get_by_role("button", name="Move route 2 up").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#id_routes-0-path")).to_have_value("/second")
-    expect(page.get_by_role("button", name="Move route 1 down")).to_be_focused()  # the moved row's: it is the first now
+    expect(
+        page.get_by_role("button", name="Move route 1 down")
+    ).to_be_focused()  # the moved row's: it is the first now
     expect(page.get_by_role("group", name="Route 1").get_by_role("checkbox", name="GET")).to_be_checked()
     page.locator("#id_routes-1-path").fill("first")
     page.keyboard.press("Enter")
@@ -92,10 +98,15 @@ def test_a_services_form_by_keyboard_with_rows_that_come_and_go(stage: World, cl
     page.keyboard.type("/first")
     page.keyboard.press("Enter")
     expect(page.locator(".toast")).to_contain_text("The API service was created")
-    assert list(ApiService.objects.get(name="Ledger").routes.values_list("path", "methods")) == [("/second", ["GET"]), ("/first", [])]
+    assert list(ApiService.objects.get(name="Ledger").routes.values_list("path", "methods")) == [
+        ("/second", ["GET"]),
+        ("/first", []),
+    ]
 
 
-def test_a_row_moves_two_places_by_enter_enter_and_removing_all_ends_at_the_button_that_adds(stage: World, client: Client, open_as: Open) -> None:
+def test_a_row_moves_two_places_by_enter_enter_and_removing_all_ends_at_the_button_that_adds(
+    stage: World, client: Client, open_as: Open
+) -> None:
     page = open_as(client)
     page.goto(reverse("services:edit", args=[ApiService.objects.get(name="Billing Service").pk]))
     for number, path in enumerate(("/b", "/c"), start=1):
@@ -126,10 +137,15 @@ def test_services_are_linked_in_a_dialog_with_search(stage: World, client: Clien
     expect(dialog.get_by_role("checkbox", checked=True)).to_have_count(2)
     dialog.get_by_role("button", name="Save").click()
     expect(page.locator(".toast")).to_contain_text("The linked API services were changed")
-    assert set(stage.product.services.values_list("name", flat=True)) == {"Billing Service", "Invoice Service"}
+    assert set(stage.product.services.values_list("name", flat=True)) == {
+        "Billing Service",
+        "Invoice Service",
+    }
 
 
-def test_a_refusal_is_said_inside_its_dialog_and_the_dialog_stays(stage: World, client: Client, open_as: Open, guard: Guard) -> None:
+def test_a_refusal_is_said_inside_its_dialog_and_the_dialog_stays(
+    stage: World, client: Client, open_as: Open, guard: Guard
+) -> None:
     stage.published()
     guard.may_refuse = True
     page = open_as(client)
@@ -137,7 +153,9 @@ def test_a_refusal_is_said_inside_its_dialog_and_the_dialog_stays(stage: World, 
     page.get_by_role("button", name="Deactivate").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Deactivate").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("It is still deployed: Payment API v2.0 · Development")
+    expect(dialog.get_by_role("alert")).to_contain_text(
+        "It is still deployed: Payment API v2.0 · Development"
+    )
     expect(dialog.get_by_role("button", name="Deactivate")).to_be_enabled()
     expect(dialog.get_by_role("button", name="Deactivate")).to_be_focused()
     page.keyboard.press("Escape")
@@ -147,7 +165,9 @@ def test_a_refusal_is_said_inside_its_dialog_and_the_dialog_stays(stage: World, 
     expect(dialog.get_by_role("alert")).to_have_count(0)
 
 
-def test_search_narrows_while_typing_and_stays_in_the_url(stage: World, client: Client, open_as: Open) -> None:
+def test_search_narrows_while_typing_and_stays_in_the_url(
+    stage: World, client: Client, open_as: Open
+) -> None:
     page = open_as(client)
     page.goto(reverse("services:list"))
     page.get_by_label("Search API services").press_sequentially("refund")
@@ -183,8 +203,15 @@ def test_everything_works_without_script(stage: World, client: Client, open_as: 
 def test_nothing_scrolls_sideways_on_a_phone(stage: World, client: Client, open_as: Open) -> None:
     service = ApiService.objects.get(name="Billing Service")
     page = open_as(client, size="phone")
-    lists = [reverse(f"{name}:{page}") for name in ("products", "services", "gateways") for page in ("list", "create")]
-    things = [reverse("gateways:edit", args=[stage.gateway.pk]), *(reverse(f"services:{name}", args=[service.pk]) for name in ("detail", "edit", "reimport"))]
+    lists = [
+        reverse(f"{name}:{page}")
+        for name in ("products", "services", "gateways")
+        for page in ("list", "create")
+    ]
+    things = [
+        reverse("gateways:edit", args=[stage.gateway.pk]),
+        *(reverse(f"services:{name}", args=[service.pk]) for name in ("detail", "edit", "reimport")),
+    ]
     for path in [*lists, *things, reverse("products:link", args=[stage.product.pk])]:
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -8,13 +8,13 @@ from playwright.sync_api import Page
 
 from clusters.models import Cluster
 from gateways.models import Gateway, GatewayCluster, Listener
-from products import api_services
+from products.catalogue import api_services
 from products.forms import checked_service
 from products.models import ApiService, Product, ProductService
-from publishes import services
-from tenants import invitations
+from publishes.verbs import withdrawing
 from tenants.actors import Role
 from tenants.models import Invitation, Membership, Tenant, User
+from tenants.people import invitations
 from tests.documents import LEDGER, LEDGER_AGAIN
 from tests.e2e.scene import Scene
 from tests.world import World, add_service
@@ -64,8 +64,15 @@ def _service(world: World, client: Client) -> str:
     world.published()
     world.published(environment="prod", hostname_base="payment-api.prod.kr-seoul.localhost")
     service = _billing(world)
-    routes = [{"path": "/billing", "methods": ["GET", "POST"]}, {"path": "/billing/legacy", "strip_path": True, "is_active": False}]
-    fields = checked_service(world.actor, {"routes": routes, "version": "1.2", "description": "Billing, invoices and refunds."}, service=service)
+    routes = [
+        {"path": "/billing", "methods": ["GET", "POST"]},
+        {"path": "/billing/legacy", "strip_path": True, "is_active": False},
+    ]
+    fields = checked_service(
+        world.actor,
+        {"routes": routes, "version": "1.2", "description": "Billing, invoices and refunds."},
+        service=service,
+    )
     api_services.update_service(world.actor, service.pk, fields=fields)
     world.published(environment="stage", hostname_base="payment-api.stage.kr-seoul.localhost")
     return reverse("services:detail", args=[service.pk])
@@ -111,10 +118,19 @@ def _paste(text: str) -> Callable[[Page], object]:
 
 def _gateways(world: World, client: Client) -> str:
     Listener.objects.get_or_create(gateway=world.gateway, port=80, defaults={"name": "http-80"})
-    Listener.objects.get_or_create(gateway=world.gateway, port=443, defaults={"name": "https-443", "protocol": "HTTPS"})
-    kong = Gateway.objects.create(tenant=world.tenant, name="kong-gateway", gateway_class="kong", status="inactive")
+    Listener.objects.get_or_create(
+        gateway=world.gateway, port=443, defaults={"name": "https-443", "protocol": "HTTPS"}
+    )
+    kong = Gateway.objects.create(
+        tenant=world.tenant, name="kong-gateway", gateway_class="kong", status="inactive"
+    )
     Listener.objects.create(gateway=kong, name="http-8000", port=8000)
-    GatewayCluster.objects.create(gateway=kong, cluster=Cluster.objects.create(name="kr-far", region="kr-busan", host_suffixes=["localhost"], open_to_all=True))
+    GatewayCluster.objects.create(
+        gateway=kong,
+        cluster=Cluster.objects.create(
+            name="kr-far", region="kr-busan", host_suffixes=["localhost"], open_to_all=True
+        ),
+    )
     return reverse("gateways:list")
 
 
@@ -187,7 +203,7 @@ def _closed(world: World) -> None:
 
 def _publish_closed(world: World, client: Client) -> str:
     publish = world.published()
-    services.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
+    withdrawing.request_withdraw(world.actor, publish.pk, reason="결제 오류로 잠시 내립니다")
     world.everybody_confirms()
     _closed(world)
     return reverse("publishes:detail", args=[world.product.pk, publish.pk])
@@ -220,7 +236,12 @@ WORKPLACE = (
     Scene(name="service-form", prepare=_service_form),
     Scene(name="service-form-wrong", prepare=_service_form, act=_wrong, status=422),
     Scene(name="import", prepare=_import),
-    Scene(name="import-refused", prepare=_import, act=_paste(LEDGER.replace("/health:", "/health status:")), status=422),
+    Scene(
+        name="import-refused",
+        prepare=_import,
+        act=_paste(LEDGER.replace("/health:", "/health status:")),
+        status=422,
+    ),
     Scene(name="import-plan", prepare=_import, act=_paste(LEDGER)),
     Scene(name="import-change", prepare=_reimport, act=_paste(LEDGER_AGAIN)),
     Scene(name="gateways", prepare=_gateways),

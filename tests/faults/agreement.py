@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import httpx2
 
-from agent.drivers.envoy_config import publish_of
+from agent.drivers.envoy.resources import publish_of
 from tests.faults.publish import Publish
 from tests.faults.stack import Stack, eventually
 
@@ -16,10 +16,22 @@ PATIENCE_S = 30.0
 """How much longer than a fault's bound we look, so that its true time is known."""
 
 
-def agree(stack: Stack, publish: Publish, status: str, *, within_s: float, since: float | None = None, agents: list[str] | None = None) -> float:
+def agree(
+    stack: Stack,
+    publish: Publish,
+    status: str,
+    *,
+    within_s: float,
+    since: float | None = None,
+    agents: list[str] | None = None,
+) -> float:
     """Wait until all three agree on that status; returns the seconds since then (or now). They must take `within_s` at most."""
     began = since or time.monotonic()
-    eventually(lambda: not next(differences(stack, publish, status, agents=agents or stack.agents), None), within_s=within_s + PATIENCE_S, every_s=0.1)
+    eventually(
+        lambda: not next(differences(stack, publish, status, agents=agents or stack.agents), None),
+        within_s=within_s + PATIENCE_S,
+        every_s=0.1,
+    )
     took = time.monotonic() - began
     assert not list(differences(stack, publish, status, agents=agents or stack.agents))
     assert took <= within_s, f"agreed after {took:.1f} s"
@@ -30,7 +42,9 @@ def differences(stack: Stack, publish: Publish, status: str, *, agents: list[str
     """What does not say that the publish has this status, in words; the cheapest to ask comes first."""
     try:
         yield from _in_database(stack, publish, status, agents)
-        generation = int(stack.rows("SELECT generation FROM publishes_productpublish WHERE id = %s", publish.id)[0][0])
+        generation = int(
+            stack.rows("SELECT generation FROM publishes_productpublish WHERE id = %s", publish.id)[0][0]
+        )
         for agent in agents:
             yield from _at_gateway(stack, publish, status, agent, generation)
         yield from _on_page(stack, publish, status, agents, generation)
@@ -39,10 +53,14 @@ def differences(stack: Stack, publish: Publish, status: str, *, agents: list[str
 
 
 def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str]) -> Iterator[str]:
-    ((there, generation),) = stack.rows("SELECT status, generation FROM publishes_productpublish WHERE id = %s", publish.id)
+    ((there, generation),) = stack.rows(
+        "SELECT status, generation FROM publishes_productpublish WHERE id = %s", publish.id
+    )
     if there != status:
         yield f"the database says {there}"
-    if stack.rows("SELECT FROM publishes_operation WHERE publish_id = %s AND phase IN ('QUEUED', 'SENT')", publish.id):
+    if stack.rows(
+        "SELECT FROM publishes_operation WHERE publish_id = %s AND phase IN ('QUEUED', 'SENT')", publish.id
+    ):
         yield "an operation is open"
     if not generation:
         return
@@ -58,11 +76,15 @@ def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str])
 
 def _in_history(stack: Stack, publish: Publish, status: str) -> Iterator[str]:
     """One line per transition, each from where the one before led to."""
-    moves = stack.rows("SELECT from_status, to_status FROM publishes_publishevent WHERE publish_id = %s AND to_status <> '' ORDER BY id", publish.id)
+    moves = stack.rows(
+        "SELECT from_status, to_status FROM publishes_publishevent WHERE publish_id = %s AND to_status <> '' ORDER BY id",
+        publish.id,
+    )
     if any(before[1] != after[0] for before, after in pairwise(moves)) or moves[-1][1] != status:
         yield f"the history says {moves}"
     ((made,),) = stack.rows(
-        "SELECT count(*) FROM publishes_operation WHERE publish_id = %s AND phase = 'SUCCEEDED' AND kind IN ('publish', 'withdraw')", publish.id
+        "SELECT count(*) FROM publishes_operation WHERE publish_id = %s AND phase = 'SUCCEEDED' AND kind IN ('publish', 'withdraw')",
+        publish.id,
     )
     if made != len(moves) - 1:
         yield f"{made} operations made {len(moves) - 1} transitions"
@@ -82,9 +104,13 @@ def _at_gateway(stack: Stack, publish: Publish, status: str, agent: str, generat
 
 def virtual_hosts(stack: Stack, agent: str) -> list[str]:
     """The publishes of the virtual hosts that a gateway itself says it runs."""
-    dump = stack.gateway_client.get(stack.agent(agent)["admin_url"] + "/config_dump?resource=dynamic_route_configs")
+    dump = stack.gateway_client.get(
+        stack.agent(agent)["admin_url"] + "/config_dump?resource=dynamic_route_configs"
+    )
     configs = json.loads(dump.text).get("configs", [])
-    return [publish_of(host) for config in configs for host in config["route_config"].get("virtual_hosts", [])]
+    return [
+        publish_of(host) for config in configs for host in config["route_config"].get("virtual_hosts", [])
+    ]
 
 
 def page_of(stack: Stack, publish: Publish) -> str:
@@ -92,11 +118,17 @@ def page_of(stack: Stack, publish: Publish) -> str:
     return stack.browser.text(f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}")
 
 
-def _on_page(stack: Stack, publish: Publish, status: str, agents: list[str], generation: int) -> Iterator[str]:
+def _on_page(
+    stack: Stack, publish: Publish, status: str, agents: list[str], generation: int
+) -> Iterator[str]:
     text = page_of(stack, publish)
     numbers = f"{len(agents)} of {len(stack.agents)} agents"
     if status == "DRAFT":
-        said = f"{numbers} have taken it off (v{generation})" if generation else f"{len(agents)} agents are connected"
+        said = (
+            f"{numbers} have taken it off (v{generation})"
+            if generation
+            else f"{len(agents)} agents are connected"
+        )
     else:
         said = f"{numbers} {'serve' if status == 'PUBLISHED' else 'answer 410'} {f'v{generation}' if status == 'PUBLISHED' else f'(v{generation})'}"
     if status not in text or said not in text:

@@ -29,13 +29,28 @@ def enrol_anew(stack: Stack, agent: str) -> None:
     state = stack.state_of(agent)
     told = json.loads((state / "agent.json").read_text())
     shutil.rmtree(state)
-    code = stack.operator("manage.py", "enroll_agent", "--cluster", stack.cluster_name, "--name", agent).splitlines()[-1]
+    code = stack.operator(
+        "manage.py", "enroll_agent", "--cluster", stack.cluster_name, "--name", agent
+    ).splitlines()[-1]
     admin = stack.agent(agent)["admin_url"].removeprefix("http://")
-    place = ("--listen", told["listen"], "--advertise", told["advertise"], "--proxy", told["options"]["proxy"], "--admin", admin)
-    stack.operator("-m", "agent", "enroll", "--code", code, "--state", str(state), "--driver", told["driver"], *place)
+    place = (
+        "--listen",
+        told["listen"],
+        "--advertise",
+        told["advertise"],
+        "--proxy",
+        told["options"]["proxy"],
+        "--admin",
+        admin,
+    )
+    stack.operator(
+        "-m", "agent", "enroll", "--code", code, "--state", str(state), "--driver", told["driver"], *place
+    )
     again = json.loads((state / "agent.json").read_text())
     assert again["agent_id"] == told["agent_id"]
-    write_private(state / "agent.json", text=json.dumps(again | {"options": told["options"]}))  # its admin side through the hole again
+    write_private(
+        state / "agent.json", text=json.dumps(again | {"options": told["options"]})
+    )  # its admin side through the hole again
 
 
 def dump(stack: Stack, to: Path) -> Path:
@@ -48,9 +63,19 @@ def restore(stack: Stack, dumped: Path) -> None:
     """Put a dump in the database's place while the control plane is stopped; agents and gateways go on."""
     url = stack.told["database_url"]
     with stack.stopped("web", "worker", "beat"):
-        _run("pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error", f"--dbname={url}", str(dumped))
+        _run(
+            "pg_restore",
+            "--clean",
+            "--if-exists",
+            "--single-transaction",
+            "--exit-on-error",
+            f"--dbname={url}",
+            str(dumped),
+        )
 
 
 def _run(program: str, *arguments: str) -> None:
-    done = subprocess.run([str(POSTGRES_BIN / program), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(POSTGRES_BIN / program), *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -19,11 +19,21 @@ class Browser:
     @classmethod
     def signed_in(cls, home: str, login: dict[str, str], *, at: str = "/provider/products") -> "Browser":
         """Through the sign-in page, wherever a protected page leads to."""
-        client = httpx2.Client(base_url=home, headers={"Accept-Language": "en"}, timeout=30, trust_env=False, follow_redirects=True)
+        client = httpx2.Client(
+            base_url=home,
+            headers={"Accept-Language": "en"},
+            timeout=30,
+            trust_env=False,
+            follow_redirects=True,
+        )
         page = client.get(at)
         name = _LOGIN.search(page.text)
         assert name, page.text
-        fields = {name[1]: login["username"], "password": login["password"], "csrfmiddlewaretoken": _token(page.text)}
+        fields = {
+            name[1]: login["username"],
+            "password": login["password"],
+            "csrfmiddlewaretoken": _token(page.text),
+        }
         entered = client.post(str(page.url), data=fields)
         assert entered.status_code == 200, entered.text
         assert not _LOGIN.search(entered.text), "the sign-in page came back"

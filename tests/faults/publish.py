@@ -67,7 +67,9 @@ class Publish:
 
     def _insist(self, verb: str, **body: str) -> None:
         give_up_at = time.monotonic() + 60
-        while (asked := self.ask(verb, **body)).status_code == 409 and asked.json()["code"] == "operation_open":
+        while (asked := self.ask(verb, **body)).status_code == 409 and asked.json()[
+            "code"
+        ] == "operation_open":
             assert time.monotonic() < give_up_at, asked.text
             time.sleep(0.2)
         if asked.status_code == 202:
@@ -77,7 +79,11 @@ class Publish:
 def clean_up(publishes: Sequence[Publish]) -> None:
     """Take many off the gateway side by side."""
     for verb in ("withdraw", "delete"):
-        asked = [(one, one.ask(verb, reason="the test is over")) for one in publishes if verb == "delete" or one.status == "PUBLISHED"]
+        asked = [
+            (one, one.ask(verb, reason="the test is over"))
+            for one in publishes
+            if verb == "delete" or one.status == "PUBLISHED"
+        ]
         for one, answer in asked:
             if answer.status_code == 202:
                 one.ended(answer, within_s=60)

@@ -34,15 +34,35 @@ class Sender:
     def sealed(self, item: Item) -> Sealed:
         """A command of its own."""
         command = Command(items=(item,), upstream_networks=("127.0.0.0/8",))
-        return seal(self._key, command.model_dump_json(), purpose=Purpose.COMMAND, issuer=CONTROL_PLANE, audience=self._id)
+        return seal(
+            self._key,
+            command.model_dump_json(),
+            purpose=Purpose.COMMAND,
+            issuer=CONTROL_PLANE,
+            audience=self._id,
+        )
 
     def send(self, *commands: Sealed) -> list[httpx2.Response]:
         """All at the same moment."""
         with ThreadPoolExecutor(len(commands)) as pool:
-            return list(pool.map(lambda one: httpx2.post(self._url, content=one.token, trust_env=False, timeout=15), commands))
+            return list(
+                pool.map(
+                    lambda one: httpx2.post(self._url, content=one.token, trust_env=False, timeout=15),
+                    commands,
+                )
+            )
 
     def opened(self, answer: httpx2.Response, *, answers: Sealed) -> Result:
         """The one result in an answer."""
-        rows: list[tuple[Any, ...]] = self._stack.rows("SELECT public_jwk FROM clusters_agentkey WHERE agent_id = %s AND revoked_at IS NULL", self._id)
-        opened = unseal(answer.text, [import_key(rows[0][0])], purpose=Purpose.ANSWER, audience=CONTROL_PLANE, issuer=self._id, answers=answers.id)
+        rows: list[tuple[Any, ...]] = self._stack.rows(
+            "SELECT public_jwk FROM clusters_agentkey WHERE agent_id = %s AND revoked_at IS NULL", self._id
+        )
+        opened = unseal(
+            answer.text,
+            [import_key(rows[0][0])],
+            purpose=Purpose.ANSWER,
+            audience=CONTROL_PLANE,
+            issuer=self._id,
+            answers=answers.id,
+        )
         return CommandAnswer.model_validate_json(opened.body).results[0]

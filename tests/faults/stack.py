@@ -25,7 +25,15 @@ from tests.faults.system import AGENTS, CLUSTER, SETTINGS_FILE
 
 READY_WITHIN_S = 180.0  # on a machine that does much else at the same time
 TAKEN_OVER = {
-    *("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "SIGNING_KEY_FILE", "ENCRYPTION_KEYS", "SECRET_KEY", "DJANGO_SETTINGS_MODULE"),
+    *(
+        "DATABASE_URL",
+        "REDIS_URL",
+        "PUBLIC_URL",
+        "SIGNING_KEY_FILE",
+        "ENCRYPTION_KEYS",
+        "SECRET_KEY",
+        "DJANGO_SETTINGS_MODULE",
+    ),
     *("STATIC_ROOT", "STATICFILES_BACKEND"),
 }
 """What the tests' own environment has for itself."""
@@ -59,7 +67,9 @@ class Stack:
     @property
     def cluster(self) -> dict[str, Any]:
         """The cluster that tests publish to."""
-        cluster: dict[str, Any] = next(cluster for cluster in self.told["clusters"] if cluster["name"] == self.cluster_name)
+        cluster: dict[str, Any] = next(
+            cluster for cluster in self.told["clusters"] if cluster["name"] == self.cluster_name
+        )
         return cluster
 
     @cached_property
@@ -86,7 +96,12 @@ class Stack:
     def api(self, *, who: str = "provider") -> httpx2.Client:
         """A client with that persona's token."""
         token = self.told[who]["api_token"]
-        return httpx2.Client(base_url=self.told["web_url"], headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"}, timeout=30, trust_env=False)
+        return httpx2.Client(
+            base_url=self.told["web_url"],
+            headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"},
+            timeout=30,
+            trust_env=False,
+        )
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database past everything; a statement that returns nothing is carried out."""
@@ -111,7 +126,14 @@ class Stack:
 
     def operator(self, *arguments: str) -> str:
         """What an operator types after `python`; what it says."""
-        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=self.operators_environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.operators_environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -169,7 +191,10 @@ class Stack:
         with ExitStack() as stack:
             for name, hole in self.holes.items():
                 if any(
-                    name == wanted or (wanted.endswith("-") and name.startswith(wanted)) or (wanted[0] == "-" and name.endswith(wanted)) for wanted in holes
+                    name == wanted
+                    or (wanted.endswith("-") and name.startswith(wanted))
+                    or (wanted[0] == "-" and name.endswith(wanted))
+                    for wanted in holes
                 ):
                     stack.enter_context(hole.having(**weather))
             yield
@@ -194,7 +219,14 @@ def running_demo(folder: Path) -> Iterator[Stack]:
 def running_stack(folder: Path) -> Iterator[Stack]:
     """The demo's parts with holes between them."""
     folder.mkdir(mode=0o700)
-    ports = {name: free_port() for name in ("postgres", "broker", *(f"{agent}-{use}" for agent in AGENTS for use in ("listen", "proxy", "admin")))}
+    ports = {
+        name: free_port()
+        for name in (
+            "postgres",
+            "broker",
+            *(f"{agent}-{use}" for agent in AGENTS for use in ("listen", "proxy", "admin")),
+        )
+    }
     web = free_port(avoid=set(ports.values()))
     holes = {name: Hole(name, target).open() for name, target in _targets(ports, web=web).items()}
     (folder / "ports.json").write_text(json.dumps(ports))
@@ -220,10 +252,17 @@ def _targets(ports: dict[str, int], *, web: int) -> dict[str, int]:
 
 
 @contextmanager
-def _running(module: str, folder: Path, *, cluster: str, holes: dict[str, Hole], port: int = 0) -> Iterator[Stack]:
-    env = {name: value for name, value in os.environ.items() if name not in TAKEN_OVER} | {"DEMO_DIR": str(folder), "PORT": str(port or free_port())}
+def _running(
+    module: str, folder: Path, *, cluster: str, holes: dict[str, Hole], port: int = 0
+) -> Iterator[Stack]:
+    env = {name: value for name, value in os.environ.items() if name not in TAKEN_OVER} | {
+        "DEMO_DIR": str(folder),
+        "PORT": str(port or free_port()),
+    }
     out = folder.with_name(f"{folder.name}.out")
-    process = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=env, stdout=out.open("wb"), stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], cwd=ROOT, env=env, stdout=out.open("wb"), stderr=subprocess.STDOUT
+    )
     file = folder / "demo.json"
     try:
         eventually(lambda: file.exists() or process.poll() is not None, within_s=READY_WITHIN_S)

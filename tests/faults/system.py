@@ -60,7 +60,12 @@ class System:
     def _start_control_plane(self) -> None:
         plan = self._plan
         web, worker, beat = (self._through(part) for part in ("web", "worker", "beat"))
-        self._supervisor.launch(parts.web(web, port=plan.web_port), parts.worker(worker), parts.beat(beat), parts.upstreams(plan.env, ports=plan.upstreams))
+        self._supervisor.launch(
+            parts.web(web, port=plan.web_port),
+            parts.worker(worker),
+            parts.beat(beat),
+            parts.upstreams(plan.env, ports=plan.upstreams),
+        )
         self._supervisor.settle()
 
     def _start_sites(self, control_plane: ControlPlane) -> tuple[Site, ...]:
@@ -68,18 +73,34 @@ class System:
         sites = tuple(plan.site(id="", name=name, cluster=CLUSTER) for name in AGENTS)
         for site in sites:
             site.forget()
-        supervisor.run(*(self._enrolment(site, code=control_plane.enrolment_code(cluster=CLUSTER, agent=site.name)) for site in sites))
+        supervisor.run(
+            *(
+                self._enrolment(site, code=control_plane.enrolment_code(cluster=CLUSTER, agent=site.name))
+                for site in sites
+            )
+        )
         sites = tuple(replace(site, id=self._lead_through_hole(site)) for site in sites)
-        supervisor.launch(*(parts.envoy(site, env=plan.env) for site in sites), *(parts.agent(site, env=plan.env) for site in sites))
+        supervisor.launch(
+            *(parts.envoy(site, env=plan.env) for site in sites),
+            *(parts.agent(site, env=plan.env) for site in sites),
+        )
         supervisor.settle()
         for site in sites:
-            supervisor.wait_until(partial(_is_connected, site, control_plane), part=site.agent, otherwise="did not connect")
+            supervisor.wait_until(
+                partial(_is_connected, site, control_plane), part=site.agent, otherwise="did not connect"
+            )
         return sites
 
     def _enrolment(self, site: Site, *, code: str) -> Part:
         """As the demo's, but that the control plane reaches the agent through its hole."""
         part = parts.enrolment(site, code=code, env=self._plan.env)
-        return replace(part, argv=tuple(word.replace(f"http://{LOOPBACK}:{site.listen}", self._url(f"agent-{site.name}")) for word in part.argv))
+        return replace(
+            part,
+            argv=tuple(
+                word.replace(f"http://{LOOPBACK}:{site.listen}", self._url(f"agent-{site.name}"))
+                for word in part.argv
+            ),
+        )
 
     def _lead_through_hole(self, site: Site) -> str:
         """Let the agent reach its gateway's admin side through a hole; returns the agent's id."""
@@ -99,7 +120,9 @@ class System:
     def _through(self, part: str) -> Env:
         plan, holes = self._plan, self._holes
         broker = plan.broker.url.replace(f":{plan.broker.port}/", f":{holes[f'{part}-broker']}/")
-        database = plan.postgres.url.replace(f":{plan.postgres.port}/", f":{holes.get(f'{part}-postgres', plan.postgres.port)}/")
+        database = plan.postgres.url.replace(
+            f":{plan.postgres.port}/", f":{holes.get(f'{part}-postgres', plan.postgres.port)}/"
+        )
         return {**self._straight(), "REDIS_URL": broker, "DATABASE_URL": database}
 
     def _write(self, report: Report) -> None:

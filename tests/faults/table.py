@@ -27,4 +27,6 @@ def note(fault: str, seen: str, *, seconds: float, bound_s: float | None = None)
 
 def lines() -> list[Line]:
     """All that were noted, by fault."""
-    return sorted(_lines, key=lambda line: (int("".join(filter(str.isdigit, line.fault)) or 0), line.fault, line.seen))
+    return sorted(
+        _lines, key=lambda line: (int("".join(filter(str.isdigit, line.fault)) or 0), line.fault, line.seen)
+    )

@@ -46,7 +46,9 @@ def written(stack: Stack, agent: str) -> dict[str, int]:
     return {file: path.stat().st_mtime_ns if path.exists() else 0 for file, path in paths.items()}
 
 
-@pytest.mark.parametrize("point", [pytest.param(0, marks=pytest.mark.long), 1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "point", [pytest.param(0, marks=pytest.mark.long), 1, pytest.param(2, marks=pytest.mark.long)]
+)
 def test_f7_killed_between_its_writes_it_completes_the_generation_and_what_was_live_stays_live(
     stack: Stack, api: httpx2.Client, publish: Publish, point: int
 ) -> None:
@@ -64,12 +66,19 @@ def test_f7_killed_between_its_writes_it_completes_the_generation_and_what_was_l
     assert stack.rows("SELECT generation FROM publishes_productpublish WHERE id = %s", second.id) == [(1,)]
     agree(stack, publish, "PUBLISHED", within_s=5)
     second.clean_up()
-    note("F7", f"killed after {point} of 2 gateway writes: completed; {len(seen[publish.id])} requests to the live one, all 200", seconds=took, bound_s=20)
+    note(
+        "F7",
+        f"killed after {point} of 2 gateway writes: completed; {len(seen[publish.id])} requests to the live one, all 200",
+        seconds=took,
+        bound_s=20,
+    )
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("file", ["envoy/rds.json", "envoy/cds.json"])
-def test_f7_killed_between_the_writes_of_a_withdrawal_it_completes_it(stack: Stack, api: httpx2.Client, publish: Publish, file: str) -> None:
+def test_f7_killed_between_the_writes_of_a_withdrawal_it_completes_it(
+    stack: Stack, api: httpx2.Client, publish: Publish, file: str
+) -> None:
     publish.run("publish")
     second, agent = stack.draft(api), stack.agents[FILES.index(file)]
     second.run("publish")
@@ -83,7 +92,12 @@ def test_f7_killed_between_the_writes_of_a_withdrawal_it_completes_it(stack: Sta
     stack.runs_again(agent, not_as=dead)
     assert set(seen[publish.id]) == {200}
     second.clean_up()
-    note("F7", f"withdrawal, killed after {file}: completed; the other publish never answered anything but 200", seconds=took, bound_s=20)
+    note(
+        "F7",
+        f"withdrawal, killed after {file}: completed; the other publish never answered anything but 200",
+        seconds=took,
+        bound_s=20,
+    )
 
 
 @pytest.mark.long
@@ -92,7 +106,12 @@ def test_f12_the_answer_is_lost_and_the_next_heartbeat_tells(stack: Stack, publi
     with stack.weather("agent-", mute=True):
         publish.ask("publish")
         took = agree(stack, publish, "PUBLISHED", within_s=HEARTBEAT_S + 4, since=began)
-    note("F12", "applied, answers lost: the agents' heartbeats told it, PUBLISHED", seconds=took, bound_s=HEARTBEAT_S + 4)
+    note(
+        "F12",
+        "applied, answers lost: the agents' heartbeats told it, PUBLISHED",
+        seconds=took,
+        bound_s=HEARTBEAT_S + 4,
+    )
 
 
 def test_f13_one_command_five_times_at_once_is_applied_once(stack: Stack, publish: Publish) -> None:
@@ -104,7 +123,9 @@ def test_f13_one_command_five_times_at_once_is_applied_once(stack: Stack, publis
         commands = [sender.sealed(item) for _ in range(5)]
         began = time.monotonic()
         answers = sender.send(*commands)
-        results = [sender.opened(answer, answers=command) for answer, command in zip(answers, commands, strict=True)]
+        results = [
+            sender.opened(answer, answers=command) for answer, command in zip(answers, commands, strict=True)
+        ]
         assert {result.outcome for result in results} == {Outcome.VERIFIED}
         assert len({result.model_dump_json() for result in results}) == 1
         after = written(stack, agent)
@@ -113,7 +134,11 @@ def test_f13_one_command_five_times_at_once_is_applied_once(stack: Stack, publis
         assert {answer.status_code for answer in sender.send(*[commands[0]] * 5)} == {409}
         assert written(stack, agent) == after
     took = agree(stack, publish, "PUBLISHED", within_s=HEARTBEAT_S + 10, since=began)
-    note("F13", "five at once: one apply, five equal answers, one transition; the same message again: 409", seconds=took)
+    note(
+        "F13",
+        "five at once: one apply, five equal answers, one transition; the same message again: 409",
+        seconds=took,
+    )
 
 
 def test_f14_an_older_generation_that_comes_late_is_refused(stack: Stack, publish: Publish) -> None:
@@ -129,7 +154,11 @@ def test_f14_an_older_generation_that_comes_late_is_refused(stack: Stack, publis
     assert (result.outcome, result.highest_generation) == (Outcome.STALE, 2)
     assert routes.stat().st_mtime_ns == before
     took = agree(stack, publish, "WITHDRAWN", within_s=5)
-    note("F14", "generation 1 after 2: refused as stale, nothing was written, the gateway stays at 2", seconds=took)
+    note(
+        "F14",
+        "generation 1 after 2: refused as stale, nothing was written, the gateway stays at 2",
+        seconds=took,
+    )
 
 
 @pytest.mark.long
@@ -142,7 +171,12 @@ def test_f17_one_of_three_is_away_is_named_and_catches_up(stack: Stack, publish:
         assert "2 of 3 agents serve v1" in text
         assert f"{away} silent for 3" in text
     took = agree(stack, publish, "PUBLISHED", within_s=HEARTBEAT_S)
-    note("F17", "2 of 3 shown and the absent one named; back again, it caught up", seconds=took, bound_s=HEARTBEAT_S)
+    note(
+        "F17",
+        "2 of 3 shown and the absent one named; back again, it caught up",
+        seconds=took,
+        bound_s=HEARTBEAT_S,
+    )
 
 
 @pytest.mark.long
@@ -153,11 +187,18 @@ def test_what_an_absent_agent_missed_it_never_serves(stack: Stack, publish: Publ
         forget_heartbeat(stack, away)
         publish.run("withdraw", reason="while it is away")
     took = agree(stack, publish, "WITHDRAWN", within_s=HEARTBEAT_S)
-    note("F17", "withdrawn while one was away: it answers 410 as soon as it is back", seconds=took, bound_s=HEARTBEAT_S)
+    note(
+        "F17",
+        "withdrawn while one was away: it answers 410 as soon as it is back",
+        seconds=took,
+        bound_s=HEARTBEAT_S,
+    )
 
 
 @pytest.mark.long
-def test_f18_a_new_agent_gets_all_that_its_cluster_serves(stack: Stack, publish: Publish, tmp_path: Path) -> None:
+def test_f18_a_new_agent_gets_all_that_its_cluster_serves(
+    stack: Stack, publish: Publish, tmp_path: Path
+) -> None:
     publish.run("publish")
     with newcomer(stack, tmp_path) as (name, proxy):
         began = time.monotonic()
@@ -165,14 +206,22 @@ def test_f18_a_new_agent_gets_all_that_its_cluster_serves(stack: Stack, publish:
         took = time.monotonic() - began
         eventually(lambda: "4 of 4 agents serve v1" in page_of(stack, publish), within_s=HEARTBEAT_S)
         stack.django(f"from clusters.models import Agent; Agent.objects.filter(name='{name}').delete()")
-    note("F18", "a fourth agent joined and served what is published there; the page counts it", seconds=took, bound_s=10)
+    note(
+        "F18",
+        "a fourth agent joined and served what is published there; the page counts it",
+        seconds=took,
+        bound_s=10,
+    )
     assert took <= 10
 
 
 def forget_heartbeat(stack: Stack, agent: str) -> None:
     """A frozen agent was heard of last 31 seconds ago; what it had sent before it froze has been taken by then."""
     time.sleep(1)
-    stack.rows("UPDATE clusters_agentliveness SET last_seen_at = now() - interval '31 seconds' WHERE agent_id = %s", stack.agent(agent)["id"])
+    stack.rows(
+        "UPDATE clusters_agentliveness SET last_seen_at = now() - interval '31 seconds' WHERE agent_id = %s",
+        stack.agent(agent)["id"],
+    )
 
 
 def caller_gets(stack: Stack, proxy: str, publish: Publish) -> int:
@@ -189,13 +238,29 @@ def newcomer(stack: Stack, folder: Path) -> Iterator[tuple[str, str]]:
     name, state = "prod-4", folder / "state"
     env = stack.operators_environment
     listen, proxy, admin = (f"127.0.0.1:{free_port()}" for _ in range(3))
-    code = stack.operator("manage.py", "enroll_agent", "--cluster", stack.cluster_name, "--name", name).splitlines()[-1]
+    code = stack.operator(
+        "manage.py", "enroll_agent", "--cluster", stack.cluster_name, "--name", name
+    ).splitlines()[-1]
     endpoints = ("--listen", listen, "--proxy", proxy, "--admin", admin)
-    stack.operator("-m", "agent", "enroll", "--code", code, "--state", str(state), "--driver", "envoy", *endpoints)
-    commands = [[str(envoy_binary()), "-c", str(state / "envoy" / "bootstrap.json"), "--use-dynamic-base-id", "-l", "off"]]
+    stack.operator(
+        "-m", "agent", "enroll", "--code", code, "--state", str(state), "--driver", "envoy", *endpoints
+    )
+    commands = [
+        [
+            str(envoy_binary()),
+            "-c",
+            str(state / "envoy" / "bootstrap.json"),
+            "--use-dynamic-base-id",
+            "-l",
+            "off",
+        ]
+    ]
     commands += [[sys.executable, "-m", "agent", "run", "--state", str(state)]]
     log = (folder / "newcomer.log").open("ab")
-    children = [subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True) for command in commands]
+    children = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+        for command in commands
+    ]
     try:
         yield name, proxy
     finally:

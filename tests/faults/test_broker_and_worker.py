@@ -24,7 +24,12 @@ def test_f1_the_broker_is_stopped_and_the_answer_comes_at_once(stack: Stack, pub
         assert answered <= 1
         time.sleep(2)
     took = agree(stack, publish, "PUBLISHED", within_s=5)
-    note("F1", f"answered after {answered:.2f} s with an operation QUEUED; PUBLISHED once the broker was back", seconds=took, bound_s=5)
+    note(
+        "F1",
+        f"answered after {answered:.2f} s with an operation QUEUED; PUBLISHED once the broker was back",
+        seconds=took,
+        bound_s=5,
+    )
 
 
 def test_f2_the_broker_is_frozen_and_the_answer_comes_all_the_same(stack: Stack, publish: Publish) -> None:
@@ -58,7 +63,12 @@ def test_f3_the_broker_comes_back_empty_with_fifty_publishes_queued(stack: Stack
         assert draft.transitions() == ["DRAFT", "PUBLISHED"]
     agree(stack, drafts[0], "PUBLISHED", within_s=5)
     clean_up(drafts)
-    note("F3", "50 queued publishes PUBLISHED without a click, each once on every gateway", seconds=took, bound_s=30)
+    note(
+        "F3",
+        "50 queued publishes PUBLISHED without a click, each once on every gateway",
+        seconds=took,
+        bound_s=30,
+    )
     assert took <= 30
 
 
@@ -66,7 +76,9 @@ def test_f3_the_broker_comes_back_empty_with_fifty_publishes_queued(stack: Stack
 def test_f4_the_worker_is_killed_in_the_middle_of_a_push(stack: Stack, publish: Publish) -> None:
     with stack.weather("agent-", swallows=True):
         asked = publish.ask("publish")
-        eventually(lambda: {row["phase"] for row in publish.operation(asked)["deliveries"]} == {"SENT"}, within_s=10)
+        eventually(
+            lambda: {row["phase"] for row in publish.operation(asked)["deliveries"]} == {"SENT"}, within_s=10
+        )
         dead = stack.kill("worker")
     took = agree(stack, publish, "PUBLISHED", within_s=12)
     stack.runs_again("worker", not_as=dead)
@@ -74,10 +86,14 @@ def test_f4_the_worker_is_killed_in_the_middle_of_a_push(stack: Stack, publish: 
 
 
 @pytest.mark.long
-def test_f5_the_worker_is_away_for_five_seconds_in_the_middle_of_a_push(stack: Stack, publish: Publish) -> None:
+def test_f5_the_worker_is_away_for_five_seconds_in_the_middle_of_a_push(
+    stack: Stack, publish: Publish
+) -> None:
     with stack.weather("agent-", swallows=True):
         asked = publish.ask("publish")
-        eventually(lambda: {row["phase"] for row in publish.operation(asked)["deliveries"]} == {"SENT"}, within_s=10)
+        eventually(
+            lambda: {row["phase"] for row in publish.operation(asked)["deliveries"]} == {"SENT"}, within_s=10
+        )
         dead, since = stack.kill("worker"), time.monotonic()
         while time.monotonic() - since < 5:
             if (pid := stack.pid("worker")) != dead:
@@ -96,16 +112,27 @@ def test_f6_the_worker_stays_dead_and_the_agents_fetch_what_waits(stack: Stack, 
         asked = publish.ask("publish")
         assert asked.status_code == 202
         took = agree(stack, publish, "PUBLISHED", within_s=15, since=began)
-    note("F6", "without a worker: agents fetched it with their next heartbeats, PUBLISHED", seconds=took, bound_s=15)
+    note(
+        "F6",
+        "without a worker: agents fetched it with their next heartbeats, PUBLISHED",
+        seconds=took,
+        bound_s=15,
+    )
 
 
 @pytest.mark.long
 def test_f6_the_page_and_readiness_say_that_the_worker_is_silent(stack: Stack, publish: Publish) -> None:
-    home, page = stack.told["web_url"], f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}"
+    home, page = (
+        stack.told["web_url"],
+        f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}",
+    )
 
     def is_told() -> bool:
         told = stack.browser.client.get(page).text
-        return "background work stands still" in told and stack.gateway_client.get(f"{home}/readyz").status_code == 503
+        return (
+            "background work stands still" in told
+            and stack.gateway_client.get(f"{home}/readyz").status_code == 503
+        )
 
     eventually(lambda: stack.gateway_client.get(f"{home}/readyz").status_code == 200, within_s=30)
     with stack.frozen("worker"):
@@ -113,14 +140,25 @@ def test_f6_the_page_and_readiness_say_that_the_worker_is_silent(stack: Stack, p
         eventually(is_told, within_s=60, every_s=0.5)
         took = time.monotonic() - began
     eventually(lambda: stack.gateway_client.get(f"{home}/readyz").status_code == 200, within_s=15)
-    note("F6", "the page says that the background work stands still, readiness is red", seconds=took, bound_s=30)
+    note(
+        "F6",
+        "the page says that the background work stands still, readiness is red",
+        seconds=took,
+        bound_s=30,
+    )
     assert took <= 30
 
 
-def test_the_gateway_goes_on_serving_while_the_whole_control_plane_is_stopped(stack: Stack, publish: Publish) -> None:
+def test_the_gateway_goes_on_serving_while_the_whole_control_plane_is_stopped(
+    stack: Stack, publish: Publish
+) -> None:
     publish.run("publish")
     with stack.frozen("web", "worker", "beat", "broker", "postgres", *stack.agents):
-        assert {stack.at_gateway(publish.host, "/billing", agent=agent).status_code for _ in range(10) for agent in stack.agents} == {200}
+        assert {
+            stack.at_gateway(publish.host, "/billing", agent=agent).status_code
+            for _ in range(10)
+            for agent in stack.agents
+        } == {200}
     agree(stack, publish, "PUBLISHED", within_s=15)
 
 
@@ -136,4 +174,9 @@ def test_f20_the_database_is_restarted_in_the_middle(stack: Stack, publish: Publ
     took = agree(stack, publish, "PUBLISHED", within_s=15, since=began)
     assert publish.operation(asked)["phase"] not in OPEN
     assert "PUBLISHED" in page_of(stack, publish)
-    note("F20", "restarted: not one failed request once it accepted again, the worker went on, PUBLISHED", seconds=took, bound_s=15)
+    note(
+        "F20",
+        "restarted: not one failed request once it accepted again, the worker went on, PUBLISHED",
+        seconds=took,
+        bound_s=15,
+    )

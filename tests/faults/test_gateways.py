@@ -5,8 +5,8 @@ import time
 import httpx2
 import pytest
 
-from agent.drivers.envoy_config import Resource
-from agent.drivers.envoy_files import Document, route_configuration, virtual_hosts
+from agent.drivers.envoy.files import Document, route_configuration, virtual_hosts
+from agent.drivers.envoy.resources import Resource
 from tests.faults.agreement import agree, page_of
 from tests.faults.publish import Publish, clean_up
 from tests.faults.stack import Stack, eventually
@@ -20,7 +20,9 @@ def message(publish: Publish, asked: httpx2.Response) -> str:
     return next((row["message"] for row in publish.operation(asked)["deliveries"] if row["message"]), "")
 
 
-def test_f8_a_gateway_that_refuses_connections_is_named_and_it_succeeds_when_that_is_back(stack: Stack, publish: Publish) -> None:
+def test_f8_a_gateway_that_refuses_connections_is_named_and_it_succeeds_when_that_is_back(
+    stack: Stack, publish: Publish
+) -> None:
     with stack.weather("admin-", refuses=True):
         asked = publish.ask("publish")
         words = eventually(lambda: message(publish, asked), within_s=15)
@@ -28,11 +30,18 @@ def test_f8_a_gateway_that_refuses_connections_is_named_and_it_succeeds_when_tha
         assert "Will be tried again" in page_of(stack, publish)
         assert publish.status == "DRAFT"
     took = agree(stack, publish, "PUBLISHED", within_s=15)
-    note("F8", "shown with its words and 'will be tried again'; the gateway back: PUBLISHED", seconds=took, bound_s=15)
+    note(
+        "F8",
+        "shown with its words and 'will be tried again'; the gateway back: PUBLISHED",
+        seconds=took,
+        bound_s=15,
+    )
 
 
 @pytest.mark.long
-def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_works(stack: Stack, publish: Publish) -> None:
+def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_works(
+    stack: Stack, publish: Publish
+) -> None:
     pauses: dict[int, float] = {}
     with stack.weather("admin-", refuses=True):
         asked = publish.ask("publish")
@@ -59,12 +68,23 @@ def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_work
     assert stack.browser.send(f"{path}/retry", seen_on=path).status_code == 200
     took = agree(stack, publish, "PUBLISHED", within_s=10, since=began)
     shown = ", ".join(f"{pauses[attempt]:.1f}" for attempt in sorted(pauses))
-    note("F8", f"pauses {shown} s; FAILED with its words at the deadline and taken off; 'try again': PUBLISHED", seconds=took, bound_s=10)
+    note(
+        "F8",
+        f"pauses {shown} s; FAILED with its words at the deadline and taken off; 'try again': PUBLISHED",
+        seconds=took,
+        bound_s=10,
+    )
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("weather", [{"instead": BROKEN}, {"swallows": True}, {"resets": True}, {"cut_after": 20}], ids=lambda weather: next(iter(weather)))
-def test_f9_a_gateway_that_answers_wrongly_for_a_moment_is_asked_again(stack: Stack, publish: Publish, weather: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "weather",
+    [{"instead": BROKEN}, {"swallows": True}, {"resets": True}, {"cut_after": 20}],
+    ids=lambda weather: next(iter(weather)),
+)
+def test_f9_a_gateway_that_answers_wrongly_for_a_moment_is_asked_again(
+    stack: Stack, publish: Publish, weather: dict[str, object]
+) -> None:
     with stack.weather("admin-", **weather):
         asked = publish.ask("publish")
         words = eventually(lambda: message(publish, asked), within_s=20)
@@ -73,19 +93,30 @@ def test_f9_a_gateway_that_answers_wrongly_for_a_moment_is_asked_again(stack: St
 
 
 @pytest.mark.long
-def test_f10_what_was_taken_although_the_answer_was_lost_is_not_written_twice(stack: Stack, publish: Publish) -> None:
+def test_f10_what_was_taken_although_the_answer_was_lost_is_not_written_twice(
+    stack: Stack, publish: Publish
+) -> None:
     routes = {agent: stack.state_of(agent) / "envoy" / "rds.json" for agent in stack.agents}
     before = {agent: Document.read(path).version for agent, path in routes.items()}
     with stack.weather("admin-", latency_s=0.25):
         asked = publish.ask("publish")
-        eventually(lambda: all(Document.read(path).version != before[agent] for agent, path in routes.items()), within_s=20, every_s=0.005)
+        eventually(
+            lambda: all(Document.read(path).version != before[agent] for agent, path in routes.items()),
+            within_s=20,
+            every_s=0.005,
+        )
         written = {agent: Document.read(path).version for agent, path in routes.items()}
         for agent in stack.agents:
             stack.holes[f"admin-{agent}"].reset_all()
     assert asked.status_code == 202
     took = agree(stack, publish, "PUBLISHED", within_s=20)
     assert {agent: Document.read(path).version for agent, path in routes.items()} == written
-    note("F10", "the write stood, its answer was lost: found as it should be, not written again, no twin", seconds=took, bound_s=20)
+    note(
+        "F10",
+        "the write stood, its answer was lost: found as it should be, not written again, no twin",
+        seconds=took,
+        bound_s=20,
+    )
 
 
 def all_count(stack: Stack) -> None:
@@ -98,7 +129,11 @@ def plant_foreign(stack: Stack, agent: str, *, host: str) -> Resource:
     """A virtual host that is nobody's of ours, as another hand would put it into the gateway's routes."""
     all_count(stack)
     path = stack.state_of(agent) / "envoy" / "rds.json"
-    foreign: Resource = {"name": "somebody-else", "domains": [host], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 418}}]}
+    foreign: Resource = {
+        "name": "somebody-else",
+        "domains": [host],
+        "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 418}}],
+    }
     Document.of([route_configuration([*virtual_hosts(Document.read(path)), foreign])]).save(path)
     eventually(lambda: stack.at_gateway(host, "/", agent=agent).status_code == 418, within_s=10)
     return foreign
@@ -112,7 +147,9 @@ def remove_foreign(stack: Stack, agent: str) -> None:
 
 
 @pytest.mark.long
-def test_f11_a_host_that_somebody_else_serves_is_refused_and_left_alone(stack: Stack, publish: Publish) -> None:
+def test_f11_a_host_that_somebody_else_serves_is_refused_and_left_alone(
+    stack: Stack, publish: Publish
+) -> None:
     agent = stack.agents[0]
     foreign = plant_foreign(stack, agent, host=publish.host)
     began = time.monotonic()
@@ -125,12 +162,18 @@ def test_f11_a_host_that_somebody_else_serves_is_refused_and_left_alone(stack: S
     assert stack.at_gateway(publish.host, "/billing", agent=agent).status_code == 418
     remove_foreign(stack, agent)
     agree(stack, publish, "DRAFT", within_s=20)
-    note("F11", "refused with the gateway's words and the guilty publish; the foreign virtual host is as it was", seconds=took)
+    note(
+        "F11",
+        "refused with the gateway's words and the guilty publish; the foreign virtual host is as it was",
+        seconds=took,
+    )
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_f27_one_that_is_always_refused_does_not_keep_a_hundred_others(stack: Stack, api: httpx2.Client, publish: Publish) -> None:
+def test_f27_one_that_is_always_refused_does_not_keep_a_hundred_others(
+    stack: Stack, api: httpx2.Client, publish: Publish
+) -> None:
     agent, good = stack.agents[0], [stack.draft(api) for _ in range(100)]
     plant_foreign(stack, agent, host=publish.host)
     asked = [one.ask("publish") for one in good[:50]]
@@ -143,10 +186,19 @@ def test_f27_one_that_is_always_refused_does_not_keep_a_hundred_others(stack: St
     took = time.monotonic() - began
     failed = publish.ended(bad, within_s=20)
     assert (failed["phase"], failed["error_code"]) == ("FAILED", "gateway_refused")
-    assert {stack.at_gateway(one.host, "/billing", agent=name).status_code for one in good for name in stack.agents} == {200}
+    assert {
+        stack.at_gateway(one.host, "/billing", agent=name).status_code
+        for one in good
+        for name in stack.agents
+    } == {200}
     remove_foreign(stack, agent)
     agree(stack, publish, "DRAFT", within_s=20)
     agree(stack, good[0], "PUBLISHED", within_s=10)
     clean_up(good)
-    note("F27", "100 PUBLISHED on 3 agents after the last click, the bad one FAILED with its reason", seconds=took, bound_s=30)
+    note(
+        "F27",
+        "100 PUBLISHED on 3 agents after the last click, the bad one FAILED with its reason",
+        seconds=took,
+        bound_s=30,
+    )
     assert took <= 30

@@ -36,7 +36,11 @@ def test_a_publish_is_live_when_it_says_so_and_gone_when_it_says_so(stack: Stack
     for path in ("/billing", "/billing/7", "/", "/any/other?x=1"):
         for method in METHODS:
             assert stack.at_gateway(publish.host, path, method=method).status_code == 410, (method, path)
-    assert stack.at_gateway(publish.host, "/billing").headers["Content-Type"].startswith("application/problem+json")
+    assert (
+        stack.at_gateway(publish.host, "/billing")
+        .headers["Content-Type"]
+        .startswith("application/problem+json")
+    )
 
     publish.run("publish")
     assert stack.at_gateway(publish.host, "/billing").status_code == 200
@@ -61,7 +65,12 @@ def test_the_other_tenant_can_neither_see_nor_stop_it(stack: Stack, publish: Pub
 @pytest.mark.parametrize("part", ["postgres", "broker", "web", "admin"])
 def test_a_provider_cannot_route_to_our_own_ports(stack: Stack, api: httpx2.Client, part: str) -> None:
     told = stack.told
-    urls = {"postgres": told["database_url"], "broker": told["redis_url"], "web": told["web_url"], "admin": stack.cluster["agents"][0]["admin_url"]}
+    urls = {
+        "postgres": told["database_url"],
+        "broker": told["redis_url"],
+        "web": told["web_url"],
+        "admin": stack.cluster["agents"][0]["admin_url"],
+    }
     usual_port = point_billing_at(stack, httpx2.URL(urls[part]).port or 80)
     try:
         draft = stack.draft(api)
@@ -77,7 +86,11 @@ def test_a_provider_cannot_route_to_our_own_ports(stack: Stack, api: httpx2.Clie
 def point_billing_at(stack: Stack, port: int) -> int:
     """Give the service another port, past every form; returns the one it had."""
     with psycopg.connect(stack.told["database_url"]) as connection:
-        row = connection.execute("SELECT upstream_port FROM products_apiservice WHERE name = 'Billing Service'").fetchone()
-        connection.execute("UPDATE products_apiservice SET upstream_port = %s WHERE name = 'Billing Service'", [port])
+        row = connection.execute(
+            "SELECT upstream_port FROM products_apiservice WHERE name = 'Billing Service'"
+        ).fetchone()
+        connection.execute(
+            "UPDATE products_apiservice SET upstream_port = %s WHERE name = 'Billing Service'", [port]
+        )
     assert row
     return int(row[0])

@@ -13,17 +13,24 @@ from tests.faults.stack import Stack, eventually
 from tests.faults.table import note
 
 
-def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_a_sentence(stack: Stack, publish: Publish) -> None:
+def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_a_sentence(
+    stack: Stack, publish: Publish
+) -> None:
     publish.run("publish")
     publish.run("withdraw", reason="so that both are possible")
     asked = time.monotonic()
     with stack.api() as one, stack.api() as other, ThreadPoolExecutor(2) as pool:
-        clicks = [pool.submit(Publish(one, publish.id, publish.host).ask, "publish"), pool.submit(Publish(other, publish.id, publish.host).ask, "delete")]
+        clicks = [
+            pool.submit(Publish(one, publish.id, publish.host).ask, "publish"),
+            pool.submit(Publish(other, publish.id, publish.host).ask, "delete"),
+        ]
         answers = [click.result() for click in clicks]
     assert sorted(answer.status_code for answer in answers) == [202, 409]
     loser = next(answer for answer in answers if answer.status_code == 409)
     assert len(loser.json()["detail"]) > 20
-    kinds = stack.rows("SELECT kind FROM publishes_operation WHERE publish_id = %s ORDER BY generation", publish.id)
+    kinds = stack.rows(
+        "SELECT kind FROM publishes_operation WHERE publish_id = %s ORDER BY generation", publish.id
+    )
     assert len(kinds) == 3
     took = 0.0
     if kinds[-1] == ("publish",):
@@ -31,13 +38,21 @@ def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_
     else:
         eventually(lambda: publish.api.get(publish.path).status_code == 404, within_s=10)
         took = time.monotonic() - asked
-    note("F15", f"{kinds[-1][0]} won, the other: 409 '{loser.json()['detail'][:50]}…'; one history entry", seconds=took)
+    note(
+        "F15",
+        f"{kinds[-1][0]} won, the other: 409 '{loser.json()['detail'][:50]}…'; one history entry",
+        seconds=took,
+    )
 
 
 @pytest.mark.long
-def test_ten_frozen_agents_at_once_do_not_delay_the_others(stack: Stack, api: httpx2.Client, publish: Publish) -> None:
+def test_ten_frozen_agents_at_once_do_not_delay_the_others(
+    stack: Stack, api: httpx2.Client, publish: Publish
+) -> None:
     cluster = next(cluster for cluster in stack.told["clusters"] if cluster["name"] == "kr-dev")
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:  # takes connections, as a frozen process does, and never answers
+    with socket.create_server(
+        ("127.0.0.1", 0), backlog=256
+    ) as silent:  # takes connections, as a frozen process does, and never answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         names = [f"frozen-{n}" for n in range(10)]
         enrol_on_paper(stack, cluster["id"], names, url=url)
@@ -54,8 +69,15 @@ def test_ten_frozen_agents_at_once_do_not_delay_the_others(stack: Stack, api: ht
             publish.run("withdraw", reason="again", within_s=30)
             time.sleep(1)
         assert time.monotonic() - began > 2
-    stack.django("from clusters.models import Agent; Agent.objects.filter(name__startswith='frozen-').delete()")
-    note("10 ×", "ten agents frozen in a push: the slowest of three publishes beside them", seconds=max(took), bound_s=3)
+    stack.django(
+        "from clusters.models import Agent; Agent.objects.filter(name__startswith='frozen-').delete()"
+    )
+    note(
+        "10 ×",
+        "ten agents frozen in a push: the slowest of three publishes beside them",
+        seconds=max(took),
+        bound_s=3,
+    )
     assert max(took) <= 3
 
 

@@ -19,7 +19,14 @@ def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
         "PATH_TO_CALL": "/billing",
     }
     env = {"PATH": os.environ["PATH"], "NO_PROXY": "*", **asked, **changes}
-    return subprocess.run(["sh", str(ROOT / "docs" / "publish.sh")], env=env, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(
+        ["sh", str(ROOT / "docs" / "publish.sh")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
 
 
 def test_the_script_publishes_calls_withdraws_and_deletes(stack: Stack) -> None:

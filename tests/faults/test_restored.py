@@ -23,7 +23,9 @@ OPEN_ALARMS = (
 
 
 def all_agree(stack: Stack, statuses: dict[Publish, str], *, since: float, within_s: float) -> float:
-    return max(agree(stack, publish, status, within_s=within_s, since=since) for publish, status in statuses.items())
+    return max(
+        agree(stack, publish, status, within_s=within_s, since=since) for publish, status in statuses.items()
+    )
 
 
 def test_an_older_copy_of_its_disk_under_a_gateway_that_runs_on_changes_nothing_for_callers(
@@ -46,10 +48,17 @@ def test_an_older_copy_of_its_disk_under_a_gateway_that_runs_on_changes_nothing_
     assert {one: in_turn(seen[one.id]) for one in ends} == {publish: [200], withdrawn: [410], late: [200]}
     withdrawn.clean_up()
     late.clean_up()
-    note("disk", "an older copy of it under a gateway that runs on: callers noticed nothing, healed forward", seconds=took, bound_s=20)
+    note(
+        "disk",
+        "an older copy of it under a gateway that runs on: callers noticed nothing, healed forward",
+        seconds=took,
+        bound_s=20,
+    )
 
 
-def test_an_older_copy_of_its_disk_with_the_gateway_restarted_from_it_heals_forward(stack: Stack, api: httpx2.Client, publish: Publish, tmp_path: Path) -> None:
+def test_an_older_copy_of_its_disk_with_the_gateway_restarted_from_it_heals_forward(
+    stack: Stack, api: httpx2.Client, publish: Publish, tmp_path: Path
+) -> None:
     agent, withdrawn, late = stack.agents[1], stack.draft(api), stack.draft(api)
     publish.run("publish")
     withdrawn.run("publish")
@@ -70,10 +79,17 @@ def test_an_older_copy_of_its_disk_with_the_gateway_restarted_from_it_heals_forw
     assert in_turn(seen[publish.id]) == [200, NOBODY_LISTENS, 200]
     withdrawn.clean_up()
     late.clean_up()
-    note("disk", "an older copy, and the gateway restarted from it: healed forward once, and never back", seconds=took, bound_s=20)
+    note(
+        "disk",
+        "an older copy, and the gateway restarted from it: healed forward once, and never back",
+        seconds=took,
+        bound_s=20,
+    )
 
 
-def test_an_agent_with_an_empty_disk_is_enrolled_anew_and_gets_all_that_its_cluster_serves(stack: Stack, api: httpx2.Client, publish: Publish) -> None:
+def test_an_agent_with_an_empty_disk_is_enrolled_anew_and_gets_all_that_its_cluster_serves(
+    stack: Stack, api: httpx2.Client, publish: Publish
+) -> None:
     agent, withdrawn = stack.agents[2], stack.draft(api)
     publish.run("publish")
     withdrawn.run("publish")
@@ -87,7 +103,12 @@ def test_an_agent_with_an_empty_disk_is_enrolled_anew_and_gets_all_that_its_clus
     assert 200 not in seen[withdrawn.id]
     assert in_turn(seen[publish.id])[-1] == 200
     withdrawn.clean_up()
-    note("disk", "empty: enrolled anew, filled by its first heartbeat; nothing withdrawn was served", seconds=took, bound_s=20)
+    note(
+        "disk",
+        "empty: enrolled anew, filled by its first heartbeat; nothing withdrawn was served",
+        seconds=took,
+        bound_s=20,
+    )
 
 
 def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_adopted(
@@ -103,12 +124,21 @@ def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_a
     withdrawn.run("withdraw", reason="after the dump")
     unknown = stack.draft(api)
     unknown.run("publish")
-    expected = {("generation_ahead", returned.id, 3, "live"), ("generation_ahead", withdrawn.id, 2, "withdrawn"), ("unknown_publish", unknown.id, 1, "live")}
+    expected = {
+        ("generation_ahead", returned.id, 3, "live"),
+        ("generation_ahead", withdrawn.id, 2, "withdrawn"),
+        ("unknown_publish", unknown.id, 1, "live"),
+    }
 
     with watched(stack, returned, withdrawn, unknown, agents=stack.agents) as seen:
         began = time.monotonic()
         backups.restore(stack, dumped)
-        eventually(lambda: set(stack.rows(OPEN_ALARMS)) == {(*one, agent) for one in expected for agent in stack.agents}, within_s=45)
+        eventually(
+            lambda: (
+                set(stack.rows(OPEN_ALARMS)) == {(*one, agent) for one in expected for agent in stack.agents}
+            ),
+            within_s=45,
+        )
         heard = time.monotonic() - began
         for one in (returned, withdrawn):
             refused = one.ask("withdraw", reason="while it is frozen")
@@ -119,15 +149,37 @@ def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_a
         adopted = time.monotonic()
         act(operator, "adopt_as_carried", alarms_of(stack, returned, withdrawn))
         took = all_agree(stack, {returned: "PUBLISHED", withdrawn: "WITHDRAWN"}, since=adopted, within_s=20)
-    assert {one: in_turn(seen[one.id]) for one in (returned, withdrawn, unknown)} == {returned: [200], withdrawn: [410], unknown: [200]}
-    note("dump", "the control plane from an old dump: every agent's alarms, nothing removed, every verb refused", seconds=heard, bound_s=45)
-    note("dump", "adopted in the admin: in step again by a higher generation, callers noticed nothing", seconds=took, bound_s=20)
+    assert {one: in_turn(seen[one.id]) for one in (returned, withdrawn, unknown)} == {
+        returned: [200],
+        withdrawn: [410],
+        unknown: [200],
+    }
+    note(
+        "dump",
+        "the control plane from an old dump: every agent's alarms, nothing removed, every verb refused",
+        seconds=heard,
+        bound_s=45,
+    )
+    note(
+        "dump",
+        "adopted in the admin: in step again by a higher generation, callers noticed nothing",
+        seconds=took,
+        bound_s=20,
+    )
 
     act(operator, "take_off", alarms_of(stack, unknown))
     began = time.monotonic()
-    eventually(lambda: {stack.at_gateway(unknown.host, "/billing", agent=agent).status_code for agent in stack.agents} == {404}, within_s=30)
+    eventually(
+        lambda: (
+            {stack.at_gateway(unknown.host, "/billing", agent=agent).status_code for agent in stack.agents}
+            == {404}
+        ),
+        within_s=30,
+    )
     eventually(lambda: not stack.rows(OPEN_ALARMS), within_s=15)
-    note("dump", "the unknown publish, taken off by an operator", seconds=time.monotonic() - began, bound_s=30)
+    note(
+        "dump", "the unknown publish, taken off by an operator", seconds=time.monotonic() - began, bound_s=30
+    )
     withdrawn.clean_up()
 
 
@@ -137,7 +189,10 @@ def operators_browser(stack: Stack) -> Browser:
 
 
 def alarms_of(stack: Stack, *publishes: Publish) -> list[str]:
-    rows = stack.rows("SELECT id::text FROM publishes_alarm WHERE closed_at IS NULL AND publish_ref = ANY(%s::uuid[])", [one.id for one in publishes])
+    rows = stack.rows(
+        "SELECT id::text FROM publishes_alarm WHERE closed_at IS NULL AND publish_ref = ANY(%s::uuid[])",
+        [one.id for one in publishes],
+    )
     return [alarm for (alarm,) in rows]
 
 

@@ -11,20 +11,20 @@ import httpx2
 from django.conf import settings
 from django.test import Client
 
-from agent import heartbeat
-from agent.batch import Kit
-from agent.carried import carried_now
 from agent.config import Identity, Settings
-from agent.control_plane import ControlPlane, ControlPlaneFailed
+from agent.control_plane import heartbeat
+from agent.control_plane.client import ControlPlane, ControlPlaneFailed
+from agent.control_plane.pull import Puller
 from agent.drivers.base import Held
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Carried, Command, CommandAnswer, Evidence, Outcome
 from agent.protocol.signing import import_key
 from agent.protocol.spec import State
-from agent.pull import Puller
-from agent.state import PUBLISHES_FILE, Store
-from agent.upstreams import Pinner
-from agent.work import Ticket, Worker
+from agent.work.batch import Kit
+from agent.work.carried import carried_now
+from agent.work.state import PUBLISHES_FILE, Store
+from agent.work.upstreams import Pinner
+from agent.work.worker import Ticket, Worker
 from clusters import keys
 from tests.world import Voice
 
@@ -60,7 +60,9 @@ class Line(httpx2.BaseTransport):
         if self.is_cut or fate is Fate.REQUEST_LOST:
             raise httpx2.ConnectError("no way there")
         headers = {"Authorization": request.headers["authorization"]}
-        response = DOOR.post(request.url.path, request.read(), content_type="application/json", headers=headers)
+        response = DOOR.post(
+            request.url.path, request.read(), content_type="application/json", headers=headers
+        )
         if fate is Fate.ANSWER_LOST:
             raise httpx2.ReadTimeout("no answer")
         return httpx2.Response(response.status_code, content=response.content)
@@ -114,12 +116,24 @@ class SteppedAgent:
         self.gateway.before = lambda _point: None
         self.store = Store(self.folder)
         driver = WatchedDriver(self.gateway, self.proved)
-        self.control_plane = ControlPlane(self._identity, client=httpx2.Client(transport=self.line, trust_env=False))
+        self.control_plane = ControlPlane(
+            self._identity, client=httpx2.Client(transport=self.line, trust_env=False)
+        )
         self.worker = Worker(Kit(driver=driver, store=self.store, pinner=PINNER, reserved=()))
         self.post = Post()
-        parts = {"driver": driver, "store": self.store, "control_plane": self.control_plane, "worker": self.worker, "pinner": PINNER}
-        self.puller = Puller(control_plane=self.control_plane, worker=self.worker, postman=self.post, store=self.store)  # type: ignore[arg-type]
-        self.heart = heartbeat.Heart(heartbeat.Kit(**parts, puller=self.puller, reserved=(), remember=self._remember))  # type: ignore[arg-type]
+        parts = {
+            "driver": driver,
+            "store": self.store,
+            "control_plane": self.control_plane,
+            "worker": self.worker,
+            "pinner": PINNER,
+        }
+        self.puller = Puller(
+            control_plane=self.control_plane, worker=self.worker, postman=self.post, store=self.store
+        )  # type: ignore[arg-type]
+        self.heart = heartbeat.Heart(
+            heartbeat.Kit(**parts, puller=self.puller, reserved=(), remember=self._remember)
+        )  # type: ignore[arg-type]
         self.post.follow(self.worker.recover())
 
     def die_at(self, point: str) -> None:
@@ -202,6 +216,16 @@ class SteppedAgent:
     def _first_identity(self) -> Identity:
         agent = self.voice.agent
         told = Settings(
-            agent_id=str(agent.pk), name=agent.name, cluster="c", control_plane_url=settings.PUBLIC_URL, listen="", advertise=agent.url, driver="envoy"
+            agent_id=str(agent.pk),
+            name=agent.name,
+            cluster="c",
+            control_plane_url=settings.PUBLIC_URL,
+            listen="",
+            advertise=agent.url,
+            driver="envoy",
         )
-        return Identity(settings=told, key=self.voice.key, control_plane_keys=tuple(import_key(key) for key in keys.pinned_keys()))
+        return Identity(
+            settings=told,
+            key=self.voice.key,
+            control_plane_keys=tuple(import_key(key) for key in keys.pinned_keys()),
+        )

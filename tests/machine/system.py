@@ -10,18 +10,22 @@ import pytest
 from django.db import connection
 from django.utils import translation
 
-from agent import heartbeat, pull, work
+from agent.control_plane import heartbeat, pull
 from agent.drivers.base import Held
 from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.spec import Spec, State
+from agent.work import worker
 from clusters import client
 from clusters.errors import AgentSilentError
 from clusters.models import Agent, counting
 from core.problems import Problem
 from products.models import Route
-from publishes import delivery, outbox, rounds, selectors, services, words
+from publishes import sweeping
 from publishes.choices import OPEN_PHASES, Desired, Kind, Phase, Status
+from publishes.engine import delivery, outbox, rounds
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.reading import selectors, words
+from publishes.verbs import cancelling, deleting, publishing, retrying, withdrawing
 from tests.machine.fates import Bugs, Delayed, Push
 from tests.machine.stepped import Killed, SteppedAgent
 from tests.world import World, make_world
@@ -36,7 +40,10 @@ class System:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, *, agents: int) -> None:
         self.world: World = make_world()
-        self.agents = [SteppedAgent(self.world.add_agent(f"busan-{n + 1}"), folder / f"busan-{n + 1}") for n in range(agents)]
+        self.agents = [
+            SteppedAgent(self.world.add_agent(f"busan-{n + 1}"), folder / f"busan-{n + 1}")
+            for n in range(agents)
+        ]
         self.drafts: list[UUID] = []
         self.delayed: list[Delayed] = []
         self.pushes: deque[Push] = deque()
@@ -73,23 +80,23 @@ class System:
 
     def publish(self, publish_id: UUID) -> None:
         """배포 실행."""
-        services.request_publish(self.world.actor, publish_id)
+        publishing.request_publish(self.world.actor, publish_id)
 
     def withdraw(self, publish_id: UUID) -> None:
         """철회."""
-        services.request_withdraw(self.world.actor, publish_id, reason="for a test")
+        withdrawing.request_withdraw(self.world.actor, publish_id, reason="for a test")
 
     def delete(self, publish_id: UUID) -> None:
         """삭제."""
-        services.request_delete(self.world.actor, publish_id)
+        deleting.request_delete(self.world.actor, publish_id)
 
     def cancel(self, publish_id: UUID) -> None:
         """취소."""
-        services.cancel(self.world.actor, publish_id)
+        cancelling.cancel(self.world.actor, publish_id)
 
     def retry(self, publish_id: UUID) -> None:
         """다시 시도."""
-        services.retry(self.world.actor, publish_id)
+        retrying.retry(self.world.actor, publish_id)
 
     def change_and_publish(self, publish_id: UUID) -> None:
         """The next publish carries something else."""
@@ -108,7 +115,7 @@ class System:
     def sweep(self) -> None:
         """The sweep, and whom it wakes."""
         self.woken.clear()
-        delivery.sweep()
+        sweeping.sweep()
         for agent in self.agents:
             if agent.voice.agent.pk in self.woken:
                 self.deliver(agent)
@@ -130,7 +137,9 @@ class System:
         }
         with connection.cursor() as cursor:
             for table, column in columns.items():
-                cursor.execute(f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)", [seconds])  # noqa: S608 - names from above
+                cursor.execute(
+                    f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)", [seconds]
+                )  # noqa: S608 - names from above
 
     def rest(self) -> None:
         """All faults end; after some heartbeats everything has to agree."""
@@ -159,7 +168,9 @@ class System:
         """At any moment."""
         accepted = {(o.publish_id, o.generation, o.digest) for o in Operation.objects.all()}
         for agent in self.agents:
-            assert agent.gateway.carried[self._foreign.spec.publish_id] == self._foreign, "something foreign was touched"
+            assert agent.gateway.carried[self._foreign.spec.publish_id] == self._foreign, (
+                "something foreign was touched"
+            )
             for publish_id in set(self.drafts) & agent.gateway.carried.keys():
                 carried = agent.carries(publish_id)
                 assert carried
@@ -173,10 +184,16 @@ class System:
         """At rest: gateway = desired = page, for all that are there."""
         assert not Operation.objects.filter(phase__in=OPEN_PHASES).exists(), "something is still open at rest"
         for row in ProductPublish.objects.all():
-            there = None if row.desired_state in {"", Desired.ABSENT} else (row.generation, row.desired_digest, State(row.desired_state))
+            there = (
+                None
+                if row.desired_state in {"", Desired.ABSENT}
+                else (row.generation, row.desired_digest, State(row.desired_state))
+            )
             for agent in self.agents:
                 assert agent.carries(row.pk) == there, f"{agent} at rest"
-            assert (row.claimed_host is None) == (row.desired_state in {"", Desired.ABSENT}), "a host was kept, or lost"
+            assert (row.claimed_host is None) == (row.desired_state in {"", Desired.ABSENT}), (
+                "a host was kept, or lost"
+            )
             if row.deleted_at is None:
                 self._check_page(row)
 
@@ -185,10 +202,18 @@ class System:
         assert words.progress(live) == ""
         n = len(self.agents)
         said = {
-            "": "1 agent is connected and will take it" if n == 1 else f"{n} agents are connected and will take it",
-            Desired.LIVE: f"1 of 1 agent serves v{row.generation}" if n == 1 else f"{n} of {n} agents serve v{row.generation}",
-            Desired.WITHDRAWN: f"1 of 1 agent answers 410 (v{row.generation})" if n == 1 else f"{n} of {n} agents answer 410 (v{row.generation})",
-            Desired.ABSENT: f"1 of 1 agent has taken it off (v{row.generation})" if n == 1 else f"{n} of {n} agents have taken it off (v{row.generation})",
+            "": "1 agent is connected and will take it"
+            if n == 1
+            else f"{n} agents are connected and will take it",
+            Desired.LIVE: f"1 of 1 agent serves v{row.generation}"
+            if n == 1
+            else f"{n} of {n} agents serve v{row.generation}",
+            Desired.WITHDRAWN: f"1 of 1 agent answers 410 (v{row.generation})"
+            if n == 1
+            else f"{n} of {n} agents answer 410 (v{row.generation})",
+            Desired.ABSENT: f"1 of 1 agent has taken it off (v{row.generation})"
+            if n == 1
+            else f"{n} of {n} agents have taken it off (v{row.generation})",
         }
         with translation.override("en"):  # requests leave their own behind
             says = words.board_sentence(live).split(" · ")[0]
@@ -213,7 +238,9 @@ class System:
     def _check_report(self, agent: SteppedAgent) -> None:
         """What it would say now is proved, it has proved."""
         for line in agent.says():
-            assert not line.verified or (line.publish_id, line.generation, line.digest) in agent.proved, f"{agent} would report what it only wants"
+            assert not line.verified or (line.publish_id, line.generation, line.digest) in agent.proved, (
+                f"{agent} would report what it only wants"
+            )
 
     def _check_words(self) -> None:
         """Whoever is counted as done has proved exactly that."""
@@ -221,25 +248,42 @@ class System:
         proved = {agent.voice.agent.pk: agent.proved for agent in self.agents}
         for row in done:
             operation = row.operation
-            assert (operation.publish_id, operation.generation, operation.digest) in proved[row.agent_id], "counted without proof"
+            assert (operation.publish_id, operation.generation, operation.digest) in proved[row.agent_id], (
+                "counted without proof"
+            )
 
     def _check_history(self) -> None:
         """One line per transition, each from where the last one led to, and as many as operations that made one."""
         for row in ProductPublish.objects.all():
-            moves = list(PublishEvent.objects.filter(publish=row).exclude(to_status="").order_by("id").values_list("from_status", "to_status"))
+            moves = list(
+                PublishEvent.objects.filter(publish=row)
+                .exclude(to_status="")
+                .order_by("id")
+                .values_list("from_status", "to_status")
+            )
             assert set(moves) <= LEGAL
             assert [before for before, _after in moves] == ["", *(after for _before, after in moves[:-1])]
             assert moves[-1][1] == row.status
-            made = row.operations.filter(phase=Phase.SUCCEEDED, kind__in=[Kind.PUBLISH, Kind.WITHDRAW]).count()
+            made = row.operations.filter(
+                phase=Phase.SUCCEEDED, kind__in=[Kind.PUBLISH, Kind.WITHDRAW]
+            ).count()
             assert len(moves) - 1 == made, "a transition without an operation, or the other way round"
             assert row.generation == row.operations.count()
 
     # --- how it is put together ---------------------------------------------------------------------------------------
 
     def _is_quiet(self) -> bool:
-        waiting = Operation.objects.filter(phase__in=OPEN_PHASES).exists() or Delivery.objects.filter(phase__in=OPEN_PHASES).exists()
+        waiting = (
+            Operation.objects.filter(phase__in=OPEN_PHASES).exists()
+            or Delivery.objects.filter(phase__in=OPEN_PHASES).exists()
+        )
         agree = [
-            agent.carries(row.pk) == (None if row.desired_state in {"", "absent"} else (row.generation, row.desired_digest, State(row.desired_state)))
+            agent.carries(row.pk)
+            == (
+                None
+                if row.desired_state in {"", "absent"}
+                else (row.generation, row.desired_digest, State(row.desired_state))
+            )
             for row in ProductPublish.objects.all()
             for agent in self.agents
         ]
@@ -254,20 +298,28 @@ class System:
     def _patch(self, patch: pytest.MonkeyPatch) -> None:
         release = outbox.release
         patch.setattr(client, "send", self._exchange)
-        patch.setattr(outbox, "release", lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease))
+        patch.setattr(
+            outbox,
+            "release",
+            lambda agent_id, *, lease: None if self._worker_died else release(agent_id, lease=lease),
+        )
         patch.setattr(outbox, "wake", self.woken.extend)
         patch.setattr(outbox, "close", self._closed(outbox.close))
-        for module in (rounds, work, heartbeat, pull):
+        for module in (rounds, worker, heartbeat, pull):
             patch.setattr(module, "log", Bugs())
 
     def _closed(self, close: Callable[..., None]) -> Callable[..., None]:
         """An operation succeeds when everybody who counts at that moment has proved it, and not before."""
 
         def watched(operation: Operation, phase: Phase, **told: str) -> None:
-            counted = set(Agent.objects.annotate(counts=counting()).filter(counts=True).values_list("pk", flat=True))
+            counted = set(
+                Agent.objects.annotate(counts=counting()).filter(counts=True).values_list("pk", flat=True)
+            )
             for agent in self.agents:
                 done = (operation.publish_id, operation.generation, operation.digest) in agent.proved
-                assert phase is not Phase.SUCCEEDED or done or agent.voice.agent.pk not in counted, f"{operation.kind} has succeeded without {agent}"
+                assert phase is not Phase.SUCCEEDED or done or agent.voice.agent.pk not in counted, (
+                    f"{operation.kind} has succeeded without {agent}"
+                )
             close(operation, phase, **told)
 
         return watched

@@ -12,7 +12,14 @@ import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from agent.drivers.base import Refused
 from tests.machine.fates import Push
@@ -22,9 +29,27 @@ from tests.machine.system import System
 WHICH = st.integers(0, 2)
 PUSHES = (*[Push.WELL] * 8, *Push)
 FATES = (*[Fate.WELL] * 3, *Fate)
-FAULTS = ("agent", "agent", "line", "gateway", "refuses", "late", "old disk", "observe", "apply", "swap", "verify")
+FAULTS = (
+    "agent",
+    "agent",
+    "line",
+    "gateway",
+    "refuses",
+    "late",
+    "old disk",
+    "observe",
+    "apply",
+    "swap",
+    "verify",
+)
 IN_THE_WAY = ("refuses", "late", "gateway", "apply", "swap", "verify")
-QUICK = settings(max_examples=20, stateful_step_count=25, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(
+    max_examples=20,
+    stateful_step_count=25,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
 LONG = settings(QUICK, max_examples=400, stateful_step_count=60)
 
 

@@ -31,12 +31,16 @@ class Command(TerminalCommand):
         found = Cluster.objects.filter(name=cluster).first()
         if found is None:
             known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "—"
-            raise CommandError(_("There is no cluster named %(name)s. Known: %(known)s.") % {"name": cluster, "known": known})
+            raise CommandError(
+                _("There is no cluster named %(name)s. Known: %(known)s.") % {"name": cluster, "known": known}
+            )
         try:
             code = create_enrolment_code(found, agent_name=name)
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from problem
         self.stderr.write(_("On the machine of %(name)s, with the code below, one of:") % {"name": name})
         for driver in _DRIVERS:
-            self.stderr.write(f"  python -m agent enroll --code CODE --state DIR --listen HOST:PORT --driver {driver}")
+            self.stderr.write(
+                f"  python -m agent enroll --code CODE --state DIR --listen HOST:PORT --driver {driver}"
+            )
         self.stdout.write(code)

@@ -11,7 +11,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from core.commands import TerminalCommand
-from core.secrets import CiphertextField, SecretLost, decrypt, encrypt, is_current
+from core.security.secrets import CiphertextField, SecretLost, decrypt, encrypt, is_current
 
 
 class Command(TerminalCommand):
@@ -34,10 +34,17 @@ class Command(TerminalCommand):
                 if new == old:
                     current += 1
                 else:
-                    renewed += model._default_manager.filter(pk=row.pk, **{column: old}).update(**{column: new})
-        self.stdout.write(_("%(renewed)d encrypted anew, %(current)d were already.") % {"renewed": renewed, "current": current})
+                    renewed += model._default_manager.filter(pk=row.pk, **{column: old}).update(
+                        **{column: new}
+                    )
+        self.stdout.write(
+            _("%(renewed)d encrypted anew, %(current)d were already.")
+            % {"renewed": renewed, "current": current}
+        )
         if lost:
-            raise CommandError(_("%(n)d cannot be read. Put their key back into ENCRYPTION_KEYS.") % {"n": lost})
+            raise CommandError(
+                _("%(n)d cannot be read. Put their key back into ENCRYPTION_KEYS.") % {"n": lost}
+            )
 
 
 def _columns() -> Iterator[tuple[type[models.Model], str]]:

@@ -18,6 +18,8 @@ class Command(TerminalCommand):
         for name in ("billing", "invoice", "refund"):
             parser.add_argument(f"--{name}", required=True, metavar="URL")
 
-    def handle(self, *_args: Any, state: Path, billing: str, invoice: str, refund: str, **_options: Any) -> None:
+    def handle(
+        self, *_args: Any, state: Path, billing: str, invoice: str, refund: str, **_options: Any
+    ) -> None:
         seeded = seed(upstreams={"billing": billing, "invoice": invoice, "refund": refund}, state=state)
         self.stdout.write(f"Seeded. Sign in as {seeded.provider.username} with {seeded.provider.password}.")

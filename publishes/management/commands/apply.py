@@ -37,7 +37,11 @@ class Command(TerminalCommand):
         parser.add_argument("--tenant", required=True, metavar="SLUG")
         parser.add_argument("-f", "--file", required=True, help="a YAML file; - reads standard input")
         parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
-        parser.add_argument("--prune", action="store_true", help="take away what carries the file's namespace and is not in it any more")
+        parser.add_argument(
+            "--prune",
+            action="store_true",
+            help="take away what carries the file's namespace and is not in it any more",
+        )
         add_wait_arguments(parser)
 
     def handle(self, *_args: Any, tenant: str, file: str, timeout: float, **options: Any) -> None:
@@ -48,18 +52,29 @@ class Command(TerminalCommand):
         if not steps:
             self.stdout.write(_("Nothing to do."))
         elif options["dry_run"]:
-            raise CommandError(_("%(n)d to do; nothing was done.") % {"n": len(steps)}, returncode=EXIT_DIFFERS)
+            raise CommandError(
+                _("%(n)d to do; nothing was done.") % {"n": len(steps)}, returncode=EXIT_DIFFERS
+            )
         else:
-            self._do(steps, timeout=timeout if options["wait"] else None, again=lambda: prune(actor, declared) if options["prune"] else [])
+            self._do(
+                steps,
+                timeout=timeout if options["wait"] else None,
+                again=lambda: prune(actor, declared) if options["prune"] else [],
+            )
 
     def _plan(self, actor: Actor, file: str, *, is_pruning: bool) -> tuple[File, list[Step]]:
         try:
             declared = load(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
             return declared, plan(actor, declared) + (prune(actor, declared) if is_pruning else [])
         except OSError as problem:
-            raise CommandError(_("%(file)s cannot be read: %(reason)s.") % {"file": file, "reason": problem.strerror}, returncode=EXIT_USAGE) from problem
+            raise CommandError(
+                _("%(file)s cannot be read: %(reason)s.") % {"file": file, "reason": problem.strerror},
+                returncode=EXIT_USAGE,
+            ) from problem
         except UnicodeDecodeError as problem:
-            raise CommandError(_("%(file)s is not a text in UTF-8.") % {"file": file}, returncode=EXIT_USAGE) from problem
+            raise CommandError(
+                _("%(file)s is not a text in UTF-8.") % {"file": file}, returncode=EXIT_USAGE
+            ) from problem
         except Problem as problem:
             raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
 
@@ -67,18 +82,36 @@ class Command(TerminalCommand):
         operations, failed = self._run(steps)
         if timeout is not None:
             operations = wait(operations, stderr=self.stderr, timeout=timeout)
-            if any(operation.kind == "withdraw" for operation in operations):  # what was live could not be deleted before
+            if any(
+                operation.kind == "withdraw" for operation in operations
+            ):  # what was live could not be deleted before
                 more, refused = self._run(again())
-                operations, failed = operations + wait(more, stderr=self.stderr, timeout=timeout), failed + refused
-            failed += [f"{operation.kind}: {operation.error or operation.phase}" for operation in operations if _has_failed(operation)]
+                operations, failed = (
+                    operations + wait(more, stderr=self.stderr, timeout=timeout),
+                    failed + refused,
+                )
+            failed += [
+                f"{operation.kind}: {operation.error or operation.phase}"
+                for operation in operations
+                if _has_failed(operation)
+            ]
         for text in failed:
             self.stderr.write(text)
         if timeout is not None and any(operation.is_open for operation in operations):
-            raise CommandError(_("Not done after %(s)g s; it goes on without us.") % {"s": timeout}, returncode=EXIT_TIMED_OUT)
+            raise CommandError(
+                _("Not done after %(s)g s; it goes on without us.") % {"s": timeout},
+                returncode=EXIT_TIMED_OUT,
+            )
         if failed:
             code = EXIT_FAILED if len(failed) >= len(steps) else EXIT_PARTIAL
-            raise CommandError(_("%(n)d of %(all)d failed.") % {"n": len(failed), "all": len(steps)}, returncode=code)
-        self.stdout.write(_("Done.") if timeout is not None or not operations else _("Asked for; --wait waits until it is done."))
+            raise CommandError(
+                _("%(n)d of %(all)d failed.") % {"n": len(failed), "all": len(steps)}, returncode=code
+            )
+        self.stdout.write(
+            _("Done.")
+            if timeout is not None or not operations
+            else _("Asked for; --wait waits until it is done.")
+        )
 
     @staticmethod
     def _run(steps: Sequence[Step]) -> tuple[list[Operation], list[str]]:

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from core.commands import TerminalCommand
-from publishes import services
 from publishes.management.waiting import add_wait_arguments, command_actor, finish
+from publishes.verbs import publishing
 
 
 class Command(TerminalCommand):
@@ -19,6 +19,13 @@ class Command(TerminalCommand):
         add_wait_arguments(parser)
         parser.add_argument("--note", default="")
 
-    def handle(self, *_args: Any, publish_id: UUID, note: str, wait: bool, timeout: float, **_options: Any) -> None:
+    def handle(
+        self, *_args: Any, publish_id: UUID, note: str, wait: bool, timeout: float, **_options: Any
+    ) -> None:
         actor = command_actor(publish_id)
-        finish(self, lambda actor: services.request_publish(actor, publish_id, note=note), actor=actor, timeout=timeout if wait else None)
+        finish(
+            self,
+            lambda actor: publishing.request_publish(actor, publish_id, note=note),
+            actor=actor,
+            timeout=timeout if wait else None,
+        )

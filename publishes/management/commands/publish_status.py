@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 
 from core.commands import TerminalCommand
 from publishes.choices import Condition, Environment, Status
-from publishes.listing import Filters, conditions_of, matching, with_conditions
 from publishes.management.waiting import EXIT_DIFFERS, tenant_actor
 from publishes.models import ProductPublish
+from publishes.reading.listing import Filters, conditions_of, matching, with_conditions
 
 _COLUMNS = ("name", "environment", "cluster", "gateway", "status", "conditions", "hostname")
 
@@ -28,24 +28,42 @@ class Command(TerminalCommand):
         parser.add_argument("--text", default="", help="looked for in product, hostname, cluster and gateway")
         parser.add_argument("--json", action="store_true")
 
-    def handle(self, *_args: Any, tenant: str, environment: str, status: str, text: str, **options: Any) -> None:
+    def handle(
+        self, *_args: Any, tenant: str, environment: str, status: str, text: str, **options: Any
+    ) -> None:
         filters = Filters(environment=environment, status=status, text=text)
-        rows = with_conditions(matching(tenant_actor(tenant), filters)).select_related("product", "cluster", "gateway")
+        rows = with_conditions(matching(tenant_actor(tenant), filters)).select_related(
+            "product", "cluster", "gateway"
+        )
         told = [_told(row) for row in rows]
         self.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) if options["json"] else _table(told))
         if differing := [row["hostname"] for row in told if row["conditions"]]:
-            raise CommandError(_("Not as wanted: %(names)s.") % {"names": ", ".join(differing)}, returncode=EXIT_DIFFERS)
+            raise CommandError(
+                _("Not as wanted: %(names)s.") % {"names": ", ".join(differing)}, returncode=EXIT_DIFFERS
+            )
 
 
 def _told(row: ProductPublish) -> dict[str, Any]:
     conditions: tuple[Condition, ...] = conditions_of(row)
-    names = {"id": str(row.pk), "name": str(row.product), "cluster": row.cluster.name, "gateway": row.gateway.name, "hostname": row.hostname_base}
+    names = {
+        "id": str(row.pk),
+        "name": str(row.product),
+        "cluster": row.cluster.name,
+        "gateway": row.gateway.name,
+        "hostname": row.hostname_base,
+    }
     same = {name: getattr(row, name) for name in ("environment", "status", "generation")}
     return {**names, **same, "conditions": [condition.value for condition in conditions]}
 
 
 def _table(told: list[dict[str, Any]]) -> str:
     lines = [tuple(name.upper() for name in _COLUMNS)]
-    lines += [tuple(", ".join(row[name]) if isinstance(row[name], list) else row[name] for name in _COLUMNS) for row in told]
+    lines += [
+        tuple(", ".join(row[name]) if isinstance(row[name], list) else row[name] for name in _COLUMNS)
+        for row in told
+    ]
     widths = [max(len(line[number]) for line in lines) for number in range(len(_COLUMNS))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from core.commands import TerminalCommand
-from publishes import services
 from publishes.management.waiting import add_wait_arguments, command_actor, finish
+from publishes.verbs import withdrawing
 
 
 class Command(TerminalCommand):
@@ -19,7 +19,12 @@ class Command(TerminalCommand):
         add_wait_arguments(parser)
         parser.add_argument("--reason", required=True)
 
-    def handle(self, *_args: Any, publish_id: UUID, reason: str, wait: bool, timeout: float, **_options: Any) -> None:
+    def handle(
+        self, *_args: Any, publish_id: UUID, reason: str, wait: bool, timeout: float, **_options: Any
+    ) -> None:
         finish(
-            self, lambda actor: services.request_withdraw(actor, publish_id, reason=reason), actor=command_actor(publish_id), timeout=timeout if wait else None
+            self,
+            lambda actor: withdrawing.request_withdraw(actor, publish_id, reason=reason),
+            actor=command_actor(publish_id),
+            timeout=timeout if wait else None,
         )

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from core.commands import TerminalCommand
 from tenants.actors import Role
 from tenants.models import Tenant
-from tenants.services import create_api_token
+from tenants.tokens import create_api_token
 
 
 class Command(TerminalCommand):
@@ -26,6 +26,9 @@ class Command(TerminalCommand):
         found = Tenant.objects.filter(slug=tenant).first()
         if found is None:
             known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
-            raise CommandError(_("There is no tenant with the slug %(slug)s. Known: %(known)s.") % {"slug": tenant, "known": known})
+            raise CommandError(
+                _("There is no tenant with the slug %(slug)s. Known: %(known)s.")
+                % {"slug": tenant, "known": known}
+            )
         self.stderr.write(_("The token is shown once; keep it like a password."))
         self.stdout.write(create_api_token(found, name=name, role=Role(role)))

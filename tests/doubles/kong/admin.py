@@ -36,7 +36,9 @@ _MEMORY = {
     },
     "workers_lua_vms": [{"http_allocated_gc": "50.00 MiB", "pid": 1}],
 }
-_COUNTERS = [f"connections_{name}" for name in ("accepted", "active", "handled", "reading", "waiting", "writing")] + ["total_requests"]
+_COUNTERS = [
+    f"connections_{name}" for name in ("accepted", "active", "handled", "reading", "waiting", "writing")
+] + ["total_requests"]
 _CONFIGURATION: Entity = {
     "db_cache_ttl": 0,
     "headers": ["server_tokens", "latency_tokens", "x-kong-request-id"],
@@ -62,7 +64,10 @@ class Call:
 
     @property
     def query(self) -> dict[str, str]:
-        return {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()}
+        return {
+            name: values[-1]
+            for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()
+        }
 
     @property
     def steps(self) -> list[str]:
@@ -116,7 +121,9 @@ class Admin:
         if steps == ["status"]:
             return Answer.json(200, self._status())
         if not self.reachable:
-            raise Refusal(500, {"message": "An unexpected error occurred" if steps else "An unexpected error happened"})
+            raise Refusal(
+                500, {"message": "An unexpected error occurred" if steps else "An unexpected error happened"}
+            )
         if not steps:
             return Answer.json(200, self._root())
         if steps == ["plugins", "enabled"]:
@@ -130,11 +137,17 @@ class Admin:
         return self._entities(call, steps)
 
     def _status(self) -> Entity:
-        kind: Entity = {"configuration_hash": self.configuration_hash} if self.is_dbless else {"database": {"reachable": self.reachable}}
+        kind: Entity = (
+            {"configuration_hash": self.configuration_hash}
+            if self.is_dbless
+            else {"database": {"reachable": self.reachable}}
+        )
         return kind | {"memory": _MEMORY, "server": dict.fromkeys(_COUNTERS, 0)}
 
     def _root(self) -> Entity:
-        plugins = {name: {"priority": PRIORITIES[name], "version": self.version} for name in self.store.plugins}
+        plugins = {
+            name: {"priority": PRIORITIES[name], "version": self.version} for name in self.store.plugins
+        }
         configuration = _CONFIGURATION | {
             "database": self.database,
             "db_update_frequency": self.polls_every_s,
@@ -145,9 +158,23 @@ class Admin:
             "worker_consistency": self.consistency,
             "worker_state_update_frequency": self.rebuilds_every_s,
         }
-        fixed: Entity = {"edition": "community", "tagline": "Welcome to kong", "version": self.version, "node_id": self.node_id, "hostname": "kong"}
-        fixed |= {"lua_version": "LuaJIT 2.1", "pids": {"master": 1, "workers": [2]}, "timers": {"pending": 0, "running": 0}}
-        return {**fixed, "configuration": configuration, "plugins": {"available_on_server": plugins, "enabled_in_cluster": []}}
+        fixed: Entity = {
+            "edition": "community",
+            "tagline": "Welcome to kong",
+            "version": self.version,
+            "node_id": self.node_id,
+            "hostname": "kong",
+        }
+        fixed |= {
+            "lua_version": "LuaJIT 2.1",
+            "pids": {"master": 1, "workers": [2]},
+            "timers": {"pending": 0, "running": 0},
+        }
+        return {
+            **fixed,
+            "configuration": configuration,
+            "plugins": {"available_on_server": plugins, "enabled_in_cluster": []},
+        }
 
     def _tags(self, steps: list[str], query: dict[str, str]) -> Entity:
         listed = [
@@ -185,27 +212,43 @@ class Admin:
         query = call.query
         size = query.get("size", "100")
         if not size.isdigit() or not 1 <= int(size) <= 1000:
-            raise Refusal(400, {"code": 9, "message": "size must be an integer between 1 and 1000", "name": "invalid size"})
-        entities = [one for one in self.store.tables[kind.word].values() if all(one[name] == value for name, value in fixed.items())]
+            raise Refusal(
+                400,
+                {"code": 9, "message": "size must be an integer between 1 and 1000", "name": "invalid size"},
+            )
+        entities = [
+            one
+            for one in self.store.tables[kind.word].values()
+            if all(one[name] == value for name, value in fixed.items())
+        ]
         tags = _filter(query["tags"]) if "tags" in query else None
-        page = self.store.page(entities, size=int(size), offset=query.get("offset", ""), tags=tags, dbless=self.is_dbless)
+        page = self.store.page(
+            entities, size=int(size), offset=query.get("offset", ""), tags=tags, dbless=self.is_dbless
+        )
         page["data"] = [self._shown(kind, one) for one in page["data"]]
         if "offset" in page:
             kept: dict[str, str] = {name: query[name] for name in ("tags", "size") if name in query}
-            page["next"] = f"{urlsplit(call.path).path}?offset={quote(page['offset'], safe='')}" + (f"&{urlencode(list(kept.items()))}" if kept else "")
+            page["next"] = f"{urlsplit(call.path).path}?offset={quote(page['offset'], safe='')}" + (
+                f"&{urlencode(list(kept.items()))}" if kept else ""
+            )
         return page
 
     def _one(self, call: Call, kind: Kind, key: str, fixed: Entity) -> Answer:
         if call.method in {"GET", "HEAD"}:
             return Answer.json(200, self._shown(kind, self._known(kind, key, fixed)))
         if call.method == "OPTIONS":
-            return Answer(status=204, headers=[("Allow", METHODS), ("Access-Control-Allow-Methods", METHODS)], body=b"")
+            return Answer(
+                status=204, headers=[("Allow", METHODS), ("Access-Control-Allow-Methods", METHODS)], body=b""
+            )
         if call.method == "PUT":
             self._refuse_without_database(kind, "create or update")
             return Answer.json(200, shown(kind, self.store.put(kind, key, {**_read(call), **fixed})))
         if call.method == "PATCH":
             self._refuse_without_database(kind, "update")
-            return Answer.json(200, shown(kind, self.store.patch(kind, self._known(kind, key, fixed), {**_read(call), **fixed})))
+            return Answer.json(
+                200,
+                shown(kind, self.store.patch(kind, self._known(kind, key, fixed), {**_read(call), **fixed})),
+            )
         if call.method == "DELETE":
             self._refuse_without_database(kind, "remove")
             return self._delete(kind, key, fixed)
@@ -213,7 +256,11 @@ class Admin:
 
     def _shown(self, kind: Kind, entity: Entity) -> Entity:
         visible = shown(kind, entity)
-        return {key: value for key, value in visible.items() if not (self.is_dbless and key == "ttl" and value is None)}
+        return {
+            key: value
+            for key, value in visible.items()
+            if not (self.is_dbless and key == "ttl" and value is None)
+        }
 
     def _delete(self, kind: Kind, key: str, fixed: Entity) -> Answer:
         known = self._known(kind, key, fixed) if fixed else self.store.find(kind, key)
@@ -234,18 +281,37 @@ class Admin:
 
     def _config(self, call: Call) -> Answer:
         if not self.is_dbless:
-            raise Refusal(400, {"message": "this endpoint is only available when Kong is configured to not use a database"})
+            raise Refusal(
+                400,
+                {"message": "this endpoint is only available when Kong is configured to not use a database"},
+            )
         if call.method == "GET":
             return Answer.json(200, {"config": yaml.safe_dump(self.config)})
         text, config = _declared(call)
-        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() if text else hashlib.md5(str(time.time_ns()).encode()).hexdigest()  # noqa: S324 (Kong's own)
+        digest = (
+            hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+            if text
+            else hashlib.md5(str(time.time_ns()).encode()).hexdigest()
+        )  # noqa: S324 (Kong's own)
         if call.query.get("check_hash") and digest == self.configuration_hash:
             return Answer(status=304, headers=[], body=b"")
-        tables = declarative.load(config, plugins=self.store.plugins, now=int(time.time()), flatten=bool(call.query.get("flatten_errors")))
+        tables = declarative.load(
+            config,
+            plugins=self.store.plugins,
+            now=int(time.time()),
+            flatten=bool(call.query.get("flatten_errors")),
+        )
         self.store.replace(tables)
         is_empty = not any(tables.values())
         self.configuration_hash, self.config = (NO_HASH if is_empty else digest), config
-        return Answer.json(201, {word: {key: self._shown(KINDS[word], one) for key, one in table.items()} for word, table in tables.items() if table})
+        return Answer.json(
+            201,
+            {
+                word: {key: self._shown(KINDS[word], one) for key, one in table.items()}
+                for word, table in tables.items()
+                if table
+            },
+        )
 
 
 class _Unreadable(Exception):
@@ -282,7 +348,15 @@ def _declared(call: Call) -> tuple[str, Any]:
 def _filter(text: str) -> tuple[str, tuple[str, ...]]:
     words = "cannot be null" if not text else "invalid filter syntax" if "," in text and "/" in text else ""
     if words:
-        raise Refusal(400, {"code": 11, "message": f"invalid option (tags: {words})", "name": "invalid options", "options": {"tags": words}})
+        raise Refusal(
+            400,
+            {
+                "code": 11,
+                "message": f"invalid option (tags: {words})",
+                "name": "invalid options",
+                "options": {"tags": words},
+            },
+        )
     return ("or", tuple(text.split("/"))) if "/" in text else ("and", tuple(text.split(",")))
 
 

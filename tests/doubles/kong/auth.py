@@ -27,14 +27,22 @@ def key_auth(config: Entity, exchange: Exchange, tables: Tables) -> Answer | Non
         return exchange.problem(401, "No API key found in request", headers=challenge)
     if len(keys) > 1:
         return exchange.problem(401, "Duplicate API key found", headers=challenge)
-    live = (one for one in tables["keyauth_credentials"].values() if one.get("expires", time.time() + 1) > time.time())
+    live = (
+        one
+        for one in tables["keyauth_credentials"].values()
+        if one.get("expires", time.time() + 1) > time.time()
+    )
     credential = next((one for one in live if one["key"] == keys[0]), None)
     if credential is None:
         return exchange.problem(401, "Unauthorized", headers=challenge)
     if config["hide_credentials"]:
-        exchange.headers = [(header, value) for header, value in exchange.headers if header.lower() != name.lower()]
+        exchange.headers = [
+            (header, value) for header, value in exchange.headers if header.lower() != name.lower()
+        ]
         if config["key_in_query"]:
-            exchange.query = urlencode([(field, value) for field, value in parse_qsl(exchange.query) if field != name])
+            exchange.query = urlencode(
+                [(field, value) for field, value in parse_qsl(exchange.query) if field != name]
+            )
     _admit(exchange, tables, credential, identifier=credential["id"])
     return None
 
@@ -60,8 +68,12 @@ def acl(config: Entity, exchange: Exchange, tables: Tables) -> Answer | None:
     """Only consumers of some groups."""
     if exchange.consumer is None:
         return exchange.problem(401, "Unauthorized", headers={})
-    groups = sorted(one["group"] for one in tables["acls"].values() if one["consumer"]["id"] == exchange.consumer["id"])
-    is_welcome = set(groups) & set(config["allow"]) if config["allow"] else not set(groups) & set(config["deny"] or [])
+    groups = sorted(
+        one["group"] for one in tables["acls"].values() if one["consumer"]["id"] == exchange.consumer["id"]
+    )
+    is_welcome = (
+        set(groups) & set(config["allow"]) if config["allow"] else not set(groups) & set(config["deny"] or [])
+    )
     if not is_welcome:
         return exchange.problem(403, "You cannot consume this service", headers={})
     if not config["hide_groups_header"]:
@@ -107,7 +119,9 @@ def _given_token(config: Entity, exchange: Exchange) -> str:
 def _read(token: str) -> tuple[Entity, Entity]:
     parts = token.split(".")
     try:
-        head, claims = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
+        head, claims = (
+            json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
+        )
     except ValueError as problem:
         raise _Refused("Bad token; invalid JSON") from problem
     if head.get("alg") not in ALGORITHMS:
@@ -136,7 +150,9 @@ def _verify(credential: Entity, head: Entity, token: str) -> None:
     material = credential["secret"] if kind is OctKey else credential["rsa_public_key"]
     key = kind.import_key(json.loads(material) if material.lstrip().startswith("{") else material)
     try:
-        jws.deserialize_compact(token, key, algorithms=[head["alg"]], registry=_Signatures(algorithms=[head["alg"]]))
+        jws.deserialize_compact(
+            token, key, algorithms=[head["alg"]], registry=_Signatures(algorithms=[head["alg"]])
+        )
     except (JoseError, ValueError) as problem:
         raise _Refused("Invalid signature") from problem
 

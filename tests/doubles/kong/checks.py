@@ -9,11 +9,19 @@ Check = Callable[[Any], str]
 
 def name_fault(value: Any) -> str:
     fine = not any(sign.isascii() and not sign.isalnum() and sign not in "._~-" for sign in value)
-    return "" if fine else f"invalid value '{value}': the only accepted ascii characters are alphanumerics or ., -, _, and ~"
+    return (
+        ""
+        if fine
+        else f"invalid value '{value}': the only accepted ascii characters are alphanumerics or ., -, _, and ~"
+    )
 
 
 def tag_fault(value: Any) -> str:
-    return f"invalid tag '{value}': expected printable ascii (except `,` and `/`) or valid utf-8 sequences" if re.search("[,/]", str(value)) else ""
+    return (
+        f"invalid tag '{value}': expected printable ascii (except `,` and `/`) or valid utf-8 sequences"
+        if re.search("[,/]", str(value))
+        else ""
+    )
 
 
 def between(low: int, high: int) -> Check:
@@ -40,7 +48,21 @@ def method_fault(value: Any) -> str:
     return "" if re.fullmatch("[A-Z]+", value) else f"invalid value: {value}"
 
 
-ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA")
+ALGORITHMS = (
+    "HS256",
+    "HS384",
+    "HS512",
+    "RS256",
+    "RS384",
+    "RS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "EdDSA",
+)
 
 
 def algorithm_fault(value: Any) -> str:

@@ -14,7 +14,12 @@ from tests.doubles.kong.store import Refusal, Tables
 _NESTED = {
     "services": {"routes": "service", "plugins": "service"},
     "routes": {"plugins": "route"},
-    "consumers": {"keyauth_credentials": "consumer", "jwt_secrets": "consumer", "acls": "consumer", "plugins": "consumer"},
+    "consumers": {
+        "keyauth_credentials": "consumer",
+        "jwt_secrets": "consumer",
+        "acls": "consumer",
+        "plugins": "consumer",
+    },
 }
 _VERSIONS = ("1.1", "2.1", "3.0")
 Place = tuple[str | int, ...]
@@ -101,7 +106,11 @@ def _id_of(word: str, given: Entity) -> str:
 
 def _take(reading: _Reading, one: _Given, *, now: int) -> None:
     kind = one.kind
-    references = {name: {"id": value} if isinstance(value, str) else value for name, value in one.entity.items() if name in kind.parents}
+    references = {
+        name: {"id": value} if isinstance(value, str) else value
+        for name, value in one.entity.items()
+        if name in kind.parents
+    }
     entity, wrong = complete(kind, {**one.entity, **references, **one.parent}, plugins=reading.plugins)
     entity |= {"id": one.id, "created_at": now}
     if kind.word in {"services", "routes", "consumers", "plugins"}:
@@ -124,7 +133,11 @@ def _twin(reading: _Reading, kind: Kind, entity: Entity) -> str:
         return f"uniqueness violation: '{kind.word}' entity with primary key set to '{entity['id']}' already declared"
     for names in kind.unique:
         # Without a database, one plugin twice in one scope is taken.
-        if len(names) == 1 and entity[names[0]] is not None and any(one[names[0]] == entity[names[0]] for one in table.values()):
+        if (
+            len(names) == 1
+            and entity[names[0]] is not None
+            and any(one[names[0]] == entity[names[0]] for one in table.values())
+        ):
             return f"uniqueness violation: '{kind.word}' entity with {names[0]} set to '{entity[names[0]]}' already declared"
     return ""
 
@@ -141,7 +154,11 @@ def _check_reference(reading: _Reading, kind: Kind, entity: Entity, *, name: str
     if reference is None or reading.flat:
         return
     key, table = reference["id"], reading.tables[parent]
-    found = table.get(key) if is_id(key) else next((one for one in table.values() if one[KINDS[parent].key] == key), None)
+    found = (
+        table.get(key)
+        if is_id(key)
+        else next((one for one in table.values() if one[KINDS[parent].key] == key), None)
+    )
     if found:
         entity[name] = {"id": found["id"]}
         return
@@ -149,23 +166,36 @@ def _check_reference(reading: _Reading, kind: Kind, entity: Entity, *, name: str
     if label is None:
         reading.is_broken = True
         return
-    reading.nested.append(((kind.word, label), [f"invalid reference '{name}: {key}' (no such entry in '{parent}')"]))
+    reading.nested.append(
+        ((kind.word, label), [f"invalid reference '{name}: {key}' (no such entry in '{parent}')"])
+    )
 
 
 def _flat_entry(one: _Given, errors: list[Entity]) -> Entity:
     given, kind = one.entity, one.kind
-    entry: Entity = {"entity": {**given, **one.parent}, "entity_type": kind.word.rstrip("s"), "errors": errors}
+    entry: Entity = {
+        "entity": {**given, **one.parent},
+        "entity_type": kind.word.rstrip("s"),
+        "errors": errors,
+    }
     named = {"entity_name": kind.key or "name", "entity_id": "id", "entity_tags": "tags"}
     return entry | {label: given[name] for label, name in named.items() if name in given}
 
 
 def _flat_errors(wrong: Any, path: str = "") -> list[Entity]:
     if isinstance(wrong, dict):
-        return [error for key, value in wrong.items() for error in _flat_errors(value, "@entity" if key == "@entity" else f"{path}.{key}".lstrip("."))]
+        return [
+            error
+            for key, value in wrong.items()
+            for error in _flat_errors(value, "@entity" if key == "@entity" else f"{path}.{key}".lstrip("."))
+        ]
     if isinstance(wrong, list) and path == "@entity":
         return [{"message": words, "type": "entity"} for words in wrong]
     if isinstance(wrong, list):
-        return [{"field": f"{path}.{index}", "message": words, "type": "field"} for index, words in enumerate(wrong, start=1)]
+        return [
+            {"field": f"{path}.{index}", "message": words, "type": "field"}
+            for index, words in enumerate(wrong, start=1)
+        ]
     return [{"field": path, "message": wrong, "type": "field"}]
 
 
@@ -205,7 +235,12 @@ def _refusal(fields: dict[str, Any], *, flattened: list[Entity] | None) -> Refus
 
 def _lua(value: Any) -> str:
     if isinstance(value, dict):
-        named = (f"{key}={_lua(one)}" if str(key).replace("_", "").isalnum() else f"[{json.dumps(key)}]={_lua(one)}" for key, one in sorted(value.items()))
+        named = (
+            f"{key}={_lua(one)}"
+            if str(key).replace("_", "").isalnum()
+            else f"[{json.dumps(key)}]={_lua(one)}"
+            for key, one in sorted(value.items())
+        )
         return "{" + ",".join(named) + "}"
     if isinstance(value, list):
         return "{" + ",".join(_lua(one) for one in value) + "}"

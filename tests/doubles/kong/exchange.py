@@ -25,7 +25,11 @@ class Answer:
     def json(cls, status: int, body: Any, *, headers: dict[str, str] | None = None) -> "Answer":
         """A JSON answer as Kong writes it."""
         kind = ("Content-Type", "application/json; charset=utf-8")
-        return cls(status=status, headers=[kind, *(headers or {}).items()], body=json.dumps(body, ensure_ascii=False).encode())
+        return cls(
+            status=status,
+            headers=[kind, *(headers or {}).items()],
+            body=json.dumps(body, ensure_ascii=False).encode(),
+        )
 
 
 @dataclass(kw_only=True)
@@ -62,13 +66,21 @@ class Exchange:
         """Remove a header. Not in the records: kong.service.request.clear_header."""
         self.set_header(name, None)
 
-    def problem(self, status: int, message: str, *, headers: dict[str, str], from_nginx: bool = False) -> Answer:
+    def problem(
+        self, status: int, message: str, *, headers: dict[str, str], from_nginx: bool = False
+    ) -> Answer:
         """Kong's own error, in the form that the caller accepts. `from_nginx`: raised outside of Lua, where plain text is the default."""
         accept = next(iter(self.all_headers("accept")), "")
         if not accept and from_nginx:
             accept = next(iter(self.all_headers("content-type")), "text/plain")
-        kind = next((kind for kind in ("text/html", "text/plain") if accept.startswith(kind)), "application/json")
+        kind = next(
+            (kind for kind in ("text/html", "text/plain") if accept.startswith(kind)), "application/json"
+        )
         if kind == "application/json":
             return Answer.json(status, {"message": message, "request_id": self.id}, headers=headers)
         text = (_HTML if kind == "text/html" else _PLAIN).format(message=message, id=self.id)
-        return Answer(status=status, headers=[("Content-Type", f"{kind}; charset=utf-8"), *headers.items()], body=text.encode())
+        return Answer(
+            status=status,
+            headers=[("Content-Type", f"{kind}; charset=utf-8"), *headers.items()],
+            body=text.encode(),
+        )

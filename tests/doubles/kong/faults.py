@@ -35,7 +35,9 @@ class Faults:
     def on_write(self, number: int, fault: Fault) -> None:
         """The write with this number, counted from now and from 1."""
         seen = iter(range(1, 10_000))
-        self.on(lambda call: call.method in {"PUT", "PATCH", "DELETE", "POST"} and next(seen) == number, fault)
+        self.on(
+            lambda call: call.method in {"PUT", "PATCH", "DELETE", "POST"} and next(seen) == number, fault
+        )
 
     def clear(self) -> None:
         """Forget calls and rules."""
@@ -68,4 +70,6 @@ class Faults:
 
     def reads(self) -> list[Call]:
         """The lists that were read."""
-        return [call for call in self.calls if call.method == "GET" and call.steps and call.steps[0] != "status"]
+        return [
+            call for call in self.calls if call.method == "GET" and call.steps and call.steps[0] != "status"
+        ]

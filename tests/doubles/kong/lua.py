@@ -70,7 +70,11 @@ class LuaFailed(Exception):
 class Sandbox:
     """One Lua state; not for several threads at once."""
 
-    lua: Any = field(default_factory=lambda: luajit21.LuaRuntime(encoding="latin-1", unpack_returned_tuples=True, register_eval=False, register_builtins=False))
+    lua: Any = field(
+        default_factory=lambda: luajit21.LuaRuntime(
+            encoding="latin-1", unpack_returned_tuples=True, register_eval=False, register_builtins=False
+        )
+    )
 
     def __post_init__(self) -> None:
         helpers = self.lua.table_from({"decode_base64": _decode_base64})
@@ -84,7 +88,9 @@ class Sandbox:
         """Run the code as Kong does: a chunk, and the function that it may return. Raises LuaFailed."""
         exchange = pdk.exchange
         shared = self._table(exchange.shared)
-        told = self._table({"consumer": exchange.consumer, "credential": exchange.credential, "service": pdk.service})
+        told = self._table(
+            {"consumer": exchange.consumer, "credential": exchange.credential, "service": pdk.service}
+        )
         try:
             result = self._made["run"](_in(code), shared, told, self.lua.table_from(pdk.functions()))
         except luajit21.LuaError as problem:
@@ -95,7 +101,12 @@ class Sandbox:
             return None
         is_json = luajit21.lua_type(body) == "table"
         text = json.dumps(_plain(body)) if is_json else _out(str(body or ""))
-        return Exit(status=int(status), body=text, headers={str(key): _out(str(value)) for key, value in dict(headers or {}).items()}, is_json=is_json)
+        return Exit(
+            status=int(status),
+            body=text,
+            headers={str(key): _out(str(value)) for key, value in dict(headers or {}).items()},
+            is_json=is_json,
+        )
 
     def _table(self, content: dict[str, Any]) -> Any:
         made = {key: self._value(value) for key, value in content.items()}
@@ -104,7 +115,9 @@ class Sandbox:
     def _value(self, value: Any) -> Any:
         if isinstance(value, list):
             return self.lua.table_from([self._value(one) for one in value])
-        return self._table(value) if isinstance(value, dict) else _in(value) if isinstance(value, str) else value
+        return (
+            self._table(value) if isinstance(value, dict) else _in(value) if isinstance(value, str) else value
+        )
 
 
 def _decode_base64(text: str) -> str | None:

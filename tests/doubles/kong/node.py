@@ -39,7 +39,9 @@ class Kong:
         self.admin = Admin(store=self.store, database=self.database)
         self.proxy = Proxy(store=self.store)
         self._servers = (_Server(_AdminDoor, self), _Server(_ProxyDoor, self), _Server(_StatusDoor, self))
-        self.admin_port, self.proxy_port, self.status_port = (int(server.server_address[1]) for server in self._servers)
+        self.admin_port, self.proxy_port, self.status_port = (
+            int(server.server_address[1]) for server in self._servers
+        )
         self._turn = itertools.cycle(range(1_000_000))
 
     def start(self) -> "Kong":
@@ -148,14 +150,22 @@ class _AdminDoor(_Door):
     def _answer(self) -> None:
         kong, headers = self.kong, self.headers
         token = headers.get("kong-admin-token") or ""
-        call = Call(method=self.command, path=self.path, content_type=headers.get("content-type") or "", body=self._body(), token=token)
+        call = Call(
+            method=self.command,
+            path=self.path,
+            content_type=headers.get("content-type") or "",
+            body=self._body(),
+            token=token,
+        )
         with kong.faults.counted():
             fault = kong.faults.next_for(call)
             if fault:
                 time.sleep(fault.delay_s)
             answer = kong.admin.answer(call) if not fault or fault.status is None or fault.after else None
         if kong.token and token != kong.token:
-            return self._send(Answer.json(401, {"message": "Invalid credentials. Token or User credentials required"}))
+            return self._send(
+                Answer.json(401, {"message": "Invalid credentials. Token or User credentials required"})
+            )
         if fault and fault.status == 0:
             return self._hang_up()
         if fault and fault.status is not None:

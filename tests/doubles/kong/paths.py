@@ -11,13 +11,19 @@ _RESERVED = frozenset(b"!*'();:@&=+$,/?%#[]")
 def normal(path: str) -> str:
     """As the router sees a path: needless percent-encoding decoded, reserved signs left encoded in capitals, slashes merged, dot segments gone."""
     text = _PERCENT.sub(_decoded, path)
-    text = text.encode("latin-1", errors="replace").decode("utf-8", errors="replace") if _is_latin(text) else text
+    text = (
+        text.encode("latin-1", errors="replace").decode("utf-8", errors="replace")
+        if _is_latin(text)
+        else text
+    )
     return _without_dots(re.sub("/{2,}", "/", text))
 
 
 def sent_on(path: str) -> str:
     """A normal path as it travels to the upstream: what is not plain ASCII is encoded again, and spaces are."""
-    return "".join(sign if sign.isascii() and sign > " " else quote_from_bytes(sign.encode()) for sign in path)
+    return "".join(
+        sign if sign.isascii() and sign > " " else quote_from_bytes(sign.encode()) for sign in path
+    )
 
 
 def fault_of(path: str) -> str:
@@ -29,7 +35,11 @@ def fault_of(path: str) -> str:
     if "//" in path:
         return "must not have empty segments"
     wanted = _without_dots(_PERCENT.sub(_decoded_whole, path))
-    wanted = wanted.encode("latin-1").decode("utf-8", errors="replace") if _PERCENT.search(path) and _is_latin(wanted) else wanted
+    wanted = (
+        wanted.encode("latin-1").decode("utf-8", errors="replace")
+        if _PERCENT.search(path) and _is_latin(wanted)
+        else wanted
+    )
     return "" if wanted == path else f"non-normalized path, consider use '{wanted}' instead"
 
 

@@ -20,9 +20,20 @@ class Pdk:
         """By the name that the sandbox gives them."""
         there: dict[str, Callable[..., Any]] = {"get_header": self._get_header}
         if self.answer is None:
-            return there | {"set_header": self._set_header, "clear_header": self.exchange.clear, "set_target": self._set_target}
-        there |= {"get_status": lambda: self.said.status, "get_source": lambda: self.source, "set_response_header": self._set_response_header}
-        return there | {"get_raw_body": lambda: self.said.body.decode("latin-1"), "set_raw_body": self._set_raw_body}
+            return there | {
+                "set_header": self._set_header,
+                "clear_header": self.exchange.clear,
+                "set_target": self._set_target,
+            }
+        there |= {
+            "get_status": lambda: self.said.status,
+            "get_source": lambda: self.source,
+            "set_response_header": self._set_response_header,
+        }
+        return there | {
+            "get_raw_body": lambda: self.said.body.decode("latin-1"),
+            "set_raw_body": self._set_raw_body,
+        }
 
     @property
     def said(self) -> Answer:

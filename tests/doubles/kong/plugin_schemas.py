@@ -19,7 +19,9 @@ _REDIS: Fields = {
     "timeout": 2000,
     "username": None,
 }
-_FUNCTIONS: Fields = {phase: [] for phase in ("access", "body_filter", "certificate", "header_filter", "log", "rewrite")}
+_FUNCTIONS: Fields = {
+    phase: [] for phase in ("access", "body_filter", "certificate", "header_filter", "log", "rewrite")
+}
 _COMPILER = Sandbox()
 _WINDOWS = ("second", "minute", "hour", "day", "month", "year")
 
@@ -60,8 +62,20 @@ DEFAULTS: dict[str, Fields] = {
         "secret_is_base64": False,
         "uri_param_names": ["jwt"],
     },
-    "acl": {"allow": None, "always_use_authenticated_groups": False, "deny": None, "hide_groups_header": False},
-    "request-termination": {"body": None, "content_type": None, "echo": False, "message": None, "status_code": 503, "trigger": None},
+    "acl": {
+        "allow": None,
+        "always_use_authenticated_groups": False,
+        "deny": None,
+        "hide_groups_header": False,
+    },
+    "request-termination": {
+        "body": None,
+        "content_type": None,
+        "echo": False,
+        "message": None,
+        "status_code": 503,
+        "trigger": None,
+    },
     "pre-function": dict(_FUNCTIONS),
     "post-function": dict(_FUNCTIONS),
     "response-transformer": {
@@ -104,7 +118,11 @@ DEFAULTS: dict[str, Fields] = {
         **dict.fromkeys(_WINDOWS),
     },
     # Not in the records: nothing here uses it.
-    "correlation-id": {"echo_downstream": False, "generator": "uuid#counter", "header_name": "Kong-Request-ID"},
+    "correlation-id": {
+        "echo_downstream": False,
+        "generator": "uuid#counter",
+        "header_name": "Kong-Request-ID",
+    },
 }
 
 
@@ -112,11 +130,18 @@ def with_defaults(name: str, given: Fields) -> tuple[Fields, dict[str, Any]]:
     """A plugin's whole configuration, and what is wrong with the given one: field → message."""
     defaults = DEFAULTS[name]
     wrong: dict[str, Any] = {key: "unknown field" for key in given if key not in defaults}
-    config = {key: _filled(default, given.get(key)) if given.get(key) is not None else _copied(default) for key, default in defaults.items()}
+    config = {
+        key: _filled(default, given.get(key)) if given.get(key) is not None else _copied(default)
+        for key, default in defaults.items()
+    }
     if name in {"pre-function", "post-function"}:
         wrong |= _lua_faults(name, config)
     if name == "rate-limiting":
-        wrong |= {key: "value must be greater than 0" for key in _WINDOWS if isinstance(config[key], int) and config[key] <= 0}
+        wrong |= {
+            key: "value must be greater than 0"
+            for key in _WINDOWS
+            if isinstance(config[key], int) and config[key] <= 0
+        }
     return config, wrong
 
 
@@ -127,7 +152,9 @@ def whole_fault(name: str, config: Fields) -> tuple[list[str], str]:
     if name == "rate-limiting":
         return _limit_faults(config)
     if name == "request-termination":
-        if config["message"] is not None and (config["body"] is not None or config["content_type"] is not None):
+        if config["message"] is not None and (
+            config["body"] is not None or config["content_type"] is not None
+        ):
             return [], "message cannot be used with content_type or body"
         if config["content_type"] is not None and config["body"] is None:
             return [], "content_type requires a body"
@@ -135,13 +162,24 @@ def whole_fault(name: str, config: Fields) -> tuple[list[str], str]:
 
 
 def _lua_faults(name: str, config: Fields) -> dict[str, Any]:
-    faults = {phase: [words for code in config[phase] if (words := _COMPILER.fault_of(code))] for phase in _FUNCTIONS}
-    return {phase: [f"error parsing {name}: {words}" for words in found] for phase, found in faults.items() if found}
+    faults = {
+        phase: [words for code in config[phase] if (words := _COMPILER.fault_of(code))]
+        for phase in _FUNCTIONS
+    }
+    return {
+        phase: [f"error parsing {name}: {words}" for words in found]
+        for phase, found in faults.items()
+        if found
+    }
 
 
 def _acl_faults(config: Fields) -> list[str]:
     both = "'config.allow', 'config.deny'"
-    faults = [] if bool(config["allow"]) != bool(config["deny"]) else [f"exactly one of these fields must be non-empty: {both}"]
+    faults = (
+        []
+        if bool(config["allow"]) != bool(config["deny"])
+        else [f"exactly one of these fields must be non-empty: {both}"]
+    )
     empty = any(config[key] == [] for key in ("allow", "deny"))
     return faults + ([f"at least one of these fields must be non-empty: {both}"] if empty else [])
 
@@ -153,7 +191,10 @@ def _limit_faults(config: Fields) -> tuple[list[str], str]:
         return [f"at least one of these fields must be non-empty: {names}"], ""
     for (small, low), (large, high) in pairwise(given):
         if high < low:
-            return [], f"The limit for {large}({high:.1f}) cannot be lower than the limit for {small}({low:.1f})"
+            return (
+                [],
+                f"The limit for {large}({high:.1f}) cannot be lower than the limit for {small}({low:.1f})",
+            )
     return [], ""
 
 

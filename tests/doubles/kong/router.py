@@ -35,13 +35,20 @@ def ways_of(routes: Iterable[Entity], services: Mapping[str, Entity]) -> list[_W
     return sorted(ways, key=lambda way: way.rank, reverse=True)
 
 
-def find(ways: Iterable[_Way], services: Mapping[str, Entity], *, host: str, method: str, path: str) -> Match | None:
+def find(
+    ways: Iterable[_Way], services: Mapping[str, Entity], *, host: str, method: str, path: str
+) -> Match | None:
     """The route for a request with this normal path."""
     for way in ways:
         matched = _matched(way, host, method, path)
         if matched is not None:
             service = way.route["service"]
-            return Match(route=way.route, service=services[service["id"]] if service else None, path=path, matched=matched)
+            return Match(
+                route=way.route,
+                service=services[service["id"]] if service else None,
+                path=path,
+                matched=matched,
+            )
     return None
 
 
@@ -75,7 +82,9 @@ def _ways(route: Entity) -> list[_Way]:
 def _way(route: Entity, path: str | None, first: tuple[int, int]) -> _Way:
     if path is not None and path.startswith("~"):
         pattern = re.compile(paths.python_regex(path[1:]))
-        return _Way(route=route, path=None, pattern=pattern, rank=(*first, 1, route["regex_priority"], 0, route["id"]))
+        return _Way(
+            route=route, path=None, pattern=pattern, rank=(*first, 1, route["regex_priority"], 0, route["id"])
+        )
     return _Way(route=route, path=path, pattern=None, rank=(*first, 0, 0, len(path or ""), route["id"]))
 
 

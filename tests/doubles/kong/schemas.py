@@ -106,7 +106,12 @@ KINDS: dict[str, Kind] = {
                 "tags": None,
             },
             checks={"name": checks.name_fault},
-            each={**_TAGS, "paths": paths.fault_of, "hosts": checks.host_fault, "methods": checks.method_fault},
+            each={
+                **_TAGS,
+                "paths": paths.fault_of,
+                "hosts": checks.host_fault,
+                "methods": checks.method_fault,
+            },
             unique=(("name",),),
             parents={"service": "services"},
         ),
@@ -149,7 +154,14 @@ KINDS: dict[str, Kind] = {
         Kind(
             word="jwt_secrets",
             path="jwts",
-            fields={"algorithm": "HS256", "consumer": None, "key": None, "rsa_public_key": None, "secret": None, "tags": None},
+            fields={
+                "algorithm": "HS256",
+                "consumer": None,
+                "key": None,
+                "rsa_public_key": None,
+                "secret": None,
+                "tags": None,
+            },
             checks={"algorithm": checks.algorithm_fault},
             each=_TAGS,
             unique=(("key",),),
@@ -172,8 +184,15 @@ KINDS: dict[str, Kind] = {
 def complete(kind: Kind, given: Entity, *, plugins: tuple[str, ...]) -> tuple[Entity, dict[str, Any]]:
     """The whole entity with its defaults, and what is wrong with the given one: nested fields → messages, as Kong's `fields`."""
     given = _without_url(given) if kind.word == "services" else dict(given)
-    wrong: dict[str, Any] = {key: "unknown field" for key in given if key not in kind.fields and key not in {"id", "created_at", "updated_at"}}
-    entity = {key: given[key] if given.get(key) is not None else _fresh(default) for key, default in kind.fields.items()}
+    wrong: dict[str, Any] = {
+        key: "unknown field"
+        for key in given
+        if key not in kind.fields and key not in {"id", "created_at", "updated_at"}
+    }
+    entity = {
+        key: given[key] if given.get(key) is not None else _fresh(default)
+        for key, default in kind.fields.items()
+    }
     wrong |= {key: "required field missing" for key in kind.required if entity[key] is None}
     for key, check in kind.checks.items():
         if key not in wrong and entity[key] is not None and (fault := check(entity[key])):
@@ -182,7 +201,13 @@ def complete(kind: Kind, given: Entity, *, plugins: tuple[str, ...]) -> tuple[En
         faults = [check(entry) for entry in entity.get(key) or []]
         if any(faults):
             wrong[key] = [fault for fault in faults if fault]
-    special = {"routes": _route, "plugins": _plugin(plugins), "consumers": _consumer, "keyauth_credentials": _key, "jwt_secrets": _jwt}
+    special = {
+        "routes": _route,
+        "plugins": _plugin(plugins),
+        "consumers": _consumer,
+        "keyauth_credentials": _key,
+        "jwt_secrets": _jwt,
+    }
     if kind.word in special:
         special[kind.word](entity, wrong)
     return entity, wrong
@@ -192,12 +217,20 @@ def message_of(wrong: dict[str, Any]) -> str:
     """Kong's one sentence about nested faults."""
     parts = sorted(_flat(wrong, ""), key=lambda part: part[0])
     texts = [f"{path}: {text}" if path else text for path, text in parts]
-    return f"schema violation ({texts[0]})" if len(texts) == 1 else f"{len(texts)} schema violations ({'; '.join(texts)})"
+    return (
+        f"schema violation ({texts[0]})"
+        if len(texts) == 1
+        else f"{len(texts)} schema violations ({'; '.join(texts)})"
+    )
 
 
 def _flat(wrong: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(wrong, dict):
-        return [part for key, value in wrong.items() for part in _flat(value, "" if key == "@entity" else f"{path}.{key}".lstrip("."))]
+        return [
+            part
+            for key, value in wrong.items()
+            for part in _flat(value, "" if key == "@entity" else f"{path}.{key}".lstrip("."))
+        ]
     if isinstance(wrong, list) and path.startswith("config."):
         return [(path, "{\n" + "\n".join(f"  {json.dumps(text)}" for text in wrong) + "\n}")]
     if isinstance(wrong, list):
@@ -217,13 +250,23 @@ def _without_url(given: Entity) -> Entity:
     if not parts.scheme or not parts.hostname:
         return {**rest, "path": given["url"]}
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return {**rest, "protocol": parts.scheme, "host": parts.hostname, "port": port, "path": parts.path or None}
+    return {
+        **rest,
+        "protocol": parts.scheme,
+        "host": parts.hostname,
+        "port": port,
+        "path": parts.path or None,
+    }
 
 
 def _route(entity: Entity, wrong: dict[str, Any]) -> None:
     if not any(entity[key] for key in ("methods", "hosts", "headers", "paths", "snis")):
-        wrong["@entity"] = ["must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'"]
-    objections = [] if wrong else [words for path in entity["paths"] or [] if (words := paths.unreadable(path))]
+        wrong["@entity"] = [
+            "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'"
+        ]
+    objections = (
+        [] if wrong else [words for path in entity["paths"] or [] if (words := paths.unreadable(path))]
+    )
     if objections:
         wrong["@entity"] = objections
 
@@ -264,7 +307,10 @@ def _jwt(entity: Entity, wrong: dict[str, Any]) -> None:
         return
     fault = _key_fault(entity["rsa_public_key"])
     if fault:
-        wrong |= {"@entity": ["failed conditional validation given value of field 'algorithm'"], "rsa_public_key": fault}
+        wrong |= {
+            "@entity": ["failed conditional validation given value of field 'algorithm'"],
+            "rsa_public_key": fault,
+        }
 
 
 def _key_fault(text: str | None) -> str:

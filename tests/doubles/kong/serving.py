@@ -16,10 +16,27 @@ from tests.doubles.kong.schemas import Entity
 from tests.doubles.kong.store import Snapshot, Store
 
 ORDER = sorted(PRIORITIES, key=lambda name: -PRIORITIES[name])
-RUNS = {"pre-function", "jwt", "key-auth", "acl", "request-transformer", "request-termination", "post-function"}
+RUNS = {
+    "pre-function",
+    "jwt",
+    "key-auth",
+    "acl",
+    "request-transformer",
+    "request-termination",
+    "post-function",
+}
 """What runs on a request here; response-transformer runs on the way back. Not in this double: rate-limiting, cors, correlation-id."""
 
-HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "proxy-authorization", "host", "content-length"}
+HOP = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "upgrade",
+    "proxy-authorization",
+    "host",
+    "content-length",
+}
 
 
 class Hangup(Exception):
@@ -49,18 +66,37 @@ class Proxy:
     def serve(self, exchange: Exchange, worker: Worker, *, proxy_port: int) -> Answer:
         """The answer to one request. Raises Hangup."""
         now = time.monotonic()
-        routing, plugins = self.store.seen_at(now - worker.routes_late_s), self.store.seen_at(now - worker.plugins_late_s)
-        match = router.find(self._table(routing), routing.tables["services"], host=exchange.host, method=exchange.method, path=exchange.path)
+        routing, plugins = (
+            self.store.seen_at(now - worker.routes_late_s),
+            self.store.seen_at(now - worker.plugins_late_s),
+        )
+        match = router.find(
+            self._table(routing),
+            routing.tables["services"],
+            host=exchange.host,
+            method=exchange.method,
+            path=exchange.path,
+        )
         chosen = _Chosen(plugins.tables["plugins"], match)
         if match is None:
-            return self._on_the_way_back(exchange.problem(404, "no Route matched with those values", headers={}), exchange, chosen, source="exit")
+            return self._on_the_way_back(
+                exchange.problem(404, "no Route matched with those values", headers={}),
+                exchange,
+                chosen,
+                source="exit",
+            )
         if answer := self._through(exchange, chosen):
             return self._on_the_way_back(answer, exchange, chosen, source="exit")
-        return self._on_the_way_back(self._forward(exchange, match, proxy_port), exchange, chosen, source="service")
+        return self._on_the_way_back(
+            self._forward(exchange, match, proxy_port), exchange, chosen, source="service"
+        )
 
     def _table(self, routing: Snapshot) -> list[Any]:
         if self._ways[0] != routing.at:
-            self._ways = (routing.at, router.ways_of(routing.tables["routes"].values(), routing.tables["services"]))
+            self._ways = (
+                routing.at,
+                router.ways_of(routing.tables["routes"].values(), routing.tables["services"]),
+            )
         return self._ways[1]
 
     def _through(self, exchange: Exchange, chosen: "_Chosen") -> Answer | None:
@@ -96,14 +132,18 @@ class Proxy:
                 return pdk.exchange.problem(500, "An unexpected error occurred", headers={})
             if done:
                 kind = [("Content-Type", "application/json; charset=utf-8")] if done.is_json else []
-                return Answer(status=done.status, headers=[*kind, *done.headers.items()], body=done.body.encode())
+                return Answer(
+                    status=done.status, headers=[*kind, *done.headers.items()], body=done.body.encode()
+                )
         return None
 
     def _forward(self, exchange: Exchange, match: router.Match, proxy_port: int) -> Answer:
         service = match.service
         if service is None:
             return exchange.problem(503, "no Service found with those values", headers={})
-        path = paths.sent_on(router.upstream_path(match, service)) + (f"?{exchange.query}" if exchange.query else "")
+        path = paths.sent_on(router.upstream_path(match, service)) + (
+            f"?{exchange.query}" if exchange.query else ""
+        )
         headers = _upstream_headers(exchange, match, service, proxy_port)
         kind = http.client.HTTPSConnection if service["protocol"] == "https" else http.client.HTTPConnection
         host, port = exchange.target or (service["host"], service["port"])
@@ -121,12 +161,20 @@ class Proxy:
         except (OSError, http.client.HTTPException) as problem:
             if "resolution" in str(problem) or "not known" in str(problem):
                 return exchange.problem(503, "name resolution failed", headers={})
-            return exchange.problem(502, "An invalid response was received from the upstream server", headers={}, from_nginx=True)
+            return exchange.problem(
+                502, "An invalid response was received from the upstream server", headers={}, from_nginx=True
+            )
         finally:
             connection.close()
 
-    def _on_the_way_back(self, answer: Answer, exchange: Exchange, chosen: "_Chosen", *, source: str) -> Answer:
-        functions = [plugin["config"] for name in ("pre-function", "post-function") if (plugin := chosen.plugin(name, exchange.consumer))]
+    def _on_the_way_back(
+        self, answer: Answer, exchange: Exchange, chosen: "_Chosen", *, source: str
+    ) -> Answer:
+        functions = [
+            plugin["config"]
+            for name in ("pre-function", "post-function")
+            if (plugin := chosen.plugin(name, exchange.consumer))
+        ]
         if self.untrusted_lua == "off" and functions:
             raise Hangup
         pdk = Pdk(exchange=exchange, service=chosen.service, answer=answer, source=source)
@@ -154,9 +202,18 @@ class _Chosen:
 
     def plugin(self, name: str, consumer: Entity | None) -> Entity | None:
         here = self._scopes | {"consumer": consumer["id"] if consumer else None}
-        fitting = [plugin for plugin in self._plugins if plugin["name"] == name and all(plugin[key] is None or plugin[key]["id"] == here[key] for key in here)]
+        fitting = [
+            plugin
+            for plugin in self._plugins
+            if plugin["name"] == name
+            and all(plugin[key] is None or plugin[key]["id"] == here[key] for key in here)
+        ]
         weights = {"consumer": 4, "route": 2, "service": 1}
-        return max(fitting, key=lambda plugin: sum(weight for key, weight in weights.items() if plugin[key]), default=None)
+        return max(
+            fitting,
+            key=lambda plugin: sum(weight for key, weight in weights.items() if plugin[key]),
+            default=None,
+        )
 
 
 def _transform(config: Entity, exchange: Exchange) -> None:
@@ -176,11 +233,18 @@ def _terminate(config: Entity) -> Answer:
     return Answer.json(config["status_code"], {"message": config["message"] or "Service unavailable"})
 
 
-def _upstream_headers(exchange: Exchange, match: router.Match, service: Entity, proxy_port: int) -> list[tuple[str, str]]:
-    host = service["host"] if service["port"] == {"http": 80, "https": 443}[service["protocol"]] else f"{service['host']}:{service['port']}"
+def _upstream_headers(
+    exchange: Exchange, match: router.Match, service: Entity, proxy_port: int
+) -> list[tuple[str, str]]:
+    host = (
+        service["host"]
+        if service["port"] == {"http": 80, "https": 443}[service["protocol"]]
+        else f"{service['host']}:{service['port']}"
+    )
     before = next(iter(exchange.all_headers("x-forwarded-for")), "")
     own = {
-        "Host": exchange.upstream_host or (next(iter(exchange.all_headers("host")), "") if match.route["preserve_host"] else host),
+        "Host": exchange.upstream_host
+        or (next(iter(exchange.all_headers("host")), "") if match.route["preserve_host"] else host),
         "Connection": "keep-alive",
         "Via": "1.1 kong/3.9.3",
         "X-Forwarded-For": f"{before}, 127.0.0.1" if before else "127.0.0.1",

@@ -48,12 +48,18 @@ class Store:
     def remember(self) -> None:
         """Note the state of now for the workers."""
         with self.lock:
-            self.history.append(Snapshot(at=time.monotonic(), tables={word: dict(table) for word, table in self.tables.items()}))
+            self.history.append(
+                Snapshot(
+                    at=time.monotonic(), tables={word: dict(table) for word, table in self.tables.items()}
+                )
+            )
 
     def seen_at(self, moment: float) -> Snapshot:
         """What was there at a moment."""
         with self.lock:
-            return next((snapshot for snapshot in reversed(self.history) if snapshot.at <= moment), self.history[0])
+            return next(
+                (snapshot for snapshot in reversed(self.history) if snapshot.at <= moment), self.history[0]
+            )
 
     def find(self, kind: Kind, key: str) -> Entity | None:
         """By id, or by what may stand for it."""
@@ -84,10 +90,22 @@ class Store:
     def delete(self, kind: Kind, entity: Entity) -> None:
         """Delete, with what goes along. Raises Refusal for a service that routes need."""
         with self.lock:
-            children = [(child, one) for child in KINDS.values() for one in self._children(child, kind.word, entity["id"])]
+            children = [
+                (child, one)
+                for child in KINDS.values()
+                for one in self._children(child, kind.word, entity["id"])
+            ]
             if kind.word == "services" and any(child.word == "routes" for child, _ in children):
                 message = "an existing 'routes' entity references this 'services' entity"
-                raise Refusal(400, {"code": 4, "fields": {"@referenced_by": "routes"}, "message": message, "name": "foreign key violation"})
+                raise Refusal(
+                    400,
+                    {
+                        "code": 4,
+                        "fields": {"@referenced_by": "routes"},
+                        "message": message,
+                        "name": "foreign key violation",
+                    },
+                )
             for child, one in children:
                 self.tables[child.word].pop(one["id"], None)
             self.tables[kind.word].pop(entity["id"], None)
@@ -99,7 +117,9 @@ class Store:
             self.tables = {word: tables.get(word, {}) for word in KINDS}
             self.remember()
 
-    def page(self, entities: Iterable[Entity], *, size: int, offset: str, tags: Tags | None, dbless: bool) -> Entity:
+    def page(
+        self, entities: Iterable[Entity], *, size: int, offset: str, tags: Tags | None, dbless: bool
+    ) -> Entity:
         """One page in the order of ids. Without a database the page is cut before it is filtered."""
         ordered = sorted(entities, key=lambda entity: entity["id"])
         if tags and not dbless:
@@ -121,7 +141,9 @@ class Store:
     def _write(self, kind: Kind, entity_id: str, given: Entity, *, created_at: int) -> Entity:
         entity, wrong = complete(kind, given, plugins=self.plugins)
         if wrong:
-            raise Refusal(400, {"code": 2, "fields": wrong, "message": message_of(wrong), "name": "schema violation"})
+            raise Refusal(
+                400, {"code": 2, "fields": wrong, "message": message_of(wrong), "name": "schema violation"}
+            )
         self._refer(kind, entity)
         entity |= {"id": entity_id, "created_at": created_at}
         if kind.word in {"services", "routes", "consumers", "plugins"}:
@@ -141,8 +163,18 @@ class Store:
             key = reference.get("id") or reference.get(KINDS[parent].key)
             known = self.find(KINDS[parent], str(key))
             if known is None:
-                message = f"the foreign key '{{id=\"{key}\"}}' does not reference an existing '{parent}' entity."
-                raise Refusal(400, {"code": 4, "fields": {name: reference}, "message": message, "name": "foreign key violation"})
+                message = (
+                    f"the foreign key '{{id=\"{key}\"}}' does not reference an existing '{parent}' entity."
+                )
+                raise Refusal(
+                    400,
+                    {
+                        "code": 4,
+                        "fields": {name: reference},
+                        "message": message,
+                        "name": "foreign key violation",
+                    },
+                )
             entity[name] = {"id": known["id"]}
 
     def _check_unique(self, kind: Kind, entity: Entity) -> None:
@@ -153,11 +185,19 @@ class Store:
             others = [one for one in self.tables[kind.word].values() if one["id"] != entity["id"]]
             if any(all(one[name] == values[name] for name in names) for one in others):
                 message = f"UNIQUE violation detected on '{{{','.join(f'{name}={_lua(value)}' for name, value in values.items())}}}'"
-                raise Refusal(409, {"code": 5, "fields": values, "message": message, "name": "unique constraint violation"})
+                raise Refusal(
+                    409,
+                    {"code": 5, "fields": values, "message": message, "name": "unique constraint violation"},
+                )
 
     def _children(self, child: Kind, parent: str, parent_id: str) -> list[Entity]:
         names = [name for name, kind in child.parents.items() if kind == parent]
-        return [one for one in self.tables[child.word].values() for name in names if (one[name] or {}).get("id") == parent_id]
+        return [
+            one
+            for one in self.tables[child.word].values()
+            for name in names
+            if (one[name] or {}).get("id") == parent_id
+        ]
 
 
 def shown(kind: Kind, entity: Entity) -> Entity:
@@ -181,7 +221,14 @@ def _offset_id(offset: str) -> str:
     try:
         return str(json.loads(base64.b64decode(offset, validate=True))[0])
     except (ValueError, IndexError, TypeError) as problem:
-        raise Refusal(400, {"code": 7, "message": f"'{offset}' is not a valid offset: bad json encoding", "name": "invalid offset"}) from problem
+        raise Refusal(
+            400,
+            {
+                "code": 7,
+                "message": f"'{offset}' is not a valid offset: bad json encoding",
+                "name": "invalid offset",
+            },
+        ) from problem
 
 
 def _lua(value: Any) -> str:

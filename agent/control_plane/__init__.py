@@ -1,0 +1,1 @@
+"""All talk with the control plane that the agent begins: enrolment, heartbeats, results, keys."""

@@ -1,0 +1,311 @@
+"""Auth as Envoy resources: the listener's filters, and what a virtual host switches on of them. Pure functions; knows no route and no file."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from agent.drivers.base import Refused
+from agent.drivers.problems import (
+    FORBIDDEN_BODY,
+    GATEWAY_BODIES,
+    PROBLEM_TYPE,
+    UNAUTHENTICATED_BODY,
+    challenges,
+)
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
+from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
+
+Resource = dict[str, object]
+
+API_KEY, TOKEN, CLAIMS = (
+    "envoy.filters.http.api_key_auth",
+    "envoy.filters.http.jwt_authn",
+    "envoy.filters.http.rbac",
+)
+_HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
+_PAYLOAD, _HEAD = "imp", "imp-head"
+_CHALLENGES = "imp"
+_IS_BEARER: Resource = {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}
+_SCHEME, _TOKEN, _SCOPES = "1-scheme", "2-token", "3-scopes"
+_SCOPE_CLAIMS = ("scope", "scp")
+_FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
+
+_SAID_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
+"""Of the rest of `SAID_BY_GATEWAYS` Envoy says nothing itself, and would pass a caller's word on: behind Kong too an upstream hears none of it."""
+
+_ANY = "[^a-z0-9]"
+_NOT_A_HYPHEN = "[^a-z0-9-]"
+
+CLOCK_SKEW_S = 5
+"""By how much an issuer's clock may differ from the gateway's."""
+
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_PRINTABLE = re.compile(r"[!-~]+")
+
+
+def filters(tokens: Resource) -> list[Resource]:
+    """The listener's filters in their order; those of a policy sleep until a virtual host wakes them.
+
+    `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
+    """
+    no_pretending = {
+        "mutations": {
+            "request_mutations": [
+                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}} for name in _pretended()
+            ]
+        }
+    }
+    return [
+        {
+            "name": "envoy.filters.http.header_mutation",
+            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending},
+        },
+        {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
+        {"name": TOKEN, "disabled": True, **tokens},
+        {"name": CLAIMS, "disabled": True, "typed_config": {"@type": f"{_HTTP}.rbac.v3.RBAC"}},
+        {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
+    ]
+
+
+def local_replies() -> Resource:
+    """Our words where a filter refuses a caller or no upstream answers; the first mapper that fits counts. The challenge is the virtual host's."""
+    return {
+        "mappers": [
+            _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
+            _mapper(401, UNAUTHENTICATED_BODY, "missing"),
+            # Envoy's own word for what a policy refuses is 403; RFC 6750 pairs that with too few scopes alone.
+            _mapper(403, UNAUTHENTICATED_BODY, "missing", also=_was_refused_by(_SCHEME), becomes=401),
+            _mapper(403, UNAUTHENTICATED_BODY, "invalid", also=_was_refused_by(_TOKEN), becomes=401),
+            _mapper(403, FORBIDDEN_BODY, "scopes"),
+            *(_mapper(status, body) for status, body in GATEWAY_BODIES.items()),
+        ]
+    }
+
+
+def token_filter(providers: Mapping[str, Resource]) -> Resource:
+    """The filter that checks tokens, with all issuers that virtual hosts name."""
+    requirements = {name: {"provider_name": name} for name in providers}
+    return {"@type": TOKEN_TYPE, "providers": dict(providers), "requirement_map": requirements}
+
+
+def providers(spec: Spec) -> dict[str, Resource]:
+    """The issuer of a live oauth2 spec by its name, which changes with its keys: nothing else has any. Raises Refused."""
+    auth = spec.auth
+    if spec.state != State.LIVE or auth.mode != AuthMode.OAUTH2:
+        return {}
+    for field in ("issuer", "audience", "jwks"):
+        if not getattr(auth, field):
+            raise Refused(
+                f"The spec asks for tokens but names no {field}.", code="invalid", entity="auth", field=field
+            )
+    return {_provider_name(spec): _provider(auth)}
+
+
+def per_host(spec: Spec) -> Resource:
+    """What a live spec's virtual host switches on, by filter. Raises Refused when anything is missing: never serve it open instead."""
+    if spec.auth.mode == AuthMode.API_KEY:
+        return {API_KEY: _api_keys(spec.auth)}
+    if spec.auth.mode == AuthMode.OAUTH2:
+        requirement = {
+            "@type": f"{_HTTP}.jwt_authn.v3.PerRouteConfig",
+            "requirement_name": _provider_name(spec),
+        }
+        return {TOKEN: requirement, CLAIMS: _claims(spec.auth)}
+    return {}
+
+
+def metadata(spec: Spec) -> Resource:
+    """What a live spec's virtual host says of itself: where it refuses callers, the listener reads the challenge here."""
+    said = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
+    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: said}}
+
+
+def off(auth: Auth) -> Resource:
+    """What a route says to be reached without credentials although its virtual host asks for them."""
+    return {
+        name: {
+            "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+            "disabled": True,
+            "config": {},
+        }
+        for name in _FILTERS[auth.mode]
+    }
+
+
+def without_keys(words: str, hosts: list[Resource]) -> str:
+    """Envoy's words with every key of these hosts blotted out: it quotes the one it does not like."""
+    for key in (key for host in hosts for key in _keys_in(host)):
+        words = words.replace(key, "…")
+    return words
+
+
+def _api_keys(auth: Auth) -> Resource:
+    if not _HEADER.fullmatch(auth.key_header):
+        raise Refused(
+            f"{auth.key_header!r} is not the name of a header.",
+            code="invalid",
+            entity="auth",
+            field="key_header",
+        )
+    for key in auth.keys:
+        _check(key)
+    if len({key.secret for key in auth.keys}) < len(auth.keys):
+        raise Refused(
+            "Two keys are the same, and the gateway could not tell their consumers apart.",
+            code="invalid",
+            entity="auth",
+            field="keys",
+        )
+    return {
+        "@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuthPerRoute",
+        "credentials": [{"key": key.secret, "client": key.consumer} for key in auth.keys],
+        "key_sources": [{"header": auth.key_header}],
+        "forwarding": {"header": CONSUMER_HEADER, "hide_credentials": True},
+    }
+
+
+def _check(key: ApiKey) -> None:
+    if not _PRINTABLE.fullmatch(key.secret):
+        raise Refused(
+            "A key came without its secret, or with one that fits into no header.",
+            code="invalid",
+            entity=f"key {key.id}",
+            field="secret",
+        )
+    if not _PRINTABLE.fullmatch(key.consumer):
+        raise Refused(
+            f"{key.consumer!r} fits into no header.", code="invalid", entity=f"key {key.id}", field="consumer"
+        )
+
+
+def _provider(auth: Auth) -> Resource:
+    return {
+        # Not the audience: here Envoy would take https://a/ for a.
+        "issuer": auth.issuer,
+        "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
+        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter: here it takes any scheme, and a policy Bearer alone.
+        "from_headers": [{"name": "Authorization", "value_prefix": " "}],
+        "forward": True,
+        "require_expiration": True,
+        "clock_skew_seconds": CLOCK_SKEW_S,
+        "payload_in_metadata": _PAYLOAD,
+        "header_in_metadata": _HEAD,
+        "normalize_payload_in_metadata": {"space_delimited_claims": list(_SCOPE_CLAIMS)},
+    }
+
+
+def _claims(auth: Auth) -> Resource:
+    """Whose good token is refused all the same. Envoy goes through policies by their names, and says which one it was."""
+    audience: Resource = {"or_match": {"value_matchers": [_is(auth.audience), _holds(auth.audience)]}}
+    # Envoy understands no extension, and would let a token pass that demands one (RFC 7515 §4.1.11).
+    no_extension: Resource = {"not_id": _metadata(_HEAD, "crit", {"present_match": True})}
+    policies = {
+        _SCHEME: _refuse_unless([{"header": _IS_BEARER}]),
+        _TOKEN: _refuse_unless([_claim("aud", audience), no_extension]),
+    }
+    if auth.scopes:
+        each: list[Resource] = [
+            {"or_ids": {"ids": [_claim(name, _holds(scope)) for name in _SCOPE_CLAIMS]}}
+            for scope in auth.scopes
+        ]
+        policies[_SCOPES] = _refuse_unless(each)
+    return {
+        "@type": f"{_HTTP}.rbac.v3.RBACPerRoute",
+        "rbac": {"rules": {"action": "DENY", "policies": policies}},
+    }
+
+
+def _refuse_unless(all_of: list[Resource]) -> Resource:
+    return {"permissions": [{"any": True}], "principals": [{"not_id": {"and_ids": {"ids": all_of}}}]}
+
+
+def _is(text: str) -> Resource:
+    return {"string_match": {"exact": text}}
+
+
+def _holds(text: str) -> Resource:
+    return {"list_match": {"one_of": _is(text)}}
+
+
+def _claim(name: str, value: Resource) -> Resource:
+    return _metadata(_PAYLOAD, name, value)
+
+
+def _metadata(part: str, name: str, value: Resource) -> Resource:
+    path = [{"key": part}, {"key": name}]
+    return {
+        "sourced_metadata": {
+            "metadata_matcher": {"filter": TOKEN, "path": path, "value": value},
+            "metadata_source": "DYNAMIC",
+        }
+    }
+
+
+def _provider_name(spec: Spec) -> str:
+    """Named by its content: routes ask for a changed one, or for one of another version of this agent, only once it is there."""
+    content = json.dumps(_provider(spec.auth), sort_keys=True)
+    return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _pretended() -> list[str]:
+    """The names (regular expressions over lower case) under which a caller could pretend. One each, because Envoy limits the size of an expression."""
+    whole = [
+        name.replace("-", _ANY)
+        for name in (*NEVER_PASSED_ON, *SAID_BY_GATEWAYS)
+        if name not in _SAID_BY_ENVOY
+    ]
+    return [*whole, *(spelling for name in _SAID_BY_ENVOY for spelling in _otherwise(name))]
+
+
+def _otherwise(name: str) -> list[str]:
+    """Every spelling but the right one: the first separator that is no hyphen stands at each place in turn."""
+    parts = name.split("-")
+    return [
+        "-".join(parts[:place]) + _NOT_A_HYPHEN + _ANY.join(parts[place:]) for place in range(1, len(parts))
+    ]
+
+
+def _mapper(
+    status: int, body: str, situation: str = "", *, also: Resource | None = None, becomes: int | None = None
+) -> Resource:
+    comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": "imp.not-used"}}
+    by_status: Resource = {"status_code_filter": {"comparison": comparison}}
+    challenge = {"key": "www-authenticate", "value": f"%METADATA(VIRTUAL_HOST:{_CHALLENGES}:{situation})%"}
+    return {
+        "filter": {"and_filter": {"filters": [by_status, also]}} if also else by_status,
+        # Envoy's own names the path as the realm.
+        **(
+            {"headers_to_add": [{"header": challenge, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
+            if situation
+            else {}
+        ),
+        **({"status_code": becomes} if becomes else {}),
+        "body": {"inline_string": body},
+        "body_format_override": {
+            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
+            "content_type": PROBLEM_TYPE,
+        },
+    }
+
+
+def _came_with_a_token() -> Resource:
+    return {"header_filter": {"header": _IS_BEARER}}
+
+
+def _was_refused_by(policy: str) -> Resource:
+    name, kind = (
+        "envoy.access_loggers.extension_filters.cel",
+        "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+    )
+    expression = f"response.code_details == 'rbac_access_denied_matched_policy[{policy}]'"
+    return {"extension_filter": {"name": name, "typed_config": {"@type": kind, "expression": expression}}}
+
+
+def _keys_in(host: Resource) -> list[str]:
+    config = host.get("typed_per_filter_config")
+    wanted = config.get(API_KEY) if isinstance(config, dict) else None
+    credentials = wanted.get("credentials") if isinstance(wanted, dict) else None
+    return [str(credential["key"]) for credential in credentials or []]

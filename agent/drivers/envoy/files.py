@@ -1,0 +1,313 @@
+"""Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter. The only module that knows their layout."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.drivers.envoy import auth
+from agent.drivers.envoy.resources import Resource, version_of
+from agent.files import FileDamaged, read_object, write_durably
+from fence import split_endpoint
+
+STAT_PREFIX = "imp"
+ROUTES_NAME = "imp"
+_TYPE = "type.googleapis.com/envoy.config"
+_HTTP = "type.googleapis.com/envoy.extensions.filters"
+
+_Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One xDS file: its resources and the version it says. `intact` is False when the content is not what that version stood for."""
+
+    resources: tuple[Resource, ...]
+    version: str
+    intact: bool
+
+    @classmethod
+    def of(cls, resources: list[Resource]) -> "Document":
+        """A new document. Its version is the content's hash and a serial, so that Envoy's word for it can mean no earlier file."""
+        return cls(
+            resources=tuple(resources), version=f"{version_of(resources)}.{time.time_ns():x}", intact=True
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "Document":
+        """A file as it stands; a damaged one reads as empty and not intact, so that it is written anew."""
+        try:
+            content = read_object(path)
+        except FileDamaged:
+            content = {}
+        resources, version = tuple(_objects(content.get("resources"))), str(content.get("version_info", ""))
+        return cls(
+            resources=resources, version=version, intact=version.partition(".")[0] == version_of(resources)
+        )
+
+    def says_the_same_as(self, other: "Document") -> bool:
+        """True when both would make Envoy the same, whichever versions they say."""
+        return (
+            self.intact and other.intact and self.version.partition(".")[0] == other.version.partition(".")[0]
+        )
+
+    def is_older_than(self, version: str) -> bool:
+        """True when that version was made after this document, as when the file was restored from a backup."""
+        return _serial(self.version) < _serial(version)
+
+    def save(self, path: Path) -> None:
+        """Replace the file; Envoy reads it at the rename. Kept from other users: it carries keys."""
+        text = json.dumps({"version_info": self.version, "resources": self.resources}, ensure_ascii=False)
+        write_durably(path, text + "\n", mode=0o600)
+
+
+class File:
+    """One xDS file as this run of the agent knows it: what it wrote there last, or found there in force. What another hand makes of it is not believed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._own: Document | None = None
+        self._stamp: _Stamp | None = None
+        self._lock = threading.Lock()
+
+    def document(self) -> Document:
+        """What the agent knows; what stands there, as long as that is nothing."""
+        return self._own or Document.read(self._path)
+
+    def trust(self, version: str) -> None:
+        """Know from now on what stands there, if it is whole and Envoy runs this very version of it."""
+        with self._lock:
+            if self._own is None:
+                stamp, document = _stamp(self._path), Document.read(self._path)
+                if document.intact and document.version == version:
+                    self._own, self._stamp = document, stamp
+
+    def save(self, document: Document) -> None:
+        """Replace it. Raises OSError."""
+        with self._lock:
+            document.save(self._path)
+            self._own, self._stamp = document, _stamp(self._path)
+
+    def is_altered(self) -> bool:
+        """Whether something else stands there than the agent knows. Reads nothing as long as nobody has touched it."""
+        with self._lock:
+            stamp = _stamp(self._path)
+            if self._own is None or stamp == self._stamp:
+                return False
+            document = Document.read(self._path)
+            if not document.intact or document.version != self._own.version:
+                return True
+            self._stamp = stamp
+            return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Whose Envoy it is, and where it listens for callers and for the agent."""
+
+    node: str
+    proxy: str
+    admin: str
+    max_connections: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """The absolute paths of one Envoy's files."""
+
+    root: Path
+
+    @property
+    def bootstrap(self) -> Path:
+        """What `envoy -c` is started with."""
+        return self.root / "bootstrap.json"
+
+    @property
+    def listeners(self) -> Path:
+        """The listener discovery file."""
+        return self.root / "lds.json"
+
+    @property
+    def clusters(self) -> Path:
+        """The cluster discovery file."""
+        return self.root / "cds.json"
+
+    @property
+    def routes(self) -> Path:
+        """The route discovery file."""
+        return self.root / "rds.json"
+
+    @property
+    def tokens(self) -> Path:
+        """The discovery file of the filter that checks tokens."""
+        return self.root / "ecds.json"
+
+
+def prepare(folder: Folder, site: Site) -> None:
+    """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic. Raises OSError."""
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    refresh(folder, site)
+    if not folder.clusters.exists():
+        Document.of([]).save(folder.clusters)
+    if not folder.routes.exists():
+        Document.of([route_configuration([])]).save(folder.routes)
+
+
+def refresh(folder: Folder, site: Site) -> list[str]:
+    """Bring bootstrap and listener to what this version of the agent wants; the names of the files written. Envoy takes the listener over, and reads
+    the bootstrap at its next start. Raises OSError."""
+    if not folder.tokens.exists():
+        Document.of([token_filter({})]).save(folder.tokens)
+    bootstrap, wanted = _bootstrap_text(folder, site), _listener_document(folder, site)
+    if is_bootstrap_wrong := _text_of(folder.bootstrap) != bootstrap:
+        write_durably(folder.bootstrap, bootstrap)
+    if is_listener_wrong := not wanted.says_the_same_as(Document.read(folder.listeners)):
+        wanted.save(folder.listeners)
+    return [
+        path.name
+        for path, is_wrong in ((folder.bootstrap, is_bootstrap_wrong), (folder.listeners, is_listener_wrong))
+        if is_wrong
+    ]
+
+
+def is_refreshed(folder: Folder, site: Site) -> bool:
+    """Whether bootstrap and listener stand there as `refresh` would leave them."""
+    is_listener_right = _listener_document(folder, site).says_the_same_as(Document.read(folder.listeners))
+    return is_listener_right and _text_of(folder.bootstrap) == _bootstrap_text(folder, site)
+
+
+def virtual_hosts(routes: Document) -> list[Resource]:
+    """The virtual hosts in the route file."""
+    return [host for resource in routes.resources for host in _objects(resource.get("virtual_hosts"))]
+
+
+def route_configuration(hosts: list[Resource]) -> Resource:
+    """The one route configuration, holding a virtual host per publish."""
+    return {"@type": f"{_TYPE}.route.v3.RouteConfiguration", "name": ROUTES_NAME, "virtual_hosts": hosts}
+
+
+def token_filter(providers: Mapping[str, Resource]) -> Resource:
+    """The filter that checks tokens as a discovery resource."""
+    return {
+        "@type": f"{_TYPE}.core.v3.TypedExtensionConfig",
+        "name": auth.TOKEN,
+        "typed_config": auth.token_filter(providers),
+    }
+
+
+def providers(tokens: Document) -> dict[str, Resource]:
+    """The issuers in the token filter's file."""
+    configs = _objects([resource.get("typed_config") for resource in tokens.resources])
+    return {
+        name: provider
+        for config in configs
+        if isinstance(listed := config.get("providers"), dict)
+        for name, provider in listed.items()
+    }
+
+
+def typed_cluster(cluster: Resource) -> Resource:
+    """A cluster as a discovery resource."""
+    return {"@type": f"{_TYPE}.cluster.v3.Cluster", **cluster}
+
+
+def untyped(resource: Resource) -> Resource:
+    """A discovery resource as it stands in a static configuration."""
+    return {key: value for key, value in resource.items() if key != "@type"}
+
+
+def listener(proxy: str, *, routes: Resource, tokens: Resource) -> Resource:
+    """The one HTTP listener. `routes` names where they come from (`rds`), or is them (`route_config`); `tokens` as in `envoy_auth.filters`."""
+    manager = {
+        "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": STAT_PREFIX,
+        **routes,
+        # An edge proxy: own the forwarding headers, and match routes on the path that the upstream will understand.
+        "use_remote_address": True,
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD",
+        "strip_trailing_host_dot": True,
+        "request_headers_timeout": "10s",
+        "http_protocol_options": {"accept_http_10": True},
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "http_filters": auth.filters(tokens),
+        "local_reply_config": auth.local_replies(),
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    return {
+        "@type": f"{_TYPE}.listener.v3.Listener",
+        "name": "imp-http",
+        "address": _address(proxy),
+        "filter_chains": [chain],
+    }
+
+
+def _listener_document(folder: Folder, site: Site) -> Document:
+    routes: Resource = {"rds": {"route_config_name": ROUTES_NAME, "config_source": _source(folder.routes)}}
+    tokens: Resource = {
+        "config_discovery": {"config_source": _source(folder.tokens), "type_urls": [auth.TOKEN_TYPE]}
+    }
+    return Document.of([listener(site.proxy, routes=routes, tokens=tokens)])
+
+
+def _bootstrap_text(folder: Folder, site: Site) -> str:
+    limit = {
+        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "max_active_downstream_connections": site.max_connections,
+    }
+    content = {
+        "node": {"id": site.node, "cluster": "imp-gateway"},
+        # The agent has to get in when callers have taken all connections.
+        "admin": {"address": _address(site.admin), "ignore_global_conn_limit": True},
+        "overload_manager": {
+            "resource_monitors": [
+                {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
+            ]
+        },
+        "dynamic_resources": {
+            "lds_config": _source(folder.listeners),
+            "cds_config": _source(folder.clusters),
+        },
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What changes whenever somebody replaces a file or writes into it; None when it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _source(path: Path) -> Resource:
+    # The path alone: Envoy watches it for renames, and is not woken by those of the files beside it.
+    return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
+
+
+def _address(endpoint: str) -> Resource:
+    host, port = split_endpoint(endpoint)
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _serial(version: str) -> int:
+    """When a version was made; 0 for one that is not ours."""
+    try:
+        return int(version.partition(".")[2], 16)
+    except ValueError:
+        return 0
+
+
+def _objects(value: object) -> list[Resource]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

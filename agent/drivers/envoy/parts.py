@@ -1,0 +1,162 @@
+"""What publishes put into Envoy's files, as pure functions: the parts of each, how they become documents, and what stays as the files say it."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from agent.drivers.base import Desired, Held, Refused, Seen, Unreachable
+from agent.drivers.envoy import auth, files, resources
+from agent.drivers.envoy.admin_api import Kind
+from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.resources import Resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one publish puts into Envoy's files."""
+
+    publish: str
+    host: Resource | None
+    clusters: tuple[Resource, ...]
+    providers: Mapping[str, Resource]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One publish's new parts, and what stands when Envoy refuses them."""
+
+    publish_id: UUID
+    wanted: Parts
+    fallback: Parts | None
+    """None when there is nothing, or when what the files say is not what Envoy serves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filed:
+    """What the files say of each publish, held against what Envoy serves: files that were restored from a backup are older."""
+
+    parts: Mapping[UUID, Parts]
+    says: Mapping[UUID, Seen]
+    served: Mapping[UUID, Seen]
+
+    @classmethod
+    def of(cls, there: Mapping[Kind, Document], served: Mapping[UUID, Seen]) -> "Filed":
+        """Read once for each change."""
+        return cls(parts=_parts_in(there), says=in_files(there[Kind.ROUTES]), served=served)
+
+    def generation(self, publish: UUID) -> int:
+        """The generation that Envoy serves; 0 for none."""
+        return self.served[publish].generation if publish in self.served else 0
+
+    def standing(self, publish: UUID) -> Parts | None:
+        """What Envoy serves of it, when the files tell."""
+        return self.parts.get(publish) if self.says.get(publish) == self.served.get(publish) else None
+
+    def without(self, known: Collection[UUID]) -> list[Parts]:
+        """What stays as it is: the agent knows nothing of it (its state was lost), or it is not its to change.
+
+        Raises Unreachable when that is not what Envoy serves: what was withdrawn would be live again.
+        """
+        publishes = (self.served.keys() | self.says.keys()).difference(known)
+        if unknown := [
+            publish for publish in publishes if self.served.get(publish) != self.says.get(publish)
+        ]:
+            words = f"Envoy's files are older than what it serves, as after a restored backup, and what {len(unknown)} publishes should be is not told yet."
+            raise Unreachable(words, code="files_too_old")
+        return [self.parts[publish] for publish in self.says if publish not in known]
+
+
+def in_files(routes: Document) -> dict[UUID, Seen]:
+    """What the route file says that Envoy carries."""
+    return seen_in(str(host.get("name")) for host in files.virtual_hosts(routes))
+
+
+def seen_in(names: Iterable[str]) -> dict[UUID, Seen]:
+    """The same, of the names of virtual hosts."""
+    return dict(seen for name in names if (seen := resources.seen_of(name)))
+
+
+def choices_of(desired: Sequence[Desired], filed: Filed) -> tuple[list[Choice], dict[UUID, Refused]]:
+    """What to ask Envoy about, and what is refused before; of that the choice is what stands, if anything does."""
+    choices: list[Choice] = []
+    refused: dict[UUID, Refused] = {}
+    for one in desired:
+        publish_id, wanted = one.wanted.spec.publish_id, None
+        fallback = filed.standing(publish_id)
+        try:
+            if standby := one.fallback_over(filed.generation(publish_id)):
+                fallback = _parts(standby)
+            wanted = fallback if one.wanted is one.fallback else _parts(one.wanted)
+        except Refused as problem:
+            refused[publish_id], wanted = problem, fallback
+        choices += [Choice(publish_id=publish_id, wanted=wanted, fallback=fallback)] if wanted else []
+    return choices, refused
+
+
+def _parts(held: Held) -> Parts:
+    host, clusters = (
+        resources.virtual_host(held),
+        tuple(files.typed_cluster(cluster) for cluster in resources.clusters(held)),
+    )
+    return Parts(
+        publish=str(held.spec.publish_id), host=host, clusters=clusters, providers=auth.providers(held.spec)
+    )
+
+
+def _parts_in(there: Mapping[Kind, Document]) -> dict[UUID, Parts]:
+    clusters, providers = defaultdict[str, list[Resource]](list), defaultdict[str, dict[str, Resource]](dict)
+    for cluster in there[Kind.CLUSTERS].resources:
+        clusters[resources.publish_of(cluster)].append(cluster)
+    for name, provider in files.providers(there[Kind.TOKENS]).items():
+        providers[resources.publish_in(name)][name] = provider
+    hosts = {
+        seen[0]: host
+        for host in files.virtual_hosts(there[Kind.ROUTES])
+        if (seen := resources.seen_of(str(host.get("name"))))
+    }
+    return {
+        publish: Parts(
+            publish=str(publish),
+            host=host,
+            clusters=tuple(clusters[str(publish)]),
+            providers=providers[str(publish)],
+        )
+        for publish, host in hosts.items()
+    }
+
+
+def merged(parts: list[Parts]) -> tuple[list[Resource], list[Resource], dict[str, Resource]]:
+    """Virtual hosts, clusters and issuers, sorted so that the same set always makes the same version."""
+    ordered = sorted(parts, key=lambda part: part.publish)
+    clusters = {str(cluster["name"]): cluster for part in ordered for cluster in part.clusters}
+    providers = {name: provider for part in ordered for name, provider in part.providers.items()}
+    return (
+        [part.host for part in ordered if part.host],
+        [clusters[name] for name in sorted(clusters)],
+        providers,
+    )
+
+
+def target_of(kept: list[Parts], standing: Mapping[UUID, Parts]) -> dict[Kind, Document]:
+    """The documents that make Envoy serve exactly this."""
+    hosts, clusters, providers = merged([*kept, *standing.values()])
+    return {
+        Kind.ROUTES: Document.of([files.route_configuration(hosts)]),
+        Kind.CLUSTERS: Document.of(clusters),
+        Kind.TOKENS: Document.of([files.token_filter(providers)]),
+    }
+
+
+def with_old_clusters(old: Document, new: Document) -> Document:
+    """The clusters that old and new routes need; the new document itself when it holds the old ones."""
+    known = {str(cluster.get("name")): cluster for cluster in (*old.resources, *new.resources)}
+    if len(known) == len(new.resources):
+        return new
+    return Document.of([known[name] for name in sorted(known)])
+
+
+def with_old_issuers(old: Document, new: Document) -> Document:
+    """As `with_old_clusters`, for the issuers of the token filter."""
+    known = files.providers(old) | files.providers(new)
+    return new if len(known) == len(files.providers(new)) else Document.of([files.token_filter(known)])

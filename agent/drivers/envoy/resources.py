@@ -1,0 +1,232 @@
+"""Specs as Envoy resources: pure functions, no files and no network. The only module that knows Envoy's route and cluster shapes."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID
+
+from agent.drivers.base import DEFAULT_PORTS, Held, Refused, Seen, authority_of, upstream_key
+from agent.drivers.envoy import auth
+from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
+from agent.drivers.proof import GENERATION_HEADER, auth_marker_path, marker_path, marker_prefix
+from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
+
+Resource = auth.Resource
+
+CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
+
+
+def virtual_host(held: Held) -> Resource | None:
+    """The virtual host of one publish, or None for an absent one. Its name carries publish, generation and digest. Raises Refused."""
+    spec = held.spec
+    if spec.state == State.ABSENT:
+        return None
+    if not spec.host:
+        raise Refused("The spec names no host.", code="invalid", entity="publish", field="host")
+    host: Resource = {
+        "name": f"imp:{spec.publish_id}:{spec.generation}:{spec.digest}",
+        "domains": [spec.host, f"{spec.host}:*"],
+    }
+    if spec.state == State.WITHDRAWN:
+        return host | {"routes": [_everything_gone(spec)]}
+    said: Resource = {"typed_per_filter_config": auth.per_host(spec), "metadata": auth.metadata(spec)}
+    return host | {"routes": _live_routes(held)} | {name: value for name, value in said.items() if value}
+
+
+def clusters(held: Held) -> list[Resource]:
+    """The clusters of one publish's services, at pinned addresses. Raises Refused."""
+    return (
+        [_cluster(held, service) for service in held.spec.services] if held.spec.state == State.LIVE else []
+    )
+
+
+def seen_of(name: str) -> tuple[UUID, Seen] | None:
+    """What a virtual host's name carries; None for a name that is not ours."""
+    try:
+        prefix, publish, generation, digest = name.split(":")
+        return (UUID(publish), Seen(generation=int(generation), digest=digest)) if prefix == "imp" else None
+    except ValueError:
+        return None
+
+
+def publish_of(resource: Resource) -> str:
+    """The publish id in the name of one of our clusters or virtual hosts ("" for another's)."""
+    return publish_in(str(resource.get("name", "")))
+
+
+def publish_in(name: str) -> str:
+    """The publish id in one of our names ("" in another's)."""
+    prefix, _, rest = name.partition(":")
+    return rest.partition(":")[0] if prefix == "imp" else ""
+
+
+def _live_routes(held: Held) -> list[Resource]:
+    spec = held.spec
+    ways = [(route, service) for service in spec.services for route in service.routes]
+    ways.sort(key=lambda way: (-len(_plain_path(way[0])), not way[0].methods, str(way[0].id)))
+    forwarding = [_forward(held, service, route) for route, service in ways]
+    return [*_markers(spec), *forwarding, _problem({"prefix": "/"}, 404, NOT_FOUND_BODY)]
+
+
+def _markers(spec: Spec) -> list[Resource]:
+    policy_off = auth.off(spec.auth)
+    open_to_all: Resource = {"typed_per_filter_config": policy_off} if policy_off else {}
+    marker, closed = (_marker(path, spec) for path in (marker_path(spec), auth_marker_path(spec)))
+    # Another generation's marker answers with this generation, so a worker of the gateway that lags behind is recognised.
+    other = _problem(
+        {"path_separated_prefix": marker_prefix(spec)}, 404, NOT_FOUND_BODY, generation=spec.generation
+    )
+    return [marker | open_to_all, *([] if spec.auth.mode == AuthMode.NONE else [closed]), other | open_to_all]
+
+
+def _marker(path: str, spec: Spec) -> Resource:
+    return _direct({"path": path}, 200, str(spec.generation), {GENERATION_HEADER: str(spec.generation)})
+
+
+def _everything_gone(spec: Spec) -> Resource:
+    # HTTP lets caches keep a 410, and a publish may be published again.
+    return _problem(
+        {"prefix": "/"}, 410, WITHDRAWN_BODY, generation=spec.generation, cache_control="no-store"
+    )
+
+
+def _problem(
+    match: Resource, status: int, body: str, *, generation: int | None = None, cache_control: str = ""
+) -> Resource:
+    headers = {"content-type": PROBLEM_TYPE}
+    if cache_control:
+        headers["cache-control"] = cache_control
+    if generation is not None:
+        headers[GENERATION_HEADER] = str(generation)
+    return _direct(match, status, body, headers)
+
+
+def _direct(match: Resource, status: int, body: str, headers: dict[str, str]) -> Resource:
+    # Overwrite, because Envoy gives each direct response a content-type of its own.
+    added = [
+        {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for key, value in headers.items()
+    ]
+    return {
+        "match": match,
+        "direct_response": {"status": status, "body": {"inline_string": body}},
+        "response_headers_to_add": added,
+    }
+
+
+def _forward(held: Held, service: Service, route: Route) -> Resource:
+    action: Resource = {
+        "cluster": _cluster_name(held, service),
+        "timeout": _seconds(service.upstream.timeout_ms),
+        "host_rewrite_literal": authority_of(service.upstream),
+        "append_x_forwarded_host": True,
+        # Only what certainly never reached the upstream is sent again.
+        "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1},
+        **_rewrite(service.upstream, route),
+    }
+    return {"match": _match(route), "route": action}
+
+
+def _match(route: Route) -> Resource:
+    path = _plain_path(route)
+    match: Resource = {"path_separated_prefix": path} if path else {"prefix": "/"}
+    for method in route.methods:
+        if not METHOD.fullmatch(method):
+            raise Refused(
+                f"{method} is not an HTTP method.",
+                code="invalid",
+                entity=f"route {route.id}",
+                field="methods",
+            )
+    if route.methods:
+        string_match = {"safe_regex": {"regex": "|".join(sorted(route.methods))}}
+        match["headers"] = [{"name": ":method", "string_match": string_match}]
+    return match
+
+
+def _rewrite(upstream: Upstream, route: Route) -> Resource:
+    """/billing/x becomes /x and /billing becomes / when the path is stripped; the upstream's own path goes before."""
+    path, base = _plain_path(route), upstream.path.rstrip("/")
+    if path == "":
+        return {"prefix_rewrite": f"{base}/"} if base else {}
+    if not route.strip_path:
+        return {"prefix_rewrite": base + path} if base else {}
+    if base:
+        return {"prefix_rewrite": base}
+    # Not prefix_rewrite "/": that would make //x of /billing/x.
+    return {"regex_rewrite": {"pattern": {"regex": f"^{re.escape(path)}/?"}, "substitution": "/"}}
+
+
+def _plain_path(route: Route) -> str:
+    """The route's path without a slash at its end; "" is the root."""
+    if not route.path.startswith("/"):
+        raise Refused(
+            f"The path {route.path} does not begin with a slash.",
+            code="invalid",
+            entity=f"route {route.id}",
+            field="path",
+        )
+    return route.path.rstrip("/")
+
+
+def _cluster(held: Held, service: Service) -> Resource:
+    upstream = service.upstream
+    if upstream.scheme not in DEFAULT_PORTS:
+        raise Refused(
+            f"Upstreams speak http or https, not {upstream.scheme}.",
+            code="invalid",
+            entity=f"service {service.id}",
+            field="scheme",
+        )
+    endpoints = [
+        {"endpoint": {"address": {"socket_address": {"address": address, "port_value": upstream.port}}}}
+        for address in held.addresses[upstream_key(upstream)]
+    ]
+    name = _cluster_name(held, service)
+    cluster: Resource = {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": _seconds(upstream.connect_timeout_ms),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+    }
+    return cluster | ({"transport_socket": _tls(service)} if upstream.scheme == "https" else {})
+
+
+def _cluster_name(held: Held, service: Service) -> str:
+    """Named by its content: a changed upstream is a new cluster, so that routes and cluster change over in one step."""
+    upstream = service.upstream
+    content = f"{upstream.model_dump_json()} {sorted(held.addresses[upstream_key(upstream)])}"
+    return f"imp:{held.spec.publish_id}:{service.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _tls(service: Service) -> Resource:
+    host = service.upstream.host
+    authorities = next((path for path in CA_FILES if Path(path).exists()), None)
+    if authorities is None:
+        words = f"No certificate authorities are installed beside this gateway, so {host} cannot be told from an impostor; install ca-certificates."
+        raise Refused(
+            words, code="no_certificate_authorities", entity=f"service {service.id}", field="scheme"
+        )
+    is_address = bool(re.fullmatch(r"[0-9.]+|.*:.*", host))
+    name = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": host}}
+    validation = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": [name]}
+    context: Resource = {
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "common_tls_context": {"validation_context": validation},
+    }
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": context | ({} if is_address else {"sni": host}),
+    }
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:.3f}s"
+
+
+def version_of(resources: Iterable[Resource]) -> str:
+    """A version that changes with the content and with nothing else."""
+    return hashlib.sha256(json.dumps(list(resources), sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The Kong driver."""

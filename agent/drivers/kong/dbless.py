@@ -1,0 +1,146 @@
+"""Writes to a Kong without a database: one configuration for the whole node, made of every group's target. The only writer in that mode."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from agent.drivers.base import Refused
+from agent.drivers.kong.admin_api import Admin, Answer
+from agent.drivers.kong.db import Written
+from agent.drivers.kong.entities import TAG, Body, Entity, tag_value
+from agent.drivers.kong.plan import Group, Target, is_same
+
+EMPTY_HASH = "0" * 32
+_INSIDE = {
+    "routes": ("service",),
+    "plugins": ("service", "route", "consumer"),
+    "keyauth_credentials": ("consumer",),
+    "jwt_secrets": ("consumer",),
+}
+
+
+class Declarative:
+    """Brings groups from one target to the next, in one load."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+
+    def move(self, now: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
+        """Load everything: the groups of `targets` as they should be, all others of `now` as they are.
+
+        Groups that the node refuses stay as they are; the others do not suffer. Raises Unreachable.
+        """
+        if all(is_same(now[group], target) for group, target in targets.items()):
+            return Written()
+        written, wanted = Written(), dict(targets)
+        while True:
+            answer = self._admin.load(text_of({**now, **wanted}))
+            if answer.status != 400:
+                written.changes += answer.status == 201
+                return written
+            refused = _guilty(answer, wanted) or self._sift(now, wanted)
+            written.refused |= refused
+            wanted = {group: target for group, target in wanted.items() if group not in refused}
+            if not wanted or not refused:
+                return written
+
+    def _sift(self, now: Mapping[Group, Target], wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
+        """Some errors name nobody (a key that two groups have): add the groups one by one to what stands."""
+        good: dict[Group, Target] = {}
+        refused = {}
+        for group, target in wanted.items():
+            answer = self._admin.load(text_of({**now, **good, group: target}))
+            if answer.status == 400:
+                words = f"This Kong refuses the configuration with this publish: {_safe_words(answer)}"
+                refused[group] = Refused(words, code="gateway_refused", entity=f"publish {group}")
+            else:
+                good[group] = target
+        return refused
+
+
+def text_of(groups: Mapping[Group, Target]) -> str:
+    """The configuration as the text whose hash Kong keeps: the same content is the same text."""
+    entities = sorted(
+        (entity for target in groups.values() for entity in target.values()),
+        key=lambda entity: str(entity.id),
+    )
+    top = [entity for entity in entities if not _parent(entity)]
+    config: Body = {"_format_version": "3.0"}
+    for kind in ("services", "routes", "consumers"):
+        listed = [_declared(entity, entities) for entity in top if entity.kind == kind]
+        config |= {kind: listed} if listed else {}
+    return json.dumps(config, sort_keys=True, ensure_ascii=False)
+
+
+def foreign(what: str) -> str:
+    """Why a node is left alone."""
+    return f"This Kong serves a configuration of its own ({what}); without a database the agent would have to replace it all."
+
+
+def check_ours(entities: Iterable[tuple[str, list[Body]]]) -> str:
+    """The label of an entity that is not ours ("" for none): the node serves another's configuration, and a load would wipe it."""
+    return next(
+        (
+            f"{kind.rstrip('s')} {one.get('name') or one['id']}"
+            for kind, listed in entities
+            for one in listed
+            if TAG not in (one.get("tags") or ())
+        ),
+        "",
+    )
+
+
+def _declared(entity: Entity, entities: list[Entity]) -> Body:
+    outside = _INSIDE.get(entity.kind, ())
+    own = {key: value for key, value in entity.body.items() if value is not None and key not in outside}
+    declared: Body = {"id": str(entity.id), **own}
+    for child in entities:
+        if _parent(child) == entity.id:
+            declared.setdefault(child.kind, []).append(_declared(child, entities))
+    return declared
+
+
+def _parent(entity: Entity) -> UUID | None:
+    return next((parent for name in _INSIDE.get(entity.kind, ()) if (parent := entity.parent(name))), None)
+
+
+def _guilty(answer: Answer, wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
+    """The groups that the flattened errors name."""
+    flattened = answer.body.get("flattened_errors") if isinstance(answer.body, dict) else None
+    found: dict[Group, Refused] = {}
+    for one in flattened if isinstance(flattened, list) else []:
+        group = _group_named(one)
+        if group in wanted:
+            found.setdefault(group, _refusal(one))
+    return found
+
+
+def _group_named(error: dict[str, Any]) -> Group:
+    tags = {"tags": error.get("entity_tags") or []}
+    return tag_value(tags, "imp-publish:") or (
+        f"issuer:{issuer}" if (issuer := tag_value(tags, "imp-issuer:")) else ""
+    )
+
+
+def _refusal(error: dict[str, Any]) -> Refused:
+    entity = f"{error.get('entity_type', 'entity')} {error.get('entity_name') or error.get('entity_id', '')}".strip()
+    first: Body = next(iter(error.get("errors") or [{}]), {})
+    is_secret = "credential" in str(error.get("entity_type")) or "secret" in str(error.get("entity_type"))
+    words = "" if is_secret else f": {first.get('message', '')}"
+    return Refused(
+        f"Kong refuses {entity}{words}",
+        code="gateway_refused",
+        entity=entity,
+        field=str(first.get("field", "")),
+    )
+
+
+def _safe_words(answer: Answer) -> str:
+    """The names of the fields at fault, and nothing that could be a key."""
+    fields = answer.body.get("fields") if isinstance(answer.body, dict) else None
+    return (
+        f"fault in {', '.join(sorted(fields))}"
+        if isinstance(fields, dict) and fields
+        else "it does not say why"
+    )

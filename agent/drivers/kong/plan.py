@@ -1,0 +1,255 @@
+"""The way from what a Kong carries to what it should: stages of whole targets, with the proof that must pass before the next one. Pure; writes nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from agent.drivers.base import Held, Refused, Seen
+from agent.drivers.kong import auth, routing
+from agent.drivers.kong.entities import Entity, checksum, own_id, tag_value
+from agent.protocol.bounds import bounded
+from agent.protocol.spec import AuthMode, Spec, State
+
+Group = str
+"""A publish's id, or `issuer:` and the hash of one whose keys publishes share."""
+
+Target = dict[tuple[str, UUID], Entity]
+
+GUARDS = frozenset({"key-auth", "jwt"})
+
+
+class Gate(Enum):
+    """What callers must meet before the next stage."""
+
+    CLOSED = "closed"  # the auth marker refuses everybody who shows nothing
+    LIVE = "live"  # the markers of this generation
+    GONE = "gone"  # no route of the publish any more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A whole target of one group, and what is proved once it stands."""
+
+    target: Target
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The stages of one group. `held` is the spec to prove, None for an issuer."""
+
+    group: Group
+    stages: Sequence[Stage]
+    held: Held | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class There:
+    """What a Kong carries of ours, by group."""
+
+    groups: Mapping[Group, Target] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entities: Iterable[Entity]) -> "There":
+        groups: dict[Group, Target] = {}
+        for entity in entities:
+            if group := group_of(entity):
+                groups.setdefault(group, {})[entity.key] = entity
+        return cls(groups=groups)
+
+    def target(self, group: Group) -> Target:
+        return self.groups.get(group, {})
+
+    @cached_property
+    def seen(self) -> dict[UUID, Seen]:
+        """Generation and digest of each publish; no digest where anything differs from what was written last."""
+        publishes = [group for group in self.groups if not group.startswith("issuer:")]
+        return {UUID(group): self._seen(UUID(group)) for group in publishes}
+
+    @property
+    def owners(self) -> dict[str, Group]:
+        """Which issuer's key stands under each kid."""
+        return {
+            str(entity.body["key"]): group
+            for group, target in self.groups.items()
+            for entity in target.values()
+            if entity.kind == "jwt_secrets"
+        }
+
+    def generation(self, group: Group) -> int:
+        """The newest generation that anybody has written of a publish, 0 for none."""
+        numbers = [tag_value(entity.body, "imp-gen:") for entity in self.target(group).values()]
+        return bounded(max((int(number) for number in numbers if number.isdecimal()), default=0))
+
+    def issuers(self, group: Group) -> set[Group]:
+        """The issuers whose keys a publish needs."""
+        return {
+            f"issuer:{name}"
+            for entity in self.target(group).values()
+            if entity.kind == "plugins" and (name := tag_value(entity.body, "imp-issuer:"))
+        }
+
+    def _seen(self, publish: UUID) -> Seen:
+        target = self.target(str(publish))
+        marker = target.get(("routes", own_id(publish, "route:marker")))
+        if marker is None:
+            return Seen(generation=self.generation(str(publish)), digest="")
+        is_whole = tag_value(marker.body, "imp-sum:") == checksum(target.values()) and all(
+            map(self._is_whole_issuer, self.issuers(str(publish)))
+        )
+        generation = tag_value(marker.body, "imp-gen:")
+        return Seen(
+            generation=int(generation) if generation.isdecimal() else 0,
+            digest=tag_value(marker.body, "imp-digest:") if is_whole else "",
+        )
+
+    def _is_whole_issuer(self, group: Group) -> bool:
+        consumers = [entity for entity in self.target(group).values() if entity.kind == "consumers"]
+        keys = [entity for entity in self.target(group).values() if entity.kind != "consumers"]
+        return [tag_value(consumer.body, "imp-sum:") for consumer in consumers] == [checksum(keys)]
+
+
+def group_of(entity: Entity) -> Group:
+    """The group that an entity's tags name ("" for none of ours)."""
+    publish, issuer = tag_value(entity.body, "imp-publish:"), tag_value(entity.body, "imp-issuer:")
+    try:
+        return str(UUID(publish)) if publish else f"issuer:{issuer}" if issuer else ""
+    except ValueError:
+        return ""
+
+
+def of_publish(held: Held, there: Target, options: routing.Options) -> Plan:
+    """How to bring one publish to its spec. Raises Refused."""
+    stages = {State.LIVE: _live, State.WITHDRAWN: _withdrawn, State.ABSENT: _absent}[held.spec.state](
+        held, there, options
+    )
+    return Plan(group=str(held.spec.publish_id), stages=stages, held=held)
+
+
+def issuer_group(issuer: str) -> Group:
+    """The group of an issuer's keys."""
+    return f"issuer:{auth.issuer_hash(issuer)}"
+
+
+def of_issuer(issuer: str, jwks: list[dict[str, Any]], there: Target, *, keep: bool) -> Plan:
+    """The keys of an issuer; with `keep`, those that are there stay, because a publish that we know nothing of may need them. Raises Refused."""
+    kept = [entity for entity in there.values() if entity.kind != "consumers"] if keep else []
+    return Plan(
+        group=issuer_group(issuer),
+        stages=[Stage(target=_target(auth.issuer_entities(issuer, jwks, kept=kept)))],
+    )
+
+
+def _live(held: Held, there: Target, options: routing.Options) -> list[Stage]:
+    entities = routing.live(held, options)
+    final = _target(routing.marked(held.spec, entities))
+    stages = []
+    closed = _to_open(final, there) if held.spec.auth.mode != AuthMode.NONE else set()
+    if closed:
+        # Catch-all and marker change after the services are open.
+        shut = {
+            key: entity.with_body(enabled=False) if key in closed else entity
+            for key, entity in final.items()
+            if not _is_last(entity)
+        }
+        stages.append(Stage(target={**_kept(there, final), **shut}, gate=Gate.CLOSED))
+    behind = _behind_guards(there, final)
+    if behind:
+        stages.append(Stage(target={**final, **behind}, gate=Gate.LIVE))
+    return [*stages, Stage(target=final)]
+
+
+def _withdrawn(held: Held, there: Target, _options: routing.Options) -> list[Stage]:
+    spec = held.spec
+    entities = routing.withdrawn(spec, list(there.values()))
+    final = _target(routing.marked(spec, entities))
+    if not any(entity.kind == "services" and entity.body["enabled"] for entity in there.values()):
+        return [Stage(target=final)]
+    # The answer for everybody comes first, then the services go: the other way round callers would meet a 404.
+    gone = {
+        key: entity
+        for key, entity in final.items()
+        if entity.wave >= routing.REST_WAVE and key not in _marker_keys(spec)
+    }
+    return [Stage(target={**there, **gone}), Stage(target=final)]
+
+
+def _absent(_held: Held, there: Target, _options: routing.Options) -> list[Stage]:
+    if not there:
+        return []
+    if not _is_guarded(there):
+        return [Stage(target={})]
+    # Kong sees a plugin go before it sees its route go: the routes first, and the plugins once no worker knows a way past them.
+    routes = {entity.id for entity in there.values() if entity.kind == "routes"}
+    kept = {
+        key: entity
+        for key, entity in there.items()
+        if entity.kind != "routes" and entity.parent("route") not in routes
+    }
+    return (
+        [Stage(target=kept, gate=Gate.GONE), Stage(target={})]
+        if len(kept) < len(there)
+        else [Stage(target={})]
+    )
+
+
+def _to_open(final: Target, there: Target) -> set[tuple[str, UUID]]:
+    """The services that callers could not reach so far."""
+
+    def is_open(key: tuple[str, UUID]) -> bool:
+        return key in there and bool(there[key].body.get("enabled"))
+
+    return {key for key, entity in final.items() if entity.kind == "services" and not is_open(key)}
+
+
+def _kept(there: Target, final: Target) -> Target:
+    """What stays as it is until the services are open: what is written last, and what goes."""
+    return {key: entity for key, entity in there.items() if key not in final or _is_last(entity)}
+
+
+def _is_last(entity: Entity) -> bool:
+    publish = tag_value(entity.body, "imp-publish:")
+    names = ("marker", "rest")
+    routes = {own_id(UUID(publish), f"route:{name}") for name in names}
+    return entity.id in routes or entity.parent("route") in routes
+
+
+def _behind_guards(there: Target, final: Target) -> Target:
+    """What goes, of a publish that asks for credentials, only after no worker knows a way to it any more."""
+    if not _is_guarded(there):
+        return {}
+    services = {entity.id for key, entity in there.items() if entity.kind == "services" and key not in final}
+    return {
+        key: entity
+        for key, entity in there.items()
+        if entity.id in services or (entity.kind == "plugins" and entity.parent("service") in services)
+    }
+
+
+def _is_guarded(there: Target) -> bool:
+    return any(entity.kind == "plugins" and entity.body.get("name") in GUARDS for entity in there.values())
+
+
+def _marker_keys(spec: Spec) -> set[tuple[str, UUID]]:
+    route = own_id(spec.publish_id, "route:marker")
+    return {("routes", route), ("plugins", own_id(spec.publish_id, f"plugin:request-termination:{route}"))}
+
+
+def _target(entities: Iterable[Entity]) -> Target:
+    return {entity.key: entity for entity in entities}
+
+
+def is_same(one: Target, other: Target) -> bool:
+    """True when nothing has to be written to come from one to the other."""
+    return one.keys() == other.keys() and all(
+        entity.says_the_same_as(one[key]) for key, entity in other.items()
+    )
+
+
+def conflict(kid: str) -> Refused:
+    """Two issuers name their keys alike."""
+    words = f"Another issuer on this Kong has a key with the kid {kid}, and Kong finds keys by it alone."
+    return Refused(words, code="kid_conflict", entity=f"key {kid}", field="jwks")

@@ -1,0 +1,121 @@
+"""The port that commands come through: what strangers send is refused by its headers, has to be there in time, and takes no place from others for long."""
+
+import time
+from typing import TYPE_CHECKING
+
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.utilities import Error, RequestEntityTooLarge
+
+from agent.protocol import messages, signing
+from fence import split_endpoint
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+REQUEST_S = 10.0
+"""Within this a request has to be here, headers and body, from its connection or its first byte on."""
+IDLE_S = 30.0
+"""How long a connection is kept for the next request."""
+CONNECTIONS = 500
+SMALL = 1024
+"""The body that is read, and left alone, where none belongs."""
+
+
+class _LengthRequired(Error):  # type: ignore[misc]  # the library has no types, as below
+    code = 411
+    reason = "Length Required"
+
+
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """Complete, with an error, as soon as its headers say that it will not be taken."""
+
+    error: Error | None
+
+    def received(self, data: bytes) -> int:
+        """Take a part; the number of bytes used."""
+        consumed: int = super().received(data)
+        if self.headers_finished and not self.empty and not self.error and (error := self._objection()):
+            self.error, self.completed = error, True
+        return consumed
+
+    def _objection(self) -> Error | None:
+        if self.chunked or (self.command == "POST" and "CONTENT_LENGTH" not in self.headers):
+            return _LengthRequired("Say how long the body is.")
+        limit = signing.SIZE_LIMIT if self.path == messages.PATH_COMMANDS else SMALL
+        return (
+            RequestEntityTooLarge(f"At most {limit} bytes are read here.")
+            if self.content_length > limit
+            else None
+        )
+
+
+class _Connection(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Request
+    due: float
+    """When it is closed, by the monotonic clock, unless a request is complete by then."""
+
+    def __init__(self, *parts: object, **more: object) -> None:
+        self.due = time.monotonic() + REQUEST_S
+        super().__init__(*parts, **more)
+
+    def received(self, data: bytes) -> bool:
+        """Take what came; the first byte of a request sets its clock, and no later one moves it."""
+        was_idle, now = self.request is None, time.monotonic()
+        taken: bool = super().received(data)
+        if self.request is None:
+            self.due = now + IDLE_S
+        elif was_idle:
+            self.due = min(self.due, now + REQUEST_S)
+        return taken
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nobody works for it, and nothing is on its way to it."""
+        return not self.requests and not self.total_outbufs_len and not self.will_close
+
+
+class Door(TcpWSGIServer):  # type: ignore[misc]
+    """One listening port and its threads."""
+
+    channel_class = _Connection
+
+    def readable(self) -> bool:
+        """Whether a connection may come in: for each that finds no place, the one that has kept us waiting longest goes."""
+        if len(self.active_channels) >= CONNECTIONS and (
+            waiting := [one for one in self.active_channels.values() if one.is_waiting]
+        ):
+            min(waiting, key=lambda one: one.due).will_close = True
+        return bool(super().readable())
+
+    def maintenance(self, now: float) -> None:  # noqa: ARG002 (the wall clock may jump)
+        """Close what is overdue; called once a second."""
+        moment = time.monotonic()
+        for connection in self.active_channels.values():
+            if connection.requests:
+                connection.due = moment + IDLE_S
+            elif connection.due < moment and connection.is_waiting:
+                connection.will_close = True
+
+
+def open_door(app: "WSGIApplication", listen: str) -> Door:
+    """Bind. Raises OSError when the port is taken."""
+    host, port = split_endpoint(listen)
+    adjustments = Adjustments(
+        host=host,
+        port=port,
+        threads=16,
+        ident="imp-agent",
+        # Its usual select() cannot see sockets numbered 1,024 and up.
+        asyncore_use_poll=True,
+        cleanup_interval=1,
+        # Two places more than connections: the port itself, and what wakes the loop.
+        connection_limit=CONNECTIONS + 2,
+        backlog=CONNECTIONS,
+        max_request_body_size=signing.SIZE_LIMIT + 1,
+        max_request_header_size=16 * 1024,
+        recv_bytes=64 * 1024,
+    )
+    return Door(app, adj=adjustments, sockinfo=adjustments.listen[0])

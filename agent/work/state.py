@@ -1,0 +1,137 @@
+"""What the agent must never forget: per publish the highest generation accepted, the last good spec and the one under way. Only the worker writes it."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from agent.drivers.base import Addresses, Desired, Held
+from agent.files import FileDamaged, write_durably
+from agent.protocol.spec import Wire
+
+PUBLISHES_FILE = "publishes.json"
+
+
+class Record(Wire):
+    """One publish. `highest` stays when all else is gone; `good` was verified; `pending` was stored before the gateway was touched."""
+
+    highest: int
+    good: Held | None = None
+    pending: Held | None = None
+
+    @property
+    def wanted(self) -> Held | None:
+        """What the gateway should carry now."""
+        return self.pending or self.good
+
+
+class _Content(Wire):
+    upstream_networks: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    publishes: dict[UUID, Record] = {}
+
+
+class Store:
+    """`publishes.json`. Each change is on the disk when its method returns. Readers in other threads see whole snapshots."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / PUBLISHES_FILE
+        self._content = _read(self._path)
+
+    @property
+    def records(self) -> Mapping[UUID, Record]:
+        """All publishes ever accepted, by id."""
+        return MappingProxyType(self._content.publishes)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The upstream networks that the control plane named last."""
+        return self._content.upstream_networks
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The host:port pairs of the control plane that no upstream may be, as it named them last."""
+        return self._content.reserved
+
+    def desired(self) -> list[Desired]:
+        """All that the gateway should carry, each with what stands in for it when it is refused."""
+        return [
+            Desired(wanted=record.wanted, fallback=record.good)
+            for record in self.records.values()
+            if record.wanted
+        ]
+
+    def pending(self) -> list[Held]:
+        """What was accepted but not verified, say because the agent was killed in between."""
+        return [record.pending for record in self.records.values() if record.pending]
+
+    def accept(
+        self,
+        pending: Iterable[Held],
+        *,
+        seen: Mapping[UUID, int],
+        networks: tuple[str, ...],
+        reserved: tuple[str, ...] = (),
+    ) -> None:
+        """Remember new specs, and in `seen` the generations that were refused, before the gateway is touched."""
+        changed = {publish: self._raised(publish, generation) for publish, generation in seen.items()}
+        for held in pending:
+            record = self._raised(held.spec.publish_id, held.spec.generation)
+            changed[held.spec.publish_id] = record.model_copy(
+                update={"pending": None if held == record.good else held}
+            )
+        self._write(changed, networks=networks, reserved=reserved)
+
+    def settle(self, *, good: Iterable[Held] = (), dropped: Iterable[UUID] = ()) -> None:
+        """Remember what was verified, and forget the pending specs that were refused."""
+        changed = {publish: self.records[publish].model_copy(update={"pending": None}) for publish in dropped}
+        for held in good:
+            changed[held.spec.publish_id] = self.records[held.spec.publish_id].model_copy(
+                update={"good": held, "pending": None}
+            )
+        self._write(changed, networks=self.networks, reserved=self.reserved)
+
+    def repin(self, moved: Mapping[UUID, Addresses]) -> None:
+        """Remember that upstreams of good specs have other addresses now. One that got other upstreams in the meantime stays."""
+        goods = {
+            publish: record.good
+            for publish, record in self.records.items()
+            if publish in moved and record.good
+        }
+        changed = {
+            publish: self.records[publish].model_copy(
+                update={"good": good.model_copy(update={"addresses": moved[publish]})}
+            )
+            for publish, good in goods.items()
+            if good.addresses.keys() == moved[publish].keys()
+        }
+        self._write(changed, networks=self.networks, reserved=self.reserved)
+
+    def _raised(self, publish: UUID, generation: int) -> Record:
+        record = self.records.get(publish, Record(highest=generation))
+        return record.model_copy(update={"highest": max(record.highest, generation)})
+
+    def _write(
+        self, changed: Mapping[UUID, Record], *, networks: tuple[str, ...], reserved: tuple[str, ...]
+    ) -> None:
+        content = _Content(
+            upstream_networks=networks, reserved=reserved, publishes={**self.records, **changed}
+        )
+        if content == self._content:
+            return
+        write_durably(self._path, content.model_dump_json(indent=1) + "\n")
+        self._content = content
+
+
+def _read(path: Path) -> _Content:
+    try:
+        return _Content.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return _Content()
+    except (OSError, ValidationError, ValueError) as problem:
+        # Starting without it would forget the highest generations, and an old command could bring back what was withdrawn.
+        raise FileDamaged(
+            f"{path} is damaged: restore it from a backup, or remove it to fetch everything from the control plane again."
+        ) from problem

@@ -1,0 +1,70 @@
+"""Which version of a record somebody has seen: `ETag` on the way out, `If-Match` on the way in; and changes that lose nobody else's."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import Annotated, ParamSpec, TypeVar
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Header
+
+from core.problems import ChangedMeanwhile
+from core.records import Record
+
+A = ParamSpec("A")
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+TRIES = 10
+"""How often a change is made when others were faster each time."""
+
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description="The ETag that you last saw; 412 when it is another by now."),
+]
+
+
+def etag_of(record: Record) -> str:
+    """Changes whenever the record is saved."""
+    return f'"{record.pk.hex[:8]}-{round(record.updated_at.timestamp() * 1_000_000):x}"'
+
+
+def mark(response: HttpResponse, record: R) -> R:
+    """Put the record's ETag on the answer."""
+    response["ETag"] = etag_of(record)
+    return record
+
+
+def mark_new(request: HttpRequest, response: HttpResponse, record: R, *, at: str) -> R:
+    """The same for an answer that made the record, with its own URL (`at` is that URL's name)."""
+    response["Location"] = request.build_absolute_uri(reverse(at, args=[record.pk]))
+    return mark(response, record)
+
+
+def require_match(record: Record, if_match: str | None) -> None:
+    """Raises ChangedMeanwhile when the caller names versions (`If-Match`) and this is none of them. `*` and nothing at all match anything."""
+    if _names_versions(if_match) and etag_of(record) not in {
+        part.strip() for part in str(if_match).split(",")
+    }:
+        raise ChangedMeanwhile
+
+
+def merging(view: Callable[A, T]) -> Callable[A, T]:
+    """A PUT that keeps what the request leaves out: read, merge, and write only if what was read is still there (`seen`).
+
+    When somebody else was faster, it is done anew on what they wrote. Whoever names versions is told so instead.
+    """
+
+    @wraps(view)
+    def put(*args: A.args, **kwargs: A.kwargs) -> T:
+        if not _names_versions(kwargs.get("if_match")):
+            for _try in range(TRIES - 1):
+                with suppress(ChangedMeanwhile):
+                    return view(*args, **kwargs)
+        return view(*args, **kwargs)
+
+    return put
+
+
+def _names_versions(if_match: object) -> bool:
+    return isinstance(if_match, str) and if_match.strip() != "*"

@@ -1,0 +1,30 @@
+"""Parts of a page that refresh themselves: they ask with the version that they show, and get something only when that is an older one.
+
+A part is a template with one root that has an id, and a URL of its own:
+`hx-get="{% url … %}?seen={{ version }}" hx-trigger="every {{ poll_s }}s" hx-swap="outerHTML" hx-sync="this:drop"`.
+"""
+
+import hashlib
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from core.pages.frame import is_htmx
+
+BUSY_S, REST_S = 2, 10
+"""How often a part asks while something is going on, and otherwise."""
+
+
+def version_of(*shown: object) -> str:
+    """A short hash over all that a part shows; changes whenever that does."""
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:12]
+
+
+def part(
+    request: HttpRequest, template: str, context: dict[str, Any], *, version: str, page: str
+) -> HttpResponse:
+    """The part, or 204 when nothing changed since `?seen=`; a person who opens its address is led to its page."""
+    if request.GET.get("seen") == version:
+        return HttpResponse(status=204)
+    return render(request, template, context) if is_htmx(request) else redirect(page)

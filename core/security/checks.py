@@ -1,0 +1,36 @@
+"""Settings with which nothing may run, said by `manage.py check` before anybody relies on them."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import Error
+
+KEY_LENGTH, KEY_CHARACTERS = 32, 10
+
+
+def check_secret_key(**_asked: Any) -> list[Error]:
+    """Whoever guesses the key signs sessions and links in our name."""
+    key = str(settings.SECRET_KEY)
+    if len(key) >= KEY_LENGTH and len(set(key)) >= KEY_CHARACTERS:
+        return []
+    hint = "python -c 'import secrets; print(secrets.token_urlsafe(48))' makes one."
+    return [
+        Error(
+            f"SECRET_KEY is too weak: {KEY_LENGTH} characters at least, {KEY_CHARACTERS} different ones.",
+            hint=hint,
+            id="core.E001",
+        )
+    ]
+
+
+def check_debug(**_asked: Any) -> list[Error]:
+    """Debug pages show settings and code to everybody."""
+    if not settings.DEBUG or not settings.SESSION_COOKIE_SECURE:
+        return []
+    return [
+        Error(
+            "DEBUG is on in production (INSECURE_COOKIES is off).",
+            hint="Take DEBUG out of the environment.",
+            id="core.E002",
+        )
+    ]

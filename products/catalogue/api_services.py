@@ -1,0 +1,142 @@
+"""What people can do with API services: a service, its upstream and its routes change as one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from core.records import refuse_if_changed, save_named
+from core.usage import Hold, held, named
+from products import errors
+from products.models import ApiService, Product, Route
+from tenants.actors import Actor
+
+NAME_TAKEN = _("Another API service has this name. Choose another one.")
+COLUMNS = (
+    "name",
+    "version",
+    "description",
+    "status",
+    "upstream_scheme",
+    "upstream_host",
+    "upstream_port",
+    "upstream_path",
+    "connect_timeout_ms",
+    "timeout_ms",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteFields:
+    """One route, as a form has checked it. `id` is that of the route it was; what has none is matched by its path, or new."""
+
+    path: str
+    methods: tuple[str, ...] = ()
+    strip_path: bool = False
+    is_active: bool = True
+    id: UUID | None = None
+
+    @property
+    def status(self) -> Route.Status:
+        """For the model."""
+        return Route.Status.ACTIVE if self.is_active else Route.Status.INACTIVE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceFields:
+    """A service with its upstream and its routes, as a form has checked it; routes are in their order."""
+
+    name: str
+    upstream_scheme: str
+    upstream_host: str
+    upstream_port: int
+    upstream_path: str = ""
+    version: str = ""
+    description: str = ""
+    status: str = ApiService.Status.INACTIVE
+    connect_timeout_ms: int = 5_000
+    timeout_ms: int = 60_000
+    routes: tuple[RouteFields, ...] = ()
+
+
+@transaction.atomic
+def create_service(actor: Actor, *, fields: ServiceFields) -> ApiService:
+    """Make a service with its routes. Raises Invalid when the name is taken."""
+    actor.require_write()
+    service = ApiService(tenant_id=actor.tenant_id, **{name: getattr(fields, name) for name in COLUMNS})
+    save_named(service, taken=NAME_TAKEN)
+    _put_routes(service, fields.routes)
+    return service
+
+
+@transaction.atomic
+def update_service(
+    actor: Actor, service_id: UUID, *, fields: ServiceFields, seen: datetime | None = None
+) -> ApiService:
+    """Change a service, its upstream and its routes in one go. What is live changes only when it is published again.
+
+    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    """
+    service = lock_service(actor, service_id)
+    refuse_if_changed(service, seen=seen)
+    for name in COLUMNS:
+        setattr(service, name, getattr(fields, name))
+    save_named(service, columns=COLUMNS, taken=NAME_TAKEN)
+    _put_routes(service, fields.routes)
+    return service
+
+
+@transaction.atomic
+def delete_service(actor: Actor, service_id: UUID) -> None:
+    """Delete a service with its routes; refused while a product has it or something live carries it."""
+    service = lock_service(actor, service_id)
+    if products := list(service.products.order_by("name")):
+        open_ones = [product for product in products if product.status != Product.Status.ARCHIVED]
+        raise errors.InUse(
+            _("It is linked to %(products)s. Unlink it there first.") % {"products": _named(open_ones)}
+            if open_ones
+            else _(
+                "It belongs to %(products)s, archived and read-only. Make it inactive instead of deleting it."
+            )
+            % {"products": _named(products)}
+        )
+    if live := held(service, Hold.LIVE):
+        raise errors.InUse(
+            _("It is still live in %(uses)s. Withdraw that; published again it goes without this service.")
+            % {"uses": named(live)}
+        )
+    service.delete()
+
+
+def _named(products: list[Product]) -> str:
+    return ", ".join(str(product) for product in products[:3]) + (" …" if len(products) > 3 else "")
+
+
+def lock_service(actor: Actor, service_id: UUID) -> ApiService:
+    """The service, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    return ApiService.objects.lock_for(actor, service_id)
+
+
+def _put_routes(service: ApiService, wanted: tuple[RouteFields, ...]) -> None:
+    """Make exactly these the service's routes, keeping the rows (and so the ids) of those that stay."""
+    left = {route.pk: route for route in service.routes.all()}
+    kept: list[Route | None] = [left.pop(fields.id, None) if fields.id else None for fields in wanted]
+    for place, fields in enumerate(wanted):
+        if kept[place] is None:
+            same = next((route for route in left.values() if route.path == fields.path), None)
+            kept[place] = left.pop(same.pk) if same else None
+    service.routes.filter(pk__in=left).delete()
+    for position, (fields, kept_route) in enumerate(zip(wanted, kept, strict=True)):
+        route = kept_route or Route(service=service)
+        before = (route.path, route.methods, route.strip_path, route.status, route.position)
+        route.path, route.methods, route.strip_path, route.status, route.position = after = (
+            fields.path,
+            list(fields.methods),
+            fields.strip_path,
+            fields.status,
+            position,
+        )
+        if kept_route is None or before != after:
+            route.save()

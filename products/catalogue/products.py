@@ -1,0 +1,182 @@
+"""What people can do with products. Every door calls these; each checks the role, the tenant, the state, and says no in words."""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from core.problems import Invalid
+from core.records import refuse_if_changed
+from core.usage import Hold, held, named, uses_of
+from products import errors
+from products.models import ApiService, Product, ProductService
+from tenants.actors import Actor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductFields:
+    """What a product says of itself, as a form has checked it."""
+
+    name: str
+    version: str
+    description: str = ""
+    categories: tuple[str, ...] = ()
+    docs_url: str = ""
+    logo_url: str = ""
+
+    def as_columns(self) -> dict[str, object]:
+        """For the model."""
+        return asdict(self) | {"categories": list(self.categories)}
+
+
+@transaction.atomic
+def create_product(actor: Actor, *, fields: ProductFields, service_ids: Collection[UUID] = ()) -> Product:
+    """Make a draft, with services linked to it if any are named."""
+    actor.require_write()
+    product = Product.objects.create(tenant_id=actor.tenant_id, **fields.as_columns())
+    _link(actor, product, service_ids)
+    return product
+
+
+@transaction.atomic
+def update_product(
+    actor: Actor,
+    product_id: UUID,
+    *,
+    fields: ProductFields,
+    service_ids: Collection[UUID] | None = None,
+    seen: datetime | None = None,
+) -> Product:
+    """Change what a product says of itself, and which services it has if those are given. Raises ProductIsArchived.
+
+    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    """
+    product = lock_product(actor, product_id)
+    refuse_if_changed(product, seen=seen)
+    _refuse_archived(product)
+    columns = fields.as_columns()
+    for name, value in columns.items():
+        setattr(product, name, value)
+    product.save(update_fields=[*columns, "updated_at"])
+    if service_ids is not None:
+        _link(actor, product, service_ids)
+    return product
+
+
+@transaction.atomic
+def link_services(
+    actor: Actor, product_id: UUID, *, service_ids: Collection[UUID], seen: datetime | None = None
+) -> Product:
+    """Make exactly these the product's services. What is live changes only when it is published again (A84)."""
+    product = lock_product(actor, product_id)
+    refuse_if_changed(product, seen=seen)
+    _refuse_archived(product)
+    if _link(actor, product, service_ids):
+        product.save(update_fields=["updated_at"])
+    return product
+
+
+@transaction.atomic
+def activate(actor: Actor, product_id: UUID) -> Product:
+    """From draft to active: from then on it can be published. Needs a service."""
+    product = lock_product(actor, product_id)
+    _require(product, Product.Status.DRAFT, _("Only a draft can be activated."))
+    if not product.links.exists():
+        raise errors.ServiceNeeded
+    return _become(product, Product.Status.ACTIVE)
+
+
+@transaction.atomic
+def deactivate(actor: Actor, product_id: UUID) -> Product:
+    """From active back to draft; refused while anything of it is live or going live (A74)."""
+    product = lock_product(actor, product_id)
+    _require(product, Product.Status.ACTIVE, _("Only an active product can be deactivated."))
+    if live := held(product, Hold.LIVE):
+        raise errors.StillDeployed(errors.StillDeployed.detail % {"uses": named(live)})
+    return _become(product, Product.Status.DRAFT)
+
+
+@transaction.atomic
+def archive(actor: Actor, product_id: UUID) -> Product:
+    """From active to archived, for good. What is live stays live, and can only be withdrawn."""
+    product = lock_product(actor, product_id)
+    _require(
+        product, Product.Status.ACTIVE, _("Only an active product can be archived. A draft can be deleted.")
+    )
+    return _become(product, Product.Status.ARCHIVED)
+
+
+@transaction.atomic
+def delete_product(actor: Actor, product_id: UUID) -> None:
+    """Delete a draft that has no publish and never had one."""
+    product = lock_product(actor, product_id)
+    _require(
+        product,
+        Product.Status.DRAFT,
+        _("Only a draft can be deleted. Deactivate the product first, or archive it."),
+    )
+    uses = uses_of(product)
+    if present := [use for use in uses if use.hold != Hold.HISTORY]:
+        raise errors.InUse(
+            _("It still has publishes: %(uses)s. Delete those first.") % {"uses": named(present)}
+        )
+    if uses:
+        raise errors.InUse(
+            _("It was published before, and that history is kept. Activate it and archive it instead.")
+        )
+    product.delete()
+
+
+def lock_product(actor: Actor, product_id: UUID) -> Product:
+    """The product, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    return Product.objects.lock_for(actor, product_id)
+
+
+def _link(actor: Actor, product: Product, service_ids: Collection[UUID]) -> bool:
+    """Whether that changed anything. Raises Invalid for a service that is not there, ServiceNeeded when an active product would have none."""
+    wanted, linked = set(service_ids), set(product.links.values_list("service_id", flat=True))
+    if wanted == linked:
+        return False
+    if not wanted and product.status == Product.Status.ACTIVE:
+        raise errors.ServiceNeeded(
+            _(
+                "An active product keeps at least one API service. Link another one first, or deactivate the product."
+            )
+        )
+    rows = ApiService.objects.visible_to(actor).filter(pk__in=wanted).order_by("pk")
+    there = {
+        service.pk for service in rows.select_for_update(no_key=True)
+    }  # whoever deletes one of them now has to wait, and is refused
+    if wanted - there:
+        raise Invalid(
+            fields={
+                "api_services": [_("One of these API services is not there any more. Load the page again.")]
+            }
+        )
+    product.links.filter(service_id__in=linked - wanted).delete()
+    ProductService.objects.bulk_create(
+        ProductService(tenant_id=product.tenant_id, product=product, service_id=new)
+        for new in wanted - linked
+    )
+    return True
+
+
+def _refuse_archived(product: Product) -> None:
+    if product.status == Product.Status.ARCHIVED:
+        raise errors.ProductIsArchived
+
+
+def _require(product: Product, status: Product.Status, otherwise: object) -> None:
+    if product.status == Product.Status.ARCHIVED:
+        raise errors.ProductIsArchived
+    if product.status != status:
+        raise errors.WrongProductState(str(otherwise))
+
+
+def _become(product: Product, status: Product.Status) -> Product:
+    product.status = status
+    product.save(update_fields=["status", "updated_at"])
+    return product

@@ -1,0 +1,190 @@
+"""The page that imports an OpenAPI document: it shows what would be done, and does it when asked again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from core.forms import refuse_unless_valid
+from core.problems import Conflict, Invalid, NotFound, Problem
+from core.records import seen_of
+from products.catalogue import selectors
+from products.models import ApiService
+from products.openapi import plan as importing
+from products.openapi import text as documents
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+NEW = "new"
+SWITCH = "switch"
+"""The name of the buttons that show the plan for the other target."""
+
+
+class ImportForm(forms.Form):
+    """A document, pasted or as a file, and the upstream if it is another than the document's."""
+
+    document = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false"}),
+        label=gettext_lazy("OpenAPI document"),
+    )
+    file = forms.FileField(
+        required=False,
+        label=gettext_lazy("Or its file"),
+        widget=forms.FileInput(attrs={"accept": ".yaml,.yml,.json"}),
+    )
+    upstream_url = forms.CharField(required=False, max_length=500, label=gettext_lazy("Upstream URL"))
+    name = forms.CharField(required=False, max_length=100, label=gettext_lazy("Name"))
+
+    def text(self) -> str:
+        """The document's text: the file, if there is one. Raises DocumentRefused."""
+        file = self.cleaned_data.get("file")
+        if not isinstance(file, UploadedFile):
+            return str(self.cleaned_data.get("document", ""))
+        return documents.decoded(file.read(documents.MAX_BYTES + 1))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def create(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Import a document: into the service of its title if there is one, or into a new one. `target` says which of the two was shown."""
+    actor.require_write()
+    return _page(request, actor, None, target=_target(request, actor))
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def change(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
+    """Import a document into this service, whatever its title."""
+    service = selectors.service_of(actor, service_id)
+    actor.require_write()
+    return _page(request, actor, service, target=service)
+
+
+def _page(
+    request: HttpRequest, actor: Actor, service: ApiService | None, *, target: ApiService | None
+) -> HttpResponse:
+    if request.method != "POST" or "again" in request.POST:
+        return _asked(request, service, typed=request.POST)
+    problem: Problem | None = None
+    text = ""
+    chosen = importing.Chosen()
+    try:
+        text, chosen = _given(request)
+        made = importing.plan(actor, text, service=target, chosen=chosen)
+        if "apply" in request.POST:
+            _require_confirmed(request, made)
+            return _done(
+                request,
+                importing.carry_out(actor, made, seen=seen_of(request.POST)),
+                is_new=made.service is None,
+            )
+    except (Invalid, Conflict) as refusal:
+        if isinstance(refusal, Invalid) and refusal.fields.keys() - (
+            {"everything", "name"} if chosen.name else {"everything"}
+        ):
+            typed = {
+                "document": text or request.POST.get("document", ""),
+                "upstream_url": request.POST.get("upstream_url", ""),
+            }
+            return _asked(request, service, typed=typed, problem=refusal)
+        problem = refusal
+        made = importing.plan(actor, text, service=target, chosen=replace(chosen, name=""))
+    context = {
+        "plan": made,
+        "text": text,
+        "service": service,
+        "problem": problem,
+        "name": chosen.name or made.fields.name,
+    }
+    return render(request, "services/import_plan.html", context, status=_status(problem))
+
+
+def _target_name(request: HttpRequest) -> str:
+    return str(request.POST.get(SWITCH) or request.POST.get("target", ""))
+
+
+def _status(problem: Problem | None) -> int:
+    if problem is None:
+        return 200
+    return 409 if isinstance(problem, Conflict) else 422
+
+
+def _target(request: HttpRequest, actor: Actor) -> ApiService | None:
+    """The service whose change was shown; None for the first look and for a new one. Raises NotFound."""
+    target = _target_name(request)
+    if target in {"", NEW}:
+        return None
+    try:
+        return selectors.service_of(actor, UUID(target))
+    except ValueError as problem:
+        raise NotFound from problem
+
+
+def _require_confirmed(request: HttpRequest, made: importing.Plan) -> None:
+    if made.opens_everything and "everything" not in request.POST:
+        raise Invalid(
+            fields={
+                "everything": [
+                    _(
+                        "Confirm that every path of the upstream becomes open, or leave such paths out of the document."
+                    )
+                ]
+            }
+        )
+
+
+def _given(request: HttpRequest) -> tuple[str, importing.Chosen]:
+    form = ImportForm(request.POST, request.FILES)
+    refuse_unless_valid(form)
+    given = form.cleaned_data
+    is_new = _target_name(request) == NEW
+    # The other target has a name and an upstream of its own.
+    chosen = (
+        importing.Chosen(is_new=is_new)
+        if SWITCH in request.POST
+        else importing.Chosen(is_new=is_new, name=given["name"], upstream=given["upstream_url"])
+    )
+    return form.text(), chosen
+
+
+def _asked(
+    request: HttpRequest,
+    service: ApiService | None,
+    *,
+    typed: Mapping[str, str],
+    problem: Invalid | None = None,
+) -> HttpResponse:
+    """The form with what was typed: a complaint about the upstream stands there, each about the document in a sentence of its own."""
+    given = {name: typed.get(name, "") for name in ("document", "upstream_url")}
+    form = ImportForm(given if problem else None, initial=given)
+    fields = dict(problem.fields) if problem else {}
+    for text in fields.pop("upstream_url", []):
+        if text not in form["upstream_url"].errors:
+            form.add_error("upstream_url", str(text))
+    complaints = [str(text) for texts in fields.values() for text in texts]
+    return render(
+        request,
+        "services/import.html",
+        {"form": form, "service": service, "complaints": complaints},
+        status=422 if problem else 200,
+    )
+
+
+def _done(request: HttpRequest, service: ApiService, *, is_new: bool) -> HttpResponse:
+    messages.success(
+        request,
+        _("The API service was created from the document")
+        if is_new
+        else _("The API service was changed to what the document says"),
+    )
+    return redirect("services:detail", service.pk)

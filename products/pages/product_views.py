@@ -1,0 +1,213 @@
+"""Pages of products."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
+
+from core.pages.frame import is_htmx
+from core.pages.lists import listing
+from core.pages.questions import ask_or_do, chosen
+from core.pages.saving import Attempt, attempt
+from core.problems import Text
+from core.records import seen_of
+from products.catalogue import products, selectors
+from products.errors import ProductIsArchived
+from products.forms import ProductForm
+from products.models import Product
+from products.pages import questions
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+
+@require_GET
+@actor_page
+def index(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The tenant's products, by status and text."""
+    rows, told = selectors.products_of(actor), selectors.with_service_count
+    found = listing(
+        request,
+        rows,
+        search=("name", "description"),
+        statuses=Product.Status.choices,
+        every=_("All"),
+        told=told,
+    )
+    return render(request, "products/index.html", {"listing": found, "actor": actor})
+
+
+@require_GET
+@actor_page
+def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """One product with its services; its publishes come from the app above, by inclusion tag."""
+    product = selectors.product_of(actor, product_id)
+    linked = list(selectors.services_of(product))
+    asked = questions.of_product(product, services=len(linked)) if actor.writes else []
+    return render(
+        request,
+        "products/detail.html",
+        {"product": product, "services": linked, "actor": actor, "questions": asked},
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def create(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """A new product, with the services that the link named."""
+    actor.require_write()
+    form = ProductForm(_posted(request))
+    named = selectors.named_services(actor, (request.POST or request.GET).getlist("service"))
+    ids = [service.pk for service in named]
+    tried = _tried(
+        request, lambda: products.create_product(actor, fields=form.product_fields(), service_ids=ids), form
+    )
+    if tried.saved:
+        messages.success(request, _("The product was created"))
+        return redirect("products:detail", tried.saved.pk)
+    return render(request, "products/form.html", {"form": form, "named": named}, status=tried.status)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """Change what a product says of itself."""
+    product = selectors.product_of(actor, product_id)
+    actor.require_write()
+    if product.status == Product.Status.ARCHIVED:
+        raise ProductIsArchived
+    form = ProductForm(_posted(request), instance=product)
+    tried = _tried(
+        request,
+        lambda: products.update_product(
+            actor, product_id, fields=form.product_fields(), seen=seen_of(request.POST)
+        ),
+        form,
+    )
+    if tried.saved:
+        messages.success(request, _("The product was changed"))
+        return redirect("products:detail", product_id)
+    context = {
+        "form": form,
+        "product": selectors.product_of(actor, product_id),
+        "seen": request.POST.get("seen"),
+        "problem": tried.problem,
+    }
+    return render(request, "products/form.html", context, status=tried.status)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """Choose the product's services: in a dialog with script, on a page without."""
+    product = selectors.product_of(actor, product_id)
+    actor.require_write()
+    there = selectors.linkable_services(actor, product)
+    ids = [service.pk for service in there if str(service.pk) in request.POST.getlist("services")]
+    tried = _tried(
+        request,
+        lambda: products.link_services(actor, product_id, service_ids=ids, seen=seen_of(request.POST)),
+    )
+    if tried.saved:
+        messages.success(request, _("The linked API services were changed"))
+        target = reverse("products:detail", args=[product_id])
+        return HttpResponseClientRedirect(target) if is_htmx(request) else redirect(target)
+    typed = (
+        request.POST.getlist("services")
+        if tried.problem
+        else [str(service.pk) for service in there if getattr(service, "is_linked")]
+    )  # noqa: B009 - annotated
+    context = {
+        "product": product,
+        "there": there,
+        "typed": typed,
+        "problem": tried.problem,
+        "seen": request.POST.get("seen"),
+    }
+    return render(
+        request,
+        "products/_link.html" if is_htmx(request) else "products/link.html",
+        context,
+        status=tried.status,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def activate(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """활성화."""
+    return _ask_or_do(
+        request, actor, product_id, verb="activate", do=products.activate, said=_("The product is active")
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def deactivate(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """비활성화."""
+    return _ask_or_do(
+        request,
+        actor,
+        product_id,
+        verb="deactivate",
+        do=products.deactivate,
+        said=_("The product is a draft again"),
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def archive(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """보관."""
+    return _ask_or_do(
+        request, actor, product_id, verb="archive", do=products.archive, said=_("The product was archived")
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def delete(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """삭제."""
+    then = reverse("products:list")
+    return _ask_or_do(
+        request,
+        actor,
+        product_id,
+        verb="delete",
+        do=products.delete_product,
+        said=_("The product was deleted"),
+        then=then,
+    )
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+def _tried(request: HttpRequest, save: Callable[[], Product], *forms: ProductForm) -> Attempt[Product]:
+    """What became of a form that was sent; nothing yet when it was only asked for."""
+    return attempt(save, *forms) if request.method == "POST" else Attempt()
+
+
+def _ask_or_do(
+    request: HttpRequest,
+    actor: Actor,
+    product_id: UUID,
+    *,
+    verb: str,
+    do: Callable[[Actor, UUID], object],
+    said: Text,
+    then: str = "",
+) -> HttpResponse:
+    product = selectors.product_of(actor, product_id)
+    actor.require_write()
+    back = reverse("products:detail", args=[product_id])
+    question = chosen(questions.of_product(product, services=product.links.count()), verb)
+    return ask_or_do(
+        request, question, do=lambda: do(actor, product_id), said=said, then=then or back, back=back
+    )

@@ -1,0 +1,144 @@
+"""Pages of API services: a service, its upstream and its routes are one form."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from core.pages.lists import listing
+from core.pages.questions import ask_or_do, chosen
+from core.pages.rows import acted, action_of, typed_fields, typed_rows
+from core.pages.saving import attempt
+from core.records import seen_of
+from products.catalogue import api_services, selectors
+from products.forms import MAX_ROUTES, RouteRow, ServiceForm, initial_rows, route_rows, service_fields
+from products.models import ApiService
+from products.pages import questions
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+
+@require_GET
+@actor_page
+def index(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The tenant's API services, by status and text."""
+    rows, told = selectors.api_services_of(actor), selectors.with_counts
+    found = listing(
+        request,
+        rows,
+        search=("name", "description", "upstream_host"),
+        statuses=ApiService.Status.choices,
+        every=_("All"),
+        told=told,
+    )
+    return render(request, "services/index.html", {"listing": found, "actor": actor})
+
+
+@require_GET
+@actor_page
+def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
+    """One service: its upstream, its routes, the products that have it; what is live with it comes from the app above."""
+    service = selectors.service_of(actor, service_id)
+    context = {
+        "actor": actor,
+        "service": service,
+        "routes": list(service.routes.all()),
+        "products": list(service.products.order_by("name", "version")),
+        "questions": questions.of_service(service) if actor.writes else [],
+    }
+    return render(request, "services/detail.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def create(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """A new service."""
+    actor.require_write()
+    return _form(request, actor, None)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def edit(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
+    """Change a service."""
+    service = selectors.service_of(actor, service_id)
+    actor.require_write()
+    return _form(request, actor, service)
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def delete(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
+    """삭제."""
+    service = selectors.service_of(actor, service_id)
+    actor.require_write()
+    question, back = (
+        chosen(questions.of_service(service), "delete"),
+        reverse("services:detail", args=[service_id]),
+    )
+    do = lambda: api_services.delete_service(actor, service_id)  # noqa: E731
+    return ask_or_do(
+        request,
+        question,
+        do=do,
+        said=_("The API service was deleted"),
+        then=reverse("services:list"),
+        back=back,
+    )
+
+
+def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> HttpResponse:
+    """Show the form, change its rows, or take it."""
+    if action := action_of(request):
+        form = ServiceForm(actor, service=service)
+        form.initial.update(typed_fields(form, request.POST))
+        rows, focus = acted(
+            typed_rows(RouteRow, request.POST, prefix="routes", most=MAX_ROUTES), action, most=MAX_ROUTES
+        )
+        return _shown(request, service, form, route_rows(initial=rows), focus=focus)
+    if request.method != "POST":
+        return _shown(
+            request,
+            service,
+            ServiceForm(actor, service=service),
+            route_rows(initial=initial_rows(service) if service else [{}]),
+        )
+    form, typed = ServiceForm(actor, request.POST, service=service), route_rows(request.POST)
+    tried = attempt(
+        lambda: _save(actor, service, service_fields(form, typed), seen_of(request.POST)), form, typed
+    )
+    if tried.saved:
+        messages.success(
+            request, _("The API service was changed") if service else _("The API service was created")
+        )
+        return redirect("services:detail", tried.saved.pk)
+    return _shown(request, service, form, typed, problem=tried.problem, status=tried.status)
+
+
+def _save(
+    actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, seen: datetime | None
+) -> ApiService:
+    return (
+        api_services.update_service(actor, service.pk, fields=fields, seen=seen)
+        if service
+        else api_services.create_service(actor, fields=fields)
+    )
+
+
+def _shown(
+    request: HttpRequest,
+    service: ApiService | None,
+    form: ServiceForm,
+    rows: Any,
+    *,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    context = {"service": service, "form": form, "rows": rows, "seen": request.POST.get("seen"), **more}
+    return render(request, "services/form.html", context, status=status)

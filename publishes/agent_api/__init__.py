@@ -1,0 +1,1 @@
+"""The agents' door to publishes: heartbeat, report, specs, results."""

@@ -1,0 +1,115 @@
+"""The keys that publishes in api-key mode let in: making, replacing, switching off. A key is shown to a person exactly once, when it is made."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from core.problems import ChangedMeanwhile, NotFound
+from core.security.secrets import encrypt
+from publishes import errors
+from publishes.choices import AuthMode, EventKind, KeyState
+from publishes.engine import syncs
+from publishes.engine.keys import _COLUMN, _note
+from publishes.engine.locks import lock_publish
+from publishes.models import Credential, Operation, ProductPublish
+from tenants.actors import Actor
+
+TEST_CONSUMER = "test"
+OVERLAP = timedelta(hours=24)
+"""How long a test key that was replaced is let in beside the new one."""
+
+KEY_MADE_MEANWHILE = _(
+    "A key was made here meanwhile, so no other one was. Each is shown only once: if you did not copy it, make another one now."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """A key that was just made; this is the only time that it is seen. `operation` brings it to the agents, None when nothing does now."""
+
+    credential: Credential
+    key: str = field(repr=False)
+    operation: Operation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Keys that are to be let in no longer. `operation` brings that to the agents, None when nothing does now."""
+
+    credentials: tuple[Credential, ...]
+    operation: Operation | None
+
+
+@transaction.atomic
+def issue_test_key(
+    actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERLAP, seen: str | None = None
+) -> Issued:
+    """Make the publish's test key. The one before goes on for `overlap` at most, so that callers can change over; ones before that end at once.
+
+    `seen` is the id of the newest key that the caller knows of, empty for none, so that a form that is sent twice makes one key.
+    Raises NotFound, Forbidden, NoKeysAskedFor or ChangedMeanwhile.
+    """
+    publish = _locked(actor, publish_id)
+    if seen is not None and seen != _newest(publish):
+        raise ChangedMeanwhile(KEY_MADE_MEANWHILE)
+    before = list(publish.credentials.filter(is_test=True, state=KeyState.ACTIVE).order_by("-created_at"))
+    for number, old in enumerate(before):
+        _end(old, after=overlap if number == 0 else timedelta())
+    issued = _make(publish, consumer=TEST_CONSUMER, is_test=True)
+    _note(publish, EventKind.KEY_ROTATED if before else EventKind.KEY_MADE, issued.credential, actor=actor)
+    return replace(issued, operation=syncs.sync(publish, actor=actor))
+
+
+@transaction.atomic
+def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> Ended:
+    """Let a key in no longer, at once; without an id, every test key. Raises NotFound when there is no such key."""
+    publish = _locked(actor, publish_id)
+    rows = publish.credentials.filter(state=KeyState.ACTIVE)
+    ended = list(rows.filter(pk=credential_id) if credential_id else rows.filter(is_test=True))
+    if not ended:
+        raise NotFound
+    for credential in ended:
+        _end(credential, after=timedelta())
+        _note(publish, EventKind.KEY_OFF, credential, actor=actor)
+    return Ended(credentials=tuple(ended), operation=syncs.sync(publish, actor=actor))
+
+
+def _locked(actor: Actor, publish_id: UUID) -> ProductPublish:
+    publish = lock_publish(actor, publish_id)
+    if publish.auth_mode != AuthMode.API_KEY:
+        raise errors.NoKeysAskedFor
+    return publish
+
+
+def _newest(publish: ProductPublish) -> str:
+    return str(publish.credentials.order_by("-created_at").values_list("pk", flat=True).first() or "")
+
+
+def _make(publish: ProductPublish, *, consumer: str, is_test: bool) -> Issued:
+    key = f"imp_{secrets.token_urlsafe(32)}"
+    credential = Credential(
+        publish=publish,
+        consumer=consumer,
+        is_test=is_test,
+        fingerprint=hashlib.sha256(key.encode()).hexdigest()[:32],
+    )
+    credential.secret = encrypt(key, row=credential.pk, **_COLUMN)
+    credential.save(force_insert=True)
+    return Issued(credential=credential, key=key)
+
+
+def _end(credential: Credential, *, after: timedelta) -> None:
+    """No key gets longer than it had."""
+    if after:
+        end = timezone.now() + after
+        credential.expires_at = min(credential.expires_at or end, end)
+        credential.save(update_fields=["expires_at", "updated_at"])
+    else:
+        credential.state = KeyState.OFF
+        credential.save(update_fields=["state", "updated_at"])

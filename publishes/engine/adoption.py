@@ -1,0 +1,173 @@
+"""Adoption: an operator ends the freeze of a publish whose agents are ahead of a restored control plane. Called by the admin, and by the sweep when nobody is
+ahead any more.
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
+from django.db.models.query import QuerySet
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from agent.protocol.bounds import GENERATION_MAX
+from agent.protocol.messages import LET_IN_AT_ONCE, KeysLetIn
+from agent.protocol.spec import Spec, State
+from clusters.models import Agent
+from publishes import errors, spec
+from publishes.choices import AlarmKind, AuthMode, Desired, EventKind, KeyState, Kind, Status
+from publishes.engine import alarms, hosts, outbox, settlement
+from publishes.models import Alarm, Operation, ProductPublish, PublishEvent
+from publishes.reading import selectors
+from tenants.actors import Actor, Role
+
+ADOPTABLE_MAX = GENERATION_MAX // 2
+"""As many generations again are left for what is asked for later."""
+
+
+@transaction.atomic
+def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
+    """Set the generation above the highest that any agent has, and bring all agents to one state.
+
+    The state is what the control plane wanted, or with `as_carried` what the agent that is furthest ahead carries: a status that does not fit
+    moves once the agents have proved it. A key is let in on when we know it as active and the agent furthest ahead lets it in: one that it
+    does not name may have been switched off since, so it is switched off. Raises WrongState when nothing is frozen, NoGenerationAbove, and what
+    publishing raises.
+    """
+    publish = (
+        ProductPublish.objects.select_related("product", "cluster", "gateway")
+        .select_for_update(of=["self"], no_key=True)
+        .get(pk=publish_id)
+    )
+    if publish.frozen_at is None:
+        raise errors.WrongState(_("No agent is ahead of this publish, so there is nothing to adopt."))
+    generation, carried = alarms.highest_of(publish)
+    if generation > ADOPTABLE_MAX:
+        raise errors.NoGenerationAbove(errors.NoGenerationAbove.detail % {"generation": generation})
+    keys_off, keys_lost = _settle_keys(publish, generation=generation, by=by)
+    publish.generation = generation
+    kind, wanted = _kept(publish, carried=State(carried)) if as_carried else _known(publish)
+    operator = Actor(tenant_id=publish.tenant_id, role=Role.OWNER, label=by)
+    alarms.close_ahead(publish, by=by)
+    settlement.thaw(publish)
+    operation = outbox.enqueue(publish, kind, wanted, actor=operator)
+    evidence = {
+        "generation": generation,
+        "carried": carried,
+        "as_carried": as_carried,
+        "keys_off": keys_off,
+        "keys_lost": keys_lost,
+    }
+    PublishEvent.objects.create(
+        publish=publish, operation=operation, kind=EventKind.ADOPTED, actor_label=by, evidence=evidence
+    )
+    settlement.settle(operation)
+    return operation
+
+
+@transaction.atomic
+def adopt_forsaken(publish_id: UUID) -> None:
+    """Bring all agents to what the control plane wanted, if still nobody is ahead. Nothing while somebody else has the publish locked."""
+    free = ProductPublish.objects.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(
+        pk=publish_id
+    )
+    if free.first() and forsaken().filter(pk=publish_id).exists():
+        adopt(publish_id, by="", as_carried=False)
+
+
+def forsaken() -> QuerySet[ProductPublish, UUID]:
+    """What is frozen without an alarm: the agents that were ahead have been removed, so nobody carries what there was to decide about."""
+    ahead = Alarm.objects.filter(publish=OuterRef("pk"), closed_at=None)
+    return (
+        ProductPublish.objects.filter(~Exists(ahead), frozen_at__isnull=False)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def keys_asked(agent: Agent) -> list[UUID]:
+    """The publishes that an agent is ahead of us with and whose keys it has not named yet. One query."""
+    rows = Alarm.objects.filter(
+        agent=agent, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, publish__auth_mode=AuthMode.API_KEY
+    )
+    unnamed = Q(let_in_at=None) | ~Q(let_in_at=F("generation"))
+    return list(
+        rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)[:LET_IN_AT_ONCE]
+    )
+
+
+def note_keys(agent: Agent, message: KeysLetIn) -> None:
+    """Keep what an agent says of its keys, where it is ahead of us with exactly that generation."""
+    rows = Alarm.objects.filter(agent=agent, kind=AlarmKind.GENERATION_AHEAD, closed_at=None)
+    for line in message.publishes:
+        let_in = [str(key) for key in line.keys]
+        rows.filter(publish_ref=line.publish_id, generation=line.generation).update(
+            let_in=let_in, let_in_at=line.generation
+        )
+
+
+def cost_in_keys(operation: Operation) -> list[str]:
+    """What the operator is told about keys that an adoption switched off or cannot bring back; nothing when it cost none. One query."""
+    evidence = operation.events.values_list("evidence", flat=True).get(kind=EventKind.ADOPTED)
+    off, lost = evidence["keys_off"], evidence["keys_lost"]
+    off_text = ngettext(
+        "Switched off, because no agent says that it lets it in: %(n)d key.",
+        "Switched off, because no agent says that it lets them in: %(n)d keys.",
+        off,
+    )
+    lost_text = ngettext(
+        "Made after the dump and lost, its callers get 401 until they have a new one: %(n)d key.",
+        "Made after the dump and lost, their callers get 401 until they have new ones: %(n)d keys.",
+        lost,
+    )
+    return [text % {"n": number} for text, number in ((off_text, off), (lost_text, lost)) if number]
+
+
+def _settle_keys(publish: ProductPublish, *, generation: int, by: str) -> tuple[int, int]:
+    """Switch off what is not proved to be let in. Returns how many that were, and how many are let in that we have no row of."""
+    ahead = Alarm.objects.filter(
+        publish=publish, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, let_in_at=generation
+    )
+    named = [set(map(UUID, keys)) for keys in ahead.values_list("let_in", flat=True)]
+    let_in = set.intersection(*named) if named else set()
+    uncertain = publish.credentials.filter(state=KeyState.ACTIVE).exclude(pk__in=let_in)
+    known = set(publish.credentials.values_list("pk", flat=True))
+    evidence = [
+        {"key": fingerprint[:8], "because": "adopted"}
+        for fingerprint in uncertain.values_list("fingerprint", flat=True)
+    ]
+    uncertain.update(state=KeyState.OFF, updated_at=Now())
+    PublishEvent.objects.bulk_create(
+        PublishEvent(publish=publish, kind=EventKind.KEY_OFF, actor_label=by, evidence=one)
+        for one in evidence
+    )
+    return len(evidence), len(let_in - known)
+
+
+def _known(publish: ProductPublish) -> tuple[Kind, Spec]:
+    """What the status says, unless somebody has asked for less since: that stays asked for."""
+    if publish.status == Status.PUBLISHED and publish.desired_state == Desired.WITHDRAWN:
+        return Kind.WITHDRAW, spec.withdrawn(publish)
+    if publish.desired_state == Desired.ABSENT:
+        return Kind.HEAL, spec.absent(publish)
+    return Kind.HEAL, _standing(publish)
+
+
+def _kept(publish: ProductPublish, *, carried: State) -> tuple[Kind, Spec]:
+    """What an agent carries, and by which verb: a status that does not fit moves by the verb that people use for it."""
+    if publish.deleted_at is None and carried is State.LIVE and publish.status != Status.PUBLISHED:
+        hosts.claim_host(publish)
+        return Kind.PUBLISH, spec.live(publish)
+    if carried in (State.WITHDRAWN, State.ABSENT) and publish.status == Status.PUBLISHED:
+        return Kind.WITHDRAW, spec.withdrawn(publish)
+    return Kind.HEAL, _standing(publish)
+
+
+def _standing(publish: ProductPublish) -> Spec:
+    if publish.deleted_at is not None or publish.status == Status.DRAFT:
+        return spec.absent(publish)
+    if publish.status == Status.WITHDRAWN:
+        return spec.withdrawn(publish)
+    deployed = selectors.deployed_spec_of(publish)
+    return spec.renewed(publish, deployed) if deployed else spec.live(publish)

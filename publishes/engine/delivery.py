@@ -1,0 +1,173 @@
+"""From the outbox to the agents: what a worker does when it is woken, and what an agent gets when it asks."""
+
+from collections.abc import Iterator
+from time import monotonic, sleep
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from agent.protocol import VERSION
+from agent.protocol.messages import Carried, Command, Item, Result
+from agent.protocol.signing import SIZE_LIMIT
+from agent.protocol.spec import Spec, State
+from clusters import client
+from clusters.errors import AgentSilentError
+from clusters.models import Agent
+from publishes.choices import OPEN_PHASES, Desired
+from publishes.engine import alarms, expectations, keys, observations, outbox, settlement
+from publishes.engine.rounds import going_on
+from publishes.models import Delivery, Operation, ProductPublish
+
+LOCKED_PAUSE_S = 0.02
+PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
+ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
+GATHER_S = 1.0
+"""How long a worker lets more come together, at most, before it gives an agent's lease back."""
+
+
+def deliver(agent_id: UUID) -> None:
+    """Send everything that is due for one agent, until nothing is; returns at once when somebody else is at it, or it is blocked."""
+    if not Agent.objects.enrolled().filter(pk=agent_id).exists():
+        return
+    while (claim := outbox.claim(agent_id)) is not None:
+        started = monotonic()
+        try:
+            if claim.waiting:
+                _send(agent_id, claim)
+            sleep(_pause_s(claim, took_s=monotonic() - started))
+        finally:
+            # Released before the next look: whoever was woken while we held the lease went away, and what he came for is ours.
+            outbox.release(agent_id, lease=claim.lease)
+
+
+def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
+    """How long to keep an agent's lease after a push, in seconds."""
+    if not claim.waiting:
+        return LOCKED_PAUSE_S
+    # When many ask at once: each change costs agent and gateway about the same, so let as much come together as the last one took.
+    return min(took_s, GATHER_S) if len(claim.waiting) > 1 else 0.0
+
+
+def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
+    """Believe what an agent says it carries, and name the publishes whose current spec it should fetch.
+
+    Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and was confirmed so.
+    """
+    rows: dict[UUID, Any] = {
+        row.pk: row for row in expectations.desired_of(agent).annotate(**expectations.word_of(agent))
+    }
+    known = [one for one in carried if one.publish_id in rows]
+    alarms.note_unknown(agent, [one for one in carried if one.publish_id not in rows])
+    observations.observe(agent, known)
+    for ahead in [one for one in known if alarms.is_ahead(one, rows[one.publish_id])]:
+        settlement.freeze(agent, ahead)
+        rows.pop(ahead.publish_id)
+    known = [one for one in known if one.publish_id in rows]
+    settled = {one.publish_id for one in known if one.verified and _is_wanted(one, rows[one.publish_id])}
+    for one in known:
+        if one.publish_id in settled and rows[one.publish_id].is_unconfirmed:
+            settlement.confirm(agent, one)
+    present = {one.publish_id for one in known if one.state is not State.ABSENT}
+    behind = [
+        pk
+        for pk, row in rows.items()
+        if pk not in settled and not row.is_pushed and _should_fetch(row, is_present=pk in present)
+    ]
+    return behind + [spec.publish_id for spec in alarms.to_take_off(agent)]
+
+
+def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
+    """Record results; one that cannot be recorded does not keep the others from it."""
+    for result in results:
+        with going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
+            settlement.record_result(agent, result)
+
+
+def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
+    """The current specs of these publishes, as far as they are this agent's and fit into one answer; open deliveries get a token for their results.
+
+    What operators want off an agent that we know nothing of goes along.
+    """
+    operations = _current_operations(agent, publish_ids)
+    specs = keys.joined([Spec.model_validate(operation.spec) for operation in operations])
+    open_ones = {
+        d.operation_id: d
+        for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)
+    }
+    deliveries = [open_ones.get(operation.pk) for operation in operations]
+    items = [
+        Item(spec=spec, delivery=delivery.pk if delivery else None)
+        for spec, delivery in zip(specs, deliveries, strict=True)
+    ]
+    first = next(_pieces(items), [])
+    tokens = [outbox.claim_for_pull(delivery) if delivery else None for delivery in deliveries[: len(first)]]
+    fitting = [item.model_copy(update={"token": token}) for item, token in zip(first, tokens, strict=True)]
+    return fitting + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
+
+
+def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Operation]:
+    """Those of these publishes that are the agent's and may be sent: without what is frozen, and without a key that is past its end."""
+    rows = expectations.current_operations(
+        expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None)
+    )
+    outdated = keys.refresh([Spec.model_validate(operation.spec) for operation in rows])
+    if not outdated:
+        return list(rows)
+    return list(rows.all().exclude(publish__in=keys.expired()))
+
+
+def _is_wanted(one: Carried, row: ProductPublish) -> bool:
+    return (one.generation, one.digest) == (row.generation, row.desired_digest)
+
+
+def _should_fetch(row: Any, *, is_present: bool) -> bool:
+    return row.frozen_at is None and (row.is_unconfirmed or row.desired_state != Desired.ABSENT or is_present)
+
+
+def _send(agent_id: UUID, claim: outbox.Claim) -> None:
+    agent = Agent.objects.select_related("cluster", "liveness").get(pk=agent_id)
+    outdated = keys.refresh([waiting.spec for waiting in claim.waiting])
+    current = [waiting for waiting in claim.waiting if waiting.spec.publish_id not in outdated]
+    specs = keys.joined([waiting.spec for waiting in current])
+    items = [
+        Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token)
+        for spec, waiting in zip(specs, current, strict=True)
+    ]
+    for number, piece in enumerate(_pieces(items)):
+        if number:
+            outbox.renew(agent_id)
+        _send_piece(agent, piece)
+
+
+def _send_piece(agent: Agent, items: list[Item]) -> None:
+    command = Command(
+        protocol=min(VERSION, agent.liveness.protocol) if hasattr(agent, "liveness") else VERSION,
+        items=tuple(items),
+        upstream_networks=tuple(agent.cluster.upstream_networks),
+        reserved=tuple(settings.RESERVED_ENDPOINTS),
+        answer_within_ms=ANSWER_WITHIN_MS,
+    )
+    try:
+        answer = client.send(agent, command)
+    except AgentSilentError as silence:
+        for item in items:
+            assert item.delivery and item.token  # noqa: S101 - what is pushed was claimed
+            settlement.record_silence(item.delivery, token=item.token, message=str(silence))
+    else:
+        take_results(agent, answer.results)
+
+
+def _pieces(items: list[Item]) -> Iterator[list[Item]]:
+    """The items in their order, in pieces that each fit into one message; one that alone is larger goes alone."""
+    piece: list[Item] = []
+    size = 0
+    for item in items:
+        weight = len(item.model_dump_json())
+        if piece and size + weight > PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(item)
+        size += weight
+    if piece:
+        yield piece

@@ -1,0 +1,115 @@
+"""Reads for agents and the sweep: what an agent should carry, whether its word is awaited, and what time alone decides."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
+from django.db.models.query import QuerySet
+from django.utils import timezone
+
+from clusters.models import Agent, counting
+from publishes.choices import OPEN_PHASES, Phase
+from publishes.models import Alarm, Delivery, Observation, Operation, ProductPublish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a heartbeat is told: whether to report, and whether a person waits for this agent's word."""
+
+    report: bool
+    is_waited_for: bool
+
+
+def asked_of(agent: Agent, fingerprint: str) -> Asked:
+    """An agent should report when it does not carry what it should, when its word is awaited, or when what it last told is out of date.
+
+    One that refused to take something off is asked again while that keeps a host from being given back, or while operators want it off.
+    (A gateway that was away for a moment is no reason to say for good that it serves nothing.) One query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _EXPECTED,
+            {
+                "agent": agent.pk,
+                "cluster": agent.cluster_id,
+                "driver": agent.driver,
+                "open": [phase.value for phase in OPEN_PHASES],
+            },
+        )
+        expected, is_due, is_stale, is_waited_for = cursor.fetchone()
+    return Asked(report=expected != fingerprint or is_due or is_stale, is_waited_for=is_waited_for)
+
+
+_EXPECTED = f"""
+SELECT encode(sha256(convert_to(coalesce(string_agg(
+    publish.id::text || ':' || publish.generation || ':' || publish.desired_digest, E'\\n' ORDER BY publish.id::text COLLATE "C"
+), ''), 'UTF8')), 'hex'),
+EXISTS (SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp()),
+coalesce(bool_or(NOT EXISTS (
+    SELECT FROM {Observation._meta.db_table} seen WHERE seen.agent_id = %(agent)s AND seen.publish_id = publish.id
+    AND seen.generation = publish.generation AND seen.digest = publish.desired_digest AND seen.verified
+)), false) OR EXISTS (
+    SELECT FROM {Observation._meta.db_table} seen JOIN {ProductPublish._meta.db_table} gone ON gone.id = seen.publish_id
+    WHERE seen.agent_id = %(agent)s AND seen.state <> 'absent' AND gone.desired_state = 'absent'
+) OR EXISTS (
+    SELECT FROM {ProductPublish._meta.db_table} gone JOIN {Operation._meta.db_table} operation ON operation.publish_id = gone.id
+    AND operation.generation = gone.generation JOIN {Delivery._meta.db_table} refused ON refused.operation_id = operation.id
+    WHERE gone.cluster_id = %(cluster)s AND gone.desired_state = 'absent' AND gone.claimed_host IS NOT NULL
+    AND refused.agent_id = %(agent)s AND refused.phase = 'FAILED'
+) OR EXISTS (
+    SELECT FROM {Alarm._meta.db_table} WHERE agent_id = %(agent)s AND closed_at IS NULL AND take_off_at IS NOT NULL
+),
+EXISTS (
+    SELECT FROM {Delivery._meta.db_table} delivery JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
+    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(open)s) AND operation.phase = ANY(%(open)s)
+)
+FROM {ProductPublish._meta.db_table} publish JOIN gateways_gateway gateway ON gateway.id = publish.gateway_id
+WHERE publish.cluster_id = %(cluster)s AND gateway.gateway_class = %(driver)s AND publish.desired_state IN ('live', 'withdrawn')
+"""  # noqa: S608 - table names from the models, values as parameters
+
+
+def desired_of(agent: Agent) -> QuerySet[ProductPublish]:
+    """Every publish that was ever sent to the agent's cluster for its kind of gateway, tombstones included."""
+    return ProductPublish.objects.filter(
+        cluster_id=agent.cluster_id, gateway__gateway_class=agent.driver, generation__gt=0
+    )
+
+
+def word_of(agent: Agent) -> dict[str, Exists]:
+    """For `annotate` on publishes: whether this agent's word on the current generation is awaited, on its way, or was no yes so far."""
+    current = Delivery.objects.filter(
+        agent=agent, operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation")
+    )
+    awaited = current.filter(phase__in=OPEN_PHASES)
+    return {
+        "is_awaited": Exists(awaited),
+        "is_pushed": Exists(awaited.filter(phase=Phase.SENT, due_at__gt=Now())),
+        "is_unconfirmed": Exists(current.filter(phase__in=[*OPEN_PHASES, Phase.FAILED])),
+    }
+
+
+def ripe_operations() -> QuerySet[Operation, UUID]:
+    """Ids of open operations that may be decided without another word: past their deadline, or nobody counting is awaited any more."""
+    deliveries = Delivery.objects.filter(operation=OuterRef("pk"))
+    awaited = (
+        deliveries.filter(phase__in=OPEN_PHASES)
+        .annotate(is_counting=counting("agent__"))
+        .filter(is_counting=True)
+    )
+    has_ended = Q(deadline_at__lte=timezone.now()) | (
+        ~Exists(awaited) & (Exists(deliveries.exclude(phase__in=OPEN_PHASES)) | ~Exists(deliveries))
+    )
+    return (
+        Operation.objects.filter(has_ended, phase__in=OPEN_PHASES)
+        .order_by("deadline_at")
+        .values_list("pk", flat=True)
+    )
+
+
+def current_operations(publishes: QuerySet[ProductPublish]) -> QuerySet[Operation]:
+    """The operation of each publish's current generation."""
+    return Operation.objects.filter(
+        publish__in=publishes, generation=F("publish__generation")
+    ).select_related("publish")

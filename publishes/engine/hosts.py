@@ -1,0 +1,79 @@
+"""Hostnames: which are free, and whose they are."""
+
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils.text import slugify
+
+from clusters.models import Cluster
+from products.models import Product
+from publishes import errors
+from publishes.models import ProductPublish, PublishQuerySet
+from publishes.verbs.rules import reserved_from
+
+
+def suggest_hostname(
+    *, product: Product, cluster: Cluster, environment: str, publish: ProductPublish | None = None
+) -> str:
+    """`{product}.{environment}.{region}.{suffix}`, numbered when another publish than the given one has it. One query."""
+    suffix = cluster.host_suffixes[0] if cluster.host_suffixes else "localhost"
+    name = slugify(product.name).replace("_", "-")[:50].strip("-") or "api"
+    host = f"{name}.{environment}.{cluster.region}.{suffix}"
+    return free_hostname(host, cluster=cluster, tenant_id=product.tenant_id, publish=publish)
+
+
+def free_hostname(
+    host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None
+) -> str:
+    """The host itself, or with -2, -3, … behind its first label while another publish of the cluster names, holds or keeps it. One query."""
+    first, _dot, rest = host.partition(".")
+    first = first[:59]
+    named = Q(deleted_at=None, hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
+    held = Q(claimed_host__startswith=first, claimed_host__endswith=f".{rest}")
+    kept = reserved_from(tenant_id) & Q(hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
+    rows = _others(cluster, publish).filter(named | held | kept).values_list("hostname_base", "claimed_host")
+    taken = {name for row in rows for name in row}
+    number = 1
+    while (free := f"{first}{f'-{number}' if number > 1 else ''}.{rest}") in taken:
+        number += 1
+    return free
+
+
+def is_held(host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None) -> bool:
+    """Whether another publish than the given one holds the host in the cluster, or keeps it from the tenant. One query."""
+    return (
+        _others(cluster, publish)
+        .filter(Q(claimed_host=host) | (reserved_from(tenant_id) & Q(hostname_base=host)))
+        .exists()
+    )
+
+
+def claim_host(publish: ProductPublish) -> None:
+    """Take the publish's hostname for it alone in its cluster. Raises HostTaken, HostReserved, or HostBeingReleased while an earlier one is held."""
+    host = publish.hostname_base
+    if publish.claimed_host == host:
+        return
+    if publish.claimed_host:
+        raise errors.HostBeingReleased(errors.HostBeingReleased.detail % {"host": publish.claimed_host})
+    kept = _others(publish.cluster, publish).filter(reserved_from(publish.tenant_id), hostname_base=host)
+    if kept.filter(
+        Q(deleted_at__isnull=False) | Q(created_at__lt=publish.created_at)
+    ).exists():  # of two drafts the older one
+        raise errors.HostReserved
+    publish.claimed_host = host
+    try:
+        with transaction.atomic():
+            publish.save(update_fields=["claimed_host", "updated_at"])
+    except IntegrityError as problem:
+        raise errors.HostTaken from problem
+
+
+def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
+    """Whether the host lies below one of the suffixes that operators allow for the cluster."""
+    return any(host.endswith(f".{suffix}") for suffix in cluster.host_suffixes)
+
+
+def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:
+    rows = ProductPublish.objects.filter(cluster=cluster)
+    return rows.exclude(pk=publish.pk) if publish else rows

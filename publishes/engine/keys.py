@@ -1,0 +1,96 @@
+"""Keys as the engine needs them: joined to the specs that are sent, where alone they are in the clear, and ended when their time has come."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.db.models.query import QuerySet
+
+from agent.protocol.spec import ApiKey, Spec
+from core.security.secrets import SecretLost, decrypt
+from publishes.choices import EventKind, KeyState
+from publishes.engine import syncs
+from publishes.models import Credential, ProductPublish, PublishEvent
+from tenants.actors import Actor
+
+log = structlog.get_logger(__name__)
+
+_COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
+
+
+def expired() -> QuerySet[ProductPublish, UUID]:
+    """The publishes of keys whose time has come."""
+    due = Credential.objects.filter(state=KeyState.ACTIVE, expires_at__lte=Now())
+    return (
+        ProductPublish.objects.filter(Exists(due.filter(publish=OuterRef("pk"))))
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+@transaction.atomic
+def expire_of(publish_id: UUID) -> None:
+    """End the keys of a publish whose time has come; the sweep calls this. Nothing while somebody else has the publish locked."""
+    rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(pk=publish_id)
+    publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
+    if publish is None:
+        return
+    for credential in publish.credentials.filter(state=KeyState.ACTIVE, expires_at__lte=Now()):
+        credential.state = KeyState.EXPIRED
+        credential.save(update_fields=["state", "updated_at"])
+        _note(publish, EventKind.KEY_EXPIRED, credential)
+    if publish.deleted_at is None:
+        syncs.sync(publish)
+
+
+def refresh(specs: Sequence[Spec]) -> set[UUID]:
+    """End what is past its end in specs that are about to be sent, without waiting for the sweep; the publishes of those are returned.
+
+    Their specs are out of date: the next generation is on its way. One query, none when no spec has keys.
+    """
+    asking = [spec.publish_id for spec in specs if spec.auth.keys]
+    over = set(expired().filter(pk__in=asking)) if asking else set()
+    for publish_id in sorted(over):
+        expire_of(publish_id)
+    return over
+
+
+def joined(specs: Sequence[Spec]) -> list[Spec]:
+    """The specs with their keys, to be sent and to be kept nowhere. One query, none when no spec has keys.
+
+    A key that cannot be read stays empty: the agent refuses the spec, because it would not know whom to let in.
+    """
+    asking = [spec.publish_id for spec in specs if spec.auth.keys]
+    stored = dict(Credential.objects.filter(publish__in=asking).values_list("pk", "secret")) if asking else {}
+    return [_with_keys(spec, stored) if spec.auth.keys else spec for spec in specs]
+
+
+def _with_keys(spec: Spec, stored: dict[UUID, str]) -> Spec:
+    keys = tuple(
+        key.model_copy(update={"secret": _read(key, stored.get(key.id, ""))}) for key in spec.auth.keys
+    )
+    return spec.model_copy(update={"auth": spec.auth.model_copy(update={"keys": keys})})
+
+
+def _read(key: ApiKey, ciphertext: str) -> str:
+    try:
+        return decrypt(ciphertext, row=key.id, **_COLUMN)
+    except SecretLost as problem:
+        log.exception("key_unreadable", credential=str(key.id), reason=str(problem))
+        return ""
+
+
+def _note(
+    publish: ProductPublish, kind: EventKind, credential: Credential, *, actor: Actor | None = None
+) -> None:
+    label, user_id = (actor.label, actor.user_id) if actor else ("", None)
+    PublishEvent.objects.create(
+        publish=publish,
+        kind=kind,
+        actor_label=label,
+        actor_user_id=user_id,
+        evidence={"key": credential.fingerprint[:8]},
+    )

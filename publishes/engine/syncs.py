@@ -1,0 +1,67 @@
+"""Brings changed credentials to what is live: the same services go out again with what is let in now, at once.
+
+A sync is an operation like any other, proved like any other, but it moves no status and whatever is newer takes its place. While a person's
+publish is open, that very operation gets the next generation. Only while the publish is frozen it waits (`sync_wanted`).
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.query import QuerySet
+
+from agent.protocol.spec import Spec
+from publishes import spec
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Desired, Kind, Status
+from publishes.engine import outbox, settlement
+from publishes.models import Operation, ProductPublish
+from tenants.actors import Actor
+
+
+def sync(publish: ProductPublish, *, actor: Actor | None = None, note: str = "") -> Operation | None:
+    """Send what is let in now, in a transaction that holds the publish's lock. Returns the operation by which it reaches the agents.
+
+    None when it waits for an adoption, or nothing is live that it would change: a draft and a withdrawn publish take the credentials of their next
+    publish. A withdrawal or deletion that is open ends every credential by itself. Raises IssuerUnknown.
+    """
+    _wait(publish, is_wanted=publish.frozen_at is not None)
+    if publish.frozen_at is not None:
+        return None
+    theirs = publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).first()
+    if publish.desired_state != Desired.LIVE or (theirs is None and publish.status != Status.PUBLISHED):
+        return theirs
+    standing = Spec.model_validate(
+        publish.operations.values_list("spec", flat=True).get(generation=publish.generation)
+    )
+    wanted = spec.renewed(publish, standing)
+    if wanted.digest == standing.digest:
+        return theirs
+    if theirs is not None:
+        theirs.publish = publish
+        outbox.amend(theirs, wanted)
+        return theirs
+    operation = outbox.enqueue(publish, Kind.SYNC, wanted, actor=actor, note=note)
+    settlement.settle(operation)
+    return operation
+
+
+@transaction.atomic
+def sync_by_id(publish_id: UUID, *, note: str = "") -> Operation | None:
+    """The same for a publish that is not locked yet; nothing when it is gone, or somebody else has it locked."""
+    rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(deleted_at=None)
+    publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(pk=publish_id).first()
+    return sync(publish, note=note) if publish else None
+
+
+def waiting() -> QuerySet[ProductPublish, UUID]:
+    """The publishes whose credentials have changed and that nothing keeps from hearing of it."""
+    return (
+        ProductPublish.objects.filter(sync_wanted=True, deleted_at=None, frozen_at=None)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def _wait(publish: ProductPublish, *, is_wanted: bool) -> None:
+    if publish.sync_wanted != is_wanted:
+        publish.sync_wanted = is_wanted
+        publish.save(update_fields=["sync_wanted", "updated_at"])

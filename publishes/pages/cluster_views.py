@@ -1,0 +1,122 @@
+"""The pages of clusters as a provider may see them: where products can be published, on which agents, and what of mine runs there."""
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from clusters.models import Agent, connected
+from core.pages import live
+from core.problems import NotFound
+from gateways.models import Gateway
+from publishes.choices import Condition, Status
+from publishes.models import ProductPublish
+from publishes.reading import overview, places
+from publishes.reading.listing import Filters, conditions_of
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+PER_PAGE = 25
+
+
+@require_GET
+@actor_page
+def index(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The clusters that I may use, with what of mine is live there. Two queries."""
+    return render(request, "clusters/index.html", _listed(request, actor))
+
+
+@require_GET
+@actor_page
+def index_live(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """Their rows alone, polled. Two queries."""
+    context = _listed(request, actor)
+    page = f"{reverse('clusters:list')}?page={context['page'].number}"
+    return live.part(request, "clusters/_list.html", context, version=context["version"], page=page)
+
+
+@require_GET
+@actor_page
+def detail(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpResponse:
+    """One cluster: is it there, who serves it, and what of mine runs there? Four queries."""
+    return render(request, "clusters/detail.html", _shown(actor, cluster_id))
+
+
+@require_GET
+@actor_page
+def detail_live(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpResponse:
+    """All of that, polled. Four queries."""
+    context = _shown(actor, cluster_id)
+    return live.part(
+        request,
+        "clusters/_detail.html",
+        context,
+        version=context["version"],
+        page=reverse("clusters:detail", args=[cluster_id]),
+    )
+
+
+def _listed(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    actor.require_read()
+    page = Paginator(places.clusters(actor), PER_PAGE).get_page(request.GET.get("page"))
+    counts = Counter(
+        ProductPublish.objects.visible_to(actor)
+        .filter(status=Status.PUBLISHED)
+        .values_list("cluster_id", flat=True)
+    )
+    rows = [(card, counts[card.cluster.pk]) for card in page.object_list]
+    return {
+        "page": page,
+        "rows": rows,
+        "version": live.version_of([(card, card.cluster.description, count) for card, count in rows]),
+        "poll_s": live.REST_S,
+    }
+
+
+def _shown(actor: Actor, cluster_id: UUID) -> dict[str, Any]:
+    actor.require_read()
+    card = next(iter(places.clusters(actor, pk=cluster_id)), None)
+    if card is None:
+        raise NotFound
+    agents, columns = list(_agents(cluster_id)), overview.by_environment(actor, Filters(cluster=cluster_id))
+    gateways = list(Gateway.objects.visible_to(actor).filter(places__cluster=cluster_id))
+    mine = [(p.pk, p.status, conditions_of(p)) for column in columns for p in column.publishes]
+    return {
+        "card": card,
+        "cluster": card.cluster,
+        "agents": agents,
+        "gateways": gateways,
+        "columns": columns,
+        "poll_s": live.BUSY_S
+        if any(Condition.IN_PROGRESS in conditions for _pk, _status, conditions in mine)
+        else live.REST_S,
+        "version": live.version_of(
+            card,
+            card.cluster.description,
+            card.cluster.host_suffixes,
+            [_told(agent) for agent in agents],
+            gateways,
+            mine,
+        ),
+    }
+
+
+def _agents(cluster_id: UUID) -> QuerySet[Agent]:
+    """Those that were not blocked, with what they last said."""
+    return (
+        Agent.objects.filter(cluster=cluster_id, blocked_at=None)
+        .select_related("liveness")
+        .annotate(is_connected=connected())
+    )
+
+
+def _told(agent: Agent) -> tuple[object, ...]:
+    heard = getattr(agent, "liveness", None)
+    said = (heard.last_seen_at, heard.gateway_ok, heard.gateway_error, heard.gateway_version) if heard else ()
+    return (agent.name, agent.driver, getattr(agent, "is_connected"), *said)  # noqa: B009 - annotated

@@ -1,0 +1,93 @@
+"""The keys of a publish on its page: make one and see it once, switch one off. A key is shown by the answer that made it, and by nothing else."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import trigger_client_event
+
+from core.pages.frame import is_htmx
+from core.problems import Conflict, NotFound
+from publishes.callers import credentials
+from publishes.models import ProductPublish
+from publishes.pages import publish_page
+from publishes.reading import callers
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@actor_page
+def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """테스트 키 만들기, 바꾸기. GET is the dialog's form as a page, for those without script."""
+    publish = publish_page.publish_at(actor, product_id, publish_id)
+    actor.require_write()
+    if request.method == "GET":
+        return render(
+            request,
+            "publishes/key.html",
+            _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"},
+        )
+    overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
+    try:
+        issued = credentials.issue_test_key(actor, publish_id, overlap=overlap, seen=request.POST.get("seen"))
+    except Conflict as problem:
+        return _answer(request, _context(actor, publish) | {"problem": problem}, status=409)
+    now = publish_page.live_at(actor, product_id, publish_id)
+    call = publish_page.command_of(now, publish_page.deployed_of(now.publish), key=issued.key)
+    return _answer(request, _context(actor, publish) | {"issued": issued, "call": call})
+
+
+@require_GET
+@actor_page
+def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """Which agents have proved the keys, fetched anew when the history changed. Four queries."""
+    try:
+        publish = publish_page.publish_at(actor, product_id, publish_id)
+    except NotFound:
+        return publish_page.lead_away(request, actor, product_id, publish_id)
+    return render(request, "publishes/_reached.html", _context(actor, publish) | callers.shown_of(publish))
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@actor_page
+def switch_off(
+    request: HttpRequest, actor: Actor, /, *, product_id: UUID, publish_id: UUID, credential_id: UUID
+) -> HttpResponse:
+    """키 사용 중지."""
+    publish = publish_page.publish_at(actor, product_id, publish_id)
+    actor.require_write()
+    if request.method == "GET":
+        return render(
+            request,
+            "publishes/key.html",
+            _context(actor, publish) | {"asks": "off", "key": callers.active_key(publish, credential_id)},
+        )
+    try:
+        credentials.switch_off(actor, publish_id, credential_id=credential_id)
+    except Conflict as problem:
+        return _answer(request, _context(actor, publish) | {"problem": problem}, status=problem.status)
+    if is_htmx(request):
+        return _answer(request, _context(actor, publish))
+    return redirect("publishes:detail", product_id, publish_id)
+
+
+def _context(actor: Actor, publish: ProductPublish) -> dict[str, Any]:
+    return {"actor": actor, "publish": publish, "product": publish.product}
+
+
+def _answer(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """The section for a script, and the parts of the page that show what goes on are told; a page of its own for everybody else."""
+    context |= callers.shown_of(context["publish"])
+    if not is_htmx(request):
+        return render(request, "publishes/key.html", context, status=status)
+    response = render(request, "publishes/_auth.html", context, status=status)
+    return trigger_client_event(
+        trigger_client_event(response, "live-changed"), "history-changed", after="settle"
+    )

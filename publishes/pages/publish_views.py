@@ -1,0 +1,146 @@
+"""The page of a publish and its fragments, and the settings of a draft. A view takes the actor and answers with a page or a part of it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+from django_htmx.http import trigger_client_event
+
+from core.pages.live import part
+from core.pages.saving import Attempt, attempt
+from core.problems import NotFound
+from core.records import seen_of
+from products.catalogue.selectors import product_of
+from publishes.engine import lifecycle
+from publishes.forms import SettingsForm
+from publishes.models import ProductPublish
+from publishes.pages import publish_page
+from publishes.reading import selectors
+from publishes.verbs import drafts
+from tenants.actors import Actor
+from tenants.doors import actor_page
+
+
+@require_http_methods(["GET", "POST"])
+@actor_page
+def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """Change a draft's settings."""
+    publish = publish_page.publish_at(actor, product_id, publish_id)
+    actor.require_write()
+    lifecycle.check_editable(publish)
+    form = SettingsForm(
+        request.POST or None, product=publish.product, cluster=publish.cluster, publish=publish
+    )
+    save = lambda: drafts.update_publish(
+        actor, publish_id, settings=form.settings(gateway=publish.gateway), seen=seen_of(request.POST)
+    )  # noqa: E731
+    tried = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
+    if tried.saved:
+        messages.success(request, _("The settings were changed"))
+        return redirect("publishes:detail", product_id, publish_id)
+    context = {
+        "product": publish.product,
+        "publish": publish,
+        "form": form,
+        "seen": request.POST.get("seen"),
+        "problem": tried.problem,
+    }
+    return render(request, "publishes/wizard/edit.html", context, status=tried.status)
+
+
+@require_GET
+@actor_page
+def detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """Is it live, since when, on which agents, and what can I do now?"""
+    return publish_page.detail_page(request, actor, product_id, publish_id)
+
+
+@require_GET
+@actor_page
+def live(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The status fragment, polled while something is open: 204 when nothing changed since `?seen=`. Two queries."""
+    return _fragment(request, actor, product_id, publish_id, template="publishes/_live.html")
+
+
+@require_GET
+@actor_page
+def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The agent board, polled at rest; when more than the clock changed it wakes the status fragment."""
+    return _fragment(request, actor, product_id, publish_id, template="publishes/_agents.html")
+
+
+@require_GET
+@actor_page
+def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The history fragment."""
+    try:
+        publish = publish_page.publish_at(actor, product_id, publish_id)
+    except NotFound:
+        return publish_page.lead_away(request, actor, product_id, publish_id)
+    context = {
+        "product": publish.product,
+        "publish": publish,
+        "history": selectors.history_of(publish, number=publish_page.page_number(request, "page")),
+    }
+    return render(request, "publishes/_history.html", context)
+
+
+@require_GET
+@actor_page
+def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The ready-made command, fetched anew when the history changed. Three queries."""
+    try:
+        now = publish_page.live_at(actor, product_id, publish_id)
+    except NotFound:
+        return publish_page.lead_away(request, actor, product_id, publish_id)
+    context = {
+        "publish": now.publish,
+        "product": now.publish.product,
+        "curl": publish_page.command_of(now, publish_page.deployed_of(now.publish)),
+    }
+    return render(request, "publishes/_command.html", context)
+
+
+@require_GET
+@actor_page
+def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The services that are live or would go along, fetched anew when the history changed. Four queries."""
+    try:
+        publish = publish_page.publish_at(actor, product_id, publish_id)
+    except NotFound:
+        return publish_page.lead_away(request, actor, product_id, publish_id)
+    context = {"product": publish.product, "publish": publish} | publish_page.carried_context(
+        publish, publish_page.deployed_of(publish)
+    )
+    return render(request, "publishes/_carried.html", context)
+
+
+@require_GET
+@actor_page
+def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
+    """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
+    product = product_of(actor, product_id)
+    now = selectors.board_of(actor, product)
+    context, page = (
+        {"actor": actor, "product": product, "board": now},
+        reverse("products:detail", args=[product_id]),
+    )
+    return part(request, "publishes/_board.html", context, version=now.version, page=page)
+
+
+def _fragment(
+    request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, template: str
+) -> HttpResponse:
+    try:
+        context = publish_page.live_context(actor, publish_page.live_at(actor, product_id, publish_id))
+    except NotFound:
+        return publish_page.lead_away(request, actor, product_id, publish_id)
+    is_seen = request.GET.get("seen") == context["version"]
+    if template == "publishes/_live.html":
+        return HttpResponse(status=204) if is_seen else publish_page.live_fragment(request, context)
+    response = render(request, template, context)
+    return response if is_seen else trigger_client_event(response, "live-changed")

@@ -1,0 +1,47 @@
+"""The command that calls a publish from a terminal."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from agent.protocol.spec import Route, Service
+from publishes.choices import AuthMode
+from publishes.models import ProductPublish
+from publishes.reading.selectors import Live
+from publishes.spec import KEY_HEADER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A `curl` line, the agent through whose gateway it goes, and how many others serve the publish too."""
+
+    line: str
+    agent: str
+    others: int
+
+
+def command(live: Live, services: Iterable[Service], *, key: str = "") -> Command | None:
+    """A `curl` line for the first route, through the gateway of an agent that serves; None when there is none. `key` is a caller's own."""
+    serving = [row for row in live.agents if row.proxy_url and row.is_connected and row.serves(live.publish)]
+    routes = [route for service in services for route in service.routes]
+    if not serving or not routes:
+        return None
+    parts = urlsplit(serving[0].proxy_url or "")
+    route = next((route for route in routes if _takes_get(route)), routes[0])
+    port = f":{parts.port}" if parts.port else ""
+    words = ["curl"] if _takes_get(route) else ["curl", "-X", route.methods[0]]
+    words += _credentials(live.publish, key or "YOUR_KEY")
+    line = shlex.join([*words, f"{parts.scheme}://{live.publish.hostname_base}{port}{route.path}"])
+    return Command(line=line, agent=serving[0].name, others=len(serving) - 1)
+
+
+def _credentials(publish: ProductPublish, key: str) -> list[str]:
+    """A key in the publish's own header, or a token that the caller has to fill in."""
+    if publish.auth_mode == AuthMode.API_KEY:
+        return ["-H", f"{publish.auth_config.get('key_header', KEY_HEADER)}: {key}"]
+    return ["-H", "Authorization: Bearer YOUR_TOKEN"] if publish.auth_mode == AuthMode.OAUTH2 else []
+
+
+def _takes_get(route: Route) -> bool:
+    return not route.methods or "GET" in route.methods

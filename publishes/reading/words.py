@@ -1,0 +1,272 @@
+"""What pages say about a publish and its agents, in one place, so that hero, board and live region never contradict each other."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from clusters.models import Cluster
+from core.problems import Text
+from publishes.choices import PEOPLES_KINDS, Condition, Desired, EventKind, Kind, Phase, Status
+from publishes.models import ProductPublish
+from publishes.reading.board import AgentRow
+from publishes.reading.places import ClusterCard
+from publishes.reading.selectors import Live
+
+NAMED_AT_MOST = 3
+CONDITION_TONES = {
+    Condition.IN_PROGRESS: "blue",
+    Condition.FAILED: "red",
+    Condition.DRIFT: "violet",
+    Condition.WAITING: "amber",
+    Condition.SILENT: "amber",
+    Condition.FROZEN: "red",
+}
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_STEPS = {
+    "sent": gettext_lazy("Sent; the agent is at it"),
+    "fetched": gettext_lazy("Fetched by the agent"),
+    "fence": gettext_lazy("Checking the upstreams"),
+    "apply": gettext_lazy("Writing to the gateway"),
+    "verify": gettext_lazy("Proving the gateway"),
+}
+
+
+def board_sentence(live: Live) -> str:
+    """The one sentence above the agent board: how many serve what, and who does not and why."""
+    if not live.agents:
+        return _("No agent of this cluster serves this kind of Gateway.")
+    parts = [_how_many(live)]
+    troubled = [text for row in live.agents if (text := _trouble(row, live.publish))]
+    parts += troubled[:NAMED_AT_MOST]
+    if more := len(troubled) - NAMED_AT_MOST:
+        parts += [ngettext("%(n)d more", "%(n)d more", more) % {"n": more}] if more > 0 else []
+    return " · ".join(parts)
+
+
+def progress(live: Live) -> str:
+    """What is going on now, for the badge and the live region; empty at rest."""
+    if live.is_asked and live.operation is not None:
+        return verb_going_on(Kind(live.operation.kind))
+    if live.following is None or not live.following.is_open:
+        return ""
+    return {
+        Kind.REVERT: _("Going back to what stood before"),
+        Kind.SYNC: _("Bringing changed keys to the gateways"),
+    }.get(Kind(live.following.kind), _("Bringing the agents in step"))
+
+
+def verb_going_on(kind: Kind) -> str:
+    """배포 중, 철회 중, 삭제 중."""
+    return {Kind.PUBLISH: _("Publishing"), Kind.WITHDRAW: _("Withdrawing"), Kind.DELETE: _("Deleting")}[kind]
+
+
+def condition_word(publish: ProductPublish, condition: Condition) -> str:
+    """What a list says of one condition of a row; what is going on is named by its verb."""
+    if condition != Condition.IN_PROGRESS:
+        return str(condition.label)
+    kind = Kind(getattr(publish, "doing"))  # noqa: B009 - annotated by the list
+    return verb_going_on(kind) if kind in PEOPLES_KINDS else str(kind.label)
+
+
+def event_word(kind: EventKind) -> str:
+    """What happened, in a line of history. (Withdrawn, said of an event, is another word in Korean than the status.)"""
+    return _("Withdrawn from service") if kind == EventKind.WITHDRAWN else str(kind.label)
+
+
+def cluster_word(card: ClusterCard) -> tuple[str, str]:
+    """What a cluster is in, and its tone."""
+    return {
+        Cluster.Status.ACTIVE: (_("Active"), "green"),
+        Cluster.Status.INACTIVE: (_("No agent connected"), "red"),
+        Cluster.Status.PENDING: (_("No agent yet"), "grey"),
+        Cluster.Status.MAINTENANCE: (_("Maintenance"), "amber"),
+    }[Cluster.Status(card.status)]
+
+
+def failed_word() -> str:
+    """실패."""
+    return _("Failed")
+
+
+def announcement(live: Live) -> str:
+    """What a screen reader hears when the status fragment changes."""
+    if doing := progress(live):
+        return f"{doing} {live.confirmed}/{len(live.agents)}"
+    last = ended(live)
+    return f"{live.publish.status}. {last.text if last else ''}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What ended last, for the toast of whoever saw it going on: the generation that it was, and what became of it."""
+
+    generation: int
+    text: str
+    is_bad: bool
+
+
+def ended(live: Live) -> Ended | None:
+    """What somebody asked for, or the changed keys that went out after it; None before anything did."""
+    after = live.following
+    if after is not None and after.kind == Kind.SYNC and not after.is_open:
+        is_bad = after.phase == Phase.FAILED
+        text = (
+            _("The changed keys could not be brought to every gateway")
+            if is_bad
+            else _("The changed keys are in force")
+        )
+        return Ended(
+            generation=after.generation, text=text if after.phase != Phase.SUPERSEDED else "", is_bad=is_bad
+        )
+    if live.operation is None or live.operation.is_open:
+        return None
+    return Ended(generation=live.operation.generation, text=outcome(live), is_bad=live.has_failed)
+
+
+def withdrawn_sentence(live: Live) -> tuple[str, str]:
+    """What callers of a withdrawn publish meet, and its tone: an agent that has not proved it may serve what it served."""
+    late = [row.name for row in live.agents if not row.runs(live.publish)]
+    if not late or live.publish.desired_state != Desired.WITHDRAWN:
+        return _("Every path of the hostname answers 410 Gone."), ""
+    return _("Not proved yet on %(agents)s: callers there may still be served. It catches up by itself.") % {
+        "agents": _named(late)
+    }, "amber"
+
+
+def silence_sentence(live: Live) -> str:
+    """What is not known now of something that was proved once; empty while every agent that was ever heard of is connected with its gateway."""
+    names = silent_agents(live)
+    return (
+        _("Not heard of now: %(agents)s. Whether callers there are served is not known.") % {"agents": names}
+        if names
+        else ""
+    )
+
+
+def silent_agents(live: Live) -> str:
+    """The names of the agents that were heard of and are not now, or whose gateway does not answer."""
+    return _named([row.name for row in live.agents if row.is_silent])
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED_AT_MOST]) + (" …" if len(names) > NAMED_AT_MOST else "")
+
+
+def outcome(live: Live) -> str:
+    """What became of the last thing asked for."""
+    operation = live.operation
+    if operation is None or operation.is_open:
+        return ""
+    if operation.phase == Phase.CANCELLED:
+        return _("Publishing was cancelled")
+    if operation.phase == Phase.FAILED:
+        return {
+            Kind.PUBLISH: _("Publishing failed"),
+            Kind.WITHDRAW: _("Withdrawing failed"),
+            Kind.DELETE: _("Deleting failed"),
+        }[Kind(operation.kind)]
+    return {
+        Kind.PUBLISH: _("The publish is live"),
+        Kind.WITHDRAW: _("The publish was withdrawn"),
+        Kind.DELETE: _("The publish was deleted"),
+    }[Kind(operation.kind)]
+
+
+def step_of(row: AgentRow, publish: ProductPublish) -> tuple[str, str]:
+    """How far an agent is: the words, and their tone."""
+    if row.phase is None and not publish.generation:
+        return _("Waiting for the first publish"), "grey"
+    if row.phase is None:  # it was enrolled after the newest operation, so its heartbeats bring it up
+        return (_("Confirmed"), "green") if row.runs(publish) else (_("Catches up by itself"), "violet")
+    if row.phase == Phase.QUEUED:
+        return (_("Will be tried again"), "amber") if row.attempt else (_("Waiting to be sent"), "blue")
+    if row.phase == Phase.SENT:
+        return str(_STEPS.get(row.step or "", _STEPS["sent"])), "blue"
+    return {Phase.SUCCEEDED: (_("Confirmed"), "green"), Phase.FAILED: (_("Refused"), "red")}.get(
+        Phase(row.phase), (_("Replaced by something newer"), "grey")
+    )
+
+
+def _how_many(live: Live) -> str:
+    publish, n = live.publish, len(live.agents)
+    if not publish.generation:
+        ready = sum(bool(row.is_connected) for row in live.agents)
+        return ngettext(
+            "%(n)d agent is connected and will take it", "%(n)d agents are connected and will take it", ready
+        ) % {"n": ready}
+    done = (
+        live.confirmed
+        if live.is_open
+        else sum(bool(row.is_connected) and row.runs(publish) for row in live.agents)
+    )
+    if live.is_open:
+        text = ngettext(
+            "%(done)d of %(all)d agent confirmed v%(generation)d",
+            "%(done)d of %(all)d agents confirmed v%(generation)d",
+            n,
+        )
+    elif publish.desired_state == Desired.LIVE:
+        text = ngettext(
+            "%(done)d of %(all)d agent serves v%(generation)d",
+            "%(done)d of %(all)d agents serve v%(generation)d",
+            n,
+        )
+    elif publish.desired_state == Desired.WITHDRAWN:
+        text = ngettext(
+            "%(done)d of %(all)d agent answers 410 (v%(generation)d)",
+            "%(done)d of %(all)d agents answer 410 (v%(generation)d)",
+            n,
+        )
+    else:
+        text = ngettext(
+            "%(done)d of %(all)d agent has taken it off (v%(generation)d)",
+            "%(done)d of %(all)d agents have taken it off (v%(generation)d)",
+            n,
+        )
+    return text % {"done": done, "all": n, "generation": publish.generation}
+
+
+def _trouble(row: AgentRow, publish: ProductPublish) -> str:
+    if row.not_believed and not row.is_connected:
+        return _("%(agent)s is not believed") % {"agent": row.name}
+    if not row.is_connected:
+        return (
+            _("%(agent)s silent for %(time)s") % {"agent": row.name, "time": _lasting(row.last_seen_at)}
+            if row.last_seen_at
+            else _never(row)
+        )
+    if row.gateway_ok is False:
+        return _("%(agent)s: its gateway does not answer") % {"agent": row.name}
+    if row.has_refused:
+        return _("%(agent)s refused") % {"agent": row.name}
+    if (
+        publish.status == Status.PUBLISHED
+        and not row.is_open
+        and row.running is not None
+        and not row.runs(publish)
+    ):
+        return _("%(agent)s still runs v%(generation)d") % {"agent": row.name, "generation": row.running}
+    return ""
+
+
+def _never(row: AgentRow) -> str:
+    return _("%(agent)s was never connected") % {"agent": row.name}
+
+
+def _lasting(since: datetime) -> str:
+    seconds = max(1, round((timezone.now() - since).total_seconds()))
+    if seconds < _MINUTE:
+        return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
+    if seconds < _HOUR:
+        return ngettext("%(n)d minute", "%(n)d minutes", seconds // _MINUTE) % {"n": seconds // _MINUTE}
+    if seconds < _DAY:
+        return ngettext("%(n)d hour", "%(n)d hours", seconds // _HOUR) % {"n": seconds // _HOUR}
+    return ngettext("%(n)d day", "%(n)d days", seconds // _DAY) % {"n": seconds // _DAY}
+
+
+def translated(text: Text) -> str:
+    """A stored sentence of ours in the reader's language; the agents' own words stay as they are."""
+    return _(str(text)) if text else ""

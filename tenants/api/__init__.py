@@ -1,0 +1,1 @@
+"""Who calls the JSON API, and its endpoints of API tokens."""

@@ -1,0 +1,37 @@
+"""Forms that ask for a code of the second step."""
+
+from typing import Any
+
+from allauth.core.internal.cryptokit import normalize_user_code
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.base import forms as library
+from django.conf import settings
+from django.core.cache import cache
+
+
+class _TakenOnce:
+    """A code that was taken is refused for as long as it would be accepted: the library itself remembers it for one period, without the tolerance.
+
+    The page has nothing else to type, so it begins there.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = True  # type: ignore[attr-defined]
+
+    def clean_code(self) -> str:
+        code: str = super().clean_code()  # type: ignore[misc]
+        accepted_s = settings.MFA_TOTP_PERIOD * (1 + 2 * settings.MFA_TOTP_TOLERANCE)
+        if not cache.add(
+            f"second-step-code-taken:{self.user.pk}:{normalize_user_code(code)}", 1, timeout=accepted_s
+        ):  # type: ignore[attr-defined]
+            raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class AuthenticateForm(_TakenOnce, library.AuthenticateForm):  # type: ignore[misc]
+    """On signing in."""
+
+
+class ReauthenticateForm(_TakenOnce, library.ReauthenticateForm):  # type: ignore[misc]
+    """Before something that must be the person's own."""

@@ -1,0 +1,194 @@
+"""The Envoy driver against a real Envoy with a real upstream: what callers meet, before, during and after each change."""
+
+import json
+import socket
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from agent.drivers.envoy.files import Document
+from agent.protocol.spec import Route
+from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
+from tests.agent.gateway import Gateway, Memory, hold
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def route(path: str, *methods: str, strip: bool = False) -> Route:
+    return Route(id=uuid4(), path=path, methods=methods, strip_path=strip)
+
+
+def test_a_publish_is_served_withdrawn_served_again_and_removed(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec = live(port=upstream.port)
+    assert gateway.ask(spec.host).status == 404
+    assert memory.apply(spec).changes == 2
+    evidence = gateway.driver.verify(hold(spec))
+    assert (evidence.probes, evidence.bursts) == (48, 2)
+    assert upstream.seen == []
+    assert gateway.ask(spec.host, "/a/b?c=d").json["path"] == "/a/b?c=d"
+    assert memory.observe().carried[spec.publish_id].digest == spec.digest
+
+    gone = withdrawn(spec, generation=2)
+    memory.apply(gone)
+    gateway.driver.verify(hold(gone))
+    seen = len(upstream.seen)
+    for method in METHODS:
+        for path in ("/", "/a/b", "/.well-known/imp/x", f"/.well-known/imp/{spec.publish_id}/1"):
+            answer = gateway.ask(spec.host, path, method=method)
+            assert answer.status == 410, (method, path)
+            assert answer.header("content-type") == ["application/problem+json; charset=utf-8"]
+            assert answer.header("imp-generation") == ["2"]
+            if method != "HEAD":
+                assert answer.json["code"] == "withdrawn"
+                assert (
+                    answer.json["detail"] == "이 API는 제공이 중단되었습니다. / This API has been withdrawn."
+                )
+    assert len(upstream.seen) == seen
+
+    again = live(spec.publish_id, generation=3, port=upstream.port)
+    memory.apply(again)
+    gateway.driver.verify(hold(again))
+    assert gateway.ask(spec.host).status == 200
+
+    removed = absent(spec, generation=4)
+    memory.apply(removed)
+    gateway.driver.verify(hold(removed, probe_host=spec.host))
+    answer = gateway.ask(spec.host)
+    assert (answer.status, answer.header("imp-generation")) == (404, [])
+    assert memory.observe().carried == {}
+    clusters = json.loads((gateway.state / "envoy" / "cds.json").read_text())
+    assert clusters["resources"] == []
+
+
+def first_line(gateway: Gateway, request: str) -> str:
+    host, _, port = gateway.proxy.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(request.encode())
+        return connection.recv(1024).decode().split("\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "TRACE / HTTP/1.1",
+        "PURGE /a HTTP/1.1",
+        "GET http://{host}/a HTTP/1.1",
+        "GET /a HTTP/1.0",
+    ],
+)
+def test_unusual_requests_to_a_withdrawn_host_are_gone_too(
+    gateway: Gateway, memory: Memory, request_line: str
+) -> None:
+    spec = live(generation=1)
+    memory.apply(withdrawn(spec, generation=2))
+    line = request_line.format(host=spec.host)
+    assert first_line(gateway, f"{line}\r\nHost: {spec.host.upper()}.\r\n\r\n").endswith(" 410 Gone")
+
+
+def test_an_older_agent_s_listener_is_brought_up_to_date(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    listeners = gateway.state / "envoy" / "lds.json"
+    old = Document.read(listeners)
+    Document.of(
+        [json.loads(json.dumps(resource).replace('"10s"', '"9s"')) for resource in old.resources]
+    ).save(listeners)
+    assert not Document.read(listeners).says_the_same_as(old)
+    assert gateway.driver.describe().ok
+    assert Document.read(listeners).says_the_same_as(old)
+    until(lambda: gateway.ask(spec.host).status == 200, what="it serves")
+
+
+def test_markers_tell_the_generation_and_never_reach_the_upstream(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec = live(generation=7, port=upstream.port)
+    memory.apply(spec)
+    prefix = f"/.well-known/imp/{spec.publish_id}"
+    right = gateway.ask(spec.host, f"{prefix}/7")
+    assert (right.status, right.body, right.header("imp-generation")) == (200, b"7", ["7"])
+    for path in (f"{prefix}/6", f"{prefix}/8", prefix, f"{prefix}/7/auth"):
+        other = gateway.ask(spec.host, path)
+        assert (other.status, other.header("imp-generation")) == (404, ["7"]), path
+    assert upstream.seen == []
+
+
+def test_paths_methods_and_strip_path(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+    other = Upstreams("two")
+    one = make_service(
+        upstream.port, routes=[route("/billing", "GET", "POST", strip=True), route("/v1/items", "GET")]
+    )
+    two = make_service(
+        other.port, routes=[route("/billing/special", strip=True), route("/base", strip=True)], path="/inner"
+    )
+    spec = live(services=(one, two))
+    memory.apply(spec)
+
+    def way(method: str, path: str) -> Any:
+        answer = gateway.ask(spec.host, path, method=method)
+        return (
+            (answer.json["upstream"], answer.json["path"])
+            if answer.status == 200
+            else (answer.status, answer.json["code"])
+        )
+
+    assert way("GET", "/billing") == ("one", "/")
+    assert way("GET", "/billing/") == ("one", "/")
+    assert way("POST", "/billing/x/y?q=1") == ("one", "/x/y?q=1")
+    assert way("GET", "/billing?q=1") == ("one", "/?q=1")
+    assert way("DELETE", "/billing/x") == (404, "no_route")
+    assert way("GET", "/billings") == (404, "no_route")
+    assert way("GET", "/v1/items/3") == ("one", "/v1/items/3")
+    assert way("POST", "/v1/items/3") == (404, "no_route")
+    assert way("DELETE", "/billing/special/x") == ("two", "/inner/x")
+    assert way("GET", "/billing/special") == ("two", "/inner")
+    assert way("GET", "/billing/specials") == ("one", "/specials")
+    assert way("GET", "/base") == ("two", "/inner")
+    assert way("GET", "/billing/../v1/items") == ("one", "/v1/items")
+    assert way("GET", "/billing/..%2fsecret") == (404, "no_route")
+    assert way("GET", "/") == (404, "no_route")
+    other.close()
+
+
+def test_the_upstream_hears_its_own_host_and_the_caller_s(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    headers = {
+        name.lower(): value for name, value in gateway.ask(f"{spec.host}:8000").json["headers"].items()
+    }
+    assert headers["host"] == f"127.0.0.1:{upstream.port}"
+    assert headers["x-forwarded-host"] == f"{spec.host}:8000"
+
+
+def test_the_upstream_hears_nothing_that_callers_say_of_the_way_they_came(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    names = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "X-Forwarded-Proto")
+    heard = gateway.ask(spec.host, headers=dict.fromkeys(names, "pretended")).json["headers"]
+    assert "pretended" not in str(heard)
+
+
+def test_the_same_again_writes_nothing(gateway: Gateway, memory: Memory) -> None:
+    spec = live()
+    assert memory.apply(spec).changes == 2
+    before = {path.name: path.stat().st_ino for path in (gateway.state / "envoy").iterdir()}
+    assert memory.apply(spec).changes == 0
+    assert {path.name: path.stat().st_ino for path in (gateway.state / "envoy").iterdir()} == before
+
+
+def test_a_batch_of_many_is_one_change(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+    specs = [live(port=upstream.port) for _ in range(50)]
+    assert memory.apply(*specs).changes == 2
+    assert {gateway.ask(spec.host).status for spec in specs} == {200}
+    assert len(memory.observe().carried) == 50
+    assert memory.apply(*[withdrawn(spec, generation=2) for spec in specs[:25]]).changes == 2
+    assert [gateway.ask(spec.host).status for spec in specs] == [410] * 25 + [200] * 25

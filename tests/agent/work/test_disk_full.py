@@ -1,0 +1,120 @@
+"""A full disk is named where it hurts, and is over as soon as there is room: nothing has to be started anew."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.protocol.messages import Outcome
+from agent.work.state import PUBLISHES_FILE, Store
+from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until
+from tests.agent.gateway import Gateway
+from tests.agent.running import Running
+
+Fill = Callable[[str], None]
+
+
+@pytest.fixture
+def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
+    """Leaves no room for files whose path has this in it; "/room/" makes room. As a disk that allocates late, it says so when the bytes have to be there."""
+    fsync, full = os.fsync, ["/room/"]
+
+    def sync(handle: int) -> None:
+        if full[0] in str(Path(f"/proc/self/fd/{handle}").readlink()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return lambda part: full.__setitem__(0, part)
+
+
+def test_a_full_disk_is_named_in_the_answer_and_in_the_heartbeat_and_ends_by_itself(
+    agent: Running, fill: Fill
+) -> None:
+    path = agent.store._path
+    words = f"The agent cannot write {path} (No space left on device): make room there; nothing has to be started anew."
+    spec = live()
+    agent.double.expected[spec.publish_id] = spec
+    fill(PUBLISHES_FILE)
+    sealed = agent.seal(spec)
+    (result,) = agent.double.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
+    assert (result.outcome, result.step, result.code, result.message) == (
+        Outcome.UNREACHABLE,
+        "disk",
+        "disk_full",
+        words,
+    )
+    assert agent.gateway.changes == []
+    for _ in range(2):
+        agent.beat()
+        assert (agent.double.heartbeats[-1].gateway_ok, agent.double.heartbeats[-1].gateway_error) == (
+            False,
+            words,
+        )
+    assert sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(".")) == []
+
+    fill("/room/")
+    agent.beat()
+    assert (agent.double.heartbeats[-1].gateway_ok, agent.double.heartbeats[-1].gateway_error) == (True, "")
+    until(
+        lambda: Store(path.parent).records.get(spec.publish_id) and not agent.store.pending(),
+        what="fetched, applied and remembered",
+    )
+    assert sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(".")) == []
+
+
+def test_both_are_said_of_a_gateway_that_is_away_and_a_disk_that_is_full(agent: Running, fill: Fill) -> None:
+    fill(PUBLISHES_FILE)
+    agent.post(agent.seal(live()).token)
+    agent.gateway.away = True
+    agent.beat()
+    error = agent.double.heartbeats[-1].gateway_error
+    assert error.startswith("The gateway is away. The agent cannot write")
+
+
+@pytest.mark.parametrize("name", ["rds.json", "cds.json"])
+def test_a_gateway_s_own_full_disk_is_named_too(
+    tmp_path: Path,
+    control_plane: ControlPlaneDouble,
+    gateway: Gateway,
+    upstream: Upstreams,
+    fill: Fill,
+    name: str,
+) -> None:
+    agent = Running(tmp_path, control_plane, driver=gateway.driver)
+    standing, spec = live(port=upstream.port), live(port=upstream.port)
+    agent.post(agent.seal(standing).token)
+    fill(name)
+    sealed = agent.seal(spec)
+    (result,) = control_plane.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
+    assert (result.code, str(tmp_path / "envoy" / name) in result.message) == ("disk_full", True)
+    assert gateway.ask(standing.host).status == 200
+    fill("/room/")
+    sealed = agent.seal(spec)
+    (result,) = control_plane.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
+    assert result.outcome == Outcome.VERIFIED
+    assert [gateway.ask(one.host).status for one in (standing, spec)] == [200, 200]
+    agent.stop()
+
+
+def test_no_room_to_ask_envoy_is_named(
+    tmp_path: Path,
+    control_plane: ControlPlaneDouble,
+    gateway: Gateway,
+    upstream: Upstreams,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = Running(tmp_path, control_plane, driver=gateway.driver)
+    full = tmp_path / "gone"
+    monkeypatch.setattr("tempfile.tempdir", str(full))
+    sealed = agent.seal(live(port=upstream.port))
+    (result,) = control_plane.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
+    assert (result.code, f"cannot write {full}/" in result.message) == ("cannot_write", True)
+    agent.beat()
+    assert f"cannot write {full}/" in control_plane.heartbeats[-1].gateway_error
+    full.mkdir()
+    agent.beat()
+    assert control_plane.heartbeats[-1].gateway_ok
+    agent.stop()

@@ -1,0 +1,148 @@
+"""What the agent keeps on disk: whole after any crash, private, and clear about damage."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from agent import config, files
+from agent.config import Identity, Settings
+from agent.files import FileDamaged
+from agent.protocol import signing
+from agent.work.state import PUBLISHES_FILE, Store
+from tests.agent.doubles import absent, live
+from tests.agent.gateway import hold
+
+NETWORKS = ("127.0.0.0/8",)
+
+
+def identity() -> Identity:
+    settings = Settings(
+        agent_id=str(uuid4()),
+        name="seoul-1",
+        cluster="kr-test",
+        control_plane_url="https://cp.example",
+        listen="127.0.0.1:9000",
+        advertise="https://agent.example",
+        driver="envoy",
+        options={"proxy": "127.0.0.1:8080"},
+    )
+    return Identity(settings=settings, key=signing.new_key(), control_plane_keys=(signing.new_key(),))
+
+
+def test_an_identity_survives_a_restart_and_only_the_owner_reads_its_key(tmp_path: Path) -> None:
+    saved = identity()
+    config.save(tmp_path, saved)
+    loaded = config.load(tmp_path)
+    assert loaded.settings == saved.settings
+    assert signing.private_jwk(loaded.key) == signing.private_jwk(saved.key)
+    assert [signing.public_jwk(key) for key in loaded.control_plane_keys] == [
+        signing.public_jwk(key) for key in saved.control_plane_keys
+    ]
+    assert stat.S_IMODE((tmp_path / "key.json").stat().st_mode) == 0o600
+    assert "d" not in json.loads((tmp_path / "control-plane.json").read_text())["keys"][0]
+    assert signing.private_jwk(saved.key)["d"] not in (tmp_path / "agent.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["agent.json", "key.json", "control-plane.json"])
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"keys": []}', '{"keys": [{}]}', "\udcff"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, text: str | None) -> None:
+    config.save(tmp_path, identity())
+    if text is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(FileDamaged, match=name):
+        config.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"publishes": {"x": 1}}', '{"publishes": {"x": {"highest": "many"}}}']
+)
+def test_damaged_publishes_stop_the_start(tmp_path: Path, text: str) -> None:
+    (tmp_path / PUBLISHES_FILE).write_text(text)
+    with pytest.raises(FileDamaged, match=r"publishes\.json is damaged"):
+        Store(tmp_path)
+
+
+def test_accepted_is_pending_until_it_is_settled_also_after_a_restart(tmp_path: Path) -> None:
+    held = hold(live(generation=3))
+    Store(tmp_path).accept([held], seen={}, networks=NETWORKS)
+    again = Store(tmp_path)
+    assert (again.pending(), again.networks) == ([held], NETWORKS)
+    again.settle(good=[held])
+    last = Store(tmp_path)
+    assert last.pending() == []
+    record = last.records[held.spec.publish_id]
+    assert (record.highest, record.good, record.pending) == (3, held, None)
+
+
+def test_the_highest_generation_stays_after_removal_and_never_goes_down(tmp_path: Path) -> None:
+    spec = live(generation=7)
+    store = Store(tmp_path)
+    store.accept([hold(spec)], seen={}, networks=NETWORKS)
+    gone = hold(absent(spec, generation=8))
+    store.accept([gone], seen={}, networks=NETWORKS)
+    store.settle(good=[gone])
+    store.accept([], seen={spec.publish_id: 5}, networks=NETWORKS)
+    assert Store(tmp_path).records[spec.publish_id].highest == 8
+
+
+def test_a_dropped_spec_leaves_the_good_one(tmp_path: Path) -> None:
+    first = hold(live(generation=1))
+    second = hold(live(first.spec.publish_id, generation=2))
+    store = Store(tmp_path)
+    store.accept([first], seen={}, networks=NETWORKS)
+    store.settle(good=[first])
+    store.accept([second], seen={}, networks=NETWORKS)
+    assert store.desired()[0].wanted == second
+    assert store.desired()[0].fallback == first
+    store.settle(dropped=[first.spec.publish_id])
+    record = Store(tmp_path).records[first.spec.publish_id]
+    assert (record.highest, record.wanted) == (2, first)
+
+
+def test_accepting_what_is_good_already_writes_nothing(tmp_path: Path) -> None:
+    held = hold(live())
+    store = Store(tmp_path)
+    store.accept([held], seen={}, networks=NETWORKS)
+    store.settle(good=[held])
+    before = (tmp_path / PUBLISHES_FILE).stat().st_ino
+    store.accept([held], seen={}, networks=NETWORKS)
+    assert store.pending() == []
+    assert (tmp_path / PUBLISHES_FILE).stat().st_ino == before
+
+
+def test_new_addresses_do_not_reach_a_spec_with_other_upstreams(tmp_path: Path) -> None:
+    held = hold(live())
+    publish = held.spec.publish_id
+    store = Store(tmp_path)
+    store.accept([held], seen={}, networks=NETWORKS)
+    store.settle(good=[held])
+    store.repin({publish: {"other.example:80": ("10.0.0.1",)}})
+    assert store.records[publish].good == held
+    store.repin({publish: {"127.0.0.1:9": ("127.0.0.7",)}})
+    good = Store(tmp_path).records[publish].good
+    assert good is not None
+    assert good.addresses == {"127.0.0.1:9": ("127.0.0.7",)}
+    assert good.spec == held.spec
+
+
+@pytest.mark.parametrize("point", ["fsync", "rename"])
+def test_a_write_that_breaks_off_leaves_the_old_file_and_no_rubbish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    path = tmp_path / "file.json"
+    files.write_durably(path, "old")
+
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os if point == "fsync" else Path, "fsync" if point == "fsync" else "replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        files.write_durably(path, "new")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]

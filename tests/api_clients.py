@@ -1,0 +1,47 @@
+"""Clients of the JSON API."""
+
+import pytest
+from django.test import Client
+
+from core.api import limits
+from tenants.actors import Role
+from tenants.tokens import create_api_token
+from tests.world import World
+
+
+def client_for(world: World, role: Role = Role.DEVELOPER) -> Client:
+    """A client with an API token of that role."""
+    token = create_api_token(world.tenant, name=f"{role} token", role=role)
+    return Client(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture(autouse=True)
+def long_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute ends in the middle of a test, where the next share of a token's limit would be one more query."""
+    monkeypatch.setattr(
+        limits, "_RESERVE", limits._RESERVE.replace("'minute'", "'year'").replace("1 minute", "1 year")
+    )
+
+
+@pytest.fixture
+def api(world: World) -> Client:
+    """A developer of the tenant."""
+    return client_for(world)
+
+
+@pytest.fixture
+def viewer(world: World) -> Client:
+    """A viewer of the tenant."""
+    return client_for(world, Role.VIEWER)
+
+
+@pytest.fixture
+def stranger(other: World) -> Client:
+    """A developer of another tenant."""
+    return client_for(other)
+
+
+@pytest.fixture
+def owner(world: World) -> Client:
+    """An owner of the tenant."""
+    return client_for(world, Role.OWNER)

@@ -1,1 +1,0 @@
-"""The web's edge: what holds before Django is asked."""

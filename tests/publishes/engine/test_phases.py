@@ -1,0 +1,82 @@
+"""The phases of operations and deliveries: every pair is either in the table and made, or refused and leaves the row as it was."""
+
+import itertools
+from typing import Any
+
+import pytest
+from django.db.models.query import QuerySet
+from django.utils import timezone
+
+from publishes import errors
+from publishes.choices import OPEN_PHASES, Phase
+from publishes.engine import lifecycle, outbox
+from publishes.models import Delivery, Operation
+from tests.world import World
+
+PAIRS = list(itertools.product(Phase, Phase))
+Q, S, OK, NO, C, X = (
+    Phase.QUEUED,
+    Phase.SENT,
+    Phase.SUCCEEDED,
+    Phase.FAILED,
+    Phase.CANCELLED,
+    Phase.SUPERSEDED,
+)
+OF_OPERATIONS = {(Q, Q), (Q, S), (Q, OK), (Q, NO), (Q, C), (Q, X), (S, Q), (S, OK), (S, NO), (S, C), (S, X)}
+OF_DELIVERIES = {
+    (Q, Q),
+    (Q, S),
+    (Q, OK),
+    (Q, NO),
+    (Q, X),
+    (S, Q),
+    (S, S),
+    (S, OK),
+    (S, NO),
+    (S, X),
+    (NO, Q),
+    (NO, OK),
+    (OK, Q),
+}
+
+
+def put(rows: QuerySet[Any], phase: Phase) -> None:
+    """The row as if it had come to this phase."""
+    rows.update(phase=phase, finished_at=None if phase in OPEN_PHASES else timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("model", "allowed"),
+    [(Operation, OF_OPERATIONS), (Delivery, OF_DELIVERIES)],
+    ids=["operation", "delivery"],
+)
+def test_every_pair_of_phases_is_made_or_refused_as_the_table_says(
+    world: World, model: type[Operation | Delivery], allowed: set[tuple[Phase, Phase]]
+) -> None:
+    operation = world.last_operation(world.published())
+    rows: QuerySet[Any] = (
+        Operation.objects.filter(pk=operation.pk)
+        if model is Operation
+        else Delivery.objects.filter(pk=operation.deliveries.all()[0].pk)
+    )
+    made = set()
+    for before, after in PAIRS:
+        put(rows, before)
+        kept = rows.values().get()
+        if lifecycle.advance(rows, after):
+            made.add((before, after))
+            row = rows.get()
+            assert (row.phase, row.finished_at is None) == (after, after in OPEN_PHASES)
+        else:
+            assert rows.values().get() == kept
+    assert made == allowed
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.SUPERSEDED])
+def test_what_has_ended_is_not_ended_otherwise(world: World, phase: Phase) -> None:
+    operation = world.last_operation(world.published())
+    put(Operation.objects.filter(pk=operation.pk), phase)
+    with pytest.raises(errors.WrongState):
+        outbox.close(operation, Phase.FAILED, error="late")
+    operation.refresh_from_db()
+    assert (operation.phase, operation.error) == (phase, "")
