@@ -31,13 +31,13 @@ def main() -> None:
         opened, shut = zip(*(site.one_round() for _ in range(rounds)), strict=True)
         met = site.under_load(rounds)
         site.clean_up()
-    print(
+    print(  # noqa: T201
         f"{rounds} rounds, {len(cluster['agents'])} agent(s)                median     p95     max  (ms, all gateways)"
-    )  # noqa: T201
+    )
     for name, values in (("a new key opens", opened), ("a revoked key meets 401", shut)):
-        print(
+        print(  # noqa: T201
             f"{name:<34}{statistics.median(values):8.0f}{statistics.quantiles(values, n=20)[18]:8.0f}{max(values):8.0f}"
-        )  # noqa: T201
+        )
     print(f"while {rounds} syncs were applied under {RATE} requests a second: {dict(met)}")  # noqa: T201
 
 

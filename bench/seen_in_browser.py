@@ -31,9 +31,9 @@ def main() -> None:
         sign_in(page, told)
         seen = [one_round(page, api, told) for _ in range(rounds)]
         browser.close()
-    print(
+    print(  # noqa: T201
         f"{rounds} rounds: median {statistics.median(seen):.0f} ms, p95 {statistics.quantiles(seen, n=20)[18]:.0f} ms"
-    )  # noqa: T201
+    )
 
 
 def sign_in(page: Page, told: dict[str, Any]) -> None:

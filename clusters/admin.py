@@ -74,8 +74,13 @@ class ClusterAdmin(ServiceAdmin[Cluster]):
     inlines = [AgentInline]
 
     def write(
-        self, request: HttpRequest, record: Cluster, form: forms.ModelForm[Cluster], *, is_new: bool
-    ) -> None:  # noqa: ARG002 - the base's signature
+        self,
+        request: HttpRequest,
+        record: Cluster,
+        form: forms.ModelForm[Cluster],
+        *,
+        is_new: bool,
+    ) -> None:
         operating.save_cluster(record, tenants=form.cleaned_data["open_to"], by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Cluster) -> None:
@@ -112,18 +117,23 @@ class AgentAdmin(ServiceAdmin[Agent]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
         return super().get_queryset(request).with_status()  # type: ignore[attr-defined,no-any-return]
 
-    def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:  # noqa: ARG002 - Django's signature
+    def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         return ["cluster", "name", "driver", "url", "blocked_at"] if obj else ["cluster", "name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         return self.get_fields(request, obj) if obj else []
 
-    def has_change_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Agent | None = None) -> bool:
         return False
 
     def write(
-        self, request: HttpRequest, record: Agent, form: forms.ModelForm[Agent], *, is_new: bool
-    ) -> None:  # noqa: ARG002
+        self,
+        request: HttpRequest,
+        record: Agent,
+        form: forms.ModelForm[Agent],
+        *,
+        is_new: bool,
+    ) -> None:
         operating.add_agent(record, by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Agent) -> None:

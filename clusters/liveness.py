@@ -26,11 +26,7 @@ def note_changes() -> list[UUID]:
     changed = rows.filter(
         ~Q(was_there=F("is_there")) | (Q(is_there=True) & ~Q(gateway_was_ok=F("gateway_ok")))
     )
-    return [
-        row.agent_id
-        for row in changed
-        if _note(row, is_there=bool(getattr(row, "is_there"))) and row.was_there
-    ]  # noqa: B009 - annotated
+    return [row.agent_id for row in changed if _note(row, is_there=bool(row.is_there)) and row.was_there]
 
 
 def forget_old_events() -> None:

@@ -51,13 +51,13 @@ class OperatedAdmin(admin.ModelAdmin[M]):
 class _ToLookAt:
     """Nothing is added, changed or deleted."""
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
@@ -70,7 +70,7 @@ class ReadOnlyInline(_ToLookAt, admin.TabularInline[Any, Any]):
 
     extra = 0
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002 - Django's signature
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields or ()
 
 
@@ -85,10 +85,10 @@ class ServiceAdmin(OperatedAdmin[M]):
         """Call the service that deletes it."""
         raise NotImplementedError
 
-    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+    def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
         self.write(request, obj, form, is_new=not change)
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: ARG002, FBT001
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The service has written all; rows below the form are to look at, and only note that nothing of them changed."""
         for formset in formsets:
             formset.save()
@@ -106,8 +106,12 @@ class ServiceAdmin(OperatedAdmin[M]):
         return deleted, counts, set(), protected
 
     def get_form(
-        self, request: HttpRequest, obj: M | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:  # noqa: FBT001, FBT002
+        self,
+        request: HttpRequest,
+        obj: M | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         refusal = getattr(request, "refusal", None)
         return type(form.__name__, (_Refused, form), {"refusal": refusal}) if refusal else form

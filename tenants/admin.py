@@ -39,7 +39,7 @@ for model in (
 class UserAdmin(ServiceAdmin[User], auth_admin.UserAdmin[User]):
     actions = ["sign_out_everywhere", "take_second_step_off"]
 
-    def write(self, request: HttpRequest, record: User, form: ModelForm[User], *, is_new: bool) -> None:  # noqa: ARG002 - the base's signature
+    def write(self, request: HttpRequest, record: User, form: ModelForm[User], *, is_new: bool) -> None:
         groups, permissions = form.cleaned_data.get("groups"), form.cleaned_data.get("user_permissions")
         operating.save_account(record, groups=groups, permissions=permissions, by=person_of(request))
 
@@ -69,7 +69,7 @@ class UserAdmin(ServiceAdmin[User], auth_admin.UserAdmin[User]):
 
 @admin.register(Group)
 class GroupAdmin(ServiceAdmin[Group], auth_admin.GroupAdmin):
-    def write(self, request: HttpRequest, record: Group, form: ModelForm[Group], *, is_new: bool) -> None:  # noqa: ARG002
+    def write(self, request: HttpRequest, record: Group, form: ModelForm[Group], *, is_new: bool) -> None:
         operating.save_group(record, permissions=form.cleaned_data["permissions"], by=person_of(request))
 
     def remove(self, request: HttpRequest, record: Group) -> None:
@@ -86,7 +86,7 @@ class TenantAdmin(ServiceAdmin[Tenant]):
     search_fields = ["name", "slug"]
     inlines = [MembershipInline]
 
-    def write(self, request: HttpRequest, record: Tenant, form: ModelForm[Tenant], *, is_new: bool) -> None:  # noqa: ARG002
+    def write(self, request: HttpRequest, record: Tenant, form: ModelForm[Tenant], *, is_new: bool) -> None:
         operating.save_workspace(record, by=person_of(request))
 
     def remove(self, request: HttpRequest, record: Tenant) -> None:
@@ -122,12 +122,17 @@ class InvitationAdmin(ServiceAdmin[Invitation]):
     list_select_related = ["user", "tenant"]
     autocomplete_fields = ["user", "tenant"]
 
-    def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:  # noqa: ARG002 - Django's signature
+    def has_change_permission(self, request: HttpRequest, obj: Invitation | None = None) -> bool:
         return False
 
     def write(
-        self, request: HttpRequest, record: Invitation, form: ModelForm[Invitation], *, is_new: bool
-    ) -> None:  # noqa: ARG002
+        self,
+        request: HttpRequest,
+        record: Invitation,
+        form: ModelForm[Invitation],
+        *,
+        is_new: bool,
+    ) -> None:
         invitations.offer(record, by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Invitation) -> None:

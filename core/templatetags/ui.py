@@ -49,9 +49,9 @@ _SPACE = re.compile(r">\s+<")
 def icon(name: str) -> SafeString:
     """A lucide icon, inline; decoration only, so the words beside it have to say the same."""
     drawn = lucide(name, size=None).strip()
-    return mark_safe(
+    return mark_safe(  # noqa: S308
         _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn))
-    )  # noqa: S308 - from the package
+    )
 
 
 @register.simple_tag

@@ -120,8 +120,8 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     typed = (
         request.POST.getlist("services")
         if tried.problem
-        else [str(service.pk) for service in there if getattr(service, "is_linked")]
-    )  # noqa: B009 - annotated
+        else [str(service.pk) for service in there if getattr(service, "is_linked", False)]
+    )
     context = {
         "product": product,
         "there": there,

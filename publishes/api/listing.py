@@ -39,7 +39,10 @@ class Sort(StrEnum):
 _COLUMNS = {"product": "product__name", "cluster": "cluster__name"}
 
 
-_CONDITIONS = "in_progress, failed (the last thing asked for), drift, waiting (for an agent that is away), silent (live, and an agent of it is not heard of), or frozen."
+_CONDITIONS = (
+    "in_progress, failed (the last thing asked for), drift, waiting (for an agent that is away), "
+    "silent (live, and an agent of it is not heard of), or frozen."
+)
 
 
 class PublishFilters(Schema):

@@ -15,7 +15,7 @@ from core.security.secrets import encrypt
 from publishes import errors
 from publishes.choices import AuthMode, EventKind, KeyState
 from publishes.engine import syncs
-from publishes.engine.keys import _COLUMN, _note
+from publishes.engine.keys import COLUMN, note_key
 from publishes.engine.locks import lock_publish
 from publishes.models import Credential, Operation, ProductPublish
 from tenants.actors import Actor
@@ -62,7 +62,7 @@ def issue_test_key(
     for number, old in enumerate(before):
         _end(old, after=overlap if number == 0 else timedelta())
     issued = _make(publish, consumer=TEST_CONSUMER, is_test=True)
-    _note(publish, EventKind.KEY_ROTATED if before else EventKind.KEY_MADE, issued.credential, actor=actor)
+    note_key(publish, EventKind.KEY_ROTATED if before else EventKind.KEY_MADE, issued.credential, actor=actor)
     return replace(issued, operation=syncs.sync(publish, actor=actor))
 
 
@@ -76,7 +76,7 @@ def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = N
         raise NotFound
     for credential in ended:
         _end(credential, after=timedelta())
-        _note(publish, EventKind.KEY_OFF, credential, actor=actor)
+        note_key(publish, EventKind.KEY_OFF, credential, actor=actor)
     return Ended(credentials=tuple(ended), operation=syncs.sync(publish, actor=actor))
 
 
@@ -99,7 +99,7 @@ def _make(publish: ProductPublish, *, consumer: str, is_test: bool) -> Issued:
         is_test=is_test,
         fingerprint=hashlib.sha256(key.encode()).hexdigest()[:32],
     )
-    credential.secret = encrypt(key, row=credential.pk, **_COLUMN)
+    credential.secret = encrypt(key, row=credential.pk, **COLUMN)
     credential.save(force_insert=True)
     return Issued(credential=credential, key=key)
 

@@ -115,9 +115,8 @@ def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     ).settings()  # asks an issuer, so no transaction is open yet
     with transaction.atomic():
         if row:
-            made = drafts.update_publish(
-                actor, row.pk, settings=settings, seen=row.updated_at
-            )  # what the file leaves out is as it was read
+            # What the file leaves out is as it was read.
+            made = drafts.update_publish(actor, row.pk, settings=settings, seen=row.updated_at)
         else:
             made = drafts.create_publish(actor, product, settings=settings)
         put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)

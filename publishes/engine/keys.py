@@ -18,7 +18,7 @@ from tenants.actors import Actor
 
 log = structlog.get_logger(__name__)
 
-_COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
+COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
 
 
 def expired() -> QuerySet[ProductPublish, UUID]:
@@ -41,7 +41,7 @@ def expire_of(publish_id: UUID) -> None:
     for credential in publish.credentials.filter(state=KeyState.ACTIVE, expires_at__lte=Now()):
         credential.state = KeyState.EXPIRED
         credential.save(update_fields=["state", "updated_at"])
-        _note(publish, EventKind.KEY_EXPIRED, credential)
+        note_key(publish, EventKind.KEY_EXPIRED, credential)
     if publish.deleted_at is None:
         syncs.sync(publish)
 
@@ -77,13 +77,13 @@ def _with_keys(spec: Spec, stored: dict[UUID, str]) -> Spec:
 
 def _read(key: ApiKey, ciphertext: str) -> str:
     try:
-        return decrypt(ciphertext, row=key.id, **_COLUMN)
+        return decrypt(ciphertext, row=key.id, **COLUMN)
     except SecretLost as problem:
         log.exception("key_unreadable", credential=str(key.id), reason=str(problem))
         return ""
 
 
-def _note(
+def note_key(
     publish: ProductPublish, kind: EventKind, credential: Credential, *, actor: Actor | None = None
 ) -> None:
     label, user_id = (actor.label, actor.user_id) if actor else ("", None)

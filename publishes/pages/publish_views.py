@@ -35,9 +35,11 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
     form = SettingsForm(
         request.POST or None, product=publish.product, cluster=publish.cluster, publish=publish
     )
-    save = lambda: drafts.update_publish(
-        actor, publish_id, settings=form.settings(gateway=publish.gateway), seen=seen_of(request.POST)
-    )  # noqa: E731
+
+    def save() -> ProductPublish:
+        settings = form.settings(gateway=publish.gateway)
+        return drafts.update_publish(actor, publish_id, settings=settings, seen=seen_of(request.POST))
+
     tried = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
     if tried.saved:
         messages.success(request, _("The settings were changed"))

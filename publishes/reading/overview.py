@@ -62,11 +62,11 @@ class Overview:
     def version(self) -> str:
         """A short hash over all that is shown but the clock."""
         publishes = [
-            (p.pk, p.status, p.cluster.name, p.doing, conditions_of(p))
+            (p.pk, p.status, p.cluster.name, getattr(p, "doing", None), conditions_of(p))
             for row in self.rows
             for c in row.cells
             for p in c.publishes
-        ]  # type: ignore[attr-defined]
+        ]
         products = [(row.product.pk, str(row.product)) for row in self.rows]
         return version_of(
             sorted(self.counts.items()),

@@ -18,7 +18,7 @@ from publishes.choices import EventKind, Status
 from publishes.engine import lifecycle
 from publishes.engine.locks import lock_publish
 from publishes.models import ProductPublish, PublishEvent
-from publishes.verbs.rules import _require_open, refuse_if_open, require_active
+from publishes.verbs.rules import refuse_if_open, require_active, require_open
 from tenants.actors import Actor
 
 SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_required", "hostname_base")
@@ -44,7 +44,7 @@ def create_publish(
 ) -> ProductPublish:
     """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
     require_active(lock_product(actor, product.pk))
-    _require_open(settings.cluster, actor.tenant_id)
+    require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     values = {name: getattr(settings, name) for name in ("cluster", "gateway", *SETTINGS)}
     publish, is_new = ProductPublish.objects.get_or_create(
@@ -71,7 +71,7 @@ def update_publish(
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):
         raise errors.PlaceIsFixed
     if settings.cluster.pk != publish.cluster_id:
-        _require_open(settings.cluster, actor.tenant_id)
+        require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     for name in ("cluster", "gateway", *SETTINGS):
         setattr(publish, name, getattr(settings, name))

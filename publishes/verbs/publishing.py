@@ -15,7 +15,7 @@ from publishes.engine.locks import lock_publish
 from publishes.models import Operation, ProductPublish
 from publishes.reading import selectors
 from publishes.verbs import upstreams
-from publishes.verbs.rules import _require_open, checked_note, refuse_if_open, require_active
+from publishes.verbs.rules import checked_note, refuse_if_open, require_active, require_open
 from tenants.actors import Actor
 
 Work = Callable[[], AbstractContextManager[object]]
@@ -51,7 +51,7 @@ def _require_publishable(publish: ProductPublish) -> None:
 
 
 def _require_place(publish: ProductPublish) -> None:
-    _require_open(publish.cluster, publish.tenant_id)
+    require_open(publish.cluster, publish.tenant_id)
     if publish.cluster.maintenance:
         raise errors.ClusterInMaintenance
     if not is_allowed_host(publish.hostname_base, cluster=publish.cluster):

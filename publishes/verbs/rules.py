@@ -74,6 +74,6 @@ def _checked_text(field: str, text: str) -> str:
     return text.strip()
 
 
-def _require_open(cluster: Cluster, tenant_id: UUID) -> None:
+def require_open(cluster: Cluster, tenant_id: UUID) -> None:
     if not Cluster.objects.filter(open_to(tenant_id), pk=cluster.pk).exists():
         raise errors.ClusterClosed

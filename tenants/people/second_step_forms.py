@@ -22,9 +22,8 @@ class _TakenOnce:
     def clean_code(self) -> str:
         code: str = super().clean_code()  # type: ignore[misc]
         accepted_s = settings.MFA_TOTP_PERIOD * (1 + 2 * settings.MFA_TOTP_TOLERANCE)
-        if not cache.add(
-            f"second-step-code-taken:{self.user.pk}:{normalize_user_code(code)}", 1, timeout=accepted_s
-        ):  # type: ignore[attr-defined]
+        taken = f"second-step-code-taken:{self.user.pk}:{normalize_user_code(code)}"  # type: ignore[attr-defined]
+        if not cache.add(taken, 1, timeout=accepted_s):
             raise get_adapter().validation_error("incorrect_code")
         return code
 

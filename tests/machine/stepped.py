@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx2
@@ -121,19 +122,20 @@ class SteppedAgent:
         )
         self.worker = Worker(Kit(driver=driver, store=self.store, pinner=PINNER, reserved=()))
         self.post = Post()
-        parts = {
+        parts: dict[str, Any] = {
             "driver": driver,
             "store": self.store,
             "control_plane": self.control_plane,
             "worker": self.worker,
             "pinner": PINNER,
         }
+        post: Any = self.post
         self.puller = Puller(
-            control_plane=self.control_plane, worker=self.worker, postman=self.post, store=self.store
-        )  # type: ignore[arg-type]
+            control_plane=self.control_plane, worker=self.worker, postman=post, store=self.store
+        )
         self.heart = heartbeat.Heart(
             heartbeat.Kit(**parts, puller=self.puller, reserved=(), remember=self._remember)
-        )  # type: ignore[arg-type]
+        )
         self.post.follow(self.worker.recover())
 
     def die_at(self, point: str) -> None:

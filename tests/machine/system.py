@@ -138,8 +138,9 @@ class System:
         with connection.cursor() as cursor:
             for table, column in columns.items():
                 cursor.execute(
-                    f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)", [seconds]
-                )  # noqa: S608 - names from above
+                    f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)",
+                    [seconds],
+                )
 
     def rest(self) -> None:
         """All faults end; after some heartbeats everything has to agree."""

@@ -1,7 +1,6 @@
 """Korean and English are both complete: catalogues, every page, the switch."""
 
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -123,9 +122,9 @@ def test_the_catalogue_has_no_text_that_is_gone() -> None:
 
 
 def test_placeholders_are_the_same_in_both_languages() -> None:
-    found: Callable[[str], set[str]] = lambda text: set(
-        re.findall(r"%\(\w+\)[sd]|%s|\{\w+\}|</?\w+[^>]*>", text)
-    )  # noqa: E731
+    def found(text: str) -> set[str]:
+        return set(re.findall(r"%\(\w+\)[sd]|%s|\{\w+\}|</?\w+[^>]*>", text))
+
     assert [
         text for text, (korean, _) in messages.in_catalogue("ko").items() if found(text) != found(korean)
     ] == []

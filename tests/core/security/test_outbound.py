@@ -32,7 +32,7 @@ SHUT = [
         "0.1.2.3",
     ),
     *(
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104
         "localhost",
         "LocalHost",
         "api.localhost",
@@ -41,7 +41,7 @@ SHUT = [
         "[0:0:0:0:0:0:0:1]",
         "①②⑦.⓪.⓪.①",
         "127。0。0。1",
-    ),  # noqa: S104 - asked, not bound
+    ),
     # mapped, compatible, translated and tunnelled spellings of the same
     *(
         "[::ffff:127.0.0.1]",

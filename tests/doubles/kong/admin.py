@@ -291,8 +291,8 @@ class Admin:
         digest = (
             hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
             if text
-            else hashlib.md5(str(time.time_ns()).encode()).hexdigest()
-        )  # noqa: S324 (Kong's own)
+            else hashlib.md5(str(time.time_ns()).encode()).hexdigest()  # noqa: S324
+        )
         if call.query.get("check_hash") and digest == self.configuration_hash:
             return Answer(status=304, headers=[], body=b"")
         tables = declarative.load(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -68,9 +69,8 @@ def test_a_step_that_fails_is_logged_and_all_others_have_their_turn(
     monkeypatch.setattr(module, name, broken)
     assert sweeping.sweep() is False
     assert Credential.objects.get().state == KeyState.EXPIRED
-    assert [(record.msg["event"], record.msg["doing"]) for record in caplog.records if record.exc_info] == [
-        ("bug", name)
-    ]  # type: ignore[index]
+    logged: list[Any] = [record.msg for record in caplog.records if record.exc_info]
+    assert [(line["event"], line["doing"]) for line in logged] == [("bug", name)]
     monkeypatch.undo()
     assert sweeping.sweep() is True
 

@@ -25,9 +25,9 @@ PREFERENCES = reverse("account:preferences")
 
 def signs_in(
     name: str = "acme-owner",
-    password: str = "acme-secret",
+    password: str = "acme-secret",  # noqa: S107
     agent: str = "Mozilla/5.0 (Windows) Firefox/140.0",
-) -> Client:  # noqa: S107
+) -> Client:
     client = Client(headers={"User-Agent": agent, "Accept-Language": "en"})
     assert client.post(reverse("sign-in"), {"username": name, "password": password}).status_code == 302
     return client
