@@ -138,7 +138,7 @@ class System:
         with connection.cursor() as cursor:
             for table, column in columns.items():
                 cursor.execute(
-                    f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)",
+                    f"UPDATE {table} SET {column} = {column} - make_interval(secs => %s)",  # noqa: S608
                     [seconds],
                 )
 
