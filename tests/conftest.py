@@ -8,13 +8,13 @@ from django.utils import translation
 from pytest_django import Settings
 
 from core import pulse
-from tests.api_clients import api, long_minutes, stranger, viewer
+from tests.api_clients import api, long_minutes, owner, stranger, viewer
 from tests.issuing import issuer_site
 from tests.pages import signed_in
 from tests.publishes.pages.run import Run
 from tests.world import World, make_world
 
-__all__ = ["api", "issuer_site", "long_minutes", "stranger", "viewer"]
+__all__ = ["api", "issuer_site", "long_minutes", "owner", "stranger", "viewer"]
 
 
 @pytest.hookimpl(trylast=True)

