@@ -26,7 +26,7 @@ class Record(models.Model):
 
 
 class Edited(Record):
-    """What people edit. `revision` counts their edits, those of rows that belong to the record too, and nothing else.
+    """What people edit. `revision` counts their edits, also of rows that belong to the record, and nothing else.
 
     It is the optimistic lock of an edit: what agents, sweeps and verbs do to the record leaves it as it is.
     """
@@ -54,7 +54,7 @@ def free_of(rows: models.QuerySet[M]) -> Iterator[models.QuerySet[M]]:
 
 
 def save_edit(record: Edited, *, columns: Sequence[str] = ()) -> None:
-    """Write these columns of a locked record, and the next revision: the one way to save what somebody has edited."""
+    """Write these columns of a locked record with its next revision: the one way to save an edit."""
     record.revision += 1
     record.save(update_fields=[*columns, "revision", "updated_at"])
 
@@ -72,7 +72,7 @@ def save_named(record: Edited, *, columns: Sequence[str] = (), taken: Text) -> N
 
 
 def refuse_if_changed(record: Edited, *, revision: int | None) -> None:
-    """Raises ChangedMeanwhile when a locked record is at another revision than the given one (None: whatever it is)."""
+    """Raises ChangedMeanwhile when a locked record is at another revision than the given one (None: any)."""
     if revision is not None and revision != record.revision:
         raise ChangedMeanwhile
 

@@ -1,4 +1,4 @@
-"""Which revision of a record somebody looked at: `ETag` on the way out, `If-Match` on the way in; and edits that lose nobody else's."""
+"""Which revision of a record somebody looked at: `ETag` out, `If-Match` in; and edits that lose nobody else's."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,7 +44,10 @@ def mark_new(request: HttpRequest, response: HttpResponse, record: R, *, at: str
 
 
 def require_match(record: Edited, if_match: str | None) -> None:
-    """Raises ChangedMeanwhile when the caller names revisions (`If-Match`) and this is none of them. `*` and nothing at all match anything."""
+    """Raises ChangedMeanwhile when the caller names revisions (`If-Match`) and the current one is not among them.
+
+    `*` and nothing at all match anything.
+    """
     if _names_revisions(if_match) and etag_of(record) not in {
         part.strip() for part in str(if_match).split(",")
     }:
@@ -52,7 +55,7 @@ def require_match(record: Edited, if_match: str | None) -> None:
 
 
 def merging(view: Callable[A, T]) -> Callable[A, T]:
-    """A PUT that keeps what the request leaves out: read, merge, and write only if the revision that was read is still the current one.
+    """A PUT that keeps what the request leaves out: read, merge, and write if the revision is still the one read.
 
     When somebody else was faster, it is done anew on what they wrote. Whoever names revisions is told so instead.
     """
