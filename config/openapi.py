@@ -34,7 +34,7 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
         "It is live. Withdraw it first; then it can be deleted.",
     ),
     412: (
-        "It was changed since the ETag in If-Match.",
+        "It was edited since the ETag in If-Match.",
         "changed_meanwhile",
         "Somebody changed it since you last looked.",
     ),

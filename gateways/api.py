@@ -70,13 +70,14 @@ class GatewayOut(Schema):
     status: str = Field(examples=["active"])
     listeners: list[ListenerOut]
     clusters: list[UUID]
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, gateway: Gateway) -> Self:
         """From the row, with listeners and clusters prefetched."""
-        same = ("name", "gateway_class", "status", "created_at", "updated_at")
+        same = ("name", "gateway_class", "status", "revision", "created_at", "updated_at")
         listeners = [ListenerOut.of(listener) for listener in gateway.listeners.all()]
         clusters = sorted(cluster.pk for cluster in gateway.clusters.all())
         return cls(
@@ -128,7 +129,7 @@ def update_gateway(
     body: GatewayIn,
     if_match: IfMatch = None,
 ) -> GatewayOut:
-    """While publishes use it, its class and their clusters stay. With If-Match: 412 when it was changed since that ETag."""
+    """While publishes use it, its class and their clusters stay. With If-Match: 412 when it was edited since that ETag."""
     actor = actor_of(request)
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
@@ -137,7 +138,7 @@ def update_gateway(
         actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway)
     )
     return GatewayOut.of(
-        mark(response, services.update_gateway(actor, gateway_id, fields=fields, seen=gateway.updated_at))
+        mark(response, services.update_gateway(actor, gateway_id, fields=fields, revision=gateway.revision))
     )
 
 

@@ -5,7 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from core.records import Record
+from core.records import Edited, Record
 from tenants.models import ScopedQuerySet, Tenant
 
 label = RegexValidator(
@@ -14,7 +14,7 @@ label = RegexValidator(
 )
 
 
-class Gateway(Record):
+class Gateway(Edited):
     """A provider's gateway template. Its class says which agents can serve it: those whose driver has that name."""
 
     class Class(models.TextChoices):

@@ -1,7 +1,6 @@
 """What people can do with gateways: a gateway, its listeners and the clusters where it stands change as one."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -64,14 +63,14 @@ def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
 
 @transaction.atomic
 def update_gateway(
-    actor: Actor, gateway_id: UUID, *, fields: GatewayFields, seen: datetime | None = None
+    actor: Actor, gateway_id: UUID, *, fields: GatewayFields, revision: int | None = None
 ) -> Gateway:
     """Change a gateway. While publishes use it, its class and the clusters they are in stay: Invalid says which.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     gateway = lock_gateway(actor, gateway_id)
-    refuse_if_changed(gateway, seen=seen)
+    refuse_if_changed(gateway, revision=revision)
     uses = uses_of(gateway)
     if uses and fields.gateway_class != gateway.gateway_class:
         raise Invalid(fields={"gateway_class": [CLASS_IS_FIXED]})

@@ -1,6 +1,5 @@
 """Pages of gateways: a gateway, its listeners and the clusters where it stands are one form."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from core.pages.lists import listing
 from core.pages.questions import ask_or_do, chosen
 from core.pages.rows import acted, action_of, typed_fields, typed_rows
 from core.pages.saving import attempt
-from core.records import seen_of
+from core.records import revision_of
 from core.usage import Use, uses_of
 from gateways import questions, selectors, services
 from gateways.forms import (
@@ -106,7 +105,7 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
         )
     form, typed = GatewayForm(actor, request.POST, gateway=gateway, uses=uses), listener_rows(request.POST)
     tried = attempt(
-        lambda: _save(actor, gateway, gateway_fields(form, typed), seen_of(request.POST)), form, typed
+        lambda: _save(actor, gateway, gateway_fields(form, typed), revision_of(request.POST)), form, typed
     )
     if tried.saved:
         messages.success(request, _("The gateway was changed") if gateway else _("The gateway was created"))
@@ -115,10 +114,10 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
 
 
 def _save(
-    actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, seen: datetime | None
+    actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, revision: int | None
 ) -> Gateway:
     return (
-        services.update_gateway(actor, gateway.pk, fields=fields, seen=seen)
+        services.update_gateway(actor, gateway.pk, fields=fields, revision=revision)
         if gateway
         else services.create_gateway(actor, fields=fields)
     )
@@ -143,7 +142,7 @@ def _shown(
         "gateway": gateway,
         "form": form,
         "rows": rows,
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
         "clusters": clusters,
         "is_held": bool(form.uses),
         **more,

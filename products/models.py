@@ -6,7 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.records import Record
+from core.records import Edited, Record
 from tenants.models import ScopedQuerySet, Tenant
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
@@ -37,7 +37,7 @@ def validate_methods(methods: list[str]) -> None:
         raise ValidationError(_("Duplicate method."), code="methods")
 
 
-class ApiService(Record):
+class ApiService(Edited):
     """One upstream that a provider owns, with the routes that lead to it. Only active services are deployed."""
 
     class Status(models.TextChoices):
@@ -120,7 +120,7 @@ class Route(Record):
         return f"{self.path} {', '.join(self.methods)}".strip()
 
 
-class Product(Record):
+class Product(Edited):
     """What a provider sells: a name, a version and the API services behind it."""
 
     class Status(models.TextChoices):

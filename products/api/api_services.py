@@ -66,14 +66,16 @@ def update_api_service(
     body: ServiceIn,
     if_match: IfMatch = None,
 ) -> ServiceOut:
-    """What is live changes only when it is published again. With If-Match: 412 when it was changed since that ETag."""
+    """What is live changes only when it is published again. With If-Match: 412 when it was edited since that ETag."""
     actor = actor_of(request)
     service = selectors.service_of(actor, service_id)
     actor.require_write()
     require_match(service, if_match)
     fields = checked_service(actor, body.model_dump(exclude_none=True), service=service)
     return ServiceOut.of(
-        mark(response, api_services.update_service(actor, service_id, fields=fields, seen=service.updated_at))
+        mark(
+            response, api_services.update_service(actor, service_id, fields=fields, revision=service.revision)
+        )
     )
 
 

@@ -67,7 +67,7 @@ def update_product(
     body: ProductIn,
     if_match: IfMatch = None,
 ) -> ProductOut:
-    """What is live changes only when it is published again. With If-Match: 412 when it was changed since that ETag."""
+    """What is live changes only when it is published again. With If-Match: 412 when it was edited since that ETag."""
     actor = actor_of(request)
     product = selectors.product_of(actor, product_id)
     actor.require_write()
@@ -76,7 +76,7 @@ def update_product(
     linked = given.pop("api_services", None)
     fields = checked_product(given, product=product)
     changed = products.update_product(
-        actor, product_id, fields=fields, service_ids=linked, seen=product.updated_at
+        actor, product_id, fields=fields, service_ids=linked, revision=product.revision
     )
     return ProductOut.of(mark(response, changed))
 

@@ -41,6 +41,7 @@ class ProductOut(Schema):
     logo_url: str
     status: str = Field(examples=["active"], description="draft, active or archived.")
     api_services: list[UUID]
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
@@ -55,6 +56,7 @@ class ProductOut(Schema):
             "docs_url",
             "logo_url",
             "status",
+            "revision",
             "created_at",
             "updated_at",
         )
@@ -127,6 +129,7 @@ class ServiceOut(Schema):
     connect_timeout_ms: int
     timeout_ms: int
     routes: list[RouteOut]
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
@@ -140,6 +143,7 @@ class ServiceOut(Schema):
             "status",
             "connect_timeout_ms",
             "timeout_ms",
+            "revision",
             "created_at",
             "updated_at",
         )

@@ -1,7 +1,6 @@
 """What people can do with API services: a service, its upstream and its routes change as one."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -73,14 +72,14 @@ def create_service(actor: Actor, *, fields: ServiceFields) -> ApiService:
 
 @transaction.atomic
 def update_service(
-    actor: Actor, service_id: UUID, *, fields: ServiceFields, seen: datetime | None = None
+    actor: Actor, service_id: UUID, *, fields: ServiceFields, revision: int | None = None
 ) -> ApiService:
     """Change a service, its upstream and its routes in one go. What is live changes only when it is published again.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     service = lock_service(actor, service_id)
-    refuse_if_changed(service, seen=seen)
+    refuse_if_changed(service, revision=revision)
     for name in COLUMNS:
         setattr(service, name, getattr(fields, name))
     save_named(service, columns=COLUMNS, taken=NAME_TAKEN)

@@ -2,14 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Invalid
-from core.records import refuse_if_changed
+from core.records import refuse_if_changed, save_edit
 from core.usage import Hold, held, named, uses_of
 from products import errors
 from products.models import ApiService, Product, ProductService
@@ -48,19 +47,19 @@ def update_product(
     *,
     fields: ProductFields,
     service_ids: Collection[UUID] | None = None,
-    seen: datetime | None = None,
+    revision: int | None = None,
 ) -> Product:
     """Change what a product says of itself, and which services it has if those are given. Raises ProductIsArchived.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     product = lock_product(actor, product_id)
-    refuse_if_changed(product, seen=seen)
+    refuse_if_changed(product, revision=revision)
     _refuse_archived(product)
     columns = fields.as_columns()
     for name, value in columns.items():
         setattr(product, name, value)
-    product.save(update_fields=[*columns, "updated_at"])
+    save_edit(product, columns=[*columns])
     if service_ids is not None:
         _link(actor, product, service_ids)
     return product
@@ -68,14 +67,14 @@ def update_product(
 
 @transaction.atomic
 def link_services(
-    actor: Actor, product_id: UUID, *, service_ids: Collection[UUID], seen: datetime | None = None
+    actor: Actor, product_id: UUID, *, service_ids: Collection[UUID], revision: int | None = None
 ) -> Product:
     """Make exactly these the product's services. What is live changes only when it is published again (A84)."""
     product = lock_product(actor, product_id)
-    refuse_if_changed(product, seen=seen)
+    refuse_if_changed(product, revision=revision)
     _refuse_archived(product)
     if _link(actor, product, service_ids):
-        product.save(update_fields=["updated_at"])
+        save_edit(product)
     return product
 
 

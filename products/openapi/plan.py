@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -177,11 +176,11 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: 
     )
 
 
-def carry_out(actor: Actor, made: Plan, *, seen: datetime | None = None) -> ApiService:
+def carry_out(actor: Actor, made: Plan, *, revision: int | None = None) -> ApiService:
     """Create or change the service as planned. Raises what the service's own verbs raise."""
     if made.service is None:
         return api_services.create_service(actor, fields=made.fields)
-    return api_services.update_service(actor, made.service.pk, fields=made.fields, seen=seen)
+    return api_services.update_service(actor, made.service.pk, fields=made.fields, revision=revision)
 
 
 def _given(

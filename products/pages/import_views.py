@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from core.forms import refuse_unless_valid
 from core.problems import Conflict, Invalid, NotFound, Problem
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue import selectors
 from products.models import ApiService
 from products.openapi import plan as importing
@@ -85,7 +85,7 @@ def _page(
             _require_confirmed(request, made)
             return _done(
                 request,
-                importing.carry_out(actor, made, seen=seen_of(request.POST)),
+                importing.carry_out(actor, made, revision=revision_of(request.POST)),
                 is_new=made.service is None,
             )
     except (Invalid, Conflict) as refusal:

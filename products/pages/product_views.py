@@ -16,7 +16,7 @@ from core.pages.lists import listing
 from core.pages.questions import ask_or_do, chosen
 from core.pages.saving import Attempt, attempt
 from core.problems import Text
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue import products, selectors
 from products.errors import ProductIsArchived
 from products.forms import ProductForm
@@ -85,7 +85,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     tried = _tried(
         request,
         lambda: products.update_product(
-            actor, product_id, fields=form.product_fields(), seen=seen_of(request.POST)
+            actor, product_id, fields=form.product_fields(), revision=revision_of(request.POST)
         ),
         form,
     )
@@ -95,7 +95,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     context = {
         "form": form,
         "product": selectors.product_of(actor, product_id),
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
         "problem": tried.problem,
     }
     return render(request, "products/form.html", context, status=tried.status)
@@ -111,7 +111,9 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     ids = [service.pk for service in there if str(service.pk) in request.POST.getlist("services")]
     tried = _tried(
         request,
-        lambda: products.link_services(actor, product_id, service_ids=ids, seen=seen_of(request.POST)),
+        lambda: products.link_services(
+            actor, product_id, service_ids=ids, revision=revision_of(request.POST)
+        ),
     )
     if tried.saved:
         messages.success(request, _("The linked API services were changed"))
@@ -127,7 +129,7 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
         "there": there,
         "typed": typed,
         "problem": tried.problem,
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
     }
     return render(
         request,

@@ -1,6 +1,5 @@
 """Pages of API services: a service, its upstream and its routes are one form."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from core.pages.lists import listing
 from core.pages.questions import ask_or_do, chosen
 from core.pages.rows import acted, action_of, typed_fields, typed_rows
 from core.pages.saving import attempt
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue import api_services, selectors
 from products.forms import MAX_ROUTES, RouteRow, ServiceForm, initial_rows, route_rows, service_fields
 from products.models import ApiService
@@ -111,7 +110,7 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
         )
     form, typed = ServiceForm(actor, request.POST, service=service), route_rows(request.POST)
     tried = attempt(
-        lambda: _save(actor, service, service_fields(form, typed), seen_of(request.POST)), form, typed
+        lambda: _save(actor, service, service_fields(form, typed), revision_of(request.POST)), form, typed
     )
     if tried.saved:
         messages.success(
@@ -122,10 +121,10 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
 
 
 def _save(
-    actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, seen: datetime | None
+    actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, revision: int | None
 ) -> ApiService:
     return (
-        api_services.update_service(actor, service.pk, fields=fields, seen=seen)
+        api_services.update_service(actor, service.pk, fields=fields, revision=revision)
         if service
         else api_services.create_service(actor, fields=fields)
     )
@@ -140,5 +139,11 @@ def _shown(
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
-    context = {"service": service, "form": form, "rows": rows, "seen": request.POST.get("seen"), **more}
+    context = {
+        "service": service,
+        "form": form,
+        "rows": rows,
+        "revision": request.POST.get("revision"),
+        **more,
+    }
     return render(request, "services/form.html", context, status=status)

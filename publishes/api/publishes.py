@@ -77,14 +77,14 @@ def update_publish(
     body: PublishIn,
     if_match: IfMatch = None,
 ) -> PublishOut:
-    """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was changed since that ETag."""
+    """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was edited since that ETag."""
     actor = actor_of(request)
     publish = selectors.publish_of(actor, publish_id)
     actor.require_write()
     lifecycle.check_editable(publish)
     require_match(publish, if_match)
     settings = _settings(actor, publish.product, body, publish=publish)
-    changed = drafts.update_publish(actor, publish_id, settings=settings, seen=publish.updated_at)
+    changed = drafts.update_publish(actor, publish_id, settings=settings, revision=publish.revision)
     return shown([mark(response, changed)])[0]
 
 

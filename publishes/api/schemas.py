@@ -70,6 +70,7 @@ class PublishOut(Schema):
     published_by: str | None
     withdrawn_at: datetime | None
     withdrawn_by: str | None
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
@@ -97,6 +98,7 @@ class PublishOut(Schema):
             published_by=publish.published_by or None,
             withdrawn_at=publish.withdrawn_at,
             withdrawn_by=publish.withdrawn_by or None,
+            revision=publish.revision,
             created_at=publish.created_at,
             updated_at=publish.updated_at,
             **more,

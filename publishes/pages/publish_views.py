@@ -13,7 +13,7 @@ from django_htmx.http import trigger_client_event
 from core.pages.live import part
 from core.pages.saving import Attempt, attempt
 from core.problems import NotFound
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue.selectors import product_of
 from publishes.engine import lifecycle
 from publishes.forms import SettingsForm
@@ -38,7 +38,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
 
     def save() -> ProductPublish:
         settings = form.settings(gateway=publish.gateway)
-        return drafts.update_publish(actor, publish_id, settings=settings, seen=seen_of(request.POST))
+        return drafts.update_publish(actor, publish_id, settings=settings, revision=revision_of(request.POST))
 
     tried = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
     if tried.saved:
@@ -48,7 +48,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         "product": publish.product,
         "publish": publish,
         "form": form,
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
         "problem": tried.problem,
     }
     return render(request, "publishes/wizard/edit.html", context, status=tried.status)

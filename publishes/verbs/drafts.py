@@ -1,14 +1,13 @@
 """Drafts: made and changed; nothing is deployed by either."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 
 from clusters.models import Cluster
-from core.records import refuse_if_changed
+from core.records import refuse_if_changed, save_edit
 from gateways.models import Gateway
 from gateways.services import hold_place
 from products.catalogue.products import lock_product
@@ -57,15 +56,15 @@ def create_publish(
 
 @transaction.atomic
 def update_publish(
-    actor: Actor, publish_id: UUID, *, settings: Settings, seen: datetime | None = None
+    actor: Actor, publish_id: UUID, *, settings: Settings, revision: int | None = None
 ) -> ProductPublish:
     """Change a draft's settings. Its cluster and gateway stay once it was sent there.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     publish = lock_publish(actor, publish_id)
     lifecycle.check_editable(publish)
-    refuse_if_changed(publish, seen=seen)
+    refuse_if_changed(publish, revision=revision)
     refuse_if_open(publish)
     place = (settings.cluster.pk, settings.gateway.pk)
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):
@@ -75,7 +74,7 @@ def update_publish(
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     for name in ("cluster", "gateway", *SETTINGS):
         setattr(publish, name, getattr(settings, name))
-    publish.save(update_fields=["cluster", "gateway", *SETTINGS, "updated_at"])
+    save_edit(publish, columns=["cluster", "gateway", *SETTINGS])
     _note(publish, EventKind.UPDATED, actor=actor)
     return publish
 

@@ -127,9 +127,9 @@ def test_a77_a_refused_deletion_names_the_publishes(world: World, browser: Clien
 
 
 def test_a_change_that_somebody_else_was_faster_with_is_409(world: World, browser: Client) -> None:
-    seen = world.gateway.updated_at.isoformat()
+    revision = world.gateway.revision
     browser.post(at("edit", world.gateway), filled(world, HTTP, name="theirs"))
-    answer = browser.post(at("edit", world.gateway), filled(world, HTTP, name="mine", seen=seen))
+    answer = browser.post(at("edit", world.gateway), filled(world, HTTP, name="mine", revision=revision))
     assert answer.status_code == 409
     assert Gateway.objects.get(pk=world.gateway.pk).name == "theirs"
 

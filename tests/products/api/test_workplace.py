@@ -121,9 +121,13 @@ def test_put_changes_what_is_given_and_nothing_else_and_minds_if_match(
     before = send(api, "GET", one)
     changed = send(api, "PUT", one, change, **{"If-Match": before.headers["ETag"]})
     assert changed.status_code == 200, changed.content
-    rest = {name: value for name, value in changed.json().items() if name not in {field, "updated_at"}}
-    assert rest == {name: value for name, value in before.json().items() if name not in {field, "updated_at"}}
-    assert (changed.json()[field], changed.headers["ETag"] != before.headers["ETag"]) == (change[field], True)
+    moving = {field, "revision", "updated_at"}
+    rest = {name: value for name, value in changed.json().items() if name not in moving}
+    assert rest == {name: value for name, value in before.json().items() if name not in moving}
+    for answer in (before, changed):
+        assert answer.headers["ETag"] == f'"{answer.json()["revision"]}"'
+    assert changed.json()["revision"] == before.json()["revision"] + 1
+    assert changed.json()[field] == change[field]
     refused = send(api, "PUT", one, {kept: "zzz"}, **{"If-Match": before.headers["ETag"]})
     assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
     assert send(api, "GET", one).json() == changed.json()

@@ -82,12 +82,12 @@ def test_a_route_of_another_service_is_not_taken_over(world: World) -> None:
 def test_what_a_program_leaves_out_stays_and_every_change_is_seen(world: World) -> None:
     service = billing()
     fields = checked_service(world.actor, {"timeout_ms": 7_000}, service=service)
-    changed = api_services.update_service(world.actor, service.pk, fields=fields, seen=service.updated_at)
+    changed = api_services.update_service(world.actor, service.pk, fields=fields, revision=service.revision)
     assert (changed.name, changed.upstream_port, changed.timeout_ms) == ("Billing Service", 8081, 7_000)
     assert [route.path for route in changed.routes.all()] == ["/billing"]
-    assert changed.updated_at > service.updated_at
+    assert changed.revision == service.revision + 1
     with pytest.raises(ChangedMeanwhile):
-        api_services.update_service(world.actor, service.pk, fields=fields, seen=service.updated_at)
+        api_services.update_service(world.actor, service.pk, fields=fields, revision=service.revision)
 
 
 def test_a_change_reaches_what_is_live_only_when_it_is_published_again(world: World) -> None:

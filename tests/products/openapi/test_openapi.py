@@ -465,7 +465,7 @@ def test_importing_again_changes_the_service_in_place(world: World) -> None:
         ("GET", "POST", "DELETE"),
         ("GET", "POST", "PATCH"),
     )
-    done = carry_out(world.actor, again, seen=service.updated_at)
+    done = carry_out(world.actor, again, revision=service.revision)
     done.refresh_from_db()
     assert (done.pk, done.status, done.timeout_ms, done.version) == (service.pk, "inactive", 9_000, "1.5")
     assert [(r.path, r.methods, r.strip_path, r.status) for r in done.routes.all()] == [
@@ -474,7 +474,7 @@ def test_importing_again_changes_the_service_in_place(world: World) -> None:
     ]
     assert done.routes.get(path="/accounts").pk == ids["/accounts"]
     with pytest.raises(ChangedMeanwhile):
-        carry_out(world.actor, again, seen=service.updated_at)
+        carry_out(world.actor, again, revision=service.revision)
 
 
 def test_a_service_of_its_own_page_keeps_its_name(world: World) -> None:

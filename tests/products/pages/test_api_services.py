@@ -180,7 +180,7 @@ def test_a_change_that_somebody_else_was_faster_with_is_409(world: World, browse
     )
     answer = browser.post(
         at("edit", service),
-        filled({"path": "/x"}, name="Billing Service", seen=service.updated_at.isoformat()),
+        filled({"path": "/x"}, name="Billing Service", revision=service.revision),
     )
     assert answer.status_code == 409
     assert "Somebody else changed this" in answer.content.decode()

@@ -77,8 +77,8 @@ def test_importing_again_shows_the_changes_and_changes_in_place(world: World, br
     assert "1 added, 1 changed, 1 removed" in page
     assert '<del class="method">DELETE</del>' in page
     assert "<del>1.4</del> <ins>1.5</ins>" in page
-    seen = hidden(page, "seen")
-    browser.post(IMPORT, {"document": LEDGER_AGAIN, "seen": seen, "apply": "1"})
+    revision = hidden(page, "revision")
+    browser.post(IMPORT, {"document": LEDGER_AGAIN, "revision": revision, "apply": "1"})
     assert list(service.routes.values_list("path", flat=True)) == ["/accounts", "/reports"]
     nothing = browser.post(IMPORT, {"document": LEDGER_AGAIN, "upstream_url": ""}).content.decode()
     assert "The service is as the document says already" in nothing
@@ -87,11 +87,11 @@ def test_importing_again_shows_the_changes_and_changes_in_place(world: World, br
 def test_a_service_that_changed_meanwhile_is_shown_anew(world: World, browser: Client) -> None:
     browser.post(IMPORT, {"document": LEDGER, "apply": "1"})
     service = ApiService.objects.get(name="Ledger")
-    seen = hidden(browser.post(IMPORT, {"document": LEDGER_AGAIN}).content.decode(), "seen")
+    revision = hidden(browser.post(IMPORT, {"document": LEDGER_AGAIN}).content.decode(), "revision")
     api_services.update_service(
         world.actor, service.pk, fields=checked_service(world.actor, {"version": "9"}, service=service)
     )
-    again = browser.post(IMPORT, {"document": LEDGER_AGAIN, "seen": seen, "apply": "1"})
+    again = browser.post(IMPORT, {"document": LEDGER_AGAIN, "revision": revision, "apply": "1"})
     assert again.status_code == 409
     assert "Somebody else changed this" in again.content.decode()
     assert "<del>9</del> <ins>1.5</ins>" in again.content.decode()
@@ -199,7 +199,7 @@ def test_the_target_is_what_was_shown_whatever_was_renamed_meanwhile(world: Worl
         {
             "document": LEDGER_AGAIN,
             "target": hidden(page, "target"),
-            "seen": hidden(page, "seen"),
+            "revision": hidden(page, "revision"),
             "apply": "1",
         },
     )

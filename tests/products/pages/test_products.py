@@ -108,15 +108,15 @@ def test_a_change_that_somebody_else_was_faster_with_is_409_and_changes_nothing(
     world: World, browser: Client
 ) -> None:
     page = text(browser, at("edit", world))
-    seen = page.split('name="seen" value="')[1].split('"')[0]
+    revision = page.split('name="revision" value="')[1].split('"')[0]
     products.update_product(world.actor, world.product.pk, fields=ProductFields(name="Theirs", version="3"))
-    answer = browser.post(at("edit", world), NEW | {"seen": seen})
+    answer = browser.post(at("edit", world), NEW | {"revision": revision})
     assert answer.status_code == 409
     assert "Somebody else changed this" in answer.content.decode()
     assert "Load it again" in answer.content.decode()
     assert Product.objects.get(pk=world.product.pk).name == "Theirs"
-    fresh = text(browser, at("edit", world)).split('name="seen" value="')[1].split('"')[0]
-    assert browser.post(at("edit", world), NEW | {"seen": fresh}).status_code == 302
+    fresh = text(browser, at("edit", world)).split('name="revision" value="')[1].split('"')[0]
+    assert browser.post(at("edit", world), NEW | {"revision": fresh}).status_code == 302
 
 
 def test_a74_a_refused_deactivation_says_so_in_its_dialog(world: World, browser: Client) -> None:

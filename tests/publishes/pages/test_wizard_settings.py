@@ -217,23 +217,22 @@ def test_a_drafts_settings_that_somebody_else_changed_meanwhile_are_not_written_
     publish = world.draft()
     client, url = signed_in(world.user), reverse("publishes:edit", args=[publish.product_id, publish.pk])
     page = client.get(url).content.decode()
-    seen = publish.updated_at.isoformat()
-    assert f'<input type="hidden" name="seen" value="{seen}">' in page
+    assert '<input type="hidden" name="revision" value="1">' in page
     drafts.update_publish(world.actor, publish.pk, settings=world.settings(visibility="private"))
     typed = {
         "environment": "stage",
         "auth_mode": "none",
         "visibility": "public",
         "hostname_base": publish.hostname_base,
-        "seen": seen,
+        "revision": "1",
     }
     refused = client.post(url, typed)
     assert refused.status_code == 409
     assert "Somebody else changed this in the meantime." in text_of(refused)
-    assert f'name="seen" value="{seen}"' in refused.content.decode()
+    assert 'name="revision" value="1"' in refused.content.decode()
     publish.refresh_from_db()
     assert (publish.environment, publish.visibility) == ("dev", "private")
-    again = client.post(url, typed | {"seen": publish.updated_at.isoformat()})
+    again = client.post(url, typed | {"revision": publish.revision})
     assert again.status_code == 302
     publish.refresh_from_db()
     assert (publish.environment, publish.visibility) == ("stage", "public")
