@@ -37,7 +37,7 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponse:
         every=_("All"),
         told=told,
     )
-    return render(request, "services/index.html", {"listing": found, "actor": actor})
+    return render(request, "products/services/index.html", {"listing": found, "actor": actor})
 
 
 @require_GET
@@ -52,7 +52,7 @@ def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse
         "products": list(service.products.order_by("name", "version")),
         "questions": questions.of_service(service) if actor.writes else [],
     }
-    return render(request, "services/detail.html", context)
+    return render(request, "products/services/detail.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -141,4 +141,4 @@ def _shown(
     **more: Any,
 ) -> HttpResponse:
     context = {"service": service, "form": form, "rows": rows, "seen": request.POST.get("seen"), **more}
-    return render(request, "services/form.html", context, status=status)
+    return render(request, "products/services/form.html", context, status=status)
