@@ -158,7 +158,7 @@ class AgentAdmin(ServiceAdmin[Agent]):
             "codes": codes,
         }
         return TemplateResponse(
-            request, "admin/enrolment_codes.html", context, headers={"Cache-Control": "no-store"}
+            request, "clusters/enrolment_codes.html", context, headers={"Cache-Control": "no-store"}
         )
 
     @admin.action(

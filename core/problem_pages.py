@@ -43,7 +43,7 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
     if problem.status >= 500:
         return bare_page(request, problem)
     return render(
-        request, "problem.html", {"problem": problem, "title": _title(problem)}, status=problem.status
+        request, "frame/problem.html", {"problem": problem, "title": _title(problem)}, status=problem.status
     )
 
 
@@ -55,7 +55,7 @@ def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
         "chosen_theme": theme_of(request),
         "path": _way_back(request),
     }
-    return HttpResponse(render_to_string("bare_problem.html", context), status=problem.status)
+    return HttpResponse(render_to_string("frame/bare_problem.html", context), status=problem.status)
 
 
 def _way_back(request: HttpRequest) -> str:

@@ -59,4 +59,4 @@ watch = _Watch()
 @require_GET
 def banner(request: HttpRequest) -> HttpResponse:
     """The banner alone, fetched every few seconds by open pages; it says nothing while all is well."""
-    return render(request, "_system.html")
+    return render(request, "frame/_system.html")

@@ -73,7 +73,7 @@ def _without_workspace(request: HttpRequest, problem: NoWorkspace) -> HttpRespon
         raise problem
     request.actor = None  # type: ignore[attr-defined]
     context = {"problem": problem, "invitations": list(invitations_of(person_of(request)))}
-    return render(request, "account/no_workspace.html", context, status=problem.status)
+    return render(request, "tenants/account/no_workspace.html", context, status=problem.status)
 
 
 def _of_another_workspace(request: HttpRequest, actor: Actor) -> HttpResponse:
@@ -82,7 +82,7 @@ def _of_another_workspace(request: HttpRequest, actor: Actor) -> HttpResponse:
         (workspace for workspace in actor.elsewhere if str(workspace.id) == request.POST["workspace"]), None
     )
     context = {"actor": actor, "of": of, "back": path_of(request.headers.get("Referer", ""), request)}
-    response = render(request, "account/other_workspace.html", context, status=409)
+    response = render(request, "tenants/account/other_workspace.html", context, status=409)
     return retarget(reswap(response, "innerHTML"), "body") if is_htmx(request) else response
 
 

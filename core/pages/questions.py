@@ -14,7 +14,7 @@ from core.problems import Conflict, Problem, Text
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """`verb` is the dialog's id, `url` where the answer goes, `back` where somebody goes who thinks better of it."""
+    """`verb` is the dialog's id, `url` where the answer goes, `back` where somebody goes who thinks better of it; `is_primary` marks the page's next step."""
 
     verb: str
     title: Text
@@ -24,6 +24,7 @@ class Question:
     texts: tuple[Text, ...] = ()
     warning: Text = ""
     is_danger: bool = False
+    is_primary: bool = False
 
 
 def chosen(questions: Iterable[Question], verb: str) -> Question | None:
@@ -42,7 +43,7 @@ def ask_or_do(
 ) -> HttpResponse:
     """GET asks on a page; POST does it, says so and leads on. A question that may not be asked now leads back, but doing it says why not."""
     if request.method != "POST":
-        return render(request, "question.html", {"question": question}) if question else redirect(back)
+        return render(request, "frame/question.html", {"question": question}) if question else redirect(back)
     try:
         do()
     except Conflict as problem:
@@ -55,5 +56,5 @@ def _refused(request: HttpRequest, question: Question | None, problem: Problem, 
     if question is None:  # the page was old: show what is true now, and why it was refused
         messages.error(request, str(problem.detail))
         return HttpResponseClientRedirect(back) if is_htmx(request) else redirect(back)
-    template = "_question.html" if is_htmx(request) else "question.html"
+    template = "components/question.html" if is_htmx(request) else "frame/question.html"
     return render(request, template, {"question": question, "problem": problem}, status=409)

@@ -1,4 +1,4 @@
-"""Tags of the frame in templates/base.html."""
+"""Tags of the frame in templates/frame/base.html."""
 
 from typing import Any
 
@@ -17,6 +17,12 @@ register = template.Library()
 def theme(context: Context) -> str:
     """ "light", "dark" or nothing; works on pages that have no request too."""
     return theme_of(context.get("request"))
+
+
+@register.simple_tag
+def documentation_url() -> str:
+    """Where the JSON API is described; it stands above every app whose pages lead there."""
+    return reverse("api:openapi-view")
 
 
 @register.simple_tag

@@ -1,7 +1,8 @@
 """The design's components as template tags; their templates are in templates/components/, their looks in static/css/components.css.
 
-Three of them wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
-{% fact label=… %}…{% endfact %}. Those without a tag are included: {% include "components/choice_card.html" with … only %}.
+Those that wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
+{% fact label=… %}…{% endfact %}, {% notice … %}…{% endnotice %}, {% empty_state … %}…{% endempty_state %}.
+Those without a tag are included: {% include "components/search.html" %}.
 """
 
 import re
@@ -11,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.forms.boundfield import BoundField, BoundWidget
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -144,6 +145,37 @@ def dialog(content: str, *, id: str, title: str, open: bool = False) -> SafeStri
 def fact(content: str, *, label: str) -> SafeString:
     """One cell of a definition grid: <dl class="facts">{% fact … %}…{% endfact %}</dl>."""
     return _wrapped("fact", content, label=label)
+
+
+@register.simple_block_tag
+def notice(content: str, *, tone: str = "red", title: str = "", role: str = "") -> SafeString:
+    """A paragraph that stands out: red, amber, blue, violet. role="alert" only where it answers what was just done."""
+    return _wrapped("notice", content.strip(), tone=tone, title=title, role=role)
+
+
+@register.simple_block_tag
+def empty_state(
+    content: str, *, icon: str, title: str, url: str = "", action: str = "", is_second: object = False
+) -> SafeString:
+    """Why there is nothing yet, and what to do: a link, which `is_second` where the page's primary action is elsewhere."""
+    return _wrapped(
+        "empty_state", content.strip(), icon=icon, title=title, url=url, action=action, is_second=is_second
+    )
+
+
+@register.inclusion_tag("components/choice_card.html")
+def choice_card(
+    radio: BoundWidget, *, title: str = "", note: str = "", aside: str = "", reason: str = ""
+) -> dict[str, Any]:
+    """A radio that is a card, in <div class="choices">. `aside` stands beside the title; a `reason` says why it cannot be chosen."""
+    shown = {"title": title or radio.choice_label, "note": note, "aside": aside, "reason": reason}
+    return {"radio": radio, **shown}
+
+
+@register.inclusion_tag("components/radio_line.html")
+def radio_line(bound: BoundField, *, hint: str = "") -> dict[str, Any]:
+    """A choice of few, side by side."""
+    return {"field": bound, "hint": hint}
 
 
 @register.inclusion_tag("components/stepper.html")

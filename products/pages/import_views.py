@@ -106,7 +106,7 @@ def _page(
         "problem": problem,
         "name": chosen.name or made.fields.name,
     }
-    return render(request, "services/import_plan.html", context, status=_status(problem))
+    return render(request, "products/imports/plan.html", context, status=_status(problem))
 
 
 def _target_name(request: HttpRequest) -> str:
@@ -174,7 +174,7 @@ def _asked(
     complaints = [str(text) for texts in fields.values() for text in texts]
     return render(
         request,
-        "services/import.html",
+        "products/imports/document.html",
         {"form": form, "service": service, "complaints": complaints},
         status=422 if problem else 200,
     )

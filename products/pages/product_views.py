@@ -39,7 +39,7 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponse:
         every=_("All"),
         told=told,
     )
-    return render(request, "products/index.html", {"listing": found, "actor": actor})
+    return render(request, "products/products/index.html", {"listing": found, "actor": actor})
 
 
 @require_GET
@@ -51,7 +51,7 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse
     asked = questions.of_product(product, services=len(linked)) if actor.writes else []
     return render(
         request,
-        "products/detail.html",
+        "products/products/detail.html",
         {"product": product, "services": linked, "actor": actor, "questions": asked},
     )
 
@@ -70,7 +70,7 @@ def create(request: HttpRequest, actor: Actor) -> HttpResponse:
     if tried.saved:
         messages.success(request, _("The product was created"))
         return redirect("products:detail", tried.saved.pk)
-    return render(request, "products/form.html", {"form": form, "named": named}, status=tried.status)
+    return render(request, "products/products/form.html", {"form": form, "named": named}, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -98,7 +98,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
         "revision": request.POST.get("revision"),
         "problem": tried.problem,
     }
-    return render(request, "products/form.html", context, status=tried.status)
+    return render(request, "products/products/form.html", context, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -133,7 +133,7 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     }
     return render(
         request,
-        "products/_link.html" if is_htmx(request) else "products/link.html",
+        "products/products/_link.html" if is_htmx(request) else "products/products/link.html",
         context,
         status=tried.status,
     )

@@ -40,7 +40,12 @@ def _activate(product: Product, services: int) -> Question:
     texts = (_("It can be published."), _("Linked API services: %(n)d") % {"n": services})
     title = _("Activate “%(product)s”?") % {"product": product}
     return Question(
-        verb="activate", title=title, button=_("Activate"), texts=texts, **_places(product, "activate")
+        verb="activate",
+        title=title,
+        button=_("Activate"),
+        texts=texts,
+        is_primary=services > 0,
+        **_places(product, "activate"),
     )
 
 

@@ -36,7 +36,7 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponse:
         every=_("All"),
         told=told,
     )
-    return render(request, "services/index.html", {"listing": found, "actor": actor})
+    return render(request, "products/services/index.html", {"listing": found, "actor": actor})
 
 
 @require_GET
@@ -51,7 +51,7 @@ def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse
         "products": list(service.products.order_by("name", "version")),
         "questions": questions.of_service(service) if actor.writes else [],
     }
-    return render(request, "services/detail.html", context)
+    return render(request, "products/services/detail.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -146,4 +146,4 @@ def _shown(
         "revision": request.POST.get("revision"),
         **more,
     }
-    return render(request, "services/form.html", context, status=status)
+    return render(request, "products/services/form.html", context, status=status)

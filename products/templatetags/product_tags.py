@@ -1,11 +1,13 @@
 """Template tags of products and API services."""
 
+from collections.abc import Sequence
+
 from django import template
 from django.utils.safestring import SafeString
 
 from core.templatetags.ui import badge
 from products.catalogue.upstream_urls import UpstreamUrl
-from products.models import ApiService, Product
+from products.models import METHODS, ApiService, Product
 
 register = template.Library()
 
@@ -29,6 +31,18 @@ def service_badge(service: ApiService) -> SafeString:
     return badge(
         service.get_status_display(), "green" if is_active else "grey", "" if is_active else "hollow"
     )
+
+
+@register.inclusion_tag("products/services/_methods.html")
+def route_methods(names: Sequence[str]) -> dict[str, list[str]]:
+    """HTTP methods of a route in the order people are used to; none means all."""
+    return {"methods": sorted(names, key=METHODS.index)}
+
+
+@register.filter
+def everything_below(path: str) -> str:
+    """`/billing/*`: a route matches its path and everything below it."""
+    return f"{path.rstrip('/')}/*"
 
 
 @register.filter

@@ -30,7 +30,7 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
     if request.method == "GET":
         return render(
             request,
-            "publishes/key.html",
+            "publishes/keys/index.html",
             _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"},
         )
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
@@ -51,7 +51,9 @@ def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         publish = publish_page.publish_at(actor, product_id, publish_id)
     except NotFound:
         return publish_page.lead_away(request, actor, product_id, publish_id)
-    return render(request, "publishes/_reached.html", _context(actor, publish) | callers.shown_of(publish))
+    return render(
+        request, "publishes/keys/_reached.html", _context(actor, publish) | callers.shown_of(publish)
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -66,7 +68,7 @@ def switch_off(
     if request.method == "GET":
         return render(
             request,
-            "publishes/key.html",
+            "publishes/keys/index.html",
             _context(actor, publish) | {"asks": "off", "key": callers.active_key(publish, credential_id)},
         )
     try:
@@ -86,8 +88,8 @@ def _answer(request: HttpRequest, context: dict[str, Any], *, status: int = 200)
     """The section for a script, and the parts of the page that show what goes on are told; a page of its own for everybody else."""
     context |= callers.shown_of(context["publish"])
     if not is_htmx(request):
-        return render(request, "publishes/key.html", context, status=status)
-    response = render(request, "publishes/_auth.html", context, status=status)
+        return render(request, "publishes/keys/index.html", context, status=status)
+    response = render(request, "publishes/keys/_auth.html", context, status=status)
     return trigger_client_event(
         trigger_client_event(response, "live-changed"), "history-changed", after="settle"
     )

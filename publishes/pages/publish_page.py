@@ -57,7 +57,9 @@ def detail_page(
         "curl": command_of(now, deployed),
         "problem": problem,
     }
-    return render(request, "publishes/detail.html", context, status=problem.status if problem else 200)
+    return render(
+        request, "publishes/publish/detail.html", context, status=problem.status if problem else 200
+    )
 
 
 def deployed_of(publish: ProductPublish) -> Spec | None:
@@ -126,7 +128,7 @@ def _poll_ms(now: selectors.Live) -> int:
 
 def live_fragment(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Status and, out of band, the board; whoever shows the history is told to fetch it."""
-    response = render(request, "publishes/_live.html", context | {"with_board": True}, status=status)
+    response = render(request, "publishes/publish/_live.html", context | {"with_board": True}, status=status)
     return trigger_client_event(response, "history-changed", after="settle")
 
 

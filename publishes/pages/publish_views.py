@@ -65,14 +65,14 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUI
 @actor_page
 def live(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The status fragment, polled while something is open: 204 when nothing changed since `?seen=`. Two queries."""
-    return _fragment(request, actor, product_id, publish_id, template="publishes/_live.html")
+    return _fragment(request, actor, product_id, publish_id, template="publishes/publish/_live.html")
 
 
 @require_GET
 @actor_page
 def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The agent board, polled at rest; when more than the clock changed it wakes the status fragment."""
-    return _fragment(request, actor, product_id, publish_id, template="publishes/_agents.html")
+    return _fragment(request, actor, product_id, publish_id, template="publishes/publish/_agents.html")
 
 
 @require_GET
@@ -88,7 +88,7 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         "publish": publish,
         "history": selectors.history_of(publish, number=publish_page.page_number(request, "page")),
     }
-    return render(request, "publishes/_history.html", context)
+    return render(request, "publishes/publish/_history.html", context)
 
 
 @require_GET
@@ -104,7 +104,7 @@ def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         "product": now.publish.product,
         "curl": publish_page.command_of(now, publish_page.deployed_of(now.publish)),
     }
-    return render(request, "publishes/_command.html", context)
+    return render(request, "publishes/publish/_command.html", context)
 
 
 @require_GET
@@ -118,7 +118,7 @@ def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     context = {"product": publish.product, "publish": publish} | publish_page.carried_context(
         publish, publish_page.deployed_of(publish)
     )
-    return render(request, "publishes/_carried.html", context)
+    return render(request, "publishes/publish/_carried.html", context)
 
 
 @require_GET
@@ -131,7 +131,7 @@ def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
         {"actor": actor, "product": product, "board": now},
         reverse("products:detail", args=[product_id]),
     )
-    return part(request, "publishes/_board.html", context, version=now.version, page=page)
+    return part(request, "publishes/board/_board.html", context, version=now.version, page=page)
 
 
 def _fragment(
@@ -142,7 +142,7 @@ def _fragment(
     except NotFound:
         return publish_page.lead_away(request, actor, product_id, publish_id)
     is_seen = request.GET.get("seen") == context["version"]
-    if template == "publishes/_live.html":
+    if template == "publishes/publish/_live.html":
         return HttpResponse(status=204) if is_seen else publish_page.live_fragment(request, context)
     response = render(request, template, context)
     return response if is_seen else trigger_client_event(response, "live-changed")

@@ -98,7 +98,7 @@ def _ask_or_do(
     context = publish_page.live_context(actor, publish_page.live_at(actor, *ids))
     actor.require_write()
     return (
-        render(request, "publishes/confirm.html", context | {"verb": verb})
+        render(request, "publishes/publish/confirm.html", context | {"verb": verb})
         if context["verbs"][verb]
         else redirect("publishes:detail", *ids)
     )
@@ -145,7 +145,7 @@ def _refused(
     if is_htmx(request):
         return publish_page.live_fragment(request, context, status=problem.status)
     if context["is_asked_again"]:
-        return render(request, "publishes/confirm.html", context, status=problem.status)
+        return render(request, "publishes/publish/confirm.html", context, status=problem.status)
     return publish_page.detail_page(request, actor, *ids, problem=problem)
 
 

@@ -145,7 +145,7 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "invitations": list(invitations.invitations_of(person)),
         "elsewhere": request.elsewhere,  # type: ignore[attr-defined]
     }
-    return render(request, "account/index.html", context | forms, status=422 if forms else 200)
+    return render(request, "tenants/account/index.html", context | forms, status=422 if forms else 200)
 
 
 def _of_the_browser(request: HttpRequest) -> str:

@@ -44,7 +44,7 @@ class SignInForm(AuthenticationForm):
 class SignIn(LoginView):
     """The sign-in page. What comes after the password is the library's: a second step, and noting the session."""
 
-    template_name = "sign_in.html"
+    template_name = "tenants/sign_in/form.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
 

@@ -73,7 +73,9 @@ def remove(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpRespo
         )
     member = members.member_of(actor, membership_id)
     tokens = services.api_tokens_made_by(actor, member.user_id).count()
-    return render(request, "account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens})
+    return render(
+        request, "tenants/account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens}
+    )
 
 
 @require_POST
@@ -99,7 +101,7 @@ def leave(request: HttpRequest, actor: Actor) -> HttpResponse:
             messages.success(request, _("You have left %(tenant)s") % {"tenant": actor.tenant_name})
             return redirect("account:index")
     context = {"actor": actor, "problem": problem, "tokens": services.unended_tokens_of_maker(actor).count()}
-    return render(request, "account/leave.html", context, status=409 if problem else 200)
+    return render(request, "tenants/account/leave.html", context, status=409 if problem else 200)
 
 
 @never_cache
@@ -128,7 +130,10 @@ def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
         "now": timezone.now(),
     }
     return render(
-        request, "account/tokens.html", context, status=409 if problem else 422 if form.errors else 200
+        request,
+        "tenants/account/tokens.html",
+        context,
+        status=409 if problem else 422 if form.errors else 200,
     )
 
 
@@ -142,7 +147,7 @@ def revoke(request: HttpRequest, actor: Actor, token_id: UUID) -> HttpResponse:
         return redirect("account:tokens")
     return render(
         request,
-        "account/revoke_token.html",
+        "tenants/account/revoke_token.html",
         {"actor": actor, "token": services.api_token_of(actor, token_id)},
     )
 
@@ -178,7 +183,7 @@ def _people(
     }
     return render(
         request,
-        "account/members.html",
+        "tenants/account/members.html",
         context,
         status=problem.status if problem else 422 if form.errors else 200,
     )
