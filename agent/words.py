@@ -21,13 +21,13 @@ LENGTHS: Mapping[str, int] = {
 T = TypeVar("T", Result, Heartbeat)
 
 
-def bounded(said: T) -> T:
+def bounded(message: T) -> T:
     """The same with its words no longer than that, and without characters that no database or terminal wants."""
-    return said.model_copy(
+    return message.model_copy(
         update={
             name: short(text, limit)
             for name, limit in LENGTHS.items()
-            if isinstance(text := getattr(said, name, None), str)
+            if isinstance(text := getattr(message, name, None), str)
         }
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent import config
-from agent.drivers.base import Desired, Held, SetupFailed, Unreachable
+from agent.drivers.base import Desired, PinnedSpec, SetupFailed, Unreachable
 from agent.drivers.kong.setup import KongSetup
 from agent.files import FileDamaged
 from agent.protocol.spec import Spec, State
@@ -95,7 +95,7 @@ def _take_back_one(folder: Path) -> str:
         if settings.driver != KongSetup.name:
             return ""
         gone = [
-            Held(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT))
+            PinnedSpec(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT))
             for publish in records
         ]
         KongSetup().create(folder, dict(settings.options), node=settings.agent_id).apply(

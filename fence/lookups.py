@@ -70,12 +70,12 @@ class Lookups:
                     for host in group
                     if host not in answers or not answers[host].done()
                 ]
-                if not missing or (left := deadline - time.monotonic()) <= 0:
-                    return lambda host, _port: _said(answers.get(host))
-                self._ended.wait(left)
+                if not missing or (remaining_s := deadline - time.monotonic()) <= 0:
+                    return lambda host, _port: _result_of(answers.get(host))
+                self._ended.wait(remaining_s)
 
     def _known(self, host: str) -> Answer:
-        return _of(lambda: self._resolver(host, 0), Future())
+        return _settle(lambda: self._resolver(host, 0), Future())
 
     def _ask(self, host: str, owner: Hashable) -> Answer | None:
         """The look-up of a name, shared or begun; None while there is no room for another."""
@@ -97,7 +97,7 @@ class Lookups:
             # Before the answer is there: who asks after it wants a new one.
             answer = self._running.pop(host)
             del self._owners[host]
-            _of(resolved.result, answer)
+            _settle(resolved.result, answer)
             self._ended.notify_all()
 
 
@@ -132,7 +132,7 @@ def _next(groups: list[list[str]], answers: dict[str, Answer], *, room: int) -> 
     return chosen
 
 
-def _of(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
+def _settle(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
     try:
         answer.set_result(resolve())
     except Exception as problem:  # noqa: BLE001 (told to whoever asked)
@@ -140,7 +140,7 @@ def _of(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
     return answer
 
 
-def _said(answer: Answer | None) -> list[Address]:
+def _result_of(answer: Answer | None) -> list[Address]:
     if answer is None or not answer.done():
         raise TimeoutError
     return answer.result()

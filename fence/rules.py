@@ -180,8 +180,8 @@ def _plain(text: str) -> Address:
 
 
 def _with_port(host: str, port: int) -> str:
-    name, _, given = host.rpartition(":")
-    return host if name and given.isdigit() else f"{host.rstrip(':')}:{port}"
+    name, _, named_port = host.rpartition(":")
+    return host if name and named_port.isdigit() else f"{host.rstrip(':')}:{port}"
 
 
 def _try_resolve(host: str, port: int, resolver: Resolver) -> list[Address]:

@@ -44,7 +44,7 @@ class SetupFailed(Exception):
     """The driver cannot be used on this machine with these options; the text is for the operator."""
 
 
-class Held(Wire):
+class PinnedSpec(Wire):
     """A spec as the agent holds it: with its upstreams' pinned addresses, and the host whose callers prove it ("" proves nothing)."""
 
     spec: Spec
@@ -56,10 +56,10 @@ class Held(Wire):
 class Desired:
     """What one publish should be on the gateway, and what stays in force when the gateway refuses that."""
 
-    wanted: Held
-    fallback: Held | None = None
+    wanted: PinnedSpec
+    fallback: PinnedSpec | None = None
 
-    def fallback_over(self, generation: int) -> Held | None:
+    def fallback_over(self, generation: int) -> PinnedSpec | None:
         """The fallback, unless the gateway carries a higher generation (0 for none): then what it carries is to stay."""
         return self.fallback if self.fallback and self.fallback.spec.generation >= generation else None
 
@@ -75,7 +75,7 @@ class Applied:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class ShownState:
     """What the gateway's own configuration says of one publish. Anybody may have written it: what is no generation or digest does not travel."""
 
     generation: int
@@ -90,7 +90,7 @@ class Seen:
 class Observed:
     """What the gateway's configuration carries. `in_force` is False when the gateway runs something else than that."""
 
-    carried: Mapping[UUID, Seen]
+    carried: Mapping[UUID, ShownState]
     in_force: bool
 
 
@@ -119,7 +119,7 @@ class Driver(Protocol):
     def observe(self, *, hasty: bool = False) -> Observed:
         """Read back what the gateway carries; `hasty` is for who must not wait long for one that hangs. Raises Unreachable."""
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Prove that callers meet this spec, without reaching an upstream. Raises Unproved when they do not within the deadline."""
 
     def describe(self) -> Description:
@@ -153,13 +153,13 @@ class Setup(Protocol):
         """The driver for a run of the agent with this id. Raises SetupFailed."""
 
 
-def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, Seen]) -> dict[UUID, int]:
+def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, ShownState]) -> dict[UUID, int]:
     """The publishes of which a gateway carries a higher generation than is desired, each with that generation."""
-    specs = [one.wanted.spec for one in desired]
+    specs = [goal.wanted.spec for goal in desired]
     return {
-        spec.publish_id: there.generation
+        spec.publish_id: shown.generation
         for spec in specs
-        if (there := carried.get(spec.publish_id)) and there.generation > spec.generation
+        if (shown := carried.get(spec.publish_id)) and shown.generation > spec.generation
     }
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
-from agent.drivers.base import Held, Unproved
+from agent.drivers.base import PinnedSpec, Unproved
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, State
 
@@ -62,24 +62,24 @@ def marker_prefix(spec: Spec) -> str:
     return f"/.well-known/imp/{spec.publish_id}"
 
 
-def questions_of(held: Held) -> tuple[Question, ...]:
+def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
     """What to ask for a spec; nothing when nothing can tell (an absent spec whose host never was here)."""
-    if not held.probe_host:
+    if not pinned_spec.probe_host:
         return ()
-    spec, generation = held.spec, str(held.spec.generation)
+    spec, generation = pinned_spec.spec, str(pinned_spec.spec.generation)
     judges = {State.LIVE: _judge_live, State.WITHDRAWN: _judge_withdrawn, State.ABSENT: _judge_absent}
     judge = judges[spec.state]
     marker = Question(
-        host=held.probe_host, path=marker_path(spec), judge=lambda answer: judge(answer, generation)
+        host=pinned_spec.probe_host, path=marker_path(spec), judge=lambda answer: judge(answer, generation)
     )
     if spec.state != State.LIVE or spec.auth.mode == AuthMode.NONE:
         return (marker,)
-    return marker, Question(host=held.probe_host, path=auth_marker_path(spec), judge=_judge_closed)
+    return marker, Question(host=pinned_spec.probe_host, path=auth_marker_path(spec), judge=_judge_closed)
 
 
-def prove(held: Held, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
+def prove(pinned_spec: PinnedSpec, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
     """Ask all questions until two bursts in a row were all right. Raises Unproved with the last wrong answer after `deadline_s` seconds."""
-    return prove_all(questions_of(held), proxy=proxy, deadline_s=deadline_s)
+    return prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=deadline_s)
 
 
 def prove_all(questions: tuple[Question, ...], *, proxy: tuple[str, int], deadline_s: float) -> Evidence:

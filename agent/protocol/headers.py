@@ -12,7 +12,7 @@ NEVER_PASSED_ON = (
 )
 """What a caller sends under these names reaches no upstream, on no publish, in no spelling: CGI and WSGI read `imp_consumer` as the same name."""
 
-SAID_BY_GATEWAYS = (
+SET_BY_GATEWAYS = (
     *(
         "x-forwarded-for",
         "x-forwarded-proto",

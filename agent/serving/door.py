@@ -85,9 +85,9 @@ class Door(TcpWSGIServer):  # type: ignore[misc]
     def readable(self) -> bool:
         """Whether a connection may come in: for each that finds no place, the one that has kept us waiting longest goes."""
         if len(self.active_channels) >= CONNECTIONS and (
-            waiting := [one for one in self.active_channels.values() if one.is_waiting]
+            waiting := [connection for connection in self.active_channels.values() if connection.is_waiting]
         ):
-            min(waiting, key=lambda one: one.due).will_close = True
+            min(waiting, key=lambda connection: connection.due).will_close = True
         return bool(super().readable())
 
     def maintenance(self, now: float) -> None:  # noqa: ARG002 (the wall clock may jump)

@@ -58,11 +58,11 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
     postman, pinner = Postman(control_plane), Pinner()
     worker = Worker(
-        batch.Kit(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge
+        batch.BatchParts(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge
     )
     puller = Puller(control_plane=control_plane, worker=worker, postman=postman, store=store)
     heart = heartbeat.Heart(
-        heartbeat.Kit(
+        heartbeat.HeartbeatParts(
             driver=driver,
             store=store,
             control_plane=control_plane,

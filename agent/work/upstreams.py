@@ -57,9 +57,11 @@ class Pinner:
         if not any(listed):
             return [{} for _ in listed]
         shut = [host for host, _ in map(fence.split_endpoint, reserved) if host]
-        found = self._lookups.find([shut, *([one.host for one in upstreams] for upstreams in listed)])
-        guard = Guard.of(networks, reserved, resolver=self._shut.through(found))
-        return [_pinned(upstreams, guard, found) for upstreams in listed]
+        resolver = self._lookups.find(
+            [shut, *([upstream.host for upstream in upstreams] for upstreams in listed)]
+        )
+        guard = Guard.of(networks, reserved, resolver=self._shut.through(resolver))
+        return [_pinned(upstreams, guard, resolver) for upstreams in listed]
 
 
 def is_own_address(address: fence.Address) -> bool:
@@ -80,13 +82,13 @@ def _upstreams(spec: Spec) -> list[Upstream]:
 
 
 def _pinned(
-    upstreams: Iterable[Upstream], guard: Guard, found: fence.Resolver
+    upstreams: Iterable[Upstream], guard: Guard, resolver: fence.Resolver
 ) -> Addresses | Refused | Unreachable:
     addresses: Addresses = {}
     for upstream in upstreams:
         key = upstream_key(upstream)
         try:
-            addresses[key] = guard.check(upstream.host, upstream.port, resolver=found)
+            addresses[key] = guard.check(upstream.host, upstream.port, resolver=resolver)
         except fence.FenceRefused as problem:
             return _judge(key, problem)
     return addresses

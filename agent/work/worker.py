@@ -60,8 +60,8 @@ class Ticket:
 class Worker:
     """Start it with `start`; it goes on until `stop`."""
 
-    def __init__(self, kit: batch.Kit, *, on_done: Callable[[], None] = lambda: None) -> None:
-        self._kit = kit
+    def __init__(self, parts: batch.BatchParts, *, on_done: Callable[[], None] = lambda: None) -> None:
+        self._parts = parts
         self._on_done = on_done
         self._wake = threading.Condition()
         self._waiting: list[Job] = []
@@ -83,8 +83,10 @@ class Worker:
 
     def recover(self) -> list[Ticket]:
         """Queue what an earlier run left unfinished."""
-        unfinished = [Item(spec=held.spec) for held in self._kit.store.pending()]
-        return self.submit(unfinished, networks=self._kit.store.networks, reserved=self._kit.store.reserved)
+        unfinished = [Item(spec=pinned_spec.spec) for pinned_spec in self._parts.store.pending()]
+        return self.submit(
+            unfinished, networks=self._parts.store.networks, reserved=self._parts.store.reserved
+        )
 
     def stop(self, *, timeout_s: float) -> None:
         """Take no more work and wait for the current step, at most `timeout_s` seconds."""
@@ -113,7 +115,7 @@ class Worker:
 
     def restore(self) -> None:
         """Have a gateway that lost everything filled again from the disk."""
-        self._put("gateway_not_filled", lambda: batch.restore(self._kit))
+        self._put("gateway_not_filled", lambda: batch.restore(self._parts))
 
     def renew(self) -> None:
         """Have all that stands given the shape that this version of the agent gives it; what has it costs no write."""
@@ -140,7 +142,7 @@ class Worker:
         for event, chore in chores.items():
             self._aside(event, chore)
         if moved:
-            self._aside("upstreams_not_moved", lambda: batch.repin(self._kit, moved))
+            self._aside("upstreams_not_moved", lambda: batch.repin(self._parts, moved))
         if jobs:
             self._work(jobs)
 
@@ -155,7 +157,7 @@ class Worker:
         try:
             # The last command's networks are the newest word of the control plane on them.
             batch.run(
-                self._kit,
+                self._parts,
                 [job.spec for job in jobs],
                 networks=jobs[-1].networks,
                 reserved=jobs[-1].reserved,
@@ -211,7 +213,7 @@ class Worker:
         log.error("cannot_write", path=str(problem.path), reason=str(problem))
 
     def _renew(self) -> None:
-        batch.renew(self._kit)
+        batch.renew(self._parts)
         self.is_renewed = True
 
     def _aside(self, event: str, step: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.drivers.base import Applied, Desired, Driver, Held, Observed
+from agent.drivers.base import Applied, Desired, Driver, Observed, PinnedSpec
 from agent.drivers.envoy.check import find_program
 from agent.drivers.envoy.driver import EnvoyDriver
 from agent.drivers.envoy.setup import EnvoySetup, arguments_of
@@ -86,10 +86,14 @@ def ask(
         connection.close()
 
 
-def hold(spec: Spec, *, probe_host: str | None = None, pinned: tuple[str, ...] = ("127.0.0.1",)) -> Held:
+def hold(
+    spec: Spec, *, probe_host: str | None = None, pinned: tuple[str, ...] = ("127.0.0.1",)
+) -> PinnedSpec:
     """A spec with every upstream pinned to 127.0.0.1, or to other addresses."""
     addresses = {f"{service.upstream.host}:{service.upstream.port}": pinned for service in spec.services}
-    return Held(spec=spec, addresses=addresses, probe_host=spec.host if probe_host is None else probe_host)
+    return PinnedSpec(
+        spec=spec, addresses=addresses, probe_host=spec.host if probe_host is None else probe_host
+    )
 
 
 class Memory:
@@ -97,7 +101,7 @@ class Memory:
 
     def __init__(self, driver: Driver, *, pinned: tuple[str, ...] = ("127.0.0.1",)) -> None:
         self.driver, self.pinned = driver, pinned
-        self.good: dict[Any, Held] = {}
+        self.good: dict[Any, PinnedSpec] = {}
 
     def apply(self, *specs: Spec) -> Applied:
         """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""

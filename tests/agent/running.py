@@ -18,7 +18,7 @@ from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol import messages, signing
 from agent.serving.door import open_door
 from agent.serving.server import App
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.watch import Watch
@@ -54,14 +54,14 @@ class Running:
         driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
         pinner = Pinner()
         self.worker = Worker(
-            Kit(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)),
+            BatchParts(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)),
             on_done=self.postman.nudge,
         )
         self.puller = Puller(
             control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store
         )
         self.heart = heartbeat.Heart(
-            heartbeat.Kit(
+            heartbeat.HeartbeatParts(
                 driver=driver,
                 store=self.store,
                 control_plane=self.control_plane,

@@ -16,12 +16,12 @@ from agent.config import Identity, Settings
 from agent.control_plane import heartbeat
 from agent.control_plane.client import ControlPlane, ControlPlaneFailed
 from agent.control_plane.pull import Puller
-from agent.drivers.base import Held
+from agent.drivers.base import PinnedSpec
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Carried, Command, CommandAnswer, Evidence, Outcome
 from agent.protocol.signing import import_key
 from agent.protocol.spec import State
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.carried import carried_now
 from agent.work.state import PUBLISHES_FILE, Store
 from agent.work.upstreams import Pinner
@@ -78,7 +78,7 @@ class WatchedDriver(MemoryDriver):
         super().__init__(gateway, proxy_url="http://127.0.0.1:1")
         self._proved = proved
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, held: PinnedSpec) -> Evidence:
         """As it is, and noted."""
         evidence = super().verify(held)
         self._proved.add((held.spec.publish_id, held.spec.generation, held.spec.digest))
@@ -120,7 +120,7 @@ class SteppedAgent:
         self.control_plane = ControlPlane(
             self._identity, client=httpx2.Client(transport=self.line, trust_env=False)
         )
-        self.worker = Worker(Kit(driver=driver, store=self.store, pinner=PINNER, reserved=()))
+        self.worker = Worker(BatchParts(driver=driver, store=self.store, pinner=PINNER, reserved=()))
         self.post = Post()
         parts: dict[str, Any] = {
             "driver": driver,
@@ -134,7 +134,7 @@ class SteppedAgent:
             control_plane=self.control_plane, worker=self.worker, postman=post, store=self.store
         )
         self.heart = heartbeat.Heart(
-            heartbeat.Kit(**parts, puller=self.puller, reserved=(), remember=self._remember)
+            heartbeat.HeartbeatParts(**parts, puller=self.puller, reserved=(), remember=self._remember)
         )
         self.post.follow(self.worker.recover())
 

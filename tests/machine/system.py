@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import translation
 
 from agent.control_plane import heartbeat, pull
-from agent.drivers.base import Held
+from agent.drivers.base import PinnedSpec
 from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.spec import Spec, State
 from agent.work import worker
@@ -290,8 +290,10 @@ class System:
         ]
         return not waiting and all(agree)
 
-    def _plant_foreign(self) -> Held:
-        held = Held(spec=Spec(publish_id=uuid4(), generation=7, state=State.LIVE, host="foreign.localhost"))
+    def _plant_foreign(self) -> PinnedSpec:
+        held = PinnedSpec(
+            spec=Spec(publish_id=uuid4(), generation=7, state=State.LIVE, host="foreign.localhost")
+        )
         for agent in self.agents:
             agent.gateway.carried[held.spec.publish_id] = held
         return held

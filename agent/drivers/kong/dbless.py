@@ -73,19 +73,19 @@ def text_of(groups: Mapping[Group, Target]) -> str:
     return json.dumps(config, sort_keys=True, ensure_ascii=False)
 
 
-def foreign(what: str) -> str:
+def foreign(content: str) -> str:
     """Why a node is left alone."""
-    return f"This Kong serves a configuration of its own ({what}); without a database the agent would have to replace it all."
+    return f"This Kong serves a configuration of its own ({content}); without a database the agent would have to replace it all."
 
 
 def check_ours(entities: Iterable[tuple[str, list[Body]]]) -> str:
     """The label of an entity that is not ours ("" for none): the node serves another's configuration, and a load would wipe it."""
     return next(
         (
-            f"{kind.rstrip('s')} {one.get('name') or one['id']}"
+            f"{kind.rstrip('s')} {entity.get('name') or entity['id']}"
             for kind, listed in entities
-            for one in listed
-            if TAG not in (one.get("tags") or ())
+            for entity in listed
+            if TAG not in (entity.get("tags") or ())
         ),
         "",
     )
@@ -108,12 +108,12 @@ def _parent(entity: Entity) -> UUID | None:
 def _guilty(answer: Answer, wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
     """The groups that the flattened errors name."""
     flattened = answer.body.get("flattened_errors") if isinstance(answer.body, dict) else None
-    found: dict[Group, Refused] = {}
-    for one in flattened if isinstance(flattened, list) else []:
-        group = _group_named(one)
+    refused: dict[Group, Refused] = {}
+    for error in flattened if isinstance(flattened, list) else []:
+        group = _group_named(error)
         if group in wanted:
-            found.setdefault(group, _refusal(one))
-    return found
+            refused.setdefault(group, _refusal(error))
+    return refused
 
 
 def _group_named(error: dict[str, Any]) -> Group:

@@ -146,9 +146,9 @@ def tag_value(body: Body, prefix: str) -> str:
     )
 
 
-def own_id(publish: UUID, what: str) -> UUID:
+def own_id(publish: UUID, name: str) -> UUID:
     """The id of one of a publish's entities: the same at every agent and in every run."""
-    return uuid5(publish, what)
+    return uuid5(publish, name)
 
 
 def read(kind: str, shown: Body) -> Entity:
@@ -178,7 +178,7 @@ def _unsummed(entity: Entity) -> str:
 def _plain(value: Any) -> Any:
     """Kong shows lists that we left empty, and nested defaults that we never set: neither is a difference."""
     if isinstance(value, dict):
-        return {key: one for key, raw in value.items() if (one := _plain(raw)) not in (None, {}, [])}
+        return {key: plain for key, raw in value.items() if (plain := _plain(raw)) not in (None, {}, [])}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(entry) for entry in value]
     return value

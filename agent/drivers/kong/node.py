@@ -39,7 +39,7 @@ class Node:
         return "DB-less" if self.is_dbless else f"DB ({self.database})"
 
 
-def find_out(admin: Admin) -> Node:
+def read_node(admin: Admin) -> Node:
     """Ask the node. Raises Unreachable, also when what answers is no Kong that we know how to drive."""
     root = admin.get("/")
     try:
@@ -77,12 +77,12 @@ def _others_see_within_s(configuration: dict[str, Any]) -> float:
     """A node polls for events of the others, which may be held back, and its workers rebuild by a timer unless they do at each request."""
     if configuration["database"] == "off":
         return 0.0
-    heard_s = float(configuration.get("db_update_frequency", 5)) + float(
+    polled_s = float(configuration.get("db_update_frequency", 5)) + float(
         configuration.get("db_update_propagation", 0)
     )
     is_strict = configuration.get("worker_consistency") == "strict"
     return (
-        heard_s
+        polled_s
         + (0.0 if is_strict else float(configuration.get("worker_state_update_frequency", 5)))
         + MARGIN_S
     )

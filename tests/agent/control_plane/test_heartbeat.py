@@ -176,8 +176,8 @@ def test_upstreams_that_move_inside_the_fence_are_followed_and_others_are_not(ag
     where = ["10.0.0.1"]
     agent.double.networks = ("10.0.0.0/8",)
     pinner = Pinner(resolver=lambda _host, _port: [ipaddress.ip_address(address) for address in where])
-    agent.heart._kit = dataclasses.replace(agent.heart._kit, pinner=pinner)
-    agent.worker._kit = dataclasses.replace(agent.worker._kit, pinner=pinner)
+    agent.heart._parts = dataclasses.replace(agent.heart._parts, pinner=pinner)
+    agent.worker._parts = dataclasses.replace(agent.worker._parts, pinner=pinner)
     spec = live(services=(make_service(80, host="moving.example"),))
     agent.post(agent.seal(spec).token)
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from agent.drivers.base import Applied, Desired, Driver, Seen
+from agent.drivers.base import Applied, Desired, Driver, ShownState
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Item, Outcome, Result
 from agent.protocol.spec import Auth, AuthMode, Spec
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.worker import Worker
@@ -37,7 +37,7 @@ class Place:
         """By a fresh driver: what an earlier one remembers must not matter."""
         return self.driver().apply(desired)
 
-    def carried(self) -> dict[UUID, Seen]:
+    def carried(self) -> dict[UUID, ShownState]:
         return dict(self.driver().observe().carried)
 
 
@@ -60,8 +60,8 @@ def want(spec: Spec, *, instead_of: Spec | None = None) -> Desired:
     return Desired(wanted=hold(spec), fallback=hold(instead_of) if instead_of else None)
 
 
-def seen(spec: Spec) -> dict[UUID, Seen]:
-    return {spec.publish_id: Seen(generation=spec.generation, digest=spec.digest)}
+def seen(spec: Spec) -> dict[UUID, ShownState]:
+    return {spec.publish_id: ShownState(generation=spec.generation, digest=spec.digest)}
 
 
 def refusable(spec: Spec, *, generation: int) -> Spec:
@@ -117,7 +117,7 @@ def test_what_stands_stays_when_a_successor_is_refused(place: Place, is_remember
 
 def bring(driver: Driver, folder: Path, spec: Spec) -> Result:
     """As an agent does that was just started on this folder."""
-    worker = Worker(Kit(driver=driver, store=Store(folder), pinner=Pinner(), reserved=()))
+    worker = Worker(BatchParts(driver=driver, store=Store(folder), pinner=Pinner(), reserved=()))
     worker.start()
     try:
         return results_of(worker.submit([Item(spec=spec)], networks=LOOPBACK))[0]

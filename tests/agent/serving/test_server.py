@@ -7,7 +7,7 @@ import pytest
 
 from agent.protocol import messages, signing
 from agent.protocol.messages import Outcome
-from agent.serving.server import Once
+from agent.serving.server import ReplayGuard
 from tests.agent.doubles import live, until
 from tests.agent.running import Running
 
@@ -37,13 +37,13 @@ def test_a_command_is_taken_once(agent: Running) -> None:
 
 def test_an_id_is_remembered_as_long_as_its_seal_can_be_believed() -> None:
     now = [1_000.0]
-    once = Once(clock=lambda: now[0])
-    assert once.take("a", expires_at=1_030)
+    guard = ReplayGuard(clock=lambda: now[0])
+    assert guard.take("a", expires_at=1_030)
     now[0] = 1_030 + signing.SKEW_S
-    assert not once.take("a", expires_at=1_030)
+    assert not guard.take("a", expires_at=1_030)
     now[0] += 2
-    assert once.take("b", expires_at=1_200)
-    assert set(once._until) == {"b"}
+    assert guard.take("b", expires_at=1_200)
+    assert set(guard._until) == {"b"}
 
 
 @pytest.mark.parametrize(

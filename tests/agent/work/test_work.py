@@ -9,7 +9,7 @@ from agent.drivers.base import Refused
 from agent.drivers.memory import MemoryDriver
 from agent.protocol.messages import Item, Outcome
 from agent.protocol.spec import Auth, AuthMode, State
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.worker import Ticket, Worker
@@ -109,7 +109,7 @@ def test_a_gateway_that_is_newer_than_the_agent_is_not_touched(bench: Bench, tmp
     bench.bring(spec)
     fresh = tmp_path / "restored"
     fresh.mkdir()
-    other = Worker(Kit(driver=bench.driver, store=Store(fresh), pinner=Pinner(), reserved=()))
+    other = Worker(BatchParts(driver=bench.driver, store=Store(fresh), pinner=Pinner(), reserved=()))
     other.start()
     tickets = other.submit([Item(spec=live(spec.publish_id, generation=8))], networks=LOOPBACK)
     (result,) = results_of(tickets)
@@ -291,7 +291,9 @@ def test_two_agents_on_one_gateway_leave_each_others_publishes_alone(bench: Benc
     bench.bring(mine)
     (tmp_path / "other").mkdir()
     other = Worker(
-        Kit(driver=MemoryDriver(bench.gateway), store=Store(tmp_path / "other"), pinner=Pinner(), reserved=())
+        BatchParts(
+            driver=MemoryDriver(bench.gateway), store=Store(tmp_path / "other"), pinner=Pinner(), reserved=()
+        )
     )
     other.start()
     results_of(other.submit([Item(spec=theirs)], networks=LOOPBACK))

@@ -103,12 +103,14 @@ def test_a_listener_without_its_filters_is_open_until_the_next_look(
     path = gateway.state / "envoy" / "lds.json"
     replace(path, without_filters(path.read_text()), is_renamed=True)
     until(lambda: gateway.ask(spec.host).status == 200, what="everybody is let in")
-    assert [one.verified for one in carried_now(agent.heart._kit.driver, agent.store.records)] == [False]
+    assert [one.verified for one in carried_now(agent.heart._parts.driver, agent.store.records)] == [False]
     agent.watch.look()
     until(lambda: gateway.ask(spec.host).status == 401, what="it asks for keys again")
     assert gateway.ask(spec.host, headers=KEY).status == 200
     until(
-        lambda: [one.verified for one in carried_now(agent.heart._kit.driver, agent.store.records)] == [True],
+        lambda: (
+            [one.verified for one in carried_now(agent.heart._parts.driver, agent.store.records)] == [True]
+        ),
         what="verified again",
     )
 
@@ -135,7 +137,7 @@ def test_every_file_is_put_right_at_the_next_look(
     agent.post(agent.seal(withdrawn(gone, generation=2)).token)
     agent.watch.look()
     until(lambda: agent.worker.is_renewed, what="renewed once")
-    right, driver = contents(gateway), agent.heart._kit.driver
+    right, driver = contents(gateway), agent.heart._parts.driver
     assert not driver.is_altered()
     path = gateway.state / "envoy" / name
     replace(path, EDITS[edit](path.read_text()), is_renamed=is_renamed)
@@ -155,7 +157,7 @@ def test_every_file_is_put_right_at_the_next_look(
 def test_a_file_that_is_gone_is_written_again(agent: Running, gateway: Gateway, upstream: Upstreams) -> None:
     spec = live(port=upstream.port)
     agent.post(agent.seal(spec).token)
-    right, driver = contents(gateway), agent.heart._kit.driver
+    right, driver = contents(gateway), agent.heart._parts.driver
     for name in FILES:
         (gateway.state / "envoy" / name).unlink()
     assert driver.is_altered()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.base import Desired, Held, Refused, Unproved, Unreachable
+from agent.drivers.base import Desired, PinnedSpec, Refused, Unproved, Unreachable
 from agent.drivers.envoy import resources
 from agent.drivers.envoy.check import NoEnvoyProgram, find_program
 from agent.drivers.envoy.files import Document
@@ -216,7 +216,7 @@ def test_what_a_stricter_version_would_refuse_stays_and_is_in_nobody_s_way(
     memory.apply(old)
     build = resources.virtual_host
 
-    def stricter(held: Held) -> Any:
+    def stricter(held: PinnedSpec) -> Any:
         if held.spec.publish_id == old.publish_id:
             raise Refused("No more.", code="invalid")
         return build(held)

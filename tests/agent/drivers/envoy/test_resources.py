@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from agent.drivers.base import Held, Refused
+from agent.drivers.base import PinnedSpec, Refused
 from agent.drivers.envoy import auth, files, resources
 from agent.drivers.envoy.check import sift
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec
@@ -55,14 +55,14 @@ def test_the_virtual_host_is_named_by_publish_generation_and_digest() -> None:
     host: Any = resources.virtual_host(hold(spec))
     assert host["name"] == f"imp:{ID}:4:{spec.digest}"
     assert host["domains"] == ["pay.localhost", "pay.localhost:*"]
-    seen = resources.seen_of(host["name"])
+    seen = resources.shown_by(host["name"])
     assert seen is not None
     assert (seen[0], seen[1].generation, seen[1].digest) == (ID, 4, spec.digest)
 
 
 @pytest.mark.parametrize("name", ["", "other", "imp:x:1:d", "imp:1", f"imp:{ID}:x:d", f"else:{ID}:1:d"])
 def test_names_that_are_not_ours_carry_nothing(name: str) -> None:
-    assert resources.seen_of(name) is None
+    assert resources.shown_by(name) is None
 
 
 def test_longer_paths_come_first_then_those_with_methods_and_404_is_last() -> None:
@@ -150,7 +150,7 @@ def test_without_certificate_authorities_an_https_upstream_is_refused_not_truste
 def test_https_upstreams_are_checked_by_name() -> None:
     service = make_service(443, scheme="https", host="up.example")
     (cluster,) = resources.clusters(
-        Held(spec=live(services=(service,)), addresses={"up.example:443": ("10.0.0.1",)})
+        PinnedSpec(spec=live(services=(service,)), addresses={"up.example:443": ("10.0.0.1",)})
     )
     text = json.dumps(cluster)
     assert '"sni": "up.example"' in text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.drivers.base import Seen
+from agent.drivers.base import ShownState
 from agent.work.carried import carried_now
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, driver_of, key, with_keys
@@ -99,7 +99,7 @@ def test_an_observation_costs_two_calls_while_nothing_changes_without_a_database
     dbless.publish(spec)
     dbless.driver.observe()
     dbless.kong.faults.clear()
-    assert dbless.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert dbless.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
     assert [call.path for call in dbless.kong.faults.calls] == ["/", "/status"]
 
 
@@ -165,7 +165,9 @@ def test_a_heartbeat_asks_again_where_a_fault_passes_at_once(db: Gateway) -> Non
     spec = live()
     db.publish(spec)
     db.kong.faults.on(lambda call: call.steps == ["plugins"], Fault(status=503))
-    assert db.driver.observe(hasty=True).carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert db.driver.observe(hasty=True).carried == {
+        spec.publish_id: ShownState(generation=1, digest=spec.digest)
+    }
 
 
 def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Upstreams) -> None:
@@ -178,7 +180,7 @@ def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Up
         assert [one.refused for one in applied] == [{}, {}, {}]
         for one in drivers:
             one.driver.verify(one.memory.good[spec.publish_id])
-    assert db.driver.observe().carried == {spec.publish_id: Seen(generation=3, digest=spec.digest)}
+    assert db.driver.observe().carried == {spec.publish_id: ShownState(generation=3, digest=spec.digest)}
     assert db.ask(spec.host, headers={"apikey": "key-one"}).status == 200
 
 
@@ -198,4 +200,6 @@ def test_kong_s_default_consistency_is_proved_within_the_deadline(
 def test_the_driver_of_an_agent_started_anew_knows_what_is_there(db: Gateway, upstream: Upstreams) -> None:
     spec = live(port=upstream.port)
     db.publish(spec)
-    assert driver_of(db.kong).observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert driver_of(db.kong).observe().carried == {
+        spec.publish_id: ShownState(generation=1, digest=spec.digest)
+    }

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import fence
-from agent.drivers.base import Seen
+from agent.drivers.base import ShownState
 from agent.drivers.kong import node
 from agent.drivers.kong.admin_api import Admin
 from agent.drivers.kong.driver import KongDriver
@@ -132,7 +132,7 @@ def test_the_node_says_what_it_is(kong: AnyKong) -> None:
     description = kong.driver.describe()
     assert (description.ok, description.error) == (True, "")
     assert description.version.startswith("3.")
-    assert description.mode == node.find_out(Admin(kong.admin_url)).mode
+    assert description.mode == node.read_node(Admin(kong.admin_url)).mode
 
 
 def test_from_publish_to_removal(kong: AnyKong, upstream: Upstreams) -> None:
@@ -141,7 +141,7 @@ def test_from_publish_to_removal(kong: AnyKong, upstream: Upstreams) -> None:
     assert upstream.seen == []
     assert kong.ask(spec.host, "/a/b?c=d").json["path"] == "/a/b?c=d"
     assert kong.memory.apply(spec).changes == 0
-    assert kong.driver.observe().carried[spec.publish_id] == Seen(generation=1, digest=spec.digest)
+    assert kong.driver.observe().carried[spec.publish_id] == ShownState(generation=1, digest=spec.digest)
     kong.publish(withdrawn(spec, generation=2))
     assert [kong.ask(spec.host, path, method="POST").status for path in ("/", "/x")] == [410, 410]
     kong.publish(changed(spec, generation=3))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.base import Refused, Seen
+from agent.drivers.base import Refused, ShownState
 from agent.protocol.spec import Auth, Spec
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
@@ -300,7 +300,7 @@ def test_keys_that_another_agent_changed_are_seen_at_once(db: Gateway, upstream:
     second.memory.apply(spec)
     newer = changed(spec, generation=2, auth=spec.auth.model_copy(update={"keys": (key("two", "key-two"),)}))
     db.publish(newer)
-    assert second.driver.observe().carried == {spec.publish_id: Seen(generation=2, digest=newer.digest)}
+    assert second.driver.observe().carried == {spec.publish_id: ShownState(generation=2, digest=newer.digest)}
     assert second.memory.apply(newer).changes == 0
 
 

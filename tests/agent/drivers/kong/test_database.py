@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from agent.drivers.base import Refused, Seen, Unreachable
+from agent.drivers.base import Refused, ShownState, Unreachable
 from agent.drivers.kong import routing
 from agent.drivers.kong.admin_api import Admin
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
@@ -111,7 +111,7 @@ def test_what_was_refused_halfway_goes_back_to_what_stood(db: Gateway, upstream:
     after = [db.kong.own(word) for word in ("services", "routes", "keyauth_credentials")]
     assert [[one["id"] for one in kind] for kind in after] == [[one["id"] for one in kind] for kind in before]
     assert db.ask(spec.host, headers={"apikey": "key-one"}).status == 200
-    assert db.driver.observe().carried[spec.publish_id] == Seen(generation=1, digest=spec.digest)
+    assert db.driver.observe().carried[spec.publish_id] == ShownState(generation=1, digest=spec.digest)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_f7_who_is_killed_after_k_writes_completes_the_generation(
     fresh = Gateway(db.kong)
     fresh.publish(new)
     assert fresh.counts() == {"services": 1, "routes": 4, "plugins": 4}
-    assert fresh.driver.observe().carried == {new.publish_id: Seen(generation=2, digest=new.digest)}
+    assert fresh.driver.observe().carried == {new.publish_id: ShownState(generation=2, digest=new.digest)}
 
 
 @pytest.mark.parametrize("word", ["routes", "services", "plugins"])

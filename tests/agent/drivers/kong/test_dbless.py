@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.base import Seen, Unreachable
+from agent.drivers.base import ShownState, Unreachable
 from agent.drivers.kong.admin_api import Admin
 from tests.agent.doubles import Upstreams, live, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, driver_of, key, with_keys, with_tokens
@@ -129,7 +129,7 @@ def test_a_kong_started_empty_gets_the_last_good_spec_of_what_it_refuses_now(
     applied = gateway.memory.apply(changed(spec, generation=2, auth=with_tokens(9).auth))
     assert [why.code for why in applied.refused.values()] == ["plugin_missing"]
     assert gateway.ask(spec.host).status == 200
-    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert gateway.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
 
 
 def test_a_node_that_serves_another_s_configuration_is_not_touched(dbless: Gateway) -> None:
@@ -188,5 +188,5 @@ def test_closed_publishes_are_loaded_shut_and_opened_by_a_second_load(
         if call.method == "POST"
     ]
     assert [text["services"][0]["enabled"] for text in texts] == [False, True]
-    assert dbless.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert dbless.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
     assert dbless.memory.apply(changed(spec, generation=2)).changes == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.drivers.base import Seen
+from agent.drivers.base import ShownState
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, driver_of
 from tests.agent.gateway import hold
@@ -20,7 +20,7 @@ def test_a_publish_is_served_withdrawn_served_again_and_removed(
     assert (evidence.probes, evidence.bursts) == (48, 2)
     assert upstream.seen == []
     assert gateway.ask(spec.host, "/a/b?c=d").json["path"] == "/a/b?c=d"
-    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert gateway.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
 
     gone = withdrawn(spec, generation=2)
     gateway.publish(gone)
@@ -42,7 +42,7 @@ def test_a_publish_is_served_withdrawn_served_again_and_removed(
                     answer.json["detail"] == "이 API는 제공이 중단되었습니다. / This API has been withdrawn."
                 )
     assert len(upstream.seen) == seen
-    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=2, digest=gone.digest)}
+    assert gateway.driver.observe().carried == {spec.publish_id: ShownState(generation=2, digest=gone.digest)}
 
     again = changed(spec, generation=3)
     gateway.publish(again)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.drivers.base import Seen, Unproved
+from agent.drivers.base import ShownState, Unproved
 from agent.drivers.kong import proof
 from agent.protocol.spec import Spec
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
@@ -51,7 +51,7 @@ def test_a_newer_generation_of_another_agent_stays(
     assert (applied.refused, applied.ahead) == ({}, {spec.publish_id: 2})
     assert [node.ask(spec.host, "/x", headers={"apikey": "key-one"}).status for node in pair] == [410, 410]
     assert [node.driver.observe().carried for node in pair] == [
-        {spec.publish_id: Seen(generation=2, digest=gone.digest)}
+        {spec.publish_id: ShownState(generation=2, digest=gone.digest)}
     ] * 2
 
 
@@ -93,4 +93,4 @@ def test_the_same_generation_of_two_agents_is_finished_by_one(
     at_the_gate(monkeypatch, lambda: one.publish(spec))
     two.publish(spec)
     assert [node.ask(spec.host, headers={"apikey": "key-one"}).status for node in pair] == [200, 200]
-    assert two.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert two.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
