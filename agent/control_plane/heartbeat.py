@@ -1,4 +1,7 @@
-"""Says that the agent lives and what it carries, has fetched what differs, keeps pinned addresses fresh. Hands work on and writes nothing itself."""
+"""The heartbeat: says what the agent carries, has differences fetched, keeps addresses fresh.
+
+Hands work on and writes nothing itself.
+"""
 
 import random
 import threading
@@ -24,13 +27,19 @@ from agent.work.upstreams import Pinner
 from agent.work.worker import Worker
 
 FIRST_INTERVAL_S = 5.0
-"""Until the control plane has said one."""
+"""Seconds, until the control plane has named an interval."""
 SHORTEST_S, LONGEST_S = 0.1, 600.0
 JITTER = 0.2
-"""So that agents that a restart of the control plane has brought into step do not stay in it."""
+"""Share of the interval.
+
+A restart of the control plane brings agents into step; jitter takes them out of it.
+"""
 EARLIEST, LATEST = 0.25, 2.0
-"""Bounds of the pause after failures, in intervals: one lost beat must not make an agent count as gone, and a broken control plane not be asked more
-often than a healthy one."""
+"""Bounds of the back-off after failures, in intervals.
+
+One lost beat must not make an agent count as disconnected; a broken control plane must not be asked more
+often than a healthy one.
+"""
 log = structlog.get_logger()
 
 
@@ -79,7 +88,11 @@ class Heart:
             parts.puller.ask(carried)
 
     def refresh_addresses(self) -> None:
-        """Resolve the upstreams of what is live again; those that moved inside the fence go to the worker, the others keep their old addresses."""
+        """Resolve the upstreams of every live publish again.
+
+        Addresses that moved inside the fence go to the worker; an upstream without a new address keeps its
+        old ones.
+        """
         parts = self._parts
         live = [
             record.good

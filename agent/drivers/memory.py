@@ -1,4 +1,4 @@
-"""A gateway in memory, for tests of everything around drivers: can refuse, be slow or be away, and can be shared by two agents."""
+"""A gateway in memory, for tests: it can refuse, be slow or be away, and two agents can share it."""
 
 import argparse
 import threading
@@ -46,7 +46,7 @@ class MemoryGateway:
 
 
 class MemorySetup:
-    """A gateway in the agent's own process; it forgets all at each start and is filled again by heartbeats."""
+    """A gateway in the agent's own process; each start empties it, and heartbeats fill it again."""
 
     name = "memory"
 

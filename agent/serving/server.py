@@ -1,4 +1,7 @@
-"""The agent's own door: takes signed commands over HTTP and answers what became of them. Lets nobody in whose seal is wrong, and writes nothing itself."""
+"""The agent's HTTP server: takes signed commands and answers with their results.
+
+A command with a wrong seal is refused. Writes nothing itself.
+"""
 
 import json
 import threading
@@ -97,7 +100,10 @@ class App:
         if not self._replay_guard.take(opened.id, expires_at=opened.expires_at):
             raise _Problem(HTTPStatus.CONFLICT, "replayed", "This command was taken before.")
         if not OLDEST <= command.protocol <= VERSION:
-            words = f"This agent speaks protocol {OLDEST} to {VERSION}, the command is of {command.protocol}: update the older of the two sides."
+            words = (
+                f"This agent speaks protocol {OLDEST} to {VERSION}, the command is of {command.protocol}: "
+                "update the older of the two sides."
+            )
             raise _Problem(HTTPStatus.BAD_REQUEST, "protocol_unsupported", words)
         tickets = self._worker.submit(
             command.items, networks=command.upstream_networks, reserved=command.reserved

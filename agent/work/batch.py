@@ -1,4 +1,7 @@
-"""One batch of specs from arrival to proof: generation fence, upstream fence, disk, gateway, proof, in this order. Only the worker thread runs it."""
+"""One batch of specs: generation fence, upstream fence, disk, gateway, proof, in this order.
+
+Only the worker thread runs it.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Set
@@ -43,7 +46,7 @@ class BatchParts:
 
 @dataclass(frozen=True, kw_only=True)
 class FenceRules:
-    """The control plane's newest word on where upstreams may be: networks, and host:port pairs that none may be."""
+    """The control plane's newest fence: networks that upstreams may be in, host:port that none may be."""
 
     networks: tuple[str, ...]
     reserved: tuple[str, ...] = ()
@@ -57,7 +60,10 @@ def run(
     finish: Finish,
     reserved: tuple[str, ...] = (),
 ) -> None:
-    """Bring all of them to the gateway in one change. `finish` gets exactly one result per spec, as soon as it is known."""
+    """Bring all specs to the gateway in one change.
+
+    `finish` gets exactly one result per spec, as soon as it is known.
+    """
     observed = _observed(parts)
     current = _current_only(parts, observed, list(specs), finish)
     accepted = _fenced(parts, current, FenceRules(networks=networks, reserved=reserved), finish)
@@ -83,7 +89,10 @@ def repin(parts: BatchParts, moved: Mapping[UUID, Addresses]) -> None:
 
 
 def renew(parts: BatchParts) -> None:
-    """Give what stands the shape that this version of the agent gives it: another one may have written it. Raises Unreachable."""
+    """Rewrite what stands in the form of this version of the agent. Raises Unreachable.
+
+    Another version may have written it.
+    """
     applied = _apply(parts, _observed(parts), set())
     if applied.changes:
         log.info(
@@ -108,7 +117,8 @@ def restore(parts: BatchParts) -> None:
 def _apply(parts: BatchParts, observed: Observed | Unreachable, asked: Set[UUID]) -> Applied:
     """Write what was asked for, and of all else what the gateway shows at our generation or an older one.
 
-    What it has newer, or has lost, may be another agent's work or a restored backup: the control plane is asked, at the next heartbeat.
+    What the gateway has newer, or has lost, may be another agent's work or a restored backup: the next
+    heartbeat asks the control plane.
     """
     if isinstance(observed, Unreachable):
         raise observed
@@ -129,7 +139,7 @@ def _is_ours(spec: Spec, observed: Observed) -> bool:
 def _current_only(
     parts: BatchParts, observed: Observed | Unreachable, specs: list[Spec], finish: Finish
 ) -> list[Spec]:
-    """The specs that are not behind: behind the disk, behind the gateway itself, or behind another one of this batch."""
+    """The specs that are not behind: behind the disk, the gateway itself, or another spec of this batch."""
     carried = {} if isinstance(observed, Unreachable) else observed.carried
     newest: dict[UUID, int] = {publish: shown.generation for publish, shown in carried.items()}
     for publish, record in parts.store.records.items():
@@ -151,7 +161,7 @@ def _current_only(
 
 
 def _has_other_content(spec: Spec, record: Record | None, shown: ShownState | None) -> bool:
-    """Whether this very generation is known here, and all that is known of it says something else, as after a restored control plane."""
+    """Whether this generation is known only with other content, as after a restored control plane."""
     pinned = [pinned.spec for pinned in (record.pending, record.good) if pinned] if record else []
     known = {known_spec.digest for known_spec in pinned if known_spec.generation == spec.generation}
     if shown and shown.generation == spec.generation and shown.digest:
@@ -160,7 +170,10 @@ def _has_other_content(spec: Spec, record: Record | None, shown: ShownState | No
 
 
 def _observed(parts: BatchParts) -> Observed | Unreachable:
-    """The gateway's own word, before anything is written. That it gives none is said later: the specs must be safe on the disk first."""
+    """What the gateway shows before anything is written, or its error.
+
+    The error is raised later: the specs must be safe on the disk first.
+    """
     try:
         return parts.driver.observe()
     except Unreachable as problem:
@@ -168,7 +181,10 @@ def _observed(parts: BatchParts) -> Observed | Unreachable:
 
 
 def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Finish) -> list[PinnedSpec]:
-    """Those inside the upstream fence, stored; the others are finished, and their generation counts as seen."""
+    """The specs inside the upstream fence, stored.
+
+    The others are finished, and their generation is remembered.
+    """
     fence = parts.pinner.pin(specs, networks=rules.networks, reserved=(*parts.reserved, *rules.reserved))
     pins = [
         _host_taken(spec, parts.store.records, specs) or pin for spec, pin in zip(specs, fence, strict=True)
@@ -200,7 +216,11 @@ def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Fin
 
 
 def _host_taken(spec: Spec, records: Mapping[UUID, Record], specs: list[Spec]) -> Refused | None:
-    """A gateway serves a host once. What this batch does not change keeps its own: the control plane may have forgotten it, as after a restored backup."""
+    """A refusal when another publish has the host: a gateway serves a host once.
+
+    A publish outside this batch keeps its host. The control plane may have forgotten that publish, as after a
+    restored backup.
+    """
     changed = {changed_spec.publish_id for changed_spec in specs}
     standing = [
         record.wanted.spec for publish, record in records.items() if record.wanted and publish not in changed
@@ -209,10 +229,11 @@ def _host_taken(spec: Spec, records: Mapping[UUID, Record], specs: list[Spec]) -
         standing_spec.state == State.ABSENT or standing_spec.host != spec.host for standing_spec in standing
     ):
         return None
-    words = "This gateway serves the hostname for another publish, which the control plane may not know any more, as after a restored backup."
-    return Refused(
-        f"{words} An operator has to take that one off first.", code="host_taken", entity=spec.host
+    words = (
+        "This gateway serves the hostname for another publish, which the control plane may not know "
+        "any more, as after a restored backup. An operator has to take that one off first."
     )
+    return Refused(words, code="host_taken", entity=spec.host)
 
 
 def _hosts_in_use(records: Mapping[UUID, Record], specs: list[Spec]) -> dict[str, UUID]:
@@ -224,7 +245,10 @@ def _hosts_in_use(records: Mapping[UUID, Record], specs: list[Spec]) -> dict[str
 
 
 def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) -> str:
-    """The host to prove a spec on. An absent one is proved on its former host, unless that belongs to another publish by now."""
+    """The host on which a spec is proved.
+
+    An absent one is proved on its former host, unless another publish has that host by now.
+    """
     if spec.state != State.ABSENT:
         return spec.host
     former = record.wanted.probe_host if record and record.wanted else ""

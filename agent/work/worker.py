@@ -1,4 +1,7 @@
-"""The single writer: a queue and one thread that takes whatever waits as one batch. Nothing else touches the gateway or the publishes' state."""
+"""The single writer: a queue and one thread that takes whatever waits as one batch.
+
+Nothing else touches the gateway or the publishes' state.
+"""
 
 import threading
 import time
@@ -118,7 +121,7 @@ class Worker:
         self._put("gateway_not_filled", lambda: batch.restore(self._parts))
 
     def renew(self) -> None:
-        """Have all that stands given the shape that this version of the agent gives it; what has it costs no write."""
+        """Have all that stands rewritten in this version's form; what has that form costs no write."""
         self._put("gateway_not_renewed", self._renew)
 
     def _put(self, event: str, chore: Callable[[], None]) -> None:
@@ -134,7 +137,10 @@ class Worker:
         return job
 
     def work_once(self) -> None:
-        """Work on whatever waits now, as one batch. The thread's step; tests without the thread take it themselves."""
+        """Work on whatever waits now, as one batch.
+
+        The thread's step; tests without the thread call it themselves.
+        """
         with self._wake:
             jobs, self._waiting = self._waiting, []
             moved, self._moved = self._moved, {}

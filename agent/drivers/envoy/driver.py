@@ -1,4 +1,7 @@
-"""The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
+"""The Envoy driver: all publishes in files that Envoy watches.
+
+A change is checked first, and in force only when Envoy's stats say so. Only this module writes those files.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -40,7 +43,10 @@ from fence import split_endpoint
 
 PROOF_S = 4.0
 LOOK_S = 4.0
-"""How long a look waits for files that are being swapped: a heartbeat must not wait for an Envoy that takes nothing."""
+"""Seconds that `observe` waits for a swap of files.
+
+A heartbeat must not wait for an Envoy that takes nothing.
+"""
 
 log = structlog.get_logger()
 
@@ -66,9 +72,12 @@ class EnvoyDriver:
         return (self._site.proxy, self._site.admin)
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Write what differs: new issuers and clusters, then routes, then without the old ones; each step waits for Envoy to take it.
+        """Write what differs in steps: add issuers and clusters, change routes, drop the old ones.
 
-        What another hand has changed is written anew, first of all the listener: without its filters, what asks for credentials would be open.
+        Each step waits until Envoy has taken it.
+
+        What somebody else changed is written anew, the listener first: without its filters, publishes that
+        ask for credentials would be open.
         """
         refreshed = self._refresh()
         taken, current = self._taken_with_listener(), self._documents()
@@ -98,7 +107,10 @@ class EnvoyDriver:
             )
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits long)
-        """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions. When it runs newer ones, what it says itself."""
+        """What the files say, in force when they are as written and Envoy runs exactly these versions.
+
+        When Envoy runs newer ones, its own answer counts.
+        """
         # Between a file and Envoy's word that it has taken it, nothing would seem to be in force.
         is_quiet = self._swapping.acquire(timeout=LOOK_S)
         try:
@@ -152,7 +164,10 @@ class EnvoyDriver:
         return len(written)
 
     def _taken_with_listener(self) -> dict[Kind, str]:
-        """The versions in force. Waits for our listener: on an older one, without its filters, what asks for credentials would be open."""
+        """The versions in force, once Envoy has our listener.
+
+        On an older listener without the filters, publishes that ask for credentials would be open.
+        """
         taken, listener = self._admin.taken(), Document.read(self._folder.listeners).version
         if taken[Kind.LISTENER] != listener:
             self._admin.wait_for(Kind.LISTENER, listener)
@@ -161,7 +176,10 @@ class EnvoyDriver:
         return taken
 
     def _served(self, taken: dict[Kind, str], current: dict[Kind, Document]) -> dict[UUID, ShownState]:
-        """What Envoy serves, or will as soon as it has read its files. Files from a backup are older than what it runs; then it is asked."""
+        """What Envoy serves, or will serve once it has read its files.
+
+        Files from a backup are older than what Envoy runs; then Envoy is asked.
+        """
         routes = current[Kind.ROUTES]
         return (
             shown_in(self._admin.virtual_hosts())
@@ -195,7 +213,11 @@ class EnvoyDriver:
         }
 
     def _objection(self, new: list[Parts], *, standing: list[Parts]) -> str:
-        """What stands has passed before: only its names and hosts can clash, and its clusters would take most of Envoy's time."""
+        """Envoy's objection to these parts, "" for none.
+
+        The standing parts have passed before: only their names and hosts can clash, and their clusters would
+        take most of Envoy's time.
+        """
         hosts, clusters, providers = merged(new)
         outlines: list[Resource] = [
             {"name": part.host["name"], "domains": part.host["domains"]} for part in standing if part.host

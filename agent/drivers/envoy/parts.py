@@ -1,4 +1,7 @@
-"""What publishes put into Envoy's files, as pure functions: the parts of each, how they become documents, and what stays as the files say it."""
+"""The parts that each publish puts into Envoy's files, how they become documents, and which parts stay.
+
+Pure functions.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,7 +37,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Filed:
-    """What the files say of each publish, held against what Envoy serves: files that were restored from a backup are older."""
+    """The publishes in the files, compared with what Envoy serves: files from a backup are older."""
 
     parts: Mapping[UUID, Parts]
     says: Mapping[UUID, ShownState]
@@ -54,7 +57,9 @@ class Filed:
         return self.parts.get(publish) if self.says.get(publish) == self.served.get(publish) else None
 
     def without(self, known: Collection[UUID]) -> list[Parts]:
-        """What stays as it is: the agent knows nothing of it (its state was lost), or it is not its to change.
+        """The parts of all publishes but the known ones, which stay as they are.
+
+        The agent knows nothing of them (its state was lost), or may not change them.
 
         Raises Unreachable when that is not what Envoy serves: what was withdrawn would be live again.
         """
@@ -62,7 +67,10 @@ class Filed:
         if unknown := [
             publish for publish in publishes if self.served.get(publish) != self.says.get(publish)
         ]:
-            words = f"Envoy's files are older than what it serves, as after a restored backup, and what {len(unknown)} publishes should be is not told yet."
+            words = (
+                "Envoy's files are older than what it serves, as after a restored backup, "
+                f"and the control plane has not yet sent {len(unknown)} publishes."
+            )
             raise Unreachable(words, code="files_too_old")
         return [self.parts[publish] for publish in self.says if publish not in known]
 
@@ -78,7 +86,10 @@ def shown_in(names: Iterable[str]) -> dict[UUID, ShownState]:
 
 
 def choices_of(desired: Sequence[Desired], filed: Filed) -> tuple[list[Choice], dict[UUID, Refused]]:
-    """What to ask Envoy about, and what is refused before; of that the choice is what stands, if anything does."""
+    """The choices to ask Envoy about, and the publishes refused before.
+
+    A refused publish keeps what stands, if any.
+    """
     choices: list[Choice] = []
     refused: dict[UUID, Refused] = {}
     for goal in desired:

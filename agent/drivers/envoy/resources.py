@@ -1,4 +1,7 @@
-"""Specs as Envoy resources: pure functions, no files and no network. The only module that knows Envoy's route and cluster shapes."""
+"""Specs as Envoy resources.
+
+Pure functions, no files and no network. Only this module knows Envoy's route and cluster shapes.
+"""
 
 import hashlib
 import json
@@ -20,7 +23,10 @@ METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
 
 
 def virtual_host(pinned_spec: PinnedSpec) -> Resource | None:
-    """The virtual host of one publish, or None for an absent one. Its name carries publish, generation and digest. Raises Refused."""
+    """The virtual host of one publish, None for an absent one. Raises Refused.
+
+    Its name carries publish, generation and digest.
+    """
     spec = pinned_spec.spec
     if spec.state == State.ABSENT:
         return None
@@ -76,7 +82,7 @@ def _markers(spec: Spec) -> list[Resource]:
     policy_off = auth.off(spec.auth)
     open_to_all: Resource = {"typed_per_filter_config": policy_off} if policy_off else {}
     marker, closed = (_marker(path, spec) for path in (marker_path(spec), auth_marker_path(spec)))
-    # Another generation's marker answers with this generation, so a worker of the gateway that lags behind is recognised.
+    # Another generation's marker answers with this generation, so that a lagging worker of the gateway shows.
     other_generations = _problem(
         {"path_separated_prefix": marker_prefix(spec)}, 404, NOT_FOUND_BODY, generation=spec.generation
     )
@@ -153,7 +159,10 @@ def _match(route: Route) -> Resource:
 
 
 def _rewrite(upstream: Upstream, route: Route) -> Resource:
-    """/billing/x becomes /x and /billing becomes / when the path is stripped; the upstream's own path goes before."""
+    """The path for the upstream, below the upstream's own path.
+
+    When the path is stripped, /billing/x becomes /x and /billing becomes /.
+    """
     path, base = _plain_path(route), upstream.path.rstrip("/")
     if path == "":
         return {"prefix_rewrite": f"{base}/"} if base else {}
@@ -201,7 +210,10 @@ def _cluster(pinned_spec: PinnedSpec, service: Service) -> Resource:
 
 
 def _cluster_name(pinned_spec: PinnedSpec, service: Service) -> str:
-    """Named by its content: a changed upstream is a new cluster, so that routes and cluster change over in one step."""
+    """The cluster's name, made of its content.
+
+    A changed upstream is a new cluster, so that routes and cluster change in one step.
+    """
     upstream = service.upstream
     content = f"{upstream.model_dump_json()} {sorted(pinned_spec.addresses[upstream_key(upstream)])}"
     return (
@@ -213,7 +225,10 @@ def _tls(service: Service) -> Resource:
     host = service.upstream.host
     authorities = next((path for path in CA_FILES if Path(path).exists()), None)
     if authorities is None:
-        words = f"No certificate authorities are installed beside this gateway, so {host} cannot be told from an impostor; install ca-certificates."
+        words = (
+            f"No certificate authorities are installed beside this gateway, so the certificate of {host} "
+            "cannot be checked. Install ca-certificates."
+        )
         raise Refused(
             words, code="no_certificate_authorities", entity=f"service {service.id}", field="scheme"
         )

@@ -1,4 +1,7 @@
-"""Writes to a Kong with a database: what differs, in waves over a few connections, deletions before the marker. The only writer in that mode."""
+"""Writes to a Kong with a database: differences alone, in waves, deletions before the marker.
+
+Only this module writes in that mode.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from agent.drivers.kong.plan import Group, Target
 from agent.drivers.kong.routing import REST_WAVE
 
 DELETIONS = ("keyauth_credentials", "jwt_secrets", "plugins", "routes", "consumers", "services")
-"""Backwards. Consumers go before services: what is left of a half-done removal is found by the services' plugins."""
+"""Backwards. Consumers go before services, whose plugins lead to what a half-done removal left."""
 
 
 @dataclass
@@ -30,7 +33,10 @@ class Database:
         self._admin = admin
 
     def move(self, now: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
-        """Write what differs. A group that Kong refuses stops where it is; the others go on. Raises Unreachable."""
+        """Write what differs. Raises Unreachable.
+
+        A group that Kong refuses stops at that point; the others go on.
+        """
         written = Written()
         writes = [
             (group, entity)

@@ -1,4 +1,7 @@
-"""The Kong driver: a Kong with or without a database, shared with whatever else its operator keeps there. Reads, plans, writes in stages, proves."""
+"""The Kong driver: reads, plans, writes in stages, proves.
+
+The Kong has a database or none, and may be shared with whatever else its operator keeps there.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +59,11 @@ class _Change:
 
 
 class KongDriver:
-    """One Kong node. Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the others."""
+    """One Kong node.
+
+    Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the
+    others.
+    """
 
     name = "kong"
 
@@ -71,7 +78,9 @@ class KongDriver:
         options: Options,
         is_alone: bool,
     ) -> None:
-        """`admin` and `hasty` are one Admin API, asked with patience and without: they share no connection, so neither waits for the other.
+        """`admin` and `hasty` are one Admin API, with patience and without.
+
+        They share no connection, so neither waits for the other.
 
         `is_alone`: no other node has this one's database.
         """
@@ -121,14 +130,17 @@ class KongDriver:
         return Description(ok=True, version=node.version, mode=node.mode)
 
     def is_empty(self) -> bool:
-        """Without a database the hash tells; with one, others write to it too, and the control plane is asked."""
+        """Without a database the hash tells.
+
+        With one, False: others write to it too, and the control plane is asked.
+        """
         try:
             return self._hasty.get("/status").get("configuration_hash") == EMPTY_HASH
         except Unreachable:
             return False
 
     def is_altered(self) -> bool:
-        """Never: it keeps no files, and a heartbeat tells from the checksums what another hand has changed."""
+        """Never: the driver keeps no files; heartbeats find changes by somebody else by checksum."""
         return False
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
@@ -185,7 +197,10 @@ class KongDriver:
             return None
 
     def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:
-        """One plan per issuer of live publishes. A kid that two issuers use is refused to the one whose key does not stand, or else to the second."""
+        """One plan per issuer of live publishes.
+
+        A kid that two issuers use is refused to the one whose key does not stand, or else to the second.
+        """
         users: dict[str, list[Spec]] = {}
         for spec in specs:
             if spec.state == State.LIVE and spec.auth.mode == AuthMode.OAUTH2:
@@ -266,13 +281,19 @@ class KongDriver:
                 change.unproved.add(group)
 
     def _wait_for_others(self, change: _Change, gated: Sequence[Plan], *, written_at: float) -> None:
-        """Nobody here can ask the other nodes of the database; they see what this stage left by timers of their own."""
+        """Wait for the other nodes of the database.
+
+        No agent here can ask them; each sees a change by a timer of its own.
+        """
         left_s = written_at + change.node.others_see_within_s - time.monotonic()
         if left_s > 0 and not self._is_alone and any(self._goes_on(change, plan) for plan in gated):
             time.sleep(left_s)
 
     def _look_again(self, change: _Change, plans: Sequence[Plan]) -> None:
-        """Another agent of this database may have written while we waited. Who changed what we left goes on with it; the proof tells how that ends."""
+        """Look for what another agent of this database wrote while this one waited.
+
+        A group that was changed is left to that agent; the proof tells how that ends.
+        """
         if change.node.is_dbless:
             return
         self._remember(change)

@@ -1,4 +1,7 @@
-"""Kong's entities as this driver writes and compares them: ids of our own, tags, and the keys that we set. Pure; knows no spec and no network."""
+"""Kong's entities as this driver writes and compares them: ids of our own, tags, and the keys that we set.
+
+Pure; knows no spec and no network.
+"""
 
 import hashlib
 import json
@@ -103,11 +106,12 @@ class Entity:
     def label(self) -> str:
         """For words to people; never holds a secret."""
         name = self.body.get("name") or self.body.get("username") or self.id
-        return f"{self.kind.rstrip('s').replace('keyauth_credential', 'key').replace('jwt_secret', 'token key')} {name}"
+        kind = self.kind.rstrip("s").replace("keyauth_credential", "key").replace("jwt_secret", "token key")
+        return f"{kind} {name}"
 
     @cached_property
     def canonical(self) -> str:
-        """What two entities are compared by: the keys that we set, without the generation in which it was last written."""
+        """The text by which entities are compared: the keys that we set, but not the generation tag."""
         body = {
             **self.body,
             "tags": sorted(

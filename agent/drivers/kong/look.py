@@ -1,4 +1,7 @@
-"""What is read of a Kong before each change and at each observation, in as few calls as can be: the only module that lists its entities."""
+"""The reads of a Kong before each change and at each observation, in as few calls as can be.
+
+Only this module lists its entities.
+"""
 
 import hashlib
 import time
@@ -21,7 +24,8 @@ GUARD_OF = {AuthMode.API_KEY: "key-auth", AuthMode.OAUTH2: "jwt"}
 KEYS_AGE_S = 60.0
 """With a database: for how long keys are believed to be as they were, while services, routes and plugins are.
 
-Every change of ours leaves its mark on a route, so only another hand can have changed keys alone; it is found out that much later.
+Every change of ours leaves its mark on a route, so only somebody else can have changed keys alone. That
+change is found this much later.
 """
 
 
@@ -44,7 +48,10 @@ class Look:
         self._whole: tuple[tuple[str, str], Inventory] | None = None
 
     def read(self, admin: Admin, *, node: Node, specs: Sequence[Spec] = ()) -> Inventory:
-        """All that is ours, and what these specs need to know. Raises Unreachable, also when a node without a database serves another's configuration."""
+        """The inventory, with what these specs need. Raises Unreachable.
+
+        Also raised when a node without a database serves somebody else's configuration.
+        """
         return self._read_dbless(admin, node) if node.is_dbless else self._read_database(admin, node, specs)
 
     def wrote(self, node: Node, groups: Mapping[Group, Target]) -> None:

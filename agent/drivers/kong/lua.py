@@ -1,4 +1,4 @@
-"""The Lua that runs at each request of our services, put together from the files beside this one. Pure functions."""
+"""The Lua that runs at each request of our services, made of the files beside this one. Pure functions."""
 
 from itertools import product
 from pathlib import Path
@@ -16,7 +16,11 @@ ADMIT_EVERYBODY = "local function judge() end\n"
 
 
 def post_function(spec: Spec, *, consumers: str, issuer: str) -> Body:
-    """The configuration of the plugin. `consumers` begins the user names of those whose keys are let in; `issuer` is the id of the consumer who signs."""
+    """The configuration of the plugin.
+
+    `consumers` is the prefix of the user names whose keys are let in; `issuer` is the id of the consumer who
+    signs.
+    """
     passing = {"NEVER_PASSED_ON": _list(_forged_headers()), "CONSUMER_HEADER": _quoted(CONSUMER_HEADER)}
     passing |= {
         "ADDRESS_TAG": _quoted(ADDRESS_TAG),
@@ -38,7 +42,10 @@ def post_function(spec: Spec, *, consumers: str, issuer: str) -> Body:
 
 
 def _forged_headers() -> tuple[str, ...]:
-    """The names under which a caller could pretend. Hyphens and underscores alone: nginx drops a name with any other sign in it."""
+    """The names under which a caller could forge a header.
+
+    Hyphens and underscores alone: nginx drops a name with any other sign in it.
+    """
     spellings = [spelling for name in (*NEVER_PASSED_ON, *SET_BY_GATEWAYS) for spelling in _spellings(name)]
     return tuple(spelling for spelling in spellings if spelling not in SET_BY_GATEWAYS)
 

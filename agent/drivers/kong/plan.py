@@ -1,4 +1,7 @@
-"""The way from what a Kong carries to what it should: stages of whole targets, with the proof that must pass before the next one. Pure; writes nothing."""
+"""The way from what a Kong carries to its target: stages, each with the proof that must pass before the next.
+
+Pure; writes nothing.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +68,7 @@ class Inventory:
 
     @cached_property
     def shown(self) -> dict[UUID, ShownState]:
-        """Generation and digest of each publish; no digest where anything differs from what was written last."""
+        """Generation and digest of each publish; no digest where anything differs from the last write."""
         publishes = [group for group in self.groups if not group.startswith("issuer:")]
         return {UUID(group): self._shown(UUID(group)) for group in publishes}
 
@@ -137,7 +140,10 @@ def issuer_group(issuer: str) -> Group:
 
 
 def of_issuer(issuer: str, jwks: list[dict[str, Any]], current: Target, *, keep: bool) -> Plan:
-    """The keys of an issuer; with `keep`, those that are there stay, because a publish that we know nothing of may need them. Raises Refused."""
+    """The keys of an issuer. Raises Refused.
+
+    With `keep`, the present ones stay: a publish that the agent knows nothing of may need them.
+    """
     kept = [entity for entity in current.values() if entity.kind != "consumers"] if keep else []
     return Plan(
         group=issuer_group(issuer),
@@ -170,7 +176,7 @@ def _withdrawn(pinned_spec: PinnedSpec, current: Target, _options: routing.Optio
     final = _target(routing.marked(spec, entities))
     if not any(entity.kind == "services" and entity.body["enabled"] for entity in current.values()):
         return [Stage(target=final)]
-    # The answer for everybody comes first, then the services go: the other way round callers would meet a 404.
+    # The answer for everybody comes first, then the services go: in the other order callers would meet a 404.
     catch_all = {
         key: entity
         for key, entity in final.items()
@@ -184,7 +190,8 @@ def _absent(_pinned_spec: PinnedSpec, current: Target, _options: routing.Options
         return []
     if not _is_guarded(current):
         return [Stage(target={})]
-    # Kong sees a plugin go before it sees its route go: the routes first, and the plugins once no worker knows a way past them.
+    # A Kong worker may see a plugin go before its route goes. So the routes go first, and the plugins once no
+    # worker knows a way past them.
     routes = {entity.id for entity in current.values() if entity.kind == "routes"}
     kept = {
         key: entity

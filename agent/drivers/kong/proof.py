@@ -1,4 +1,7 @@
-"""The proof of live on Kong: what its markers have to answer. They carry the generation in path and body; request-termination sets no headers."""
+"""The proof of live on Kong: the answers that its markers have to give.
+
+Markers carry the generation in path and body, because request-termination sets no headers.
+"""
 
 from uuid import UUID
 
@@ -11,7 +14,7 @@ from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, State
 
 PROOF_S = 20.0
-"""Above Kong's default consistency: five seconds for the database and five for the workers, and time to ask."""
+"""Seconds, above Kong's default consistency: five for the database, five for the workers, and time to ask."""
 
 
 def live(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> Evidence:
@@ -20,10 +23,10 @@ def live(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> Evidence:
 
 
 def closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
-    """Every worker refuses a caller who shows nothing, and has all plugins of this generation. Raises Unproved.
+    """Every worker refuses callers without credentials and has this generation's plugins. Raises Unproved.
 
-    The 401 tells that the router knows this generation's auth marker; it may come from a plugin that was there before. What the other markers
-    answer was written after all that guards the services.
+    The 401 tells that the router knows this generation's auth marker, but an older plugin may have sent it.
+    The body of the other markers was written after all that guards the services, so it tells the rest.
     """
     wanted = routing.other_generation_body(pinned_spec.spec).encode()
     gate = Question(
@@ -35,7 +38,7 @@ def closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
 
 
 def no_route(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
-    """No worker has a route of the publish any more: what its marker was is known to nobody. Raises Unproved."""
+    """No worker has a route of the publish any more: none knows its former marker. Raises Unproved."""
     question = Question(host=host, path=f"/.well-known/imp/{publish}/{generation}", judge=_judge_absent)
     proof.prove_all((question,), proxy=proxy, deadline_s=PROOF_S)
 
@@ -74,7 +77,8 @@ def _judge_closed(answer: Answer) -> str:
 
 
 def _judge_absent(answer: Answer) -> str:
-    # A worker that still has a route answers with our words, or has lost the plugin already and says that there is no service.
+    # A worker that still has a route answers with our body, or has lost the plugin and says that there is no
+    # service.
     is_ours = (
         answer.status == 503
         or routing.OTHER_GENERATION.encode() in answer.body

@@ -1,4 +1,7 @@
-"""Specs as Kong entities: services, routes and markers. Pure functions; the only module that knows how our routing is said in Kong's words."""
+"""Specs as Kong entities: services, routes and markers.
+
+Pure functions; only this module knows how our routing is expressed in Kong.
+"""
 
 import ipaddress
 import json
@@ -98,12 +101,15 @@ def marked(spec: Spec, entities: list[Entity]) -> list[Entity]:
 
 
 def withdrawn_body(generation: int) -> str:
-    """The body of the marker of a withdrawn publish: the problem that all other paths answer, and the generation."""
+    """The body of a withdrawn publish's marker: the problem of all other paths, and the generation."""
     return json.dumps({**json.loads(WITHDRAWN_BODY), "generation": generation}, ensure_ascii=False)
 
 
 def other_generation_body(spec: Spec) -> str:
-    """What all other markers answer. Where a publish asks for credentials it tells the generation: only a worker that has its plugins knows it."""
+    """The body of all other generations' markers.
+
+    Where a publish asks for credentials it holds the generation: only a worker with its plugins knows that.
+    """
     generation = {} if spec.auth.mode == AuthMode.NONE else {"generation": spec.generation}
     return json.dumps(
         {"type": "about:blank", "title": "Not Found", "status": 404, "code": OTHER_GENERATION, **generation}
@@ -126,7 +132,7 @@ def is_marker(publish: UUID, entity: Entity) -> bool:
 
 
 def _service(pinned_spec: PinnedSpec, service: Service, options: Options) -> Entity:
-    """Kong gets the addresses that were checked and no name: it would look it up by itself, whenever it likes."""
+    """The Kong service, with checked addresses and no name: Kong would resolve a name again itself."""
     spec, upstream = pinned_spec.spec, service.upstream
     if upstream.scheme not in DEFAULT_PORTS:
         raise Refused(
@@ -161,13 +167,19 @@ def _service(pinned_spec: PinnedSpec, service: Service, options: Options) -> Ent
 
 
 def _addresses(pinned: tuple[str, ...]) -> list[str]:
-    """As Kong wants them. It asks for IPv4 alone unless it is told otherwise, so IPv6 counts where there is nothing else."""
+    """The addresses in Kong's spelling: IPv4, or IPv6 where there is nothing else.
+
+    Kong asks for IPv4 alone by default.
+    """
     ipv4 = [address for address in pinned if ":" not in address]
     return ipv4 or [f"[{address}]" for address in pinned]
 
 
 def _called(upstream: Upstream, addresses: list[str]) -> list[str]:
-    """What our code tells Kong of the upstream. It stands at the service, so that all that is known of an upstream changes in one step."""
+    """The tags that tell our Lua the upstream's name and addresses.
+
+    They stand at the service, so that all that is known of an upstream changes in one step.
+    """
     name = [] if _is_address(upstream.host) else [f"{HOST_TAG}{authority_of(upstream)}"]
     return name + ([f"{ADDRESS_TAG}{address}" for address in addresses] if len(addresses) > 1 else [])
 
@@ -180,7 +192,11 @@ def _is_address(host: str) -> bool:
 
 
 def _routes(spec: Spec, service: Service, route: Route) -> list[Entity]:
-    """One route, or two: Kong counts criteria before it compares paths, so one with methods would win over a longer one without."""
+    """One route, or two.
+
+    Kong counts criteria before it compares paths, so a route with methods would win over a longer one
+    without.
+    """
     for method in route.methods:
         if not METHOD.fullmatch(method):
             raise Refused(
@@ -261,7 +277,10 @@ def _catch_all(spec: Spec, status: int, body: str, *, paths: list[str]) -> list[
 
 
 def _other_generations(spec: Spec) -> list[Entity]:
-    """The markers of all other generations: a worker that lags behind answers here, and no upstream hears of it. So its route comes first of all."""
+    """The route for the markers of all other generations; it is written first.
+
+    A worker that lags behind answers here, and no upstream hears of the request.
+    """
     status, body = (404, other_generation_body(spec)) if spec.state == State.LIVE else (410, WITHDRAWN_BODY)
     route = _route_entity(
         spec,

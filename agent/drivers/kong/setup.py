@@ -1,4 +1,7 @@
-"""How the Kong driver is chosen: its command line options, and the driver at each start. Kong itself is the operator's: nothing is prepared for it."""
+"""The Kong driver's setup: its command line options, and the driver at each start.
+
+Kong itself belongs to the operator: nothing is prepared for it.
+"""
 
 import argparse
 import re
@@ -75,7 +78,8 @@ class KongSetup:
         proxy = _check_url("--proxy-url", arguments.proxy_url)
         if urlsplit(proxy).scheme != "http":
             raise SetupFailed(
-                "--proxy-url must be the plain HTTP listener of this node; give the address of callers with --public-url."
+                "--proxy-url must be the plain HTTP listener of this node. "
+                "Give the address for callers with --public-url."
             )
         for endpoint in arguments.reserve:
             _check_endpoint(endpoint)
