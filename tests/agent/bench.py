@@ -42,8 +42,8 @@ class Bench:
         return results_of(self.submit(*specs))
 
     def carried(self, spec: Spec) -> int | None:
-        held = self.gateway.carried.get(spec.publish_id)
-        return held.spec.generation if held else None
+        pinned_spec = self.gateway.carried.get(spec.publish_id)
+        return pinned_spec.spec.generation if pinned_spec else None
 
 
 def results_of(tickets: list[Ticket]) -> list[Result]:

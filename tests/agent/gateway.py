@@ -55,7 +55,7 @@ class Gateway:
         self.process = subprocess.Popen(
             command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(lambda: self.driver.describe().ok, what="Envoy is up")
+        until(lambda: self.driver.describe().ok, description="Envoy is up")
 
     def stop(self) -> None:
         if self.process:
@@ -107,10 +107,17 @@ class Memory:
         """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""
         wanted = {**self.good, **{spec.publish_id: hold(spec, pinned=self.pinned) for spec in specs}}
         applied = self.driver.apply(
-            [Desired(wanted=held, fallback=self.good.get(publish)) for publish, held in wanted.items()]
+            [
+                Desired(wanted=pinned_spec, fallback=self.good.get(publish))
+                for publish, pinned_spec in wanted.items()
+            ]
         )
         self.good.update(
-            {publish: held for publish, held in wanted.items() if publish not in applied.refused}
+            {
+                publish: pinned_spec
+                for publish, pinned_spec in wanted.items()
+                if publish not in applied.refused
+            }
         )
         return applied
 

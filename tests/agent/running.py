@@ -27,7 +27,7 @@ from tests.agent.doubles import ControlPlaneDouble, Enrolled, free_port
 
 
 class Running:
-    """An agent in this process: everything but the command line, over a gateway in memory unless it is given another driver."""
+    """An agent in this process, all but the command line, over a gateway in memory or another driver."""
 
     def __init__(self, folder: Path, double: ControlPlaneDouble, *, driver: Driver | None = None) -> None:
         self.double, self.gateway, self.store = double, MemoryGateway(), Store(folder)
@@ -90,7 +90,8 @@ class Running:
         self.heart.stop()
         self.postman.stop()
         self.worker.stop(timeout_s=1)
-        # A program's port is closed by its end; here its loop closes it, since nobody else may while it polls.
+        # A program's port is closed by its end; here its loop closes it, since nobody else may while it
+        # polls.
         self._server.trigger.pull_trigger(partial(self._server.asyncore.close_all, self._server._map))
         self._serving.join(timeout=5)
         self._server.task_dispatcher.shutdown()

@@ -40,7 +40,7 @@ def test_what_another_hand_has_changed_is_put_right_at_the_next_look(bench: Benc
     bench.start()
     watch = Watch(bench.driver, bench.worker)
     watch.look()
-    until(lambda: bench.worker.is_renewed, what="renewed once")
+    until(lambda: bench.worker.is_renewed, description="renewed once")
     bench.gateway.altered = True
     watch.look()
-    until(lambda: not bench.gateway.altered, what="put right")
+    until(lambda: not bench.gateway.altered, description="put right")
