@@ -49,7 +49,10 @@ class Disk:
 
 
 def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace a file in one step: after a crash there is the old text or the new one, never a part. Raises CannotWrite."""
+    """Replace a file in one step. Raises CannotWrite.
+
+    After a crash the file has the old text or the new one, never a part.
+    """
     content = text.encode()
     try:
         with _beside(path, content, mode=mode) as temporary:
@@ -61,7 +64,10 @@ def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 @contextmanager
 def _beside(path: Path, content: bytes, *, mode: int) -> Iterator[Path]:
-    """A new file beside `path` with this content, safe on the disk; gone afterwards, unless it was renamed. Raises OSError."""
+    """A new file beside `path` with this content, synced to the disk. Raises OSError.
+
+    Removed afterwards, unless it was renamed.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as out:

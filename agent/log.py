@@ -1,6 +1,9 @@
-"""How the agent logs: lines on stderr, readable on a terminal and JSON elsewhere. Callers log ids and reasons, never secrets or whole specs.
+"""The agent's log: lines on stderr, readable on a terminal and JSON elsewhere.
 
-Logging never raises and never waits: a closed pipe, a full disk or a reader that stands still costs lines, not the thread that logs.
+Callers log ids and reasons, never secrets or whole specs.
+
+Logging never raises and never waits: a closed pipe, a full disk or a stalled reader costs lines, not the
+thread that logs.
 """
 
 import logging

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class ControlPlane:
-    """Django, set up once in this process. Its database connection never stays open: the supervisor lives longer than its server."""
+    """Django, set up once in this process.
+
+    Its database connection never stays open: the supervisor lives longer than its server.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Load the settings and all apps; needs no server yet."""

@@ -14,7 +14,7 @@ from demo.process import DemoRefused
 from demo.reaper import GRACE_S
 
 PORTS = range(20_000, 30_000)
-"""Below the range that outgoing connections take theirs from: a dead part's port is still free when it starts again."""
+"""Below the range of outgoing connections: a dead part's port is still free when the part starts again."""
 
 KEPT = (
     "agents",
@@ -34,7 +34,10 @@ class Folder:
     """A folder that this process holds alone; see `path` for what is in it."""
 
     def __init__(self, root: Path) -> None:
-        """Make and lock the folder. Raises DemoRefused when another demo runs in it, OSError when it cannot be written."""
+        """Make and lock the folder.
+
+        Raises DemoRefused when another demo runs in it, OSError when it cannot be written.
+        """
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root = root
         self.lock = _locked(root)

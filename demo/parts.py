@@ -1,4 +1,4 @@
-"""The parts of the demo besides its servers: the control plane, the sample upstreams, and each agent with its gateway."""
+"""The demo's parts besides its servers: control plane, sample upstreams, and each agent with its gateway."""
 
 import http.client
 import json
@@ -20,7 +20,10 @@ Env = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One agent of one cluster with its gateway: its state folder and its three ports. A Kong of the person's own has addresses instead of two of them."""
+    """One agent of one cluster with its gateway: its state folder and its three ports.
+
+    A Kong of the person's own has addresses instead of two of them.
+    """
 
     id: str
     name: str
@@ -90,7 +93,8 @@ class Site:
 
 def web(env: Env, *, port: int) -> Part:
     """Pages and API."""
-    # The time for a head is the time that a connection may be idle too: longer than two heartbeats, or agents would meet closed ones.
+    # The time for a head is the time that a connection may be idle too: longer than two heartbeats, or agents
+    # would meet closed ones.
     options = (
         "--interface",
         "asgi",

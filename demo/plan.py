@@ -1,4 +1,4 @@
-"""Where everything stands in one run: the ports, the settings of the control plane, and each agent's place."""
+"""The places of one run: the ports, the settings of the control plane, and each agent's folder and ports."""
 
 import base64
 import hashlib
@@ -46,7 +46,10 @@ class Plan:
         self.report = folder.path("demo.json")
 
     def lost_ports(self) -> list[int]:
-        """The ports that another program took after they were chosen. Only for when none of our parts runs."""
+        """The ports that another program took after they were chosen.
+
+        Only for when none of our parts runs.
+        """
         return self._ports.lost()
 
     @property
@@ -84,7 +87,10 @@ class Plan:
         )
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
-        """The environment of the control plane's parts. No upstream may be a site's own side; our own ports are reserved by themselves."""
+        """The environment of the control plane's parts.
+
+        No upstream may be a site's own side; our own ports are reserved by themselves.
+        """
         return self.env | self._own_settings(sites)
 
     def write_settings(self, sites: Iterable[Site]) -> None:

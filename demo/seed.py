@@ -1,4 +1,4 @@
-"""The demo's data, from the brief: people, the Payment API with its three services, three clusters and their gateways.
+"""The demo's data: people, the Payment API with its three services, three clusters and their gateways.
 
 Seeding again changes nothing but what the ports of this start demand. No publish is ever seeded on kr-prod.
 """
@@ -91,7 +91,10 @@ class Seeded:
 
 @transaction.atomic
 def seed(*, upstreams: Mapping[str, str], state: Path, with_kong: bool = False) -> Seeded:
-    """Make everything that is missing. `upstreams` maps billing, invoice and refund to their URLs; `state` keeps the tokens."""
+    """Make everything that is missing.
+
+    `upstreams` maps billing, invoice and refund to their URLs; `state` keeps the tokens.
+    """
     acme, globex = _tenant("acme", "Acme Payments"), _tenant("globex", "Globex")
     people = {
         "operator": _user("operator", staff=True),
@@ -221,14 +224,14 @@ def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) 
         cluster=cluster,
         gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY,
     )
-    there = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
+    known_agents = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
     return SeededCluster(
         id=str(cluster.pk),
         name=name,
         gateways=(
             SeededGateway(id=str(standing.pk), name=standing.name, gateway_class=standing.gateway_class),
         ),
-        agents=tuple(SeededAgent(id=str(agent.pk), name=agent.name) for agent in there),
+        agents=tuple(SeededAgent(id=str(agent.pk), name=agent.name) for agent in known_agents),
     )
 
 

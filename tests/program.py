@@ -69,7 +69,7 @@ class Program:
     def start(self) -> None:
         """Read the disk, as at each start of the program."""
         self.store, self.driver = Store(self.folder), MemoryDriver(self.gateway)
-        self.kit = batch.Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=())
+        self.kit = batch.BatchParts(driver=self.driver, store=self.store, pinner=Pinner(), reserved=())
 
     def beat(self, **told: Any) -> HeartbeatAnswer:
         """One heartbeat, and all that its answer asks for."""

@@ -1,4 +1,7 @@
-"""Hands in results that no command waits for any more, and says every two seconds that long work goes on. Never touches the gateway."""
+"""Hands in results that no command waits for any more, and every two seconds says that long work goes on.
+
+Never touches the gateway.
+"""
 
 import threading
 import time
@@ -12,7 +15,8 @@ from agent.work.worker import Ticket
 
 PROGRESS_S = 2.0
 GIVE_UP_S = 60.0
-"""After that the heartbeat has long told what is carried, and the control plane asks again for what is not."""
+"""Seconds. By then a heartbeat has reported what is carried, and the control plane asks again for the rest.
+"""
 
 RESULTS_AT_ONCE = 100
 """So that the control plane can record them before the agent gives up waiting."""
@@ -86,7 +90,10 @@ class Postman:
             self._nudged = False
 
     def _hand_in(self, tickets: list[Ticket], back_off: float) -> float:
-        """Returns how long to wait before the next try, in seconds (0 after a success). What was handed in before a failure is not sent again."""
+        """Send results; returns the back-off before the next try, in seconds (0 after a success).
+
+        Results that were sent before a failure are not sent again.
+        """
         for start in range(0, len(tickets), RESULTS_AT_ONCE):
             results = [(ticket, ticket.result) for ticket in tickets[start : start + RESULTS_AT_ONCE]]
             try:

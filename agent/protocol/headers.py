@@ -10,9 +10,12 @@ NEVER_PASSED_ON = (
     "x-forwarded-scheme",
     "x-forwarded-ssl",
 )
-"""What a caller sends under these names reaches no upstream, on no publish, in no spelling: CGI and WSGI read `imp_consumer` as the same name."""
+"""Header names that reach no upstream when a caller sends them, on any publish, in any spelling.
 
-SAID_BY_GATEWAYS = (
+CGI and WSGI read `imp_consumer` as the same name.
+"""
+
+SET_BY_GATEWAYS = (
     *(
         "x-forwarded-for",
         "x-forwarded-proto",

@@ -1,4 +1,7 @@
-"""The port that commands come through: what strangers send is refused by its headers, has to be there in time, and takes no place from others for long."""
+"""The port that takes commands.
+
+A stranger's request is refused by its headers, has to be complete in time, and holds no place for long.
+"""
 
 import time
 from typing import TYPE_CHECKING
@@ -83,11 +86,14 @@ class Door(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Connection
 
     def readable(self) -> bool:
-        """Whether a connection may come in: for each that finds no place, the one that has kept us waiting longest goes."""
+        """Whether a connection may come in.
+
+        Without a free place, the connection that has waited longest is closed for it.
+        """
         if len(self.active_channels) >= CONNECTIONS and (
-            waiting := [one for one in self.active_channels.values() if one.is_waiting]
+            waiting := [connection for connection in self.active_channels.values() if connection.is_waiting]
         ):
-            min(waiting, key=lambda one: one.due).will_close = True
+            min(waiting, key=lambda connection: connection.due).will_close = True
         return bool(super().readable())
 
     def maintenance(self, now: float) -> None:  # noqa: ARG002 (the wall clock may jump)

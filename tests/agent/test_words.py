@@ -31,7 +31,7 @@ def test_a_batch_that_a_gateway_refuses_at_length_is_answered(agent: Running) ->
 
 
 def test_a_heartbeat_says_no_more_than_that(agent: Running) -> None:
-    driver = agent.heart._kit.driver
+    driver = agent.heart._parts.driver
     described = Description(ok=False, error="x" * 10_000_000, version="\x00" * 9999, mode="y" * 9999)
     driver.describe = lambda: described  # type: ignore[method-assign]
     agent.beat()

@@ -62,7 +62,7 @@ def _urls(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str, str
 
 
 def _app_of(view: Any) -> str:
-    package = getattr(view, "view_class", view).__module__.partition(".")[0]
+    package = str(getattr(view, "view_class", view).__module__).partition(".")[0]
     return {"ninja": "config"}.get(package, package)
 
 

@@ -1,4 +1,4 @@
-"""Which upstreams are let in: every way to spell an address that must stay shut, and the few that are open."""
+"""The upstreams that are let in: every way to spell an address that must stay shut, and the few open ones."""
 
 import ipaddress
 import socket

@@ -1,4 +1,7 @@
-"""Auth as Envoy resources: the listener's filters, and what a virtual host switches on of them. Pure functions; knows no route and no file."""
+"""Auth as Envoy resources: the listener's filters, and those that a virtual host switches on.
+
+Pure functions; knows no route and no file.
+"""
 
 import hashlib
 import json
@@ -14,7 +17,7 @@ from agent.drivers.problems import (
     UNAUTHENTICATED_BODY,
     challenges,
 )
-from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
+from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SET_BY_GATEWAYS
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
@@ -33,8 +36,12 @@ _SCHEME, _TOKEN, _SCOPES = "1-scheme", "2-token", "3-scopes"
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
 
-_SAID_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
-"""Of the rest of `SAID_BY_GATEWAYS` Envoy says nothing itself, and would pass a caller's word on: behind Kong too an upstream hears none of it."""
+_SET_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
+"""The headers that Envoy sets itself.
+
+It would pass a caller's value of the other `SET_BY_GATEWAYS` on, so upstreams get none of these, behind Kong
+too.
+"""
 
 _ANY = "[^a-z0-9]"
 _NOT_A_HYPHEN = "[^a-z0-9-]"
@@ -49,19 +56,21 @@ _PRINTABLE = re.compile(r"[!-~]+")
 def filters(tokens: Resource) -> list[Resource]:
     """The listener's filters in their order; those of a policy sleep until a virtual host wakes them.
 
-    `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
+    `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself
+    (`typed_config`).
     """
-    no_pretending = {
+    no_forged_headers = {
         "mutations": {
             "request_mutations": [
-                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}} for name in _pretended()
+                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}}
+                for name in _forged_headers()
             ]
         }
     }
     return [
         {
             "name": "envoy.filters.http.header_mutation",
-            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending},
+            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_forged_headers},
         },
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
         {"name": TOKEN, "disabled": True, **tokens},
@@ -71,12 +80,15 @@ def filters(tokens: Resource) -> list[Resource]:
 
 
 def local_replies() -> Resource:
-    """Our words where a filter refuses a caller or no upstream answers; the first mapper that fits counts. The challenge is the virtual host's."""
+    """Our answers where a filter refuses a caller or no upstream answers; the first mapper that fits counts.
+
+    The challenge comes from the virtual host's metadata.
+    """
     return {
         "mappers": [
             _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
             _mapper(401, UNAUTHENTICATED_BODY, "missing"),
-            # Envoy's own word for what a policy refuses is 403; RFC 6750 pairs that with too few scopes alone.
+            # Envoy answers 403 to what a policy refuses; RFC 6750 pairs 403 with too few scopes alone.
             _mapper(403, UNAUTHENTICATED_BODY, "missing", also=_was_refused_by(_SCHEME), becomes=401),
             _mapper(403, UNAUTHENTICATED_BODY, "invalid", also=_was_refused_by(_TOKEN), becomes=401),
             _mapper(403, FORBIDDEN_BODY, "scopes"),
@@ -92,7 +104,10 @@ def token_filter(providers: Mapping[str, Resource]) -> Resource:
 
 
 def providers(spec: Spec) -> dict[str, Resource]:
-    """The issuer of a live oauth2 spec by its name, which changes with its keys: nothing else has any. Raises Refused."""
+    """The issuer of a live oauth2 spec by name; empty for every other spec. Raises Refused.
+
+    The name changes with the issuer's keys.
+    """
     auth = spec.auth
     if spec.state != State.LIVE or auth.mode != AuthMode.OAUTH2:
         return {}
@@ -105,7 +120,10 @@ def providers(spec: Spec) -> dict[str, Resource]:
 
 
 def per_host(spec: Spec) -> Resource:
-    """What a live spec's virtual host switches on, by filter. Raises Refused when anything is missing: never serve it open instead."""
+    """The filters that a live spec's virtual host switches on. Raises Refused when a part is missing.
+
+    A publish is never served open instead.
+    """
     if spec.auth.mode == AuthMode.API_KEY:
         return {API_KEY: _api_keys(spec.auth)}
     if spec.auth.mode == AuthMode.OAUTH2:
@@ -118,9 +136,9 @@ def per_host(spec: Spec) -> Resource:
 
 
 def metadata(spec: Spec) -> Resource:
-    """What a live spec's virtual host says of itself: where it refuses callers, the listener reads the challenge here."""
-    said = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
-    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: said}}
+    """A live virtual host's metadata, from which the listener reads the challenge of a refusal."""
+    texts = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
+    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: texts}}
 
 
 def off(auth: Auth) -> Resource:
@@ -186,7 +204,8 @@ def _provider(auth: Auth) -> Resource:
         # Not the audience: here Envoy would take https://a/ for a.
         "issuer": auth.issuer,
         "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
-        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter: here it takes any scheme, and a policy Bearer alone.
+        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter: this takes
+        # any scheme, and a policy takes Bearer alone.
         "from_headers": [{"name": "Authorization", "value_prefix": " "}],
         "forward": True,
         "require_expiration": True,
@@ -198,7 +217,10 @@ def _provider(auth: Auth) -> Resource:
 
 
 def _claims(auth: Auth) -> Resource:
-    """Whose good token is refused all the same. Envoy goes through policies by their names, and says which one it was."""
+    """The policies that refuse a token with a good signature.
+
+    Envoy goes through policies by name, and says which one refused.
+    """
     audience: Resource = {"or_match": {"value_matchers": [_is(auth.audience), _holds(auth.audience)]}}
     # Envoy understands no extension, and would let a token pass that demands one (RFC 7515 §4.1.11).
     no_extension: Resource = {"not_id": _metadata(_HEAD, "crit", {"present_match": True})}
@@ -245,23 +267,27 @@ def _metadata(part: str, name: str, value: Resource) -> Resource:
 
 
 def _provider_name(spec: Spec) -> str:
-    """Named by its content: routes ask for a changed one, or for one of another version of this agent, only once it is there."""
+    """The provider's name, made of its content.
+
+    Routes ask for a changed provider, or one of another agent version, only once Envoy has it.
+    """
     content = json.dumps(_provider(spec.auth), sort_keys=True)
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _pretended() -> list[str]:
-    """The names (regular expressions over lower case) under which a caller could pretend. One each, because Envoy limits the size of an expression."""
+def _forged_headers() -> list[str]:
+    """The names under which a caller could forge a header, as regular expressions over lower case.
+
+    One expression per name, because Envoy limits the size of an expression.
+    """
     whole = [
-        name.replace("-", _ANY)
-        for name in (*NEVER_PASSED_ON, *SAID_BY_GATEWAYS)
-        if name not in _SAID_BY_ENVOY
+        name.replace("-", _ANY) for name in (*NEVER_PASSED_ON, *SET_BY_GATEWAYS) if name not in _SET_BY_ENVOY
     ]
-    return [*whole, *(spelling for name in _SAID_BY_ENVOY for spelling in _otherwise(name))]
+    return [*whole, *(spelling for name in _SET_BY_ENVOY for spelling in _otherwise(name))]
 
 
 def _otherwise(name: str) -> list[str]:
-    """Every spelling but the right one: the first separator that is no hyphen stands at each place in turn."""
+    """Every wrong spelling: the first separator that is no hyphen stands at each place in turn."""
     parts = name.split("-")
     return [
         "-".join(parts[:place]) + _NOT_A_HYPHEN + _ANY.join(parts[place:]) for place in range(1, len(parts))

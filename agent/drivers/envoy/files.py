@@ -1,4 +1,7 @@
-"""Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter. The only module that knows their layout."""
+"""Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter.
+
+Only this module knows their layout.
+"""
 
 import json
 import threading
@@ -16,13 +19,17 @@ STAT_PREFIX = "imp"
 ROUTES_NAME = "imp"
 _TYPE = "type.googleapis.com/envoy.config"
 _HTTP = "type.googleapis.com/envoy.extensions.filters"
+_MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
 
 _Stamp = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One xDS file: its resources and the version it says. `intact` is False when the content is not what that version stood for."""
+    """One xDS file: its resources and its version.
+
+    `intact` is False when the content does not fit the version.
+    """
 
     resources: tuple[Resource, ...]
     version: str
@@ -30,7 +37,10 @@ class Document:
 
     @classmethod
     def of(cls, resources: list[Resource]) -> "Document":
-        """A new document. Its version is the content's hash and a serial, so that Envoy's word for it can mean no earlier file."""
+        """A new document.
+
+        Its version is the content's hash and a serial, so no earlier file has the same version.
+        """
         return cls(
             resources=tuple(resources), version=f"{version_of(resources)}.{time.time_ns():x}", intact=True
         )
@@ -54,7 +64,7 @@ class Document:
         )
 
     def is_older_than(self, version: str) -> bool:
-        """True when that version was made after this document, as when the file was restored from a backup."""
+        """True when that version is newer than this document, as after a restored backup of the file."""
         return _serial(self.version) < _serial(version)
 
     def save(self, path: Path) -> None:
@@ -64,7 +74,10 @@ class Document:
 
 
 class File:
-    """One xDS file as this run of the agent knows it: what it wrote there last, or found there in force. What another hand makes of it is not believed."""
+    """One xDS file as this run of the agent knows it: last written, or found in force.
+
+    A change by somebody else is not believed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -91,7 +104,7 @@ class File:
             self._own, self._stamp = document, _stamp(self._path)
 
     def is_altered(self) -> bool:
-        """Whether something else stands there than the agent knows. Reads nothing as long as nobody has touched it."""
+        """Whether the file differs from what the agent knows. Reads nothing while its stamp is unchanged."""
         with self._lock:
             stamp = _stamp(self._path)
             if self._own is None or stamp == self._stamp:
@@ -146,7 +159,10 @@ class Folder:
 
 
 def prepare(folder: Folder, site: Site) -> None:
-    """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic. Raises OSError."""
+    """Write what Envoy needs to start. Raises OSError.
+
+    Existing routes and clusters stay, so that a new enrolment ends no traffic.
+    """
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     refresh(folder, site)
     if not folder.clusters.exists():
@@ -156,8 +172,10 @@ def prepare(folder: Folder, site: Site) -> None:
 
 
 def refresh(folder: Folder, site: Site) -> list[str]:
-    """Bring bootstrap and listener to what this version of the agent wants; the names of the files written. Envoy takes the listener over, and reads
-    the bootstrap at its next start. Raises OSError."""
+    """Bring bootstrap and listener to this version's content; the names of the files written. Raises OSError.
+
+    Envoy takes the listener over at once, and reads the bootstrap at its next start.
+    """
     if not folder.tokens.exists():
         Document.of([token_filter({})]).save(folder.tokens)
     bootstrap, wanted = _bootstrap_text(folder, site), _listener_document(folder, site)
@@ -219,12 +237,17 @@ def untyped(resource: Resource) -> Resource:
 
 
 def listener(proxy: str, *, routes: Resource, tokens: Resource) -> Resource:
-    """The one HTTP listener. `routes` names where they come from (`rds`), or is them (`route_config`); `tokens` as in `envoy_auth.filters`."""
+    """The one HTTP listener.
+
+    `routes` names where the routes come from (`rds`), or holds them (`route_config`); `tokens` is as in
+    `auth.filters`.
+    """
     manager = {
         "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,
         **routes,
-        # An edge proxy: own the forwarding headers, and match routes on the path that the upstream will understand.
+        # An edge proxy: own the forwarding headers, and match routes on the path as the upstream understands
+        # it.
         "use_remote_address": True,
         "normalize_path": True,
         "merge_slashes": True,
@@ -255,7 +278,7 @@ def _listener_document(folder: Folder, site: Site) -> Document:
 
 def _bootstrap_text(folder: Folder, site: Site) -> str:
     limit = {
-        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "@type": f"{_MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig",
         "max_active_downstream_connections": site.max_connections,
     }
     content = {

@@ -1,4 +1,4 @@
-"""How the Envoy driver is chosen and prepared: its command line options, its files at enrolment, the driver at each start."""
+"""The Envoy driver's setup: its command line options, its files at enrolment, the driver at each start."""
 
 import argparse
 import shlex
@@ -34,7 +34,10 @@ class EnvoySetup:
             metavar="URL",
             help="how callers reach the proxy (default: http://<proxy>)",
         )
-        words = "callers' connections at once; more are closed at once. Envoy needs two file descriptors for each (default: %(default)s)"
+        words = (
+            "callers' connections at most; more are closed. Envoy needs two file descriptors for each "
+            "(default: %(default)s)"
+        )
         parser.add_argument("--max-connections", type=int, default=MAX_CONNECTIONS, metavar="N", help=words)
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
@@ -80,7 +83,8 @@ class EnvoySetup:
 
 def arguments_of(state: Path) -> tuple[str, ...]:
     """What Envoy is started with."""
-    # Its api_key_auth filter is marked as work in progress, of which Envoy warns by half a kilobyte for each key at each change.
+    # Envoy warns of its api_key_auth filter ("work in progress") with half a kilobyte for each key at each
+    # change.
     return (
         "-c",
         str(Folder(root=_root(state)).bootstrap),

@@ -1,4 +1,7 @@
-"""Auth as Kong entities: the plugins before services and markers, consumers and their credentials. Pure functions; the Lua comes from kong_lua."""
+"""Auth as Kong entities: the plugins before services and markers, consumers and their credentials.
+
+Pure functions; the Lua comes from `kong.lua`.
+"""
 
 import hashlib
 import json
@@ -39,7 +42,10 @@ _ALGORITHMS = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES5
 
 
 def entities(spec: Spec, services: list[UUID]) -> list[Entity]:
-    """What stands before these services, and who may pass. Raises Refused when anything is missing: never serve it open instead."""
+    """The guards of these services and the credentials that pass. Raises Refused when a part is missing.
+
+    A publish is never served open instead.
+    """
     checks = {
         AuthMode.NONE: lambda _auth: None,
         AuthMode.API_KEY: _check_keys,
@@ -55,7 +61,7 @@ def entities(spec: Spec, services: list[UUID]) -> list[Entity]:
 
 
 def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]) -> list[Entity]:
-    """The plugins at one service or route: who asks for credentials, and our code, which stands everywhere."""
+    """The plugins at one service or route: the one that asks for credentials, and our code, on every one."""
     config = lua.post_function(
         spec, consumers=_user_name(spec, ""), issuer=str(issuer_consumer(spec.auth.issuer))
     )
@@ -70,7 +76,7 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
         asked |= {"hide_credentials": True, "run_on_preflight": True}
         return [plugin(spec, "key-auth", scope, parent, config=asked, wave=wave), code]
     if spec.auth.mode == AuthMode.OAUTH2:
-        # Kong checks the signature and the end; the rest is ours. nbf is checked there too, where a token has it.
+        # Kong checks the signature and the expiry; our code checks the rest, and nbf where a token has it.
         token: Body = {
             "key_claim_name": "kid",
             "claims_to_verify": ["exp"],
@@ -96,7 +102,10 @@ def plugin(spec: Spec, name: str, scope: str, parent: UUID, *, config: Body, wav
 
 
 def issuer_entities(issuer: str, jwks: list[dict[str, Any]], *, kept: Iterable[Entity] = ()) -> list[Entity]:
-    """The consumer that stands for an issuer, and its keys by their kid: one set for all publishes of that issuer, besides those kept. Raises Refused."""
+    """The consumer that stands for an issuer, and its keys by kid, besides those kept. Raises Refused.
+
+    One set for all publishes of that issuer.
+    """
     tags = [TAG, f"imp-issuer:{issuer_hash(issuer)}"]
     consumer_id = issuer_consumer(issuer)
     wanted = [_token_key(issuer, consumer_id, tags, jwk) for jwk in jwks if jwk.get("kid")]

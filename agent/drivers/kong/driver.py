@@ -1,4 +1,7 @@
-"""The Kong driver: a Kong with or without a database, shared with whatever else its operator keeps there. Reads, plans, writes in stages, proves."""
+"""The Kong driver: reads, plans, writes in stages, proves.
+
+The Kong has a database or none, and may be shared with whatever else its operator keeps there.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +12,16 @@ from uuid import UUID
 
 import structlog
 
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unproved, Unreachable
+from agent.drivers.base import (
+    Applied,
+    Description,
+    Desired,
+    Observed,
+    PinnedSpec,
+    Refused,
+    Unproved,
+    Unreachable,
+)
 from agent.drivers.kong import node as kong_node
 from agent.drivers.kong import plan as kong_plan
 from agent.drivers.kong import proof
@@ -18,7 +30,7 @@ from agent.drivers.kong.db import Database, Written
 from agent.drivers.kong.dbless import EMPTY_HASH, Declarative
 from agent.drivers.kong.look import Look
 from agent.drivers.kong.node import Node
-from agent.drivers.kong.plan import Gate, Group, Plan, Stage, There
+from agent.drivers.kong.plan import Gate, Group, Inventory, Plan, Stage
 from agent.drivers.kong.routing import Options
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, State
@@ -34,7 +46,7 @@ class _Change:
 
     node: Node
     specs: Sequence[Spec]
-    there: There
+    inventory: Inventory
     now: dict[Group, kong_plan.Target]
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
@@ -47,7 +59,11 @@ class _Change:
 
 
 class KongDriver:
-    """One Kong node. Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the others."""
+    """One Kong node.
+
+    Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the
+    others.
+    """
 
     name = "kong"
 
@@ -62,17 +78,14 @@ class KongDriver:
         options: Options,
         is_alone: bool,
     ) -> None:
-        """`admin` and `hasty` are one Admin API, asked with patience and without: they share no connection, so neither waits for the other.
+        """`admin` and `hasty` are one Admin API, with patience and without.
+
+        They share no connection, so neither waits for the other.
 
         `is_alone`: no other node has this one's database.
         """
-        self._admin, self._hasty, self._proxy, self._reserved, self._options = (
-            admin,
-            hasty,
-            proxy,
-            reserved,
-            options,
-        )
+        self._admin, self._hasty, self._proxy = admin, hasty, proxy
+        self._reserved, self._options = reserved, options
         self.proxy_url, self._is_alone = proxy_url, is_alone
         self._look = Look()
 
@@ -82,56 +95,61 @@ class KongDriver:
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
         """Write what differs, never opening what asks for credentials before it is closed at every worker."""
-        node = kong_node.find_out(self._admin)
-        change = self._begin(node, [one.wanted.spec for one in desired])
+        node = kong_node.read_node(self._admin)
+        change = self._begin(node, [goal.wanted.spec for goal in desired])
         try:
             self._carry_out(change, desired)
         except BaseException:
             self._look.forget()
             raise
         refused = {**change.refused, **change.declined}
-        publishes = {UUID(group): why for group, why in refused.items() if not group.startswith("issuer:")}
+        publishes = {
+            UUID(group): refusal for group, refusal in refused.items() if not group.startswith("issuer:")
+        }
         return Applied(
             changes=change.changes,
             refused=publishes,
-            ahead={UUID(group): there for group, there in change.ahead.items()},
+            ahead={UUID(group): generation for group, generation in change.ahead.items()},
         )
 
     def observe(self, *, hasty: bool = False) -> Observed:
         """What the entities' own tags say; what another hand has changed carries no digest."""
         admin = self._hasty if hasty else self._admin
-        return Observed(carried=self._look.read(admin, node=kong_node.find_out(admin)).seen, in_force=True)
+        return Observed(carried=self._look.read(admin, node=kong_node.read_node(admin)).shown, in_force=True)
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Ask through the proxy."""
-        return proof.live(held, self._proxy)
+        return proof.live(pinned_spec, self._proxy)
 
     def describe(self) -> Description:
         """Fine when the Admin API answers, and is one that this driver can work with."""
         try:
-            node = kong_node.find_out(self._hasty)
+            node = kong_node.read_node(self._hasty)
         except Unreachable as problem:
             return Description(ok=False, error=str(problem))
         return Description(ok=True, version=node.version, mode=node.mode)
 
     def is_empty(self) -> bool:
-        """Without a database the hash tells; with one, others write to it too, and the control plane is asked."""
+        """Without a database the hash tells.
+
+        With one, False: others write to it too, and the control plane is asked.
+        """
         try:
             return self._hasty.get("/status").get("configuration_hash") == EMPTY_HASH
         except Unreachable:
             return False
 
     def is_altered(self) -> bool:
-        """Never: it keeps no files, and a heartbeat tells from the checksums what another hand has changed."""
+        """Never: the driver keeps no files; heartbeats find changes by somebody else by checksum."""
         return False
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
-        there = self._look.read(self._admin, node=node, specs=specs)
+        inventory = self._look.read(self._admin, node=node, specs=specs)
         return _Change(
             node=node,
             specs=specs,
-            there=there,
-            now={group: dict(target) for group, target in there.groups.items()},
+            inventory=inventory,
+            now={group: dict(target) for group, target in inventory.groups.items()},
         )
 
     def _carry_out(self, change: _Change, desired: Sequence[Desired]) -> None:
@@ -147,41 +165,47 @@ class KongDriver:
             self._look.wrote(change.node, change.now)
 
     def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
-        generations = {str(one.wanted.spec.publish_id): one.wanted.spec.generation for one in desired}
+        generations = {str(goal.wanted.spec.publish_id): goal.wanted.spec.generation for goal in desired}
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {
-            group: there
-            for group, ours in generations.items()
-            if (there := change.there.generation(group)) > ours
+            group: newest
+            for group, generation in generations.items()
+            if (newest := change.inventory.generation(group)) > generation
         }
-        ours = [one for one in desired if str(one.wanted.spec.publish_id) not in change.ahead]
+        applicable = [goal for goal in desired if str(goal.wanted.spec.publish_id) not in change.ahead]
         plans = [
             plan
-            for one in ours
-            if (plan := self._plan(change, one.wanted) or self._fallback_plan(change, one))
+            for goal in applicable
+            if (plan := self._plan(change, goal.wanted) or self._fallback_plan(change, goal))
         ]
-        return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
+        return [
+            *self._issuer_plans(change, [plan.pinned_spec.spec for plan in plans if plan.pinned_spec]),
+            *plans,
+        ]
 
-    def _fallback_plan(self, change: _Change, one: Desired) -> Plan | None:
-        fallback = one.fallback_over(change.there.generation(str(one.wanted.spec.publish_id)))
+    def _fallback_plan(self, change: _Change, goal: Desired) -> Plan | None:
+        fallback = goal.fallback_over(change.inventory.generation(str(goal.wanted.spec.publish_id)))
         return self._plan(change, fallback) if fallback else None
 
-    def _plan(self, change: _Change, held: Held) -> Plan | None:
-        group = str(held.spec.publish_id)
+    def _plan(self, change: _Change, pinned_spec: PinnedSpec) -> Plan | None:
+        group = str(pinned_spec.spec.publish_id)
         try:
-            kong_node.check(change.node, held.spec)
-            return kong_plan.of_publish(held, change.there.target(group), self._options)
+            kong_node.check(change.node, pinned_spec.spec)
+            return kong_plan.of_publish(pinned_spec, change.inventory.target(group), self._options)
         except Refused as problem:
             change.declined.setdefault(group, problem)
             return None
 
     def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:
-        """One plan per issuer of live publishes. A kid that two issuers use is refused to the one whose key does not stand, or else to the second."""
+        """One plan per issuer of live publishes.
+
+        A kid that two issuers use is refused to the one whose key does not stand, or else to the second.
+        """
         users: dict[str, list[Spec]] = {}
         for spec in specs:
             if spec.state == State.LIVE and spec.auth.mode == AuthMode.OAUTH2:
                 users.setdefault(spec.auth.issuer, []).append(spec)
-        plans, owners = [], dict(change.there.owners)
+        plans, owners = [], dict(change.inventory.owners)
         for issuer, using in users.items():
             jwks = {str(jwk["kid"]): jwk for spec in using for jwk in spec.auth.jwks if jwk.get("kid")}
             try:
@@ -199,8 +223,10 @@ class KongDriver:
             (str(jwk["kid"]) for jwk in jwks if owners.get(str(jwk["kid"]), group) != group), ""
         ):
             raise kong_plan.conflict(taken)
-        others = [one for one in change.now if group in change.there.issuers(one) and one not in known]
-        return kong_plan.of_issuer(issuer, jwks, change.there.target(group), keep=bool(others))
+        other_users = [
+            user for user in change.now if group in change.inventory.issuers(user) and user not in known
+        ]
+        return kong_plan.of_issuer(issuer, jwks, change.inventory.target(group), keep=bool(other_users))
 
     def _run(self, change: _Change, plans: Sequence[Plan]) -> None:
         """Stage by stage, all groups together; who fails a gate goes no further."""
@@ -236,13 +262,13 @@ class KongDriver:
 
     def _spread_refusals(self, change: _Change, written: Written, plans: Sequence[Plan]) -> None:
         """Publishes of an issuer whose keys were refused cannot work either."""
-        for group, why in written.refused.items():
+        for group, refusal in written.refused.items():
             users = [
                 plan.group
                 for plan in plans
-                if plan.held and kong_plan.issuer_group(plan.held.spec.auth.issuer) == group
+                if plan.pinned_spec and kong_plan.issuer_group(plan.pinned_spec.spec.auth.issuer) == group
             ]
-            change.refused |= dict.fromkeys(users, why)
+            change.refused |= dict.fromkeys(users, refusal)
 
     def _pass_gates(self, change: _Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
         with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="gate") as pool:
@@ -255,60 +281,69 @@ class KongDriver:
                 change.unproved.add(group)
 
     def _wait_for_others(self, change: _Change, gated: Sequence[Plan], *, written_at: float) -> None:
-        """Nobody here can ask the other nodes of the database; they see what this stage left by timers of their own."""
+        """Wait for the other nodes of the database.
+
+        No agent here can ask them; each sees a change by a timer of its own.
+        """
         left_s = written_at + change.node.others_see_within_s - time.monotonic()
         if left_s > 0 and not self._is_alone and any(self._goes_on(change, plan) for plan in gated):
             time.sleep(left_s)
 
     def _look_again(self, change: _Change, plans: Sequence[Plan]) -> None:
-        """Another agent of this database may have written while we waited. Who changed what we left goes on with it; the proof tells how that ends."""
+        """Look for what another agent of this database wrote while this one waited.
+
+        A group that was changed is left to that agent; the proof tells how that ends.
+        """
         if change.node.is_dbless:
             return
         self._remember(change)
-        there = self._look.read(self._admin, node=change.node, specs=change.specs)
+        inventory = self._look.read(self._admin, node=change.node, specs=change.specs)
         for plan in plans:
-            if plan.held and (newest := there.generation(plan.group)) > plan.held.spec.generation:
+            newest = inventory.generation(plan.group)
+            if plan.pinned_spec and newest > plan.pinned_spec.spec.generation:
                 change.ahead[plan.group] = newest
             elif self._goes_on(change, plan) and not kong_plan.is_same(
-                change.now.get(plan.group, {}), there.target(plan.group)
+                change.now.get(plan.group, {}), inventory.target(plan.group)
             ):
                 log.info("left_to_another_hand", publish=plan.group)
                 change.unproved.add(plan.group)
-        change.now = {group: dict(target) for group, target in there.groups.items()}
+        change.now = {group: dict(target) for group, target in inventory.groups.items()}
 
     def _gate(self, change: _Change, plan: Plan, stage: Stage) -> Callable[[], object]:
-        held = plan.held
-        if held is None:
+        pinned_spec = plan.pinned_spec
+        if pinned_spec is None:
             return lambda: None
         if stage.gate == Gate.CLOSED:
-            return lambda: proof.closed(held, self._proxy)
+            return lambda: proof.closed(pinned_spec, self._proxy)
         if stage.gate == Gate.LIVE:
-            return lambda: proof.live(held, self._proxy)
-        before = change.there.target(plan.group)
+            return lambda: proof.live(pinned_spec, self._proxy)
+        before = change.inventory.target(plan.group)
         host = next(
             (
                 str(entity.body["hosts"][0])
                 for entity in before.values()
                 if entity.kind == "routes" and entity.body["hosts"]
             ),
-            held.probe_host,
+            pinned_spec.probe_host,
         )
-        generation = change.there.generation(plan.group)
-        return lambda: proof.gone(held.spec.publish_id, host, generation, self._proxy) if host else None
+        generation = change.inventory.generation(plan.group)
+        return lambda: (
+            proof.no_route(pinned_spec.spec.publish_id, host, generation, self._proxy) if host else None
+        )
 
     def _go_back(self, change: _Change) -> None:
         """What Kong refused halfway is brought back to what stood before; what was not there before goes."""
         failed = change.refused.keys() & change.touched
         if failed and not change.node.is_dbless:
             self._look.forget()
-            there = self._look.read(self._admin, node=change.node, specs=change.specs)
-            before = {group: change.there.target(group) for group in failed}
-            Database(self._admin).move({group: there.target(group) for group in failed}, before)
+            inventory = self._look.read(self._admin, node=change.node, specs=change.specs)
+            before = {group: change.inventory.target(group) for group in failed}
+            Database(self._admin).move({group: inventory.target(group) for group in failed}, before)
             change.now |= {group: dict(target) for group, target in before.items()}
 
     def _clear_issuers(self, change: _Change) -> None:
         """An issuer that no publish on this Kong needs any more goes."""
-        final = There(groups=change.now)
+        final = Inventory(groups=change.now)
         needed = {issuer for group in final.groups for issuer in final.issuers(group)}
         useless = [
             group

@@ -1,4 +1,7 @@
-"""Kong's entities as this driver writes and compares them: ids of our own, tags, and the keys that we set. Pure; knows no spec and no network."""
+"""Kong's entities as this driver writes and compares them: ids of our own, tags, and the keys that we set.
+
+Pure; knows no spec and no network.
+"""
 
 import hashlib
 import json
@@ -103,11 +106,12 @@ class Entity:
     def label(self) -> str:
         """For words to people; never holds a secret."""
         name = self.body.get("name") or self.body.get("username") or self.id
-        return f"{self.kind.rstrip('s').replace('keyauth_credential', 'key').replace('jwt_secret', 'token key')} {name}"
+        kind = self.kind.rstrip("s").replace("keyauth_credential", "key").replace("jwt_secret", "token key")
+        return f"{kind} {name}"
 
     @cached_property
     def canonical(self) -> str:
-        """What two entities are compared by: the keys that we set, without the generation in which it was last written."""
+        """The text by which entities are compared: the keys that we set, but not the generation tag."""
         body = {
             **self.body,
             "tags": sorted(
@@ -146,9 +150,9 @@ def tag_value(body: Body, prefix: str) -> str:
     )
 
 
-def own_id(publish: UUID, what: str) -> UUID:
+def own_id(publish: UUID, name: str) -> UUID:
     """The id of one of a publish's entities: the same at every agent and in every run."""
-    return uuid5(publish, what)
+    return uuid5(publish, name)
 
 
 def read(kind: str, shown: Body) -> Entity:
@@ -178,7 +182,7 @@ def _unsummed(entity: Entity) -> str:
 def _plain(value: Any) -> Any:
     """Kong shows lists that we left empty, and nested defaults that we never set: neither is a difference."""
     if isinstance(value, dict):
-        return {key: one for key, raw in value.items() if (one := _plain(raw)) not in (None, {}, [])}
+        return {key: plain for key, raw in value.items() if (plain := _plain(raw)) not in (None, {}, [])}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(entry) for entry in value]
     return value

@@ -1,4 +1,7 @@
-"""What is read of a Kong before each change and at each observation, in as few calls as can be: the only module that lists its entities."""
+"""The reads of a Kong before each change and at each observation, in as few calls as can be.
+
+Only this module lists its entities.
+"""
 
 import hashlib
 import time
@@ -10,7 +13,7 @@ from agent.drivers.kong import dbless
 from agent.drivers.kong.admin_api import Admin, entities
 from agent.drivers.kong.entities import Body, Entity
 from agent.drivers.kong.node import Node
-from agent.drivers.kong.plan import Group, Target, There
+from agent.drivers.kong.plan import Group, Inventory, Target
 from agent.protocol.spec import AuthMode, Spec, State
 
 BASE = ("services", "routes", "plugins")
@@ -21,7 +24,8 @@ GUARD_OF = {AuthMode.API_KEY: "key-auth", AuthMode.OAUTH2: "jwt"}
 KEYS_AGE_S = 60.0
 """With a database: for how long keys are believed to be as they were, while services, routes and plugins are.
 
-Every change of ours leaves its mark on a route, so only another hand can have changed keys alone; it is found out that much later.
+Every change of ours leaves its mark on a route, so only somebody else can have changed keys alone. That
+change is found this much later.
 """
 
 
@@ -41,21 +45,22 @@ class Look:
 
     def __init__(self) -> None:
         self._keys: _Keys | None = None
-        self._whole: tuple[tuple[str, str], There] | None = None
+        self._whole: tuple[tuple[str, str], Inventory] | None = None
 
-    def read(self, admin: Admin, *, node: Node, specs: Sequence[Spec] = ()) -> There:
-        """All that is ours, and what these specs need to know. Raises Unreachable, also when a node without a database serves another's configuration."""
+    def read(self, admin: Admin, *, node: Node, specs: Sequence[Spec] = ()) -> Inventory:
+        """The inventory, with what these specs need. Raises Unreachable.
+
+        Also raised when a node without a database serves somebody else's configuration.
+        """
         return self._read_dbless(admin, node) if node.is_dbless else self._read_database(admin, node, specs)
 
     def wrote(self, node: Node, groups: Mapping[Group, Target]) -> None:
         """A change has gone through and left these groups."""
         if self._keys is None or node.is_dbless:
             return
-        left = [entity for target in groups.values() for entity in target.values()]
-        base, keys = (
-            [one for one in left if one.kind in BASE],
-            tuple(one for one in left if one.kind not in BASE),
-        )
+        entities_left = [entity for target in groups.values() for entity in target.values()]
+        base = [entity for entity in entities_left if entity.kind in BASE]
+        keys = tuple(entity for entity in entities_left if entity.kind not in BASE)
         self._keys = _Keys(
             node=node.id, beside=_print(base), kinds=self._keys.kinds, content=keys, at=self._keys.at
         )
@@ -64,25 +69,22 @@ class Look:
         """A change has not gone through: look at everything the next time."""
         self._keys = None
 
-    def _read_dbless(self, admin: Admin, node: Node) -> There:
+    def _read_dbless(self, admin: Admin, node: Node) -> Inventory:
         """The hash says whether there is anything to read."""
         content, known = (node.id, _hash(admin)), self._whole
         if known and known[0] == content:
             return known[1]
-        there = _whole_of(admin, content[1])
+        inventory = _whole_of(admin, content[1])
         # Loaded anew while it was read: what was read belongs to another hash.
-        self._whole = (content, there) if _hash(admin) == content[1] else None
-        return there
+        self._whole = (content, inventory) if _hash(admin) == content[1] else None
+        return inventory
 
-    def _read_database(self, admin: Admin, node: Node, specs: Sequence[Spec]) -> There:
+    def _read_database(self, admin: Admin, node: Node, specs: Sequence[Spec]) -> Inventory:
         """Three kinds always; those of keys where anything has or gets any, and they are not known."""
         listed = admin.listed(BASE, tagged=True)
         base = entities(listed)
-        beside, kinds, known = (
-            _print(base),
-            _kinds({*_guards(listed), *(GUARD_OF[mode] for mode in _modes(specs))}),
-            self._keys,
-        )
+        beside, known = _print(base), self._keys
+        kinds = _kinds({*_guards(listed), *(GUARD_OF[mode] for mode in _modes(specs))})
         if (
             not known
             or (known.node, known.beside) != (node.id, beside)
@@ -94,28 +96,28 @@ class Look:
                 node=node.id, beside=beside, kinds=frozenset(kinds), content=content, at=time.monotonic()
             )
             self._keys = known
-        return There.of([*base, *known.content])
+        return Inventory.of([*base, *known.content])
 
 
 def _hash(admin: Admin) -> str:
     return str(admin.get("/status").get("configuration_hash", ""))
 
 
-def _whole_of(admin: Admin, configuration_hash: str) -> There:
+def _whole_of(admin: Admin, configuration_hash: str) -> Inventory:
     # A filter would fail on any untagged entity; everything has to be ours anyway.
     listed = admin.listed([*BASE, *_kinds(KEYS)], tagged=False)
     foreign = dbless.check_ours(listed)
-    there = There.of(entities(listed))
-    if foreign or (configuration_hash != dbless.EMPTY_HASH and not there.groups):
+    inventory = Inventory.of(entities(listed))
+    if foreign or (configuration_hash != dbless.EMPTY_HASH and not inventory.groups):
         raise Unreachable(
             dbless.foreign(foreign or "nothing that this agent reads"), code="foreign_configuration"
         )
-    return there
+    return inventory
 
 
 def _guards(listed: Iterable[tuple[str, list[Body]]]) -> set[str]:
     return {
-        str(one.get("name")) for kind, shown in listed if kind == "plugins" for one in shown
+        str(plugin.get("name")) for kind, shown in listed if kind == "plugins" for plugin in shown
     } & KEYS.keys()
 
 

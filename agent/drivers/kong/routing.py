@@ -1,4 +1,7 @@
-"""Specs as Kong entities: services, routes and markers. Pure functions; the only module that knows how our routing is said in Kong's words."""
+"""Specs as Kong entities: services, routes and markers.
+
+Pure functions; only this module knows how our routing is expressed in Kong.
+"""
 
 import ipaddress
 import json
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from agent.drivers.base import DEFAULT_PORTS, Held, Refused, authority_of, upstream_key
+from agent.drivers.base import DEFAULT_PORTS, PinnedSpec, Refused, authority_of, upstream_key
 from agent.drivers.kong import auth
 from agent.drivers.kong.entities import (
     ADDRESS_TAG,
@@ -37,12 +40,12 @@ class Options:
     verify_tls: bool = False
 
 
-def live(held: Held, options: Options) -> list[Entity]:
+def live(pinned_spec: PinnedSpec, options: Options) -> list[Entity]:
     """All entities of a live spec, services enabled. Raises Refused."""
-    spec = held.spec
+    spec = pinned_spec.spec
     if not spec.host:
         raise Refused("The spec names no host.", code="invalid", entity="publish", field="host")
-    services = [_service(held, service, options) for service in spec.services]
+    services = [_service(pinned_spec, service, options) for service in spec.services]
     routes = [
         entity
         for service in spec.services
@@ -59,17 +62,21 @@ def live(held: Held, options: Options) -> list[Entity]:
         *auth.entities(spec, [service.id for service in services]),
         *_auth_marker(spec),
     ]
-    return [*standing, *_rest(spec, 404, NOT_FOUND_BODY, paths=[] if has_root else ["/"]), *_others(spec)]
+    return [
+        *standing,
+        *_catch_all(spec, 404, NOT_FOUND_BODY, paths=[] if has_root else ["/"]),
+        *_other_generations(spec),
+    ]
 
 
-def withdrawn(spec: Spec, there: list[Entity]) -> list[Entity]:
+def withdrawn(spec: Spec, current: list[Entity]) -> list[Entity]:
     """410 on everything. What is there of its services stays, switched off; nothing of it is made anew."""
     kept = [
         entity.with_body(enabled=False) if entity.kind == "services" else entity
-        for entity in there
+        for entity in current
         if not is_marker(spec.publish_id, entity)
     ]
-    return [*kept, *_rest(spec, 410, WITHDRAWN_BODY, paths=["/"]), *_others(spec)]
+    return [*kept, *_catch_all(spec, 410, WITHDRAWN_BODY, paths=["/"]), *_other_generations(spec)]
 
 
 def marked(spec: Spec, entities: list[Entity]) -> list[Entity]:
@@ -79,7 +86,7 @@ def marked(spec: Spec, entities: list[Entity]) -> list[Entity]:
     status, body, kind = (
         (200, str(spec.generation), "text/plain")
         if spec.state == State.LIVE
-        else (410, gone_body(spec.generation), PROBLEM_TYPE)
+        else (410, withdrawn_body(spec.generation), PROBLEM_TYPE)
     )
     route = _route_entity(spec, "marker", paths=[f"~{re.escape(path)}$"], methods=["GET"], wave=MARKER_WAVE)
     answer = _answer(
@@ -93,13 +100,16 @@ def marked(spec: Spec, entities: list[Entity]) -> list[Entity]:
     ]
 
 
-def gone_body(generation: int) -> str:
-    """The body of the marker of a withdrawn publish: the problem that all other paths answer, and the generation."""
+def withdrawn_body(generation: int) -> str:
+    """The body of a withdrawn publish's marker: the problem of all other paths, and the generation."""
     return json.dumps({**json.loads(WITHDRAWN_BODY), "generation": generation}, ensure_ascii=False)
 
 
-def others_body(spec: Spec) -> str:
-    """What all other markers answer. Where a publish asks for credentials it tells the generation: only a worker that has its plugins knows it."""
+def other_generation_body(spec: Spec) -> str:
+    """The body of all other generations' markers.
+
+    Where a publish asks for credentials it holds the generation: only a worker with its plugins knows that.
+    """
     generation = {} if spec.auth.mode == AuthMode.NONE else {"generation": spec.generation}
     return json.dumps(
         {"type": "about:blank", "title": "Not Found", "status": 404, "code": OTHER_GENERATION, **generation}
@@ -121,9 +131,9 @@ def is_marker(publish: UUID, entity: Entity) -> bool:
     return entity.id in marker_ids(publish)
 
 
-def _service(held: Held, service: Service, options: Options) -> Entity:
-    """Kong gets the addresses that were checked and no name: it would look it up by itself, whenever it likes."""
-    spec, upstream = held.spec, service.upstream
+def _service(pinned_spec: PinnedSpec, service: Service, options: Options) -> Entity:
+    """The Kong service, with checked addresses and no name: Kong would resolve a name again itself."""
+    spec, upstream = pinned_spec.spec, service.upstream
     if upstream.scheme not in DEFAULT_PORTS:
         raise Refused(
             f"Upstreams speak http or https, not {upstream.scheme}.",
@@ -131,7 +141,7 @@ def _service(held: Held, service: Service, options: Options) -> Entity:
             entity=f"service {service.id}",
             field="scheme",
         )
-    base, addresses = upstream.path.rstrip("/"), _addresses(held.addresses[upstream_key(upstream)])
+    base, addresses = upstream.path.rstrip("/"), _addresses(pinned_spec.addresses[upstream_key(upstream)])
     body = {
         "name": f"imp.{spec.publish_id}.{service.id}",
         "protocol": upstream.scheme,
@@ -157,15 +167,21 @@ def _service(held: Held, service: Service, options: Options) -> Entity:
 
 
 def _addresses(pinned: tuple[str, ...]) -> list[str]:
-    """As Kong wants them. It asks for IPv4 alone unless it is told otherwise, so IPv6 counts where there is nothing else."""
-    old, new = [one for one in pinned if ":" not in one], [f"[{one}]" for one in pinned if ":" in one]
-    return old or new
+    """The addresses in Kong's spelling: IPv4, or IPv6 where there is nothing else.
+
+    Kong asks for IPv4 alone by default.
+    """
+    ipv4 = [address for address in pinned if ":" not in address]
+    return ipv4 or [f"[{address}]" for address in pinned]
 
 
 def _called(upstream: Upstream, addresses: list[str]) -> list[str]:
-    """What our code tells Kong of the upstream. It stands at the service, so that all that is known of an upstream changes in one step."""
+    """The tags that tell our Lua the upstream's name and addresses.
+
+    They stand at the service, so that all that is known of an upstream changes in one step.
+    """
     name = [] if _is_address(upstream.host) else [f"{HOST_TAG}{authority_of(upstream)}"]
-    return name + ([f"{ADDRESS_TAG}{one}" for one in addresses] if len(addresses) > 1 else [])
+    return name + ([f"{ADDRESS_TAG}{address}" for address in addresses] if len(addresses) > 1 else [])
 
 
 def _is_address(host: str) -> bool:
@@ -176,7 +192,11 @@ def _is_address(host: str) -> bool:
 
 
 def _routes(spec: Spec, service: Service, route: Route) -> list[Entity]:
-    """One route, or two: Kong counts criteria before it compares paths, so one with methods would win over a longer one without."""
+    """One route, or two.
+
+    Kong counts criteria before it compares paths, so a route with methods would win over a longer one
+    without.
+    """
     for method in route.methods:
         if not METHOD.fullmatch(method):
             raise Refused(
@@ -199,7 +219,7 @@ def _routes(spec: Spec, service: Service, route: Route) -> list[Entity]:
     plain = _route_entity(
         spec, str(route.id), paths=_paths(route), methods=sorted(route.methods) or None, **below
     )
-    if route.methods or not _stands_below_one_with_methods(spec, route):
+    if route.methods or not _is_below_route_with_methods(spec, route):
         return [plain]
     return [
         plain,
@@ -207,12 +227,14 @@ def _routes(spec: Spec, service: Service, route: Route) -> list[Entity]:
     ]
 
 
-def _stands_below_one_with_methods(spec: Spec, route: Route) -> bool:
+def _is_below_route_with_methods(spec: Spec, route: Route) -> bool:
     path = route.path.rstrip("/") + "/"
-    others = [other for service in spec.services for other in service.routes if other.methods]
+    routes_with_methods = [
+        candidate for service in spec.services for candidate in service.routes if candidate.methods
+    ]
     return any(
-        path.startswith(other.path.rstrip("/") + "/") and len(other.path.rstrip("/")) < len(path) - 1
-        for other in others
+        path.startswith(candidate.path.rstrip("/") + "/") and len(candidate.path.rstrip("/")) < len(path) - 1
+        for candidate in routes_with_methods
     )
 
 
@@ -242,7 +264,7 @@ def _auth_marker(spec: Spec) -> list[Entity]:
     return [route, answer, *auth.guards(spec, "route", route_id, wave=WAVES["plugins"] + 1)]
 
 
-def _rest(spec: Spec, status: int, body: str, *, paths: list[str]) -> list[Entity]:
+def _catch_all(spec: Spec, status: int, body: str, *, paths: list[str]) -> list[Entity]:
     """Every path that no service has."""
     marker = f"~{re.escape(marker_prefix(spec))}$"
     route = _route_entity(spec, "rest", paths=[*paths, marker], methods=None, wave=REST_WAVE)
@@ -254,9 +276,12 @@ def _rest(spec: Spec, status: int, body: str, *, paths: list[str]) -> list[Entit
     ]
 
 
-def _others(spec: Spec) -> list[Entity]:
-    """The markers of all other generations: a worker that lags behind answers here, and no upstream hears of it. So its route comes first of all."""
-    status, body = (404, others_body(spec)) if spec.state == State.LIVE else (410, WITHDRAWN_BODY)
+def _other_generations(spec: Spec) -> list[Entity]:
+    """The route for the markers of all other generations; it is written first.
+
+    A worker that lags behind answers here, and no upstream hears of the request.
+    """
+    status, body = (404, other_generation_body(spec)) if spec.state == State.LIVE else (410, WITHDRAWN_BODY)
     route = _route_entity(
         spec,
         "others",

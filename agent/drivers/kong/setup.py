@@ -1,4 +1,7 @@
-"""How the Kong driver is chosen: its command line options, and the driver at each start. Kong itself is the operator's: nothing is prepared for it."""
+"""The Kong driver's setup: its command line options, and the driver at each start.
+
+Kong itself belongs to the operator: nothing is prepared for it.
+"""
 
 import argparse
 import re
@@ -71,13 +74,12 @@ class KongSetup:
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
         """Checked here, so that a mistake costs no enrolment code."""
-        admin, proxy = (
-            _check_url("--admin-url", arguments.admin_url),
-            _check_url("--proxy-url", arguments.proxy_url),
-        )
+        admin = _check_url("--admin-url", arguments.admin_url)
+        proxy = _check_url("--proxy-url", arguments.proxy_url)
         if urlsplit(proxy).scheme != "http":
             raise SetupFailed(
-                "--proxy-url must be the plain HTTP listener of this node; give the address of callers with --public-url."
+                "--proxy-url must be the plain HTTP listener of this node. "
+                "Give the address for callers with --public-url."
             )
         for endpoint in arguments.reserve:
             _check_endpoint(endpoint)
@@ -111,7 +113,7 @@ class KongSetup:
             ) from problem
         headers = _headers(options.get("admin_token_file", ""), options.get("admin_token_header", ""))
         endpoints = (_endpoint(admin), _endpoint(proxy))
-        more = tuple(one for one in options.get("reserve", "").split(",") if one)
+        more = tuple(endpoint for endpoint in options.get("reserve", "").split(",") if endpoint)
         return KongDriver(
             admin=Admin(admin, headers=headers),
             hasty=Admin(admin, headers=headers, patience_s=HASTY_S),

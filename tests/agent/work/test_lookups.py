@@ -1,4 +1,4 @@
-"""Name servers that do not answer: each look-up that hangs is one thread, and what needs no name, or another one, does not wait for it."""
+"""Name servers that do not answer: a look-up that hangs is one thread, and holds up nothing else."""
 
 import ipaddress
 import threading
@@ -47,8 +47,8 @@ def to(*hosts: str) -> Spec:
 
 
 def pin(pinner: Pinner, *specs: Spec, reserved: tuple[str, ...] = ()) -> list[str | Addresses]:
-    found = pinner.pin(specs, networks=TEN, reserved=reserved)
-    return [one.code if isinstance(one, (Refused, Unreachable)) else one for one in found]
+    pins = pinner.pin(specs, networks=TEN, reserved=reserved)
+    return [pin.code if isinstance(pin, (Refused, Unreachable)) else pin for pin in pins]
 
 
 def test_what_hangs_takes_nothing_from_the_other_publishes(names: NameServer) -> None:
@@ -82,7 +82,7 @@ def test_a_name_that_hangs_is_looked_up_once_whoever_asks_and_told_to_all_when_i
         assert pin(pinner, to("0.dead.example"), to("0.dead.example")) == ["resolver_slow"] * 2
     assert names.asked == ["0.dead.example"]
     names.wake.set()
-    until(lambda: not pinner._lookups._running, what="it has answered")
+    until(lambda: not pinner._lookups._running, description="it has answered")
     assert pin(pinner, to("0.dead.example")) == [{"0.dead.example:80": ("10.0.0.1",)}]
     assert names.asked == ["0.dead.example"] * 2
 
@@ -111,7 +111,7 @@ def test_what_must_stay_shut_stays_shut_while_its_name_hangs(
     assert names.asked.count("database.dead.example") == 2
     monkeypatch.setattr(names, "address", "10.0.0.2")
     names.wake.set()
-    until(lambda: not pinner._lookups._running, what="it has answered")
+    until(lambda: not pinner._lookups._running, description="it has answered")
     assert pin(pinner, to("10.0.0.1"), to("10.0.0.2"), reserved=reserved) == [
         {"10.0.0.1:80": ("10.0.0.1",)},
         "reserved",

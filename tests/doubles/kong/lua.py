@@ -1,4 +1,4 @@
-"""The sandbox in which pre- and post-function run: LuaJIT with the few functions that Kong's own sandbox gives."""
+"""The sandbox of pre- and post-function: LuaJIT with the few functions of Kong's own sandbox."""
 
 import base64
 import binascii
@@ -78,21 +78,23 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         helpers = self.lua.table_from({"decode_base64": _decode_base64})
-        self._made = self.lua.compile(_PRELUDE)(helpers)
+        self._environment = self.lua.compile(_PRELUDE)(helpers)
 
     def fault_of(self, code: str) -> str:
         """The compiler's objection ("" when there is none)."""
-        return str(self._made["fault"](_in(code)) or "")
+        return str(self._environment["fault"](_in(code)) or "")
 
     def run(self, code: str, pdk: Pdk) -> Exit | None:
         """Run the code as Kong does: a chunk, and the function that it may return. Raises LuaFailed."""
         exchange = pdk.exchange
         shared = self._table(exchange.shared)
-        told = self._table(
+        functions = self._table(
             {"consumer": exchange.consumer, "credential": exchange.credential, "service": pdk.service}
         )
         try:
-            result = self._made["run"](_in(code), shared, told, self.lua.table_from(pdk.functions()))
+            result = self._environment["run"](
+                _in(code), shared, functions, self.lua.table_from(pdk.functions())
+            )
         except luajit21.LuaError as problem:
             raise LuaFailed(str(problem)) from problem
         exchange.shared |= {str(key): _out(value) for key, value in shared.items() if isinstance(value, str)}
@@ -109,12 +111,12 @@ class Sandbox:
         )
 
     def _table(self, content: dict[str, Any]) -> Any:
-        made = {key: self._value(value) for key, value in content.items()}
-        return self.lua.table_from({key: value for key, value in made.items() if value is not None})
+        fields = {key: self._value(value) for key, value in content.items()}
+        return self.lua.table_from({key: value for key, value in fields.items() if value is not None})
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, list):
-            return self.lua.table_from([self._value(one) for one in value])
+            return self.lua.table_from([self._value(entry) for entry in value])
         return (
             self._table(value) if isinstance(value, dict) else _in(value) if isinstance(value, str) else value
         )
@@ -142,4 +144,4 @@ def _plain(value: Any) -> Any:
     pairs = dict(value.items())
     if pairs and all(isinstance(key, int) for key in pairs):
         return [_plain(pairs[key]) for key in sorted(pairs)]
-    return {str(key): _plain(one) for key, one in pairs.items()}
+    return {str(key): _plain(entry) for key, entry in pairs.items()}
