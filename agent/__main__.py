@@ -21,7 +21,7 @@ from agent.work.state import PUBLISHES_FILE
 from fence import split_endpoint
 
 LAST_WORDS_S = 0.3
-"""How long the end of the program waits for whoever reads its log."""
+"""Seconds that the end of the program waits for the reader of its log."""
 
 
 class _Mistake(Exception):

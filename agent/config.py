@@ -16,7 +16,7 @@ CONTROL_PLANE_FILE = "control-plane.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What enrolment decided. Holds no secret; `options` are the driver's own."""
+    """The decisions of enrolment, without a secret. `options` are the driver's own."""
 
     agent_id: str
     name: str
@@ -30,7 +30,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Settings with the keys that go with them."""
+    """The settings of an agent with its keys."""
 
     settings: Settings
     key: signing.Key

@@ -15,11 +15,11 @@ from typing import TextIO, cast
 import structlog
 
 WAITING = 10_000
-"""Lines that wait for a slow reader; those after them are dropped, and counted."""
+"""Lines that may wait for a slow reader; later ones are dropped and counted."""
 
 
 class Lines:
-    """What structlog and logging write into: a thread of its own writes to the stream."""
+    """The stream of structlog and logging: a thread of its own writes to the real one."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

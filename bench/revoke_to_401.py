@@ -48,7 +48,7 @@ def main() -> None:
 
 
 class Site:
-    """One publish that asks for keys, and its gateways."""
+    """A publish that asks for keys, and its gateways."""
 
     def __init__(
         self, api: httpx2.Client, caller: httpx2.Client, facts: dict[str, Any], cluster: dict[str, Any]

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def sign_in(page: Page, facts: dict[str, Any]) -> None:
-    """As the provider."""
+    """Sign in as the provider."""
     page.goto(f"{facts['web_url']}/sign-in")
     page.fill("input[name=username]", facts["provider"]["username"])
     page.fill("input[name=password]", facts["provider"]["password"])

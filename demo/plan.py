@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def issuer_url(self) -> str:
-        """The sample issuer, as its tokens name it."""
+        """The sample issuer, as tokens name it."""
         return f"http://{LOOPBACK}:{self.issuer_port}{ISSUER_PATH}"
 
     @property
@@ -77,7 +77,7 @@ class Plan:
         return path
 
     def site(self, *, id: str, name: str, cluster: str, kong: OwnKong | None = None) -> Site:  # noqa: A002 (an id is called id)
-        """The place of an agent and its gateway: one of the demo's Envoys, or that Kong."""
+        """The place of an agent and its gateway: one of the demo's Envoys, or the person's Kong."""
         ports = {
             use: self._ports[f"{name}-{use}"]
             for use in (("listen",) if kong else ("listen", "proxy", "admin"))

@@ -25,7 +25,7 @@ class DemoRefused(Exception):
 
 
 def without_check() -> bool:
-    """The readiness of a part that counts as ready once it runs."""
+    """The readiness of a part that is ready once it runs."""
     return True
 
 
@@ -86,7 +86,7 @@ class Running:
 
 
 def older(log: Path) -> Path:
-    """Where the log before this one is kept."""
+    """The path of the previous log."""
     return log.with_name(f"{log.name}.1")
 
 

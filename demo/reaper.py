@@ -58,7 +58,7 @@ class Reaper:
                 os.write(self.pipe, b"- %d\n" % group)
 
     def close(self) -> None:
-        """Let the reaper go; it ends whatever it has not been told to forget."""
+        """Let the reaper go; it ends every process that it was not told to forget."""
         self._close_pipe()
         self._process.wait()
 
@@ -98,13 +98,13 @@ def end(groups: Mapping[int, signal.Signals], *, grace_s: float = GRACE_S) -> No
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    """Signal a process group, if it is still there."""
+    """Signal a process group, if it still exists."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def ignore_endings() -> None:
-    """From here on nobody can interrupt this process but by SIGKILL."""
+    """Ignore every signal from now on; SIGKILL alone ends this process."""
     for ending in ENDINGS:
         signal.signal(ending, signal.SIG_IGN)
 

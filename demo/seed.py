@@ -64,7 +64,7 @@ class SeededAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class SeededCluster:
-    """A cluster with what stands in it."""
+    """A cluster with its gateways and agents."""
 
     id: str
     name: str
@@ -79,7 +79,7 @@ class SeededCluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded:
-    """What the demo offers."""
+    """The data that the demo offers."""
 
     operator: Login
     provider: Login
@@ -187,7 +187,7 @@ def _weather_api(tenant: Tenant, upstreams: Mapping[str, str]) -> None:
 
 
 def _product(tenant: Tenant, name: str, about: Mapping[str, Any]) -> Product:
-    """The oldest product of that name: people make other versions of it under the same name."""
+    """The oldest product of that name: people make later versions under the same name."""
     oldest = Product.objects.filter(tenant=tenant, name=name).order_by("created_at").first()
     return oldest or Product.objects.create(tenant=tenant, name=name, status=Product.Status.ACTIVE, **about)
 

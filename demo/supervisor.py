@@ -18,7 +18,7 @@ START_S = 30.0
 
 BACKOFF_MAX_S = 30.0
 STEADY_S = 30.0
-"""A part that ran this long before it died starts its back-off anew."""
+"""Seconds after which a part that dies starts its back-off anew."""
 
 STAGE_GRACE_S = 1.4
 """How long a stage may take to stop by itself; three stages stop in less than 5 s."""
@@ -127,7 +127,7 @@ class Supervisor:
                 raise running.refusal(action=running.how_it_ended())
 
     def _tend(self, running: Running) -> bool:
-        """Look after one part; true when it is back."""
+        """Look after one part; true when it runs again."""
         running.trim_log()
         if running.due is not None:
             if time.monotonic() >= running.due:

@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from fence.rules import Address, Resolver
 
 RESOLVE_S = 3.0
-"""How long one call waits for its names; a slow name server must not hold up the other publishes."""
+"""Seconds that one call waits for its names; a slow name server must not hold up other publishes."""
 
 AT_ONCE = 32
-"""How many look-ups one call has begun and not ended; those that hang since an earlier call do not count."""
+"""Look-ups that one call has begun and not ended; those that hang since an earlier call do not count."""
 
 PER_GROUP = 8
-"""How many of one publish's names are looked up at once, so that it cannot take all there are."""
+"""Look-ups at once for one publish, so that no publish takes all places."""
 
 Answer = Future[list[Address]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """How many look-ups may be under way, those that hang too: of all owners together, and of one."""
+    """Look-ups that may be under way, hanging ones too: of all owners together, and of each owner."""
 
     in_all: int
     per_owner: int
@@ -70,12 +70,8 @@ class Lookups:
                     if answer := self._ask(host, owner):
                         answers[host] = answer
                         begun.append(answer)
-                missing = [
-                    host
-                    for group in hosts
-                    for host in group
-                    if host not in answers or not answers[host].done()
-                ]
+                names = [host for group in hosts for host in group]
+                missing = [host for host in names if host not in answers or not answers[host].done()]
                 if not missing or (remaining_s := deadline - time.monotonic()) <= 0:
                     return lambda host, _port: _result_of(answers.get(host))
                 self._ended.wait(remaining_s)
@@ -114,7 +110,7 @@ class LastKnown:
     _addresses: dict[str, list[Address]] = field(default_factory=dict)
 
     def through(self, resolver: Resolver) -> Resolver:
-        """That resolver, and what was known last where it gives nothing."""
+        """The same resolver, with the last known addresses where it has no answer."""
 
         def known(host: str, port: int) -> list[Address]:
             try:

@@ -66,7 +66,7 @@ class ControlPlane:
 
     @property
     def identity(self) -> Identity:
-        """Who the agent is, with the keys in use."""
+        """The agent's settings, with the keys in use."""
         return self._identity
 
     def use(self, identity: Identity) -> None:
@@ -77,7 +77,7 @@ class ControlPlane:
         self._identity = identity
 
     def heartbeat(self, heartbeat: messages.Heartbeat) -> messages.HeartbeatAnswer:
-        """Say that the agent lives and what it carries. Raises ControlPlaneFailed, as all below."""
+        """Send a heartbeat. Raises ControlPlaneFailed, as all methods below."""
         answer = self._ask(messages.PATH_HEARTBEAT, heartbeat, messages.HeartbeatAnswer)
         if answer.protocol < OLDEST:
             reason = (

@@ -18,7 +18,7 @@ from agent.protocol import messages, signing
 from agent.protocol.version import PROGRAM_VERSION
 
 AUDIENCE = "enrolment"
-"""Stands for an agent that has no id yet, as issuer of its request and audience of the answer."""
+"""The id of an agent that has none yet, as issuer of its request and audience of the answer."""
 
 
 class EnrolmentFailed(Exception):
@@ -27,7 +27,7 @@ class EnrolmentFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """What a one-time code carries."""
+    """The content of a one-time code."""
 
     url: str
     fingerprint: str
@@ -36,7 +36,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the operator chose for this agent on the command line."""
+    """The operator's choices for this agent on the command line."""
 
     driver: str
     options: dict[str, str]

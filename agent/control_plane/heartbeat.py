@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatParts:
-    """What the heartbeat works with."""
+    """The parts that the heartbeat uses."""
 
     driver: Driver
     store: Store
@@ -78,7 +78,7 @@ class Heart:
         self._stopping.set()
 
     def beat(self) -> None:
-        """One heartbeat; what its answer asks for is begun. Raises ControlPlaneFailed."""
+        """Send one heartbeat and begin what its answer asks for. Raises ControlPlaneFailed."""
         parts = self._parts
         carried = carried_now(parts.driver, parts.store.records)
         answer = parts.control_plane.heartbeat(self._heartbeat(carried))
@@ -94,19 +94,19 @@ class Heart:
         old ones.
         """
         parts = self._parts
-        live = [
+        live_specs = [
             record.good
             for record in parts.store.records.values()
             if record.good and not record.pending and record.good.spec.state == State.LIVE
         ]
         pins = parts.pinner.pin(
-            [pinned_spec.spec for pinned_spec in live],
+            [pinned_spec.spec for pinned_spec in live_specs],
             networks=parts.store.networks,
             reserved=(*parts.reserved, *parts.store.reserved),
         )
         moved = {
-            pinned_spec.spec.publish_id: addresses
-            for pinned_spec, pin in zip(live, pins, strict=True)
+            pinned_spec.publish_id: addresses
+            for pinned_spec, pin in zip(live_specs, pins, strict=True)
             if (addresses := self._moved(pinned_spec, pin)) is not None
         }
         if moved:
@@ -162,7 +162,7 @@ class Heart:
         return words.bounded(beat)
 
     def _moved(self, pinned_spec: PinnedSpec, pin: Addresses | Refused | Unreachable) -> Addresses | None:
-        publish = pinned_spec.spec.publish_id
+        publish = pinned_spec.publish_id
         if isinstance(pin, (Refused, Unreachable)):
             if self._complaints.get(publish) != str(pin):
                 self._complaints[publish] = str(pin)

@@ -19,13 +19,13 @@ GIVE_UP_S = 60.0
 """
 
 RESULTS_AT_ONCE = 100
-"""So that the control plane can record them before the agent gives up waiting."""
+"""Few enough that the control plane records them before the request times out."""
 
 log = structlog.get_logger()
 
 
 class Postman:
-    """Follows tickets to their end. Start it with `start`; it goes on until `stop`."""
+    """Follows tickets to their end, from `start` until `stop`."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
@@ -70,7 +70,7 @@ class Postman:
             back_off = self._hand_in([*done, *working], back_off)
 
     def _sorted(self) -> tuple[list[Ticket], list[Ticket]]:
-        """What is done, and what is not although somebody waits for word of it."""
+        """The finished tickets, and the unfinished ones of which a delivery waits for news."""
         done, working = list[Ticket](), list[Ticket]()
         for ticket, _ in self._followed.copy().values():
             if ticket.job.done.is_set():
@@ -112,13 +112,8 @@ class Postman:
 
     def _give_up(self, tickets: list[Ticket]) -> None:
         latest = time.monotonic() - GIVE_UP_S
-        self._forget(
-            [
-                ticket
-                for ticket in tickets
-                if ticket.job.done.is_set() and self._followed[id(ticket)][1] < latest
-            ]
-        )
+        done = [ticket for ticket in tickets if ticket.job.done.is_set()]
+        self._forget([ticket for ticket in done if self._followed[id(ticket)][1] < latest])
 
     def _forget(self, tickets: list[Ticket]) -> None:
         with self._wake:

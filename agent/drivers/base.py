@@ -48,19 +48,29 @@ class SetupFailed(Exception):
 
 
 class PinnedSpec(Wire):
-    """A spec with its upstreams' pinned addresses, and the host on which it is proved ("" proves nothing)."""
+    """A spec with its upstreams' pinned addresses, and the host that proves it ("" proves nothing)."""
 
     spec: Spec
     addresses: Addresses = {}
     probe_host: str = ""
 
+    @property
+    def publish_id(self) -> UUID:
+        """The publish that the spec is of."""
+        return self.spec.publish_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Desired:
-    """What one publish should be on the gateway, and what stays in force when the gateway refuses that."""
+    """The spec that the gateway should have of one publish, and the one that stands when it refuses."""
 
     wanted: PinnedSpec
     fallback: PinnedSpec | None = None
+
+    @property
+    def publish_id(self) -> UUID:
+        """The publish that the goal is for."""
+        return self.wanted.publish_id
 
     def fallback_over(self, generation: int) -> PinnedSpec | None:
         """The fallback; None when the gateway carries a higher generation (0: none), which stays."""
@@ -106,7 +116,7 @@ class Observed:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """Whether the gateway's admin side answers, and what it says of itself."""
+    """The state of the gateway's admin side, and the gateway's own description."""
 
     ok: bool
     error: str = ""
@@ -166,13 +176,13 @@ class Setup(Protocol):
         """Add the driver's own options to `enroll`."""
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
-        """What to remember of them. Raises SetupFailed."""
+        """The options to remember. Raises SetupFailed."""
 
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Write what the gateway needs to start; called once, at enrolment."""
 
     def next_step(self, state: Path) -> str:
-        """What the operator starts after the enrolment, as a command ("" for nothing)."""
+        """The command that the operator runs after the enrolment, "" for none."""
 
     def create(self, state: Path, options: dict[str, str], *, node: str) -> Driver:
         """The driver for a run of the agent with this id. Raises SetupFailed."""
@@ -194,7 +204,7 @@ def upstream_key(upstream: Upstream) -> str:
 
 
 def authority_of(upstream: Upstream) -> str:
-    """How an upstream is called in the Host header: with its port, unless it is the scheme's own."""
+    """The upstream's Host header: with its port, unless that is the scheme's own."""
     host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
     return host if upstream.port == DEFAULT_PORTS.get(upstream.scheme) else f"{host}:{upstream.port}"
 

@@ -37,7 +37,7 @@ class MemoryGateway:
     auth_modes: tuple[AuthMode, ...] = tuple(AuthMode)
     in_force: bool = True
     altered: bool = False
-    """Whether another hand was in its files; the next change puts that right."""
+    """Whether somebody else changed its files; the next change repairs them."""
     changes: list[set[UUID]] = field(default_factory=list)
     """The publishes of each change that really wrote something, oldest first."""
     before: Callable[[str], None] = lambda _point: None
@@ -51,7 +51,7 @@ class MemorySetup:
     name = "memory"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """It has no options."""
+        """No options."""
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:  # noqa: ARG002 (the protocol's shape)
         """Nothing to remember."""
@@ -61,7 +61,7 @@ class MemorySetup:
         """Nothing to write."""
 
     def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
-        """It runs within the agent."""
+        """None: the gateway runs within the agent."""
         return ""
 
     def create(self, state: Path, options: dict[str, str], *, node: str) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
@@ -83,24 +83,21 @@ class MemoryDriver:
         return ()
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Take what is not refused, in one change."""
+        """Take every goal that is not refused, in one change."""
         gateway = self.gateway
         with gateway.lock:
             self._reach("apply")
             time.sleep(gateway.apply_s)
             ahead = ahead_of(desired, self._carried())
-            applicable = [goal for goal in desired if goal.wanted.spec.publish_id not in ahead]
+            applicable = [goal for goal in desired if goal.publish_id not in ahead]
             refused = {
-                goal.wanted.spec.publish_id: refusal
-                for goal in applicable
-                if (refusal := self._refusal(goal.wanted))
+                goal.publish_id: refusal for goal in applicable if (refusal := self._refusal(goal.wanted))
             }
             standing = [
-                self._fallback(goal) if goal.wanted.spec.publish_id in refused else goal.wanted
-                for goal in applicable
+                self._fallback(goal) if goal.publish_id in refused else goal.wanted for goal in applicable
             ]
             differing = {
-                pinned_spec.spec.publish_id: pinned_spec
+                pinned_spec.publish_id: pinned_spec
                 for pinned_spec in standing
                 if pinned_spec and not self._carries(pinned_spec)
             }
@@ -110,14 +107,14 @@ class MemoryDriver:
         return Applied(changes=len(differing), refused=refused, ahead=ahead)
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits)
-        """What it carries."""
+        """The specs in memory."""
         self._reach("observe")
         return Observed(carried=self._carried(), in_force=self.gateway.in_force)
 
     def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Right unless a test says otherwise."""
         self._reach("verify")
-        if pinned_spec.spec.publish_id in self.gateway.unproved:
+        if pinned_spec.publish_id in self.gateway.unproved:
             raise Unproved("The gateway does not serve this generation yet.")
         return Evidence(probes=48, bursts=2)
 
@@ -135,7 +132,7 @@ class MemoryDriver:
         return False
 
     def is_altered(self) -> bool:
-        """As a test says."""
+        """As the test has set it."""
         return self.gateway.altered
 
     def _reach(self, point: str) -> None:
@@ -148,7 +145,7 @@ class MemoryDriver:
             refuse_auth_except(pinned_spec.spec, *self.gateway.auth_modes)
         except Refused as problem:
             return problem
-        return self.gateway.refuse.get(pinned_spec.spec.publish_id)
+        return self.gateway.refuse.get(pinned_spec.publish_id)
 
     def _carried(self) -> dict[UUID, ShownState]:
         return {
@@ -157,11 +154,11 @@ class MemoryDriver:
         }
 
     def _fallback(self, goal: Desired) -> PinnedSpec | None:
-        carried = self.gateway.carried.get(goal.wanted.spec.publish_id)
+        carried = self.gateway.carried.get(goal.publish_id)
         return goal.fallback_over(carried.spec.generation if carried else 0)
 
     def _carries(self, pinned_spec: PinnedSpec) -> bool:
-        carried = self.gateway.carried.get(pinned_spec.spec.publish_id)
+        carried = self.gateway.carried.get(pinned_spec.publish_id)
         return carried is None if pinned_spec.spec.state == State.ABSENT else carried == pinned_spec
 
     def _swap(self, differing: dict[UUID, PinnedSpec]) -> None:

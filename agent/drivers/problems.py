@@ -93,7 +93,7 @@ GATEWAY_BODIES = {
         "API 서버가 제때 응답하지 않았습니다. / The API's server did not answer in time.",
     ),
 }
-"""What a gateway says where no upstream has answered, by status."""
+"""The gateway's own answers, by status, where no upstream has answered."""
 
 UNAUTHENTICATED_BODY = _problem(
     401,

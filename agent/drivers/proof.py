@@ -30,7 +30,7 @@ class _WrongAnswer(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One answer of the proxy; header names are in lower case, repeated headers keep every value."""
+    """One answer of the proxy. Header names are in lower case; a repeated header keeps every value."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -72,7 +72,7 @@ def marker_prefix(spec: Spec) -> str:
 
 
 def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
-    """What to ask for a spec; nothing when nothing can tell (an absent spec whose host never was here)."""
+    """The questions that prove a spec; none for an absent spec whose host was never served."""
     if not pinned_spec.probe_host:
         return ()
     spec, generation = pinned_spec.spec, str(pinned_spec.spec.generation)
@@ -95,7 +95,7 @@ def prove(pinned_spec: PinnedSpec, *, proxy: tuple[str, int], deadline_s: float)
 
 
 def prove_all(questions: tuple[Question, ...], *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
-    """The same for questions of a driver's own; none of them proves nothing."""
+    """`prove` for a driver's own questions; no questions prove nothing."""
     if not questions:
         return Evidence()
     started = time.monotonic()

@@ -1,7 +1,7 @@
 """Names of request headers that gateways keep for themselves; the same on every kind of gateway."""
 
 CONSUMER_HEADER = "imp-consumer"
-"""The header by which every gateway tells an upstream whose key it was."""
+"""The header by which every gateway tells an upstream the consumer of the key."""
 
 NEVER_PASSED_ON = (
     CONSUMER_HEADER,
@@ -26,4 +26,4 @@ SET_BY_GATEWAYS = (
     ),
     *("x-real-ip", "x-request-id"),
 )
-"""What a gateway itself may say of a caller: in any other spelling these reach no upstream either."""
+"""Headers that a gateway itself may set; a caller's other spellings of them reach no upstream either."""

@@ -58,7 +58,7 @@ class ClockRefused(SignatureRefused):
 
 
 class Purpose(StrEnum):
-    """What a sealed message is; stands in its `typ` header."""
+    """The kind of a sealed message; stands in its `typ` header."""
 
     COMMAND = "imp-command+jwt"
     ANSWER = "imp-answer+jwt"
@@ -118,7 +118,7 @@ def key_id(key: Key) -> str:
 
 
 def key_set(keys: Iterable[Key]) -> str:
-    """One text for a set of keys, the same in any order."""
+    """One text for a set of keys, the same in any order of the keys."""
     return hashlib.sha256("\n".join(sorted(key_id(key) for key in keys)).encode()).hexdigest()
 
 
@@ -157,7 +157,7 @@ def unseal(
     answers: str = "",
     now: float | None = None,
 ) -> Opened:
-    """Check a sealed message and return what is in it. Raises SignatureRefused with the reason."""
+    """Check a sealed message and return its content. Raises SignatureRefused with the reason."""
     claims, signed_with = _verify(token, keys, purpose, now=now)
     if claims.get("aud") != audience:
         raise SignatureRefused("The message is meant for somebody else.")

@@ -1,4 +1,4 @@
-"""The desired state of one publish, in words no gateway owns: what a driver is asked to make true."""
+"""The desired state of one publish, in words that no gateway owns: the task of a driver."""
 
 import hashlib
 from enum import StrEnum
@@ -17,7 +17,7 @@ class Wire(BaseModel):
 
 
 class State(StrEnum):
-    """What callers of the host meet: the services, a 410 on everything, or nothing at all."""
+    """The answers to callers of the host: the services, 410 on every path, or nothing of ours."""
 
     LIVE = "live"
     WITHDRAWN = "withdrawn"
@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 class AuthMode(StrEnum):
-    """How callers prove who they are. The values are the brief's."""
+    """How callers prove their identity."""
 
     NONE = "none"
     API_KEY = "api-key"
@@ -47,7 +47,7 @@ class Upstream(Wire):
 
 
 class Route(Wire):
-    """One path of a service: matches `path` itself and everything below it. No methods means every method."""
+    """One path of a service, with every path below it. No methods means every method."""
 
     id: UUID
     path: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 REQUEST_S = 10.0
-"""Within this a request has to be here, headers and body, from its connection or its first byte on."""
+"""Seconds for a whole request, headers and body, from its connection or first byte on."""
 IDLE_S = 30.0
 """How long a connection is kept for the next request."""
 CONNECTIONS = 500
@@ -33,7 +33,7 @@ class _LengthRequired(Error):  # type: ignore[misc]  # the library has no types,
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc]
-    """Complete, with an error, as soon as its headers say that it will not be taken."""
+    """A request that is complete, with an error, as soon as its headers show that it is refused."""
 
     error: Error | None
 
@@ -65,7 +65,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         super().__init__(*parts, **more)
 
     def received(self, data: bytes) -> bool:
-        """Take what came; the first byte of a request sets its clock, and no later one moves it."""
+        """Take received bytes; the first byte of a request sets its clock, and no later byte moves it."""
         was_idle, now = self.request is None, time.monotonic()
         taken: bool = super().received(data)
         if self.request is None:
@@ -76,7 +76,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def is_waiting(self) -> bool:
-        """Whether nobody works for it, and nothing is on its way to it."""
+        """Whether no thread works for the connection and no answer is on its way."""
         return not self.requests and not self.total_outbufs_len and not self.will_close
 
 

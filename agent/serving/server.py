@@ -33,7 +33,7 @@ class _Problem(Exception):
 
 
 class ReplayGuard:
-    """Remembers ids until they expire, so that a message is accepted once."""
+    """The replay guard: remembers message ids until they expire, so that each is accepted once."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

@@ -29,14 +29,14 @@ from agent.work.upstreams import Pinner
 Finish = Callable[[Result], None]
 
 PROOFS_AT_ONCE = 4
-"""So that one publish that cannot be proved does not keep the others waiting for its deadline."""
+"""More than one, so that a publish without a proof does not hold up the others until its deadline."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchParts:
-    """What a batch works with."""
+    """The parts that a batch uses."""
 
     driver: Driver
     store: Store
@@ -71,7 +71,7 @@ def run(
         return
     started = time.monotonic()
     try:
-        applied = _apply(parts, observed, {pinned_spec.spec.publish_id for pinned_spec in accepted})
+        applied = _apply(parts, observed, {pinned_spec.publish_id for pinned_spec in accepted})
     except Unreachable as problem:
         for pinned_spec in accepted:
             finish(_unreachable(pinned_spec.spec, problem, step="apply"))
@@ -101,7 +101,7 @@ def renew(parts: BatchParts) -> None:
 
 
 def restore(parts: BatchParts) -> None:
-    """Put back all that the disk knows of on a gateway that has lost everything. Raises Unreachable."""
+    """Put back all that the disk knows on a gateway that has lost everything. Raises Unreachable."""
     desired = parts.store.desired()
     if not desired or not parts.driver.is_empty():
         return
@@ -122,12 +122,9 @@ def _apply(parts: BatchParts, observed: Observed | Unreachable, asked: Set[UUID]
     """
     if isinstance(observed, Unreachable):
         raise observed
+    desired = parts.store.desired()
     return parts.driver.apply(
-        [
-            goal
-            for goal in parts.store.desired()
-            if goal.wanted.spec.publish_id in asked or _is_ours(goal.wanted.spec, observed)
-        ]
+        [goal for goal in desired if goal.publish_id in asked or _is_ours(goal.wanted.spec, observed)]
     )
 
 
@@ -261,11 +258,11 @@ def _without_refused(
     not_taken = {*applied.refused, *applied.ahead}
     store.settle(dropped=not_taken)
     for pinned_spec in accepted:
-        if refusal := applied.refused.get(pinned_spec.spec.publish_id):
+        if refusal := applied.refused.get(pinned_spec.publish_id):
             finish(_refused(pinned_spec.spec, refusal, step="apply"))
-        elif newest := applied.ahead.get(pinned_spec.spec.publish_id):
+        elif newest := applied.ahead.get(pinned_spec.publish_id):
             finish(_stale(pinned_spec.spec, newest))
-    return [pinned_spec for pinned_spec in accepted if pinned_spec.spec.publish_id not in not_taken]
+    return [pinned_spec for pinned_spec in accepted if pinned_spec.publish_id not in not_taken]
 
 
 def _prove(parts: BatchParts, standing: list[PinnedSpec], measured: Evidence, finish: Finish) -> None:

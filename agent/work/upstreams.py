@@ -12,7 +12,7 @@ from fence.lookups import RESOLVE_S, LastKnown, Lookups
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """The fence of one cluster with the ports of this agent, its gateway and the control plane taken out."""
+    """The fence of one cluster, without the ports of this agent, its gateway and the control plane."""
 
     rules: fence.Fence
     own_ports: frozenset[int]
@@ -48,7 +48,7 @@ class Pinner:
 
     def __init__(self, *, resolver: fence.Resolver = fence.resolve) -> None:
         self._lookups = Lookups(resolver)
-        self._shut = LastKnown()
+        self._last_known = LastKnown()
 
     def pin(
         self, specs: Iterable[Spec], *, networks: Iterable[str], reserved: Iterable[str]
@@ -60,16 +60,16 @@ class Pinner:
         listed, reserved = [_upstreams(spec) for spec in specs], tuple(reserved)
         if not any(listed):
             return [{} for _ in listed]
-        shut = [host for host, _ in map(fence.split_endpoint, reserved) if host]
+        reserved_hosts = [host for host, _ in map(fence.split_endpoint, reserved) if host]
         resolver = self._lookups.find(
-            [shut, *([upstream.host for upstream in upstreams] for upstreams in listed)]
+            [reserved_hosts, *([upstream.host for upstream in upstreams] for upstreams in listed)]
         )
-        guard = Guard.of(networks, reserved, resolver=self._shut.through(resolver))
+        guard = Guard.of(networks, reserved, resolver=self._last_known.through(resolver))
         return [_pinned(upstreams, guard, resolver) for upstreams in listed]
 
 
 def is_own_address(address: fence.Address) -> bool:
-    """True when the address belongs to this machine: only then can a socket be bound to it."""
+    """True when the address belongs to this machine: only then a socket can be bound to it."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

@@ -36,7 +36,7 @@ class Watch:
         self._stopping.set()
 
     def look(self) -> None:
-        """One look."""
+        """Check once, and have the worker repair the gateway when that is due."""
         if self._driver.is_empty():
             self._worker.restore()
         elif self._driver.is_altered() or (not self._worker.is_renewed and self._driver.describe().ok):

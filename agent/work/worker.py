@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, kw_only=True)
 class Job:
-    """One spec on its way, shared by everyone who asked for exactly it."""
+    """One spec on its way, shared by all requests for exactly this spec."""
 
     spec: Spec
     networks: tuple[str, ...]
@@ -35,13 +35,13 @@ class Job:
 
     @property
     def key(self) -> Key:
-        """What makes two requests the same."""
+        """Requests with the same key share a job."""
         return (self.spec.publish_id, self.spec.generation, self.spec.digest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """One asker's claim on a job: its result carries the asker's own delivery and token."""
+    """One request's claim on a job: its result carries the request's own delivery and token."""
 
     item: Item
     job: Job
@@ -61,7 +61,7 @@ class Ticket:
 
 
 class Worker:
-    """Start it with `start`; it goes on until `stop`."""
+    """Runs from `start` until `stop`."""
 
     def __init__(self, parts: batch.BatchParts, *, on_done: Callable[[], None] = lambda: None) -> None:
         self._parts = parts
@@ -73,13 +73,13 @@ class Worker:
         self._chores: dict[str, Callable[[], None]] = {}
         self._stopping = False
         self.disk = Disk()
-        """What this thread could not write."""
+        """The failed writes of this thread."""
         self.is_renewed = False
-        """Whether, since the start, all that stands has been given the shape of this version of the agent."""
+        """Whether all that stands was rewritten in the form of this version since the start."""
         self.thread = threading.Thread(target=self._run, name="work", daemon=True)
 
     def start(self) -> list[Ticket]:
-        """Begin, with what an earlier run left unfinished; its tickets are returned."""
+        """Begin with the unfinished work of an earlier run; returns its tickets."""
         tickets = self.recover()
         self.thread.start()
         return tickets
@@ -101,7 +101,7 @@ class Worker:
     def submit(
         self, items: Iterable[Item], *, networks: tuple[str, ...], reserved: tuple[str, ...] = ()
     ) -> list[Ticket]:
-        """Queue specs. One that is on its way already is not queued again: both askers share it."""
+        """Queue specs. A spec that is on its way already is not queued again: both requests share its job."""
         with self._wake:
             tickets = [
                 Ticket(item=item, job=self._job(Job(spec=item.spec, networks=networks, reserved=reserved)))
@@ -228,7 +228,7 @@ class Worker:
         self.is_renewed = True
 
     def _aside(self, event: str, step: Callable[[], None]) -> None:
-        """What nobody waits for; the next look asks for it again."""
+        """Run a step that nobody waits for; the next look asks for a failed one again."""
         try:
             step()
         except Unreachable as problem:

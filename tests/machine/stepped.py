@@ -84,7 +84,7 @@ class WatchedDriver(MemoryDriver):
     def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """As it is, and noted."""
         evidence = super().verify(pinned_spec)
-        self._proved.add((pinned_spec.spec.publish_id, pinned_spec.spec.generation, pinned_spec.spec.digest))
+        self._proved.add((pinned_spec.publish_id, pinned_spec.spec.generation, pinned_spec.spec.digest))
         return evidence
 
 

@@ -303,7 +303,7 @@ class System:
             spec=Spec(publish_id=uuid4(), generation=7, state=State.LIVE, host="foreign.localhost")
         )
         for agent in self.agents:
-            agent.gateway.carried[pinned_spec.spec.publish_id] = pinned_spec
+            agent.gateway.carried[pinned_spec.publish_id] = pinned_spec
         return pinned_spec
 
     def _patch(self, patch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Envoy's admin interface: which versions it has taken, and what it is. The only module that talks to it."""
+"""Envoy's admin interface: the versions in force, and Envoy's own. Only this module talks to it."""
 
 import http.client
 import json

@@ -142,7 +142,7 @@ def metadata(spec: Spec) -> Resource:
 
 
 def off(auth: Auth) -> Resource:
-    """What a route says to be reached without credentials although its virtual host asks for them."""
+    """A route's part that opens it without credentials although its virtual host asks for them."""
     return {
         name: {
             "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
@@ -154,7 +154,7 @@ def off(auth: Auth) -> Resource:
 
 
 def without_keys(words: str, hosts: list[Resource]) -> str:
-    """Envoy's words with every key of these hosts blotted out: it quotes the one it does not like."""
+    """Envoy's message with every key of these hosts blotted out: Envoy quotes a key that it refuses."""
     for key in (key for host in hosts for key in _keys_in(host)):
         words = words.replace(key, "…")
     return words
@@ -221,7 +221,7 @@ def _claims(auth: Auth) -> Resource:
 
     Envoy goes through policies by name, and says which one refused.
     """
-    audience: Resource = {"or_match": {"value_matchers": [_is(auth.audience), _holds(auth.audience)]}}
+    audience: Resource = {"or_match": {"value_matchers": [_exact(auth.audience), _list_holds(auth.audience)]}}
     # Envoy understands no extension, and would let a token pass that demands one (RFC 7515 §4.1.11).
     no_extension: Resource = {"not_id": _metadata(_HEAD, "crit", {"present_match": True})}
     policies = {
@@ -230,7 +230,7 @@ def _claims(auth: Auth) -> Resource:
     }
     if auth.scopes:
         each: list[Resource] = [
-            {"or_ids": {"ids": [_claim(name, _holds(scope)) for name in _SCOPE_CLAIMS]}}
+            {"or_ids": {"ids": [_claim(name, _list_holds(scope)) for name in _SCOPE_CLAIMS]}}
             for scope in auth.scopes
         ]
         policies[_SCOPES] = _refuse_unless(each)
@@ -244,12 +244,12 @@ def _refuse_unless(all_of: list[Resource]) -> Resource:
     return {"permissions": [{"any": True}], "principals": [{"not_id": {"and_ids": {"ids": all_of}}}]}
 
 
-def _is(text: str) -> Resource:
+def _exact(text: str) -> Resource:
     return {"string_match": {"exact": text}}
 
 
-def _holds(text: str) -> Resource:
-    return {"list_match": {"one_of": _is(text)}}
+def _list_holds(text: str) -> Resource:
+    return {"list_match": {"one_of": _exact(text)}}
 
 
 def _claim(name: str, value: Resource) -> Resource:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class NoEnvoyProgram(Exception):
-    """There is no envoy program on this machine; the text says how to name one."""
+    """No envoy program was found on this machine; the text says how to name one."""
 
 
 def find_program() -> Path:

@@ -27,7 +27,7 @@ from agent.drivers.envoy.admin_api import Admin, Kind
 from agent.drivers.envoy.files import Document, File, Folder, Site
 from agent.drivers.envoy.parts import (
     Choice,
-    Filed,
+    FiledParts,
     Parts,
     choices_of,
     in_files,
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 
 class EnvoyDriver:
-    """One Envoy, beside this agent, that was started with the bootstrap of `folder`."""
+    """One Envoy beside this agent, started with the bootstrap of `folder`."""
 
     name = "envoy"
 
@@ -68,7 +68,7 @@ class EnvoyDriver:
         self._swapping = threading.Lock()
 
     def reserved(self) -> tuple[str, ...]:
-        """Its public and its admin port."""
+        """The public and the admin port of Envoy."""
         return (self._site.proxy, self._site.admin)
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
@@ -83,10 +83,10 @@ class EnvoyDriver:
         taken, current = self._taken_with_listener(), self._documents()
         served = self._served(taken, current)
         ahead = ahead_of(desired, served)
-        applicable = [goal for goal in desired if goal.wanted.spec.publish_id not in ahead]
+        applicable = [goal for goal in desired if goal.publish_id not in ahead]
         if ahead and not applicable:
             return Applied(changes=refreshed, ahead=ahead)
-        filed = Filed.of(current, served)
+        filed = FiledParts.of(current, served)
         choices, refused = choices_of(applicable, filed)
         standing = {choice.publish_id: choice.wanted for choice in choices}
         kept = filed.without(standing)
@@ -146,11 +146,11 @@ class EnvoyDriver:
         return Description(ok=True, version=version, mode="files")
 
     def is_empty(self) -> bool:
-        """Never: Envoy reads what it carries from files of ours."""
+        """Never: Envoy reads its configuration from files of this agent."""
         return False
 
     def is_altered(self) -> bool:
-        """Whether any of Envoy's files is not as this agent left it."""
+        """Whether any of Envoy's files differs from this agent's last write."""
         return not files.is_refreshed(self._folder, self._site) or bool(self._altered())
 
     def _altered(self) -> list[Kind]:
@@ -191,7 +191,7 @@ class EnvoyDriver:
         return {kind: file.document() for kind, file in self._files.items()}
 
     def _refusals(self, foreign: list[Parts], choices: list[Choice]) -> dict[UUID, Refused]:
-        """Ask Envoy about what is new; when it objects, find the guilty ones on top of what stands."""
+        """Have Envoy check the changed parts; when it objects, find the guilty ones on top of what stands."""
         settled = foreign + [choice.wanted for choice in choices if choice.wanted == choice.fallback]
         # What goes away comes first: a host that one publish gives up may be another's new one.
         candidates = sorted(

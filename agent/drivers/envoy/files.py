@@ -47,7 +47,7 @@ class Document:
 
     @classmethod
     def read(cls, path: Path) -> "Document":
-        """A file as it stands; a damaged one reads as empty and not intact, so that it is written anew."""
+        """A file as it is; a damaged one reads as empty and not intact, so that it is rewritten."""
         try:
             content = read_object(path)
         except FileDamaged:
@@ -68,7 +68,7 @@ class Document:
         return _serial(self.version) < _serial(version)
 
     def save(self, path: Path) -> None:
-        """Replace the file; Envoy reads it at the rename. Kept from other users: it carries keys."""
+        """Replace the file, mode 0600 because of its keys; Envoy reads it at the rename."""
         text = json.dumps({"version_info": self.version, "resources": self.resources}, ensure_ascii=False)
         write_durably(path, text + "\n", mode=0o600)
 
@@ -86,11 +86,11 @@ class File:
         self._lock = threading.Lock()
 
     def document(self) -> Document:
-        """What the agent knows; what stands there, as long as that is nothing."""
+        """The document that this run wrote or trusts; before the first, the file's."""
         return self._own or Document.read(self._path)
 
     def trust(self, version: str) -> None:
-        """Know from now on what stands there, if it is whole and Envoy runs this very version of it."""
+        """Trust the file from now on, if it is intact and Envoy runs this very version."""
         with self._lock:
             if self._own is None:
                 stamp, document = _stamp(self._path), Document.read(self._path)
@@ -118,7 +118,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Whose Envoy it is, and where it listens for callers and for the agent."""
+    """The owner of an Envoy, and its ports for callers and for the agent."""
 
     node: str
     proxy: str
@@ -134,7 +134,7 @@ class Folder:
 
     @property
     def bootstrap(self) -> Path:
-        """What `envoy -c` is started with."""
+        """The file that `envoy -c` is started with."""
         return self.root / "bootstrap.json"
 
     @property
@@ -179,19 +179,18 @@ def refresh(folder: Folder, site: Site) -> list[str]:
     if not folder.tokens.exists():
         Document.of([token_filter({})]).save(folder.tokens)
     bootstrap, wanted = _bootstrap_text(folder, site), _listener_document(folder, site)
-    if is_bootstrap_wrong := _text_of(folder.bootstrap) != bootstrap:
+    written = []
+    if _text_of(folder.bootstrap) != bootstrap:
         write_durably(folder.bootstrap, bootstrap)
-    if is_listener_wrong := not wanted.says_the_same_as(Document.read(folder.listeners)):
+        written.append(folder.bootstrap.name)
+    if not wanted.says_the_same_as(Document.read(folder.listeners)):
         wanted.save(folder.listeners)
-    return [
-        path.name
-        for path, is_wrong in ((folder.bootstrap, is_bootstrap_wrong), (folder.listeners, is_listener_wrong))
-        if is_wrong
-    ]
+        written.append(folder.listeners.name)
+    return written
 
 
 def is_refreshed(folder: Folder, site: Site) -> bool:
-    """Whether bootstrap and listener stand there as `refresh` would leave them."""
+    """Whether bootstrap and listener are as `refresh` would leave them."""
     is_listener_right = _listener_document(folder, site).says_the_same_as(Document.read(folder.listeners))
     return is_listener_right and _text_of(folder.bootstrap) == _bootstrap_text(folder, site)
 
@@ -217,13 +216,11 @@ def token_filter(providers: Mapping[str, Resource]) -> Resource:
 
 def providers(tokens: Document) -> dict[str, Resource]:
     """The issuers in the token filter's file."""
-    configs = _objects([resource.get("typed_config") for resource in tokens.resources])
-    return {
-        name: provider
-        for config in configs
-        if isinstance(listed := config.get("providers"), dict)
-        for name, provider in listed.items()
-    }
+    providers: dict[str, Resource] = {}
+    for config in _objects([resource.get("typed_config") for resource in tokens.resources]):
+        if isinstance(listed := config.get("providers"), dict):
+            providers |= listed
+    return providers
 
 
 def typed_cluster(cluster: Resource) -> Resource:
@@ -306,7 +303,7 @@ def _text_of(path: Path) -> str | None:
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """What changes whenever somebody replaces a file or writes into it; None when it is not there."""
+    """A stamp that changes with every write of the file; None without a file."""
     try:
         status = path.stat()
     except OSError:
@@ -325,7 +322,7 @@ def _address(endpoint: str) -> Resource:
 
 
 def _serial(version: str) -> int:
-    """When a version was made; 0 for one that is not ours."""
+    """The time of a version in nanoseconds; 0 for a version of somebody else."""
     try:
         return int(version.partition(".")[2], 16)
     except ValueError:

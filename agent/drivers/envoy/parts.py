@@ -17,7 +17,7 @@ from agent.drivers.envoy.resources import Resource
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What one publish puts into Envoy's files."""
+    """The parts of one publish in Envoy's files."""
 
     publish: str
     host: Resource | None
@@ -27,16 +27,16 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One publish's new parts, and what stands when Envoy refuses them."""
+    """One publish's new parts, and those that stand when Envoy refuses them."""
 
     publish_id: UUID
     wanted: Parts
     fallback: Parts | None
-    """None when there is nothing, or when what the files say is not what Envoy serves."""
+    """None when nothing stands, or when the files differ from what Envoy serves."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filed:
+class FiledParts:
     """The publishes in the files, compared with what Envoy serves: files from a backup are older."""
 
     parts: Mapping[UUID, Parts]
@@ -44,7 +44,7 @@ class Filed:
     served: Mapping[UUID, ShownState]
 
     @classmethod
-    def of(cls, current: Mapping[Kind, Document], served: Mapping[UUID, ShownState]) -> "Filed":
+    def of(cls, current: Mapping[Kind, Document], served: Mapping[UUID, ShownState]) -> "FiledParts":
         """Read once for each change."""
         return cls(parts=_parts_in(current), says=in_files(current[Kind.ROUTES]), served=served)
 
@@ -53,7 +53,7 @@ class Filed:
         return self.served[publish].generation if publish in self.served else 0
 
     def standing(self, publish: UUID) -> Parts | None:
-        """What Envoy serves of it, when the files tell."""
+        """The parts of a publish that Envoy serves, when the files tell."""
         return self.parts.get(publish) if self.says.get(publish) == self.served.get(publish) else None
 
     def without(self, known: Collection[UUID]) -> list[Parts]:
@@ -76,16 +76,16 @@ class Filed:
 
 
 def in_files(routes: Document) -> dict[UUID, ShownState]:
-    """What the route file says that Envoy carries."""
+    """The publishes in the route file."""
     return shown_in(str(host.get("name")) for host in files.virtual_hosts(routes))
 
 
 def shown_in(names: Iterable[str]) -> dict[UUID, ShownState]:
-    """The same, of the names of virtual hosts."""
+    """The publishes in the names of virtual hosts."""
     return dict(shown for name in names if (shown := resources.shown_by(name)))
 
 
-def choices_of(desired: Sequence[Desired], filed: Filed) -> tuple[list[Choice], dict[UUID, Refused]]:
+def choices_of(desired: Sequence[Desired], filed: FiledParts) -> tuple[list[Choice], dict[UUID, Refused]]:
     """The choices to ask Envoy about, and the publishes refused before.
 
     A refused publish keeps what stands, if any.
@@ -93,7 +93,7 @@ def choices_of(desired: Sequence[Desired], filed: Filed) -> tuple[list[Choice], 
     choices: list[Choice] = []
     refused: dict[UUID, Refused] = {}
     for goal in desired:
-        publish_id, wanted = goal.wanted.spec.publish_id, None
+        publish_id, wanted = goal.publish_id, None
         fallback = filed.standing(publish_id)
         try:
             if standby := goal.fallback_over(filed.generation(publish_id)):
@@ -107,7 +107,7 @@ def choices_of(desired: Sequence[Desired], filed: Filed) -> tuple[list[Choice], 
 
 def _parts(pinned_spec: PinnedSpec) -> Parts:
     return Parts(
-        publish=str(pinned_spec.spec.publish_id),
+        publish=str(pinned_spec.publish_id),
         host=resources.virtual_host(pinned_spec),
         clusters=tuple(files.typed_cluster(cluster) for cluster in resources.clusters(pinned_spec)),
         providers=auth.providers(pinned_spec.spec),
@@ -120,20 +120,14 @@ def _parts_in(current: Mapping[Kind, Document]) -> dict[UUID, Parts]:
         clusters[resources.publish_of(cluster)].append(cluster)
     for name, provider in files.providers(current[Kind.TOKENS]).items():
         providers[resources.publish_in(name)][name] = provider
-    hosts = {
-        shown[0]: host
-        for host in files.virtual_hosts(current[Kind.ROUTES])
-        if (shown := resources.shown_by(str(host.get("name"))))
-    }
-    return {
-        publish: Parts(
-            publish=str(publish),
-            host=host,
-            clusters=tuple(clusters[str(publish)]),
-            providers=providers[str(publish)],
-        )
-        for publish, host in hosts.items()
-    }
+    parts: dict[UUID, Parts] = {}
+    for host in files.virtual_hosts(current[Kind.ROUTES]):
+        if shown := resources.shown_by(str(host.get("name"))):
+            publish = str(shown[0])
+            parts[shown[0]] = Parts(
+                publish=publish, host=host, clusters=tuple(clusters[publish]), providers=providers[publish]
+            )
+    return parts
 
 
 def merged(parts: list[Parts]) -> tuple[list[Resource], list[Resource], dict[str, Resource]]:
@@ -159,7 +153,7 @@ def target_of(kept: list[Parts], standing: Mapping[UUID, Parts]) -> dict[Kind, D
 
 
 def with_old_clusters(old: Document, new: Document) -> Document:
-    """The clusters that old and new routes need; the new document itself when it holds the old ones."""
+    """The clusters that old and new routes need; the new document itself when it has them all."""
     known = {str(cluster.get("name")): cluster for cluster in (*old.resources, *new.resources)}
     if len(known) == len(new.resources):
         return new

@@ -50,7 +50,7 @@ def clusters(pinned_spec: PinnedSpec) -> list[Resource]:
 
 
 def shown_by(name: str) -> tuple[UUID, ShownState] | None:
-    """What a virtual host's name carries; None for a name that is not ours."""
+    """The publish and state in a virtual host's name; None for a name of somebody else."""
     try:
         prefix, publish, generation, digest = name.split(":")
         shown = UUID(publish), ShownState(generation=int(generation), digest=digest)
@@ -216,9 +216,7 @@ def _cluster_name(pinned_spec: PinnedSpec, service: Service) -> str:
     """
     upstream = service.upstream
     content = f"{upstream.model_dump_json()} {sorted(pinned_spec.addresses[upstream_key(upstream)])}"
-    return (
-        f"imp:{pinned_spec.spec.publish_id}:{service.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-    )
+    return f"imp:{pinned_spec.publish_id}:{service.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def _tls(service: Service) -> Resource:

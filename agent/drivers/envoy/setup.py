@@ -15,7 +15,7 @@ MAX_CONNECTIONS, CONNECTIONS_TOP = 20_000, 1_000_000
 
 
 class EnvoySetup:
-    """Envoy by files, in `<state>/envoy`; somebody else starts it, with `arguments_of` that folder."""
+    """Envoy by files, in `<state>/envoy`; the operator starts it with `arguments_of` that folder."""
 
     name = "envoy"
 
@@ -41,7 +41,7 @@ class EnvoySetup:
         parser.add_argument("--max-connections", type=int, default=MAX_CONNECTIONS, metavar="N", help=words)
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
-        """Checked here, so that a mistake costs no enrolment code."""
+        """Check the options before the enrolment, so that a mistake costs no code."""
         for option in ("proxy", "admin"):
             _check_endpoint(option, getattr(arguments, option))
         if not 0 < arguments.max_connections <= CONNECTIONS_TOP:
@@ -82,7 +82,7 @@ class EnvoySetup:
 
 
 def arguments_of(state: Path) -> tuple[str, ...]:
-    """What Envoy is started with."""
+    """The arguments with which Envoy is started."""
     # Envoy warns of its api_key_auth filter ("work in progress") with half a kilobyte for each key at each
     # change.
     return (

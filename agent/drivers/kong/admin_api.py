@@ -168,7 +168,7 @@ class Admin:
 
 
 def refusal_of(answer: Answer, entity: Entity) -> Refused | Unreachable:
-    """What Kong's answer to a write means. Its words about secrets are left out: they repeat them."""
+    """The error for Kong's answer to a write. Kong's message on a secret quotes the secret and is left out."""
     body = answer.body if isinstance(answer.body, dict) else {}
     fields, code = body.get("fields"), body.get("code")
     field = first_field(fields)
@@ -199,7 +199,7 @@ def first_field(fields: Any) -> str:
 
 
 def entities(listed: Iterable[tuple[str, list[Body]]]) -> list[Entity]:
-    """What was listed, as we compare it."""
+    """The listed entities, in the form in which they are compared."""
     return [read(kind, shown) for kind, all_shown in listed for shown in all_shown]
 
 

@@ -20,7 +20,7 @@ DELETIONS = ("keyauth_credentials", "jwt_secrets", "plugins", "routes", "consume
 
 @dataclass
 class Written:
-    """What was done, and which groups Kong refused."""
+    """The outcome of writes: their number, and the groups that Kong refused."""
 
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
@@ -48,33 +48,33 @@ class Database:
             (group, entity) for group, target in targets.items() for entity in _deletable(now[group], target)
         ]
         for wave in sorted({entity.wave for _, entity in writes if entity.wave < REST_WAVE}):
-            self._do(
+            self._run_wave(
                 written, self._admin.put, ((group, entity) for group, entity in writes if entity.wave == wave)
             )
         for kind in DELETIONS:
-            self._do(
+            self._run_wave(
                 written,
                 self._admin.delete,
                 ((group, entity) for group, entity in deletions if entity.kind == kind),
             )
         for wave in sorted({entity.wave for _, entity in writes if entity.wave >= REST_WAVE}):
-            self._do(
+            self._run_wave(
                 written, self._admin.put, ((group, entity) for group, entity in writes if entity.wave == wave)
             )
         return written
 
-    def _do(
+    def _run_wave(
         self, written: Written, call: Callable[[Entity], None], work: Iterable[tuple[Group, Entity]]
     ) -> None:
         todo = [(group, entity) for group, entity in work if group not in written.refused]
-        results = self._admin.at_once([partial(_tried, call, entity) for _, entity in todo])
+        results = self._admin.at_once([partial(_refusal_of, call, entity) for _, entity in todo])
         for (group, _), refused in zip(todo, results, strict=True):
             if refused:
                 written.refused.setdefault(group, refused)
         written.changes += sum(refused is None for refused in results)
 
 
-def _tried(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
+def _refusal_of(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
     try:
         call(entity)
     except Refused as problem:
@@ -83,7 +83,7 @@ def _tried(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
 
 
 def _deletable(now: Target, target: Target) -> list[Entity]:
-    """What has to be deleted: not what Kong takes along with its parent."""
+    """The entities to delete, without those that Kong deletes with their parent."""
     superfluous = {key: entity for key, entity in now.items() if key not in target}
     return [entity for entity in superfluous.values() if not _deleted_with_parent(entity, superfluous)]
 

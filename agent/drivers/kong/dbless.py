@@ -49,7 +49,7 @@ class Declarative:
                 return written
 
     def _sift(self, now: Mapping[Group, Target], wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
-        """Some errors name nobody (a key that two groups have): add the groups one by one to what stands."""
+        """Add the groups one by one to what stands: an error may name no group (a doubled key)."""
         good: dict[Group, Target] = {}
         refused = {}
         for group, target in wanted.items():
@@ -89,15 +89,11 @@ def check_ours(entities: Iterable[tuple[str, list[Body]]]) -> str:
 
     With one, the node serves somebody else's configuration, and a load would wipe it.
     """
-    return next(
-        (
-            f"{kind.rstrip('s')} {entity.get('name') or entity['id']}"
-            for kind, listed in entities
-            for entity in listed
-            if TAG not in (entity.get("tags") or ())
-        ),
-        "",
-    )
+    for kind, listed in entities:
+        for entity in listed:
+            if TAG not in (entity.get("tags") or ()):
+                return f"{kind.rstrip('s')} {entity.get('name') or entity['id']}"
+    return ""
 
 
 def _declared(entity: Entity, entities: list[Entity]) -> Body:

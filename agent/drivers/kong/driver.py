@@ -28,9 +28,9 @@ from agent.drivers.kong import proof
 from agent.drivers.kong.admin_api import Admin
 from agent.drivers.kong.db import Database, Written
 from agent.drivers.kong.dbless import EMPTY_HASH, Declarative
-from agent.drivers.kong.look import Look
 from agent.drivers.kong.node import Node
 from agent.drivers.kong.plan import Gate, Group, Inventory, Plan, Stage
+from agent.drivers.kong.reader import Reader
 from agent.drivers.kong.routing import Options
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, State
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 @dataclass(kw_only=True)
 class _Change:
-    """One change on its way: what is there now by group, and what happened so far."""
+    """One change on its way: the present targets by group, and the outcome so far."""
 
     node: Node
     specs: Sequence[Spec]
@@ -53,7 +53,7 @@ class _Change:
     ahead: dict[Group, int] = field(default_factory=dict)
     """Of which the gateway has a higher generation: another agent's."""
     declined: dict[Group, Refused] = field(default_factory=dict)
-    """Refused before anything was written; what stands for them goes its own way."""
+    """Refused before anything was written; the fallback has a plan of its own."""
     unproved: set[Group] = field(default_factory=set)
     touched: set[Group] = field(default_factory=set)
 
@@ -87,20 +87,20 @@ class KongDriver:
         self._admin, self._hasty, self._proxy = admin, hasty, proxy
         self._reserved, self._options = reserved, options
         self.proxy_url, self._is_alone = proxy_url, is_alone
-        self._look = Look()
+        self._reader = Reader()
 
     def reserved(self) -> tuple[str, ...]:
-        """Its admin and proxy side, and what the operator named besides."""
+        """The admin and proxy ports, and those that the operator named."""
         return self._reserved
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Write what differs, never opening what asks for credentials before it is closed at every worker."""
+        """Write what differs. A publish with credentials is closed at every worker before it opens."""
         node = kong_node.read_node(self._admin)
         change = self._begin(node, [goal.wanted.spec for goal in desired])
         try:
             self._carry_out(change, desired)
         except BaseException:
-            self._look.forget()
+            self._reader.forget()
             raise
         refused = {**change.refused, **change.declined}
         publishes = {
@@ -113,16 +113,18 @@ class KongDriver:
         )
 
     def observe(self, *, hasty: bool = False) -> Observed:
-        """What the entities' own tags say; what another hand has changed carries no digest."""
+        """The state in the entities' own tags; without a digest where somebody else changed a part."""
         admin = self._hasty if hasty else self._admin
-        return Observed(carried=self._look.read(admin, node=kong_node.read_node(admin)).shown, in_force=True)
+        return Observed(
+            carried=self._reader.read(admin, node=kong_node.read_node(admin)).shown, in_force=True
+        )
 
     def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Ask through the proxy."""
-        return proof.live(pinned_spec, self._proxy)
+        return proof.prove_live(pinned_spec, self._proxy)
 
     def describe(self) -> Description:
-        """Fine when the Admin API answers, and is one that this driver can work with."""
+        """Fine when the Admin API answers and the driver can work with this Kong."""
         try:
             node = kong_node.read_node(self._hasty)
         except Unreachable as problem:
@@ -144,7 +146,7 @@ class KongDriver:
         return False
 
     def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
-        inventory = self._look.read(self._admin, node=node, specs=specs)
+        inventory = self._reader.read(self._admin, node=node, specs=specs)
         return _Change(
             node=node,
             specs=specs,
@@ -160,35 +162,34 @@ class KongDriver:
 
     def _remember(self, change: _Change) -> None:
         if change.refused:
-            self._look.forget()
+            self._reader.forget()
         else:
-            self._look.wrote(change.node, change.now)
+            self._reader.wrote(change.node, change.now)
 
     def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
-        generations = {str(goal.wanted.spec.publish_id): goal.wanted.spec.generation for goal in desired}
+        generations = {str(goal.publish_id): goal.wanted.spec.generation for goal in desired}
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {
             group: newest
             for group, generation in generations.items()
             if (newest := change.inventory.generation(group)) > generation
         }
-        applicable = [goal for goal in desired if str(goal.wanted.spec.publish_id) not in change.ahead]
-        plans = [
-            plan
-            for goal in applicable
-            if (plan := self._plan(change, goal.wanted) or self._fallback_plan(change, goal))
+        applicable = [goal for goal in desired if str(goal.publish_id) not in change.ahead]
+        possible = [
+            self._plan(change, goal.wanted) or self._fallback_plan(change, goal) for goal in applicable
         ]
+        plans = [plan for plan in possible if plan]
         return [
             *self._issuer_plans(change, [plan.pinned_spec.spec for plan in plans if plan.pinned_spec]),
             *plans,
         ]
 
     def _fallback_plan(self, change: _Change, goal: Desired) -> Plan | None:
-        fallback = goal.fallback_over(change.inventory.generation(str(goal.wanted.spec.publish_id)))
+        fallback = goal.fallback_over(change.inventory.generation(str(goal.publish_id)))
         return self._plan(change, fallback) if fallback else None
 
     def _plan(self, change: _Change, pinned_spec: PinnedSpec) -> Plan | None:
-        group = str(pinned_spec.spec.publish_id)
+        group = str(pinned_spec.publish_id)
         try:
             kong_node.check(change.node, pinned_spec.spec)
             return kong_plan.of_publish(pinned_spec, change.inventory.target(group), self._options)
@@ -243,7 +244,7 @@ class KongDriver:
             if gated:
                 self._pass_gates(change, gated)
                 self._wait_for_others(change, [plan for plan, _ in gated], written_at=written_at)
-                self._look_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
+                self._read_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
 
     def _goes_on(self, change: _Change, plan: Plan) -> bool:
         return plan.group not in {*change.refused, *change.unproved, *change.ahead}
@@ -289,7 +290,7 @@ class KongDriver:
         if left_s > 0 and not self._is_alone and any(self._goes_on(change, plan) for plan in gated):
             time.sleep(left_s)
 
-    def _look_again(self, change: _Change, plans: Sequence[Plan]) -> None:
+    def _read_again(self, change: _Change, plans: Sequence[Plan]) -> None:
         """Look for what another agent of this database wrote while this one waited.
 
         A group that was changed is left to that agent; the proof tells how that ends.
@@ -297,7 +298,7 @@ class KongDriver:
         if change.node.is_dbless:
             return
         self._remember(change)
-        inventory = self._look.read(self._admin, node=change.node, specs=change.specs)
+        inventory = self._reader.read(self._admin, node=change.node, specs=change.specs)
         for plan in plans:
             newest = inventory.generation(plan.group)
             if plan.pinned_spec and newest > plan.pinned_spec.spec.generation:
@@ -314,35 +315,29 @@ class KongDriver:
         if pinned_spec is None:
             return lambda: None
         if stage.gate == Gate.CLOSED:
-            return lambda: proof.closed(pinned_spec, self._proxy)
+            return lambda: proof.prove_closed(pinned_spec, self._proxy)
         if stage.gate == Gate.LIVE:
-            return lambda: proof.live(pinned_spec, self._proxy)
+            return lambda: proof.prove_live(pinned_spec, self._proxy)
         before = change.inventory.target(plan.group)
-        host = next(
-            (
-                str(entity.body["hosts"][0])
-                for entity in before.values()
-                if entity.kind == "routes" and entity.body["hosts"]
-            ),
-            pinned_spec.probe_host,
-        )
+        routes = [entity for entity in before.values() if entity.kind == "routes" and entity.body["hosts"]]
+        host = str(routes[0].body["hosts"][0]) if routes else pinned_spec.probe_host
         generation = change.inventory.generation(plan.group)
         return lambda: (
-            proof.no_route(pinned_spec.spec.publish_id, host, generation, self._proxy) if host else None
+            proof.prove_no_route(pinned_spec.publish_id, host, generation, self._proxy) if host else None
         )
 
     def _go_back(self, change: _Change) -> None:
-        """What Kong refused halfway is brought back to what stood before; what was not there before goes."""
+        """Bring groups that Kong refused halfway back to their state before the change."""
         failed = change.refused.keys() & change.touched
         if failed and not change.node.is_dbless:
-            self._look.forget()
-            inventory = self._look.read(self._admin, node=change.node, specs=change.specs)
+            self._reader.forget()
+            inventory = self._reader.read(self._admin, node=change.node, specs=change.specs)
             before = {group: change.inventory.target(group) for group in failed}
             Database(self._admin).move({group: inventory.target(group) for group in failed}, before)
             change.now |= {group: dict(target) for group, target in before.items()}
 
     def _clear_issuers(self, change: _Change) -> None:
-        """An issuer that no publish on this Kong needs any more goes."""
+        """Remove the issuers that no publish on this Kong needs any more."""
         final = Inventory(groups=change.now)
         needed = {issuer for group in final.groups for issuer in final.issuers(group)}
         useless = [

@@ -1,4 +1,4 @@
-"""Which Kong this is and what it can do, asked of the node itself, before anything is changed."""
+"""The version and abilities of a Kong, asked of the node itself before anything is changed."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MARGIN_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """What a node says of itself."""
+    """A node's own description."""
 
     id: str
     version: str
@@ -40,7 +40,7 @@ class Node:
 
 
 def read_node(admin: Admin) -> Node:
-    """Ask the node. Raises Unreachable, also when what answers is no Kong that we know how to drive."""
+    """Ask the node. Raises Unreachable, also for a Kong that the driver cannot work with."""
     root = admin.get("/")
     try:
         configuration, plugins = root["configuration"], root["plugins"]["available_on_server"]
@@ -62,7 +62,7 @@ def read_node(admin: Admin) -> Node:
 
 
 def check(node: Node, spec: Spec) -> None:
-    """Raise Refused when the node cannot do what a spec asks for: never serve it half."""
+    """Raise Refused when the node cannot do all that a spec asks for: no spec is served in part."""
     needed = NEEDED[spec.auth.mode] if spec.state == State.LIVE else ("request-termination",)
     missing = [name for name in needed if name not in node.plugins]
     if missing:

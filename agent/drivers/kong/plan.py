@@ -17,7 +17,7 @@ from agent.protocol.bounds import bounded
 from agent.protocol.spec import AuthMode, Spec, State
 
 Group = str
-"""A publish's id, or `issuer:` and the hash of one whose keys publishes share."""
+"""A publish's id, or `issuer:` and the hash of an issuer whose keys publishes share."""
 
 Target = dict[tuple[str, UUID], Entity]
 
@@ -25,7 +25,7 @@ GUARDS = frozenset({"key-auth", "jwt"})
 
 
 class Gate(Enum):
-    """What callers must meet before the next stage."""
+    """The proof that must pass before the next stage."""
 
     CLOSED = "closed"  # the auth marker refuses everybody who shows nothing
     LIVE = "live"  # the markers of this generation
@@ -34,7 +34,7 @@ class Gate(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A whole target of one group, and what is proved once it stands."""
+    """A whole target of one group, and the proof of it."""
 
     target: Target
     gate: Gate | None = None
@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What a Kong carries of ours, by group."""
+    """The entities of ours on a Kong, by group."""
 
     groups: Mapping[Group, Target] = field(default_factory=dict)
 
@@ -127,11 +127,11 @@ def group_of(entity: Entity) -> Group:
 
 
 def of_publish(pinned_spec: PinnedSpec, current: Target, options: routing.Options) -> Plan:
-    """How to bring one publish to its spec. Raises Refused."""
-    stages = {State.LIVE: _live, State.WITHDRAWN: _withdrawn, State.ABSENT: _absent}[pinned_spec.spec.state](
-        pinned_spec, current, options
-    )
-    return Plan(group=str(pinned_spec.spec.publish_id), stages=stages, pinned_spec=pinned_spec)
+    """The stages that bring one publish to its spec. Raises Refused."""
+    stages = {State.LIVE: _live_stages, State.WITHDRAWN: _withdrawn_stages, State.ABSENT: _absent_stages}[
+        pinned_spec.spec.state
+    ](pinned_spec, current, options)
+    return Plan(group=str(pinned_spec.publish_id), stages=stages, pinned_spec=pinned_spec)
 
 
 def issuer_group(issuer: str) -> Group:
@@ -151,8 +151,8 @@ def of_issuer(issuer: str, jwks: list[dict[str, Any]], current: Target, *, keep:
     )
 
 
-def _live(pinned_spec: PinnedSpec, current: Target, options: routing.Options) -> list[Stage]:
-    entities = routing.live(pinned_spec, options)
+def _live_stages(pinned_spec: PinnedSpec, current: Target, options: routing.Options) -> list[Stage]:
+    entities = routing.live_entities(pinned_spec, options)
     final = _target(routing.marked(pinned_spec.spec, entities))
     stages = []
     closed = _to_open(final, current) if pinned_spec.spec.auth.mode != AuthMode.NONE else set()
@@ -170,9 +170,9 @@ def _live(pinned_spec: PinnedSpec, current: Target, options: routing.Options) ->
     return [*stages, Stage(target=final)]
 
 
-def _withdrawn(pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
+def _withdrawn_stages(pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
     spec = pinned_spec.spec
-    entities = routing.withdrawn(spec, list(current.values()))
+    entities = routing.withdrawn_entities(spec, list(current.values()))
     final = _target(routing.marked(spec, entities))
     if not any(entity.kind == "services" and entity.body["enabled"] for entity in current.values()):
         return [Stage(target=final)]
@@ -185,7 +185,7 @@ def _withdrawn(pinned_spec: PinnedSpec, current: Target, _options: routing.Optio
     return [Stage(target={**current, **catch_all}), Stage(target=final)]
 
 
-def _absent(_pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
+def _absent_stages(_pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
     if not current:
         return []
     if not _is_guarded(current):
@@ -215,7 +215,7 @@ def _to_open(final: Target, current: Target) -> set[tuple[str, UUID]]:
 
 
 def _kept(current: Target, final: Target) -> Target:
-    """What stays as it is until the services are open: what is written last, and what goes."""
+    """The entities that stay until the services are open: those written last, and those to be removed."""
     return {key: entity for key, entity in current.items() if key not in final or _is_last(entity)}
 
 
@@ -227,7 +227,7 @@ def _is_last(entity: Entity) -> bool:
 
 
 def _behind_guards(current: Target, final: Target) -> Target:
-    """What goes, of a publish that asks for credentials, only after no worker knows a way to it any more."""
+    """Guarded services, and their plugins, that are removed once no worker knows a way to them any more."""
     if not _is_guarded(current):
         return {}
     services = {

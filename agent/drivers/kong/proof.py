@@ -17,12 +17,12 @@ PROOF_S = 20.0
 """Seconds, above Kong's default consistency: five for the database, five for the workers, and time to ask."""
 
 
-def live(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> Evidence:
+def prove_live(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> Evidence:
     """Callers meet this spec, at every worker. Raises Unproved."""
     return proof.prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=PROOF_S)
 
 
-def closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
+def prove_closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
     """Every worker refuses callers without credentials and has this generation's plugins. Raises Unproved.
 
     The 401 tells that the router knows this generation's auth marker, but an older plugin may have sent it.
@@ -37,14 +37,14 @@ def closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
     proof.prove_all((_auth_question(pinned_spec), gate), proxy=proxy, deadline_s=PROOF_S)
 
 
-def no_route(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
+def prove_no_route(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
     """No worker has a route of the publish any more: none knows its former marker. Raises Unproved."""
     question = Question(host=host, path=f"/.well-known/imp/{publish}/{generation}", judge=_judge_absent)
     proof.prove_all((question,), proxy=proxy, deadline_s=PROOF_S)
 
 
 def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
-    """What to ask for a spec."""
+    """The questions that prove a spec."""
     spec, generation = pinned_spec.spec, str(pinned_spec.spec.generation)
     if not pinned_spec.probe_host:
         return ()

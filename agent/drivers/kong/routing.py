@@ -35,12 +35,12 @@ OTHER_GENERATION = "other_generation"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the operator chose for all publishes."""
+    """The operator's choices for all publishes."""
 
     verify_tls: bool = False
 
 
-def live(pinned_spec: PinnedSpec, options: Options) -> list[Entity]:
+def live_entities(pinned_spec: PinnedSpec, options: Options) -> list[Entity]:
     """All entities of a live spec, services enabled. Raises Refused."""
     spec = pinned_spec.spec
     if not spec.host:
@@ -69,8 +69,8 @@ def live(pinned_spec: PinnedSpec, options: Options) -> list[Entity]:
     ]
 
 
-def withdrawn(spec: Spec, current: list[Entity]) -> list[Entity]:
-    """410 on everything. What is there of its services stays, switched off; nothing of it is made anew."""
+def withdrawn_entities(spec: Spec, current: list[Entity]) -> list[Entity]:
+    """410 on every path. Present services stay, switched off; none is created."""
     kept = [
         entity.with_body(enabled=False) if entity.kind == "services" else entity
         for entity in current
@@ -156,7 +156,7 @@ def _service(pinned_spec: PinnedSpec, service: Service, options: Options) -> Ent
         "retries": 0,
         "enabled": True,
         "tls_verify": True if options.verify_tls and upstream.scheme == "https" else None,
-        "tags": [*_tags(spec), *_called(upstream, addresses)],
+        "tags": [*_tags(spec), *_upstream_tags(upstream, addresses)],
     }
     return Entity(
         kind="services",
@@ -175,7 +175,7 @@ def _addresses(pinned: tuple[str, ...]) -> list[str]:
     return ipv4 or [f"[{address}]" for address in pinned]
 
 
-def _called(upstream: Upstream, addresses: list[str]) -> list[str]:
+def _upstream_tags(upstream: Upstream, addresses: list[str]) -> list[str]:
     """The tags that tell our Lua the upstream's name and addresses.
 
     They stand at the service, so that all that is known of an upstream changes in one step.
@@ -239,7 +239,7 @@ def _is_below_route_with_methods(spec: Spec, route: Route) -> bool:
 
 
 def _paths(route: Route) -> list[str]:
-    """The path itself and what is below it, but not /billings for /billing."""
+    """The path itself and every path below it, but not /billings for /billing."""
     path = route.path.rstrip("/")
     return [f"{path}/", f"~{re.escape(path)}$"] if path else ["/"]
 

@@ -18,7 +18,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class KongSetup:
-    """A Kong 3 that runs already, with a database or without one."""
+    """A running Kong 3, with a database or without one."""
 
     name = "kong"
 
@@ -73,7 +73,7 @@ class KongSetup:
         )
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
-        """Checked here, so that a mistake costs no enrolment code."""
+        """Check the options before the enrolment, so that a mistake costs no code."""
         admin = _check_url("--admin-url", arguments.admin_url)
         proxy = _check_url("--proxy-url", arguments.proxy_url)
         if urlsplit(proxy).scheme != "http":
@@ -97,7 +97,7 @@ class KongSetup:
         }
 
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
-        """Nothing: Kong is there already, and nothing of it changes before the first publish."""
+        """Nothing: Kong runs already, and nothing on it changes before the first publish."""
 
     def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
         """Kong runs already."""

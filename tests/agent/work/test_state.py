@@ -77,7 +77,7 @@ def test_accepted_is_pending_until_it_is_settled_also_after_a_restart(tmp_path: 
     again.settle(good=[pinned_spec])
     last = Store(tmp_path)
     assert last.pending() == []
-    record = last.records[pinned_spec.spec.publish_id]
+    record = last.records[pinned_spec.publish_id]
     assert (record.highest, record.good, record.pending) == (3, pinned_spec, None)
 
 
@@ -135,7 +135,7 @@ def test_accepting_what_is_good_already_writes_nothing(tmp_path: Path) -> None:
 
 def test_new_addresses_do_not_reach_a_spec_with_other_upstreams(tmp_path: Path) -> None:
     pinned_spec = hold(live())
-    publish = pinned_spec.spec.publish_id
+    publish = pinned_spec.publish_id
     store = Store(tmp_path)
     store.accept([pinned_spec], seen={}, networks=NETWORKS)
     store.settle(good=[pinned_spec])

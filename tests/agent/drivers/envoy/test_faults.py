@@ -220,7 +220,7 @@ def test_what_a_stricter_version_would_refuse_stays_and_is_in_nobody_s_way(
     build = resources.virtual_host
 
     def stricter(pinned_spec: PinnedSpec) -> Any:
-        if pinned_spec.spec.publish_id == old.publish_id:
+        if pinned_spec.publish_id == old.publish_id:
             raise Refused("No more.", code="invalid")
         return build(pinned_spec)
 

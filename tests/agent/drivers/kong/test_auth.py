@@ -283,7 +283,7 @@ def test_a_key_that_another_hand_removed_is_seen_within_a_minute_and_healed(
     db.kong.faults.clear()
     assert db.driver.observe().carried[spec.publish_id].digest == spec.digest
     assert len(db.kong.faults.reads()) == 3
-    monkeypatch.setattr("agent.drivers.kong.look.KEYS_AGE_S", 0.0)
+    monkeypatch.setattr("agent.drivers.kong.reader.KEYS_AGE_S", 0.0)
     assert db.driver.observe().carried[spec.publish_id].digest == ""
     assert db.memory.apply(spec).changes == 1
     assert db.driver.observe().carried[spec.publish_id].digest == spec.digest

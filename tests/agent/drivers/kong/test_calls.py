@@ -180,7 +180,9 @@ def entities_of(spec: Spec, current: list[Entity]) -> list[Entity]:
     if not spec.services and not spec.host:
         return []
     entities = (
-        routing.live(hold(spec), routing.Options()) if spec.services else routing.withdrawn(spec, current)
+        routing.live_entities(hold(spec), routing.Options())
+        if spec.services
+        else routing.withdrawn_entities(spec, current)
     )
     return routing.marked(spec, entities)
 

@@ -237,7 +237,9 @@ def test_two_agents_on_one_database_write_nothing_against_each_other(
 
 def test_a_plugin_without_a_scope_is_never_sent(db: Gateway) -> None:
     plugin = next(
-        entity for entity in routing.live(hold(live()), routing.Options()) if entity.kind == "plugins"
+        entity
+        for entity in routing.live_entities(hold(live()), routing.Options())
+        if entity.kind == "plugins"
     )
     with pytest.raises(AssertionError, match="has no scope"):
         Admin(db.kong.admin_url).put(plugin.with_body(service=None, route=None, consumer=None))

@@ -90,7 +90,7 @@ def test_several_addresses_are_all_asked(pinned: tuple[str, ...], host: str, spr
     spec = named(8443, scheme="https")
     service = next(
         entity
-        for entity in routing.live(hold(spec, pinned=pinned), routing.Options())
+        for entity in routing.live_entities(hold(spec, pinned=pinned), routing.Options())
         if entity.kind == "services"
     )
     assert service.body["host"] == host

@@ -18,7 +18,7 @@ from agent.protocol.spec import AuthMode, Spec, State
 
 BASE = ("services", "routes", "plugins")
 KEYS = {"key-auth": ("consumers", "keyauth_credentials"), "jwt": ("consumers", "jwt_secrets")}
-"""The guard that makes them necessary → the kinds of who may pass it."""
+"""Guard plugin → the kinds of the entities that pass it."""
 GUARD_OF = {AuthMode.API_KEY: "key-auth", AuthMode.OAUTH2: "jwt"}
 
 KEYS_AGE_S = 60.0
@@ -31,7 +31,7 @@ change is found this much later.
 
 @dataclass(frozen=True, kw_only=True)
 class _Keys:
-    """Consumers and credentials as they were seen or written last, and what they stood beside."""
+    """Consumers and credentials as last read or written, with the fingerprint of the rest at that time."""
 
     node: str
     beside: str
@@ -40,8 +40,8 @@ class _Keys:
     at: float
 
 
-class Look:
-    """The reads of one node. Any thread may look; what one has seen last is what the next one knows."""
+class Reader:
+    """The reads of one node. Any thread may read; the next read knows what the last one found."""
 
     def __init__(self) -> None:
         self._keys: _Keys | None = None
@@ -62,7 +62,7 @@ class Look:
         base = [entity for entity in entities_left if entity.kind in BASE]
         keys = tuple(entity for entity in entities_left if entity.kind not in BASE)
         self._keys = _Keys(
-            node=node.id, beside=_print(base), kinds=self._keys.kinds, content=keys, at=self._keys.at
+            node=node.id, beside=_fingerprint(base), kinds=self._keys.kinds, content=keys, at=self._keys.at
         )
 
     def forget(self) -> None:
@@ -74,7 +74,7 @@ class Look:
         content, known = (node.id, _hash(admin)), self._whole
         if known and known[0] == content:
             return known[1]
-        inventory = _whole_of(admin, content[1])
+        inventory = _read_whole(admin, content[1])
         # Loaded anew while it was read: what was read belongs to another hash.
         self._whole = (content, inventory) if _hash(admin) == content[1] else None
         return inventory
@@ -83,7 +83,7 @@ class Look:
         """Three kinds always; those of keys where anything has or gets any, and they are not known."""
         listed = admin.listed(BASE, tagged=True)
         base = entities(listed)
-        beside, known = _print(base), self._keys
+        beside, known = _fingerprint(base), self._keys
         kinds = _kinds({*_guards(listed), *(GUARD_OF[mode] for mode in _modes(specs))})
         if (
             not known
@@ -103,7 +103,7 @@ def _hash(admin: Admin) -> str:
     return str(admin.get("/status").get("configuration_hash", ""))
 
 
-def _whole_of(admin: Admin, configuration_hash: str) -> Inventory:
+def _read_whole(admin: Admin, configuration_hash: str) -> Inventory:
     # A filter would fail on any untagged entity; everything has to be ours anyway.
     listed = admin.listed([*BASE, *_kinds(KEYS)], tagged=False)
     foreign = dbless.check_ours(listed)
@@ -129,7 +129,7 @@ def _kinds(guards: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(kind for guard in sorted(guards) for kind in KEYS[guard]))
 
 
-def _print(base: Iterable[Entity]) -> str:
+def _fingerprint(base: Iterable[Entity]) -> str:
     """Changes when any of them does; markers carry generation, digest and checksum of their publish."""
     lines = sorted(f"{entity.kind}:{entity.id}:{entity.canonical}" for entity in base)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
