@@ -158,6 +158,31 @@ def test_five_equal_commands_at_once_share_one_apply(bench: Bench) -> None:
     assert bench.gateway.changes == [{spec.publish_id}]
 
 
+def test_five_equal_commands_that_come_apart_are_one_change_and_differ_in_what_was_measured_alone(
+    bench: Bench,
+) -> None:
+    spec, tickets = live(), list[Ticket]()
+
+    def come_again(point: str) -> None:
+        if point == "verify":
+            tickets.extend(bench.submit(spec))
+
+    bench.gateway.before = come_again
+    tickets += bench.submit(spec)
+    bench.start()
+    results_of(tickets)
+    bench.gateway.before = lambda _point: None
+    for _ in range(3):
+        tickets += bench.submit(spec)
+        results_of(tickets)
+    results = results_of(tickets)
+    own = {"delivery", "token", "evidence"}
+    assert len(results) == 5
+    assert len({result.model_dump_json(exclude=own) for result in results}) == 1
+    assert [result.evidence.changes for result in results] == [1, 1, 0, 0, 0]
+    assert bench.gateway.changes == [{spec.publish_id}]
+
+
 def test_what_waits_together_is_one_change(bench: Bench) -> None:
     specs = [live() for _ in range(20)]
     tickets = bench.submit(*specs)
