@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from django import conf
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -14,6 +14,19 @@ from products.models import Product
 from publishes import errors
 from publishes.choices import Status
 from publishes.models import ProductPublish, PublishQuerySet
+
+
+def reserved_from(tenant_id: UUID) -> Q:
+    """Others' publishes that keep their hostname from this tenant: what was deleted lately, and drafts that were changed lately.
+
+    No draft keeps a hostname from whoever had it until lately.
+    """
+    since = timezone.now() - timedelta(days=settings.DRAFT_HOST_DAYS)
+    same = ProductPublish.objects.filter(cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base"))
+    draft = Q(deleted_at=None, status=Status.DRAFT, updated_at__gt=since) & ~Exists(
+        same.filter(_was_deleted(), tenant_id=tenant_id)
+    )
+    return ~Q(tenant_id=tenant_id) & (draft | _was_deleted())
 
 
 def suggest_hostname(
@@ -77,25 +90,12 @@ def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
     return any(host.endswith(f".{suffix}") for suffix in cluster.host_suffixes)
 
 
+def _was_deleted() -> Q:
+    """Deleted lately. Agents that were away let go of a host later than that, which then counts."""
+    since = timezone.now() - timedelta(hours=settings.HOST_QUARANTINE_H)
+    return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))
+
+
 def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:
     rows = ProductPublish.objects.filter(cluster=cluster)
     return rows.exclude(pk=publish.pk) if publish else rows
-
-
-def reserved_from(tenant_id: UUID) -> Q:
-    """Others' publishes that keep their hostname from this tenant: what was deleted lately, and drafts that were changed lately.
-
-    No draft keeps a hostname from whoever had it until lately.
-    """
-    since = timezone.now() - timedelta(days=conf.settings.DRAFT_HOST_DAYS)
-    same = ProductPublish.objects.filter(cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base"))
-    draft = Q(deleted_at=None, status=Status.DRAFT, updated_at__gt=since) & ~Exists(
-        same.filter(_was_deleted(), tenant_id=tenant_id)
-    )
-    return ~Q(tenant_id=tenant_id) & (draft | _was_deleted())
-
-
-def _was_deleted() -> Q:
-    """Deleted lately. Agents that were away let go of a host later than that, which then counts."""
-    since = timezone.now() - timedelta(hours=conf.settings.HOST_QUARANTINE_H)
-    return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))

@@ -7,9 +7,7 @@ from uuid import UUID
 from django.db.models import Case, CharField, Value, When
 from django.db.models.query import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
-from core.problems import Text
 from core.records import write_locked
 from publishes.choices import OPEN_PHASES, EventKind, Phase, Status
 from publishes.errors import WrongState
@@ -38,37 +36,6 @@ _STAMPS = {
     Status.WITHDRAWN: ("withdrawn_at", "withdrawn_by"),
 }
 _EVENT = {Status.PUBLISHED: EventKind.PUBLISHED, Status.WITHDRAWN: EventKind.WITHDRAWN}
-_REFUSAL: dict[tuple[Status, Status], Text] = {
-    (Status.PUBLISHED, Status.PUBLISHED): _(
-        "It is published already. Withdraw it first if you want to publish it anew."
-    ),
-    (Status.DRAFT, Status.WITHDRAWN): _(
-        "A draft is not live, so there is nothing to withdraw. Publish it, or delete it."
-    ),
-    (Status.WITHDRAWN, Status.WITHDRAWN): _("It is withdrawn already. Publish it again, or delete it."),
-}
-
-
-def check(publish: ProductPublish, to: Status) -> None:
-    """Raises WrongState, with a sentence that says what to do, unless the publish may move to that status."""
-    if publish.status not in _FROM[to]:
-        raise WrongState(_REFUSAL[Status(publish.status), to])
-
-
-def check_editable(publish: ProductPublish) -> None:
-    """Only a draft can be edited. Raises WrongState."""
-    if publish.status != Status.DRAFT:
-        raise WrongState(
-            _(
-                "Only a draft can be changed. Other settings need a new publish with a hostname of its own; this one is free once it is deleted."
-            )
-        )
-
-
-def check_deletable(publish: ProductPublish) -> None:
-    """What is live is withdrawn before it is deleted. Raises WrongState."""
-    if publish.status == Status.PUBLISHED:
-        raise WrongState(_("It is live. Withdraw it first; then it can be deleted."))
 
 
 def phases_before(model: type[Operation | Delivery], to: Phase) -> list[Phase]:

@@ -13,9 +13,12 @@ from django_htmx.http import trigger_client_event
 from core.pages.frame import is_htmx
 from core.problems import Conflict, NotFound
 from publishes.callers import credentials
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
 from publishes.reading import callers
+from publishes.reading.situation import situation_of
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
@@ -26,8 +29,8 @@ from tenants.doors import actor_page
 def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """테스트 키 만들기, 바꾸기. GET is the dialog's form as a page, for those without script."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
-    actor.require_write()
     if request.method == "GET":
+        allowed.require(actor, publish, Action.MAKE_TEST_KEY)
         return render(
             request,
             "publishes/keys/index.html",
@@ -64,8 +67,8 @@ def switch_off(
 ) -> HttpResponse:
     """키 사용 중지."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
-    actor.require_write()
     if request.method == "GET":
+        allowed.require(actor, publish, Action.SWITCH_OFF_KEY)
         return render(
             request,
             "publishes/keys/index.html",
@@ -86,7 +89,8 @@ def _context(actor: Actor, publish: ProductPublish) -> dict[str, Any]:
 
 def _answer(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """The section for a script, and the parts of the page that show what goes on are told; a page of its own for everybody else."""
-    context |= callers.shown_of(context["publish"])
+    publish, actor = context["publish"], context["actor"]
+    context |= callers.shown_of(publish) | {"actions": allowed.permissions(actor, situation_of(publish))}
     if not is_htmx(request):
         return render(request, "publishes/keys/index.html", context, status=status)
     response = render(request, "publishes/keys/_auth.html", context, status=status)

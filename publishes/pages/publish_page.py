@@ -14,11 +14,12 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from agent.protocol.spec import Spec
 from core.pages.frame import is_htmx
+from core.pages.live import version_of
 from core.problems import NotFound, Problem
 from core.texts import whole_number
-from products.models import Product
 from publishes import spec
-from publishes.choices import Kind, Status
+from publishes.choices import Status
+from publishes.engine import allowed
 from publishes.models import ProductPublish
 from publishes.reading import curl, selectors
 from tenants.actors import Actor
@@ -88,10 +89,7 @@ def page_number(request: HttpRequest, name: str) -> int:
 def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
     """What the status fragment and the agent board show, and how soon they ask again."""
     poll_ms = _poll_ms(now)
-    writes = actor.writes and now.publish.frozen_at is None
-    may = writes and not now.is_asked
-    is_down = now.publish.status in {Status.DRAFT, Status.WITHDRAWN}
-    is_active = now.publish.product.status == Product.Status.ACTIVE
+    actions = allowed.permissions(actor, now)
     return {
         "live": now,
         "publish": now.publish,
@@ -99,17 +97,8 @@ def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
         "actor": actor,
         "poll_ms": poll_ms,
         "rest_ms": REST_MS,
-        "version": f"{now.version}-{poll_ms}",
-        "verbs": {
-            "execute": may and is_down and is_active and now.is_place_open,
-            "delete": may and is_down,
-            "withdraw": may and now.publish.status == Status.PUBLISHED,
-            "cancel": actor.writes and now.is_cancellable,
-        },
-        "can_edit": may and now.publish.status == Status.DRAFT,
-        "can_retry": writes
-        and now.has_failed
-        and ((is_active and now.is_place_open) or now.asked_kind != Kind.PUBLISH),
+        "version": version_of(now.version, poll_ms, [(name, actions[name].code) for name in actions]),
+        "actions": actions,
     }
 
 

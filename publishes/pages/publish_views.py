@@ -15,7 +15,8 @@ from core.pages.saving import Attempt, attempt
 from core.problems import NotFound
 from core.records import revision_of
 from products.catalogue.selectors import product_of
-from publishes.engine import lifecycle
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
 from publishes.forms import SettingsForm
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
@@ -30,8 +31,7 @@ from tenants.doors import actor_page
 def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """Change a draft's settings."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
-    actor.require_write()
-    lifecycle.check_editable(publish)
+    allowed.require(actor, publish, Action.EDIT)
     form = SettingsForm(
         request.POST or None, product=publish.product, cluster=publish.cluster, publish=publish
     )

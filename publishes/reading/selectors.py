@@ -9,7 +9,6 @@ from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, prefetc
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
-from clusters.models import open_to
 from core.pages.live import version_of
 from core.problems import NotFound
 from products.models import Product
@@ -20,35 +19,31 @@ from publishes.choices import (
     PEOPLES_KINDS,
     REQUEST_EVENTS,
     Environment,
-    Kind,
     Phase,
     Status,
 )
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from publishes.reading.board import AgentRow, agents_of
 from publishes.reading.silence import silent
+from publishes.reading.situation import PLACE, Situation, facts, facts_on
 from tenants.actors import Actor
 
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
 _BOARD_ORDER = {Status.PUBLISHED: 0, Status.WITHDRAWN: 1, Status.DRAFT: 2}
-_PLACE = ("product", "cluster", "gateway")
 EVENTS_PER_PAGE = 20
 _DELIVERIES = Prefetch("deliveries", queryset=Delivery.objects.select_related("agent"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live:
+class Live(Situation):
     """What is going on with a publish now.
 
-    `operation` is the last one that a person asked for; `following` is what the system did after it (going back), if anything.
-    `is_place_open`: whether operators let the tenant use its cluster. `agents` are those of it, each with how far it is with the newest of the two.
+    `following` is what the system did after `operation` (going back), if anything. `agents` are those of its
+    cluster, each with how far it is with the newest of the two.
     """
 
-    publish: ProductPublish
-    operation: Operation | None = None
     following: Operation | None = None
     agents: tuple[AgentRow, ...] = ()
-    is_place_open: bool = True
 
     @property
     def confirmed(self) -> int:
@@ -76,29 +71,9 @@ class Live:
         return newest.generation if newest is not None and newest.is_open else None
 
     @property
-    def is_asked(self) -> bool:
-        """Whether a person's operation is open; another one is refused until it has closed."""
-        return self.operation is not None and self.operation.is_open
-
-    @property
-    def is_cancellable(self) -> bool:
-        """Whether a person may stop what is going on: only a publish goes back."""
-        return self.is_asked and self.asked_kind == Kind.PUBLISH
-
-    @property
-    def asked_kind(self) -> str:
-        """The verb that a person asked for last; empty before the first."""
-        return self.operation.kind if self.operation else ""
-
-    @property
     def is_cancelled(self) -> bool:
         """Whether the last thing asked for was stopped by a person, and nothing was asked for since."""
         return self.operation is not None and self.operation.phase == Phase.CANCELLED
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the last thing asked for failed, and nothing was done since."""
-        return self.operation is not None and self.operation.phase == Phase.FAILED
 
     @property
     def version(self) -> str:
@@ -125,12 +100,12 @@ def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
 
 def publish_of(actor: Actor, publish_id: UUID) -> ProductPublish:
     """A publish of the actor's tenant with product, cluster and gateway. Raises NotFound."""
-    return ProductPublish.objects.select_related(*_PLACE).one_for(actor, publish_id)
+    return ProductPublish.objects.select_related(*PLACE).one_for(actor, publish_id)
 
 
 def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:
     """The publishes of one product, newest first."""
-    return ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*_PLACE)
+    return ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*PLACE)
 
 
 def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
@@ -164,33 +139,19 @@ def live_of(actor: Actor, publish_id: UUID) -> Live:
     rows = Operation.objects.visible_to(actor).filter(
         generations, publish_id=publish_id, publish__deleted_at=None
     )
-    rows = rows.order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
-    operations = list(
-        rows.defer("spec").annotate(is_place_open=open_to(actor.tenant_id, "publish__cluster__"))
-    )
-    if not operations:
-        mine = ProductPublish.objects.select_related(*_PLACE).annotate(
-            is_place_open=open_to(actor.tenant_id, "cluster__")
-        )
-        publish = mine.one_for(actor, publish_id)
-        return Live(
-            publish=publish,
-            agents=agents_of(publish, asked=None, newest=None),
-            is_place_open=_is_place_open(publish),
-        )
-    asked, newest = operations[0], operations[-1]
-    agents = agents_of(asked.publish, asked=asked, newest=newest)
+    rows = rows.order_by("generation").select_related(*(f"publish__{name}" for name in PLACE))
+    operations = list(rows.defer("spec").annotate(**facts(actor.tenant_id, "publish__")))
+    asked = next((row for row in operations if row.kind in PEOPLES_KINDS), None)
+    newest = operations[-1] if operations else None
+    mine = ProductPublish.objects.select_related(*PLACE).annotate(**facts(actor.tenant_id))
+    publish = newest.publish if newest else mine.one_for(actor, publish_id)
     return Live(
-        publish=asked.publish,
+        publish=publish,
         operation=asked,
         following=newest if newest is not asked else None,
-        agents=agents,
-        is_place_open=_is_place_open(asked),
+        agents=agents_of(publish, asked=asked, newest=newest),
+        **facts_on(newest or publish),
     )
-
-
-def _is_place_open(row: Operation | ProductPublish) -> bool:
-    return bool(getattr(row, "is_place_open"))  # noqa: B009 - annotated
 
 
 def deployed_spec_of(publish: ProductPublish) -> Spec | None:
@@ -238,13 +199,9 @@ def operations_of(actor: Actor, *, is_open: bool | None = None, **exact: Any) ->
         .prefetch_related(_DELIVERIES)
         .defer("spec")
     )
-    return (
-        rows
-        if is_open is None
-        else rows.filter(phase__in=OPEN_PHASES)
-        if is_open
-        else rows.exclude(phase__in=OPEN_PHASES)
-    )
+    if is_open is None:
+        return rows
+    return rows.filter(phase__in=OPEN_PHASES) if is_open else rows.exclude(phase__in=OPEN_PHASES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,7 +84,7 @@ def first_steps(actor: Actor) -> SafeString:
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
     """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
     return callers.shown_of(publish) | {
-        "actor": context["actor"],
+        "actions": context["actions"],
         "publish": publish,
         "product": publish.product,
         "csrf_token": context.get("csrf_token"),

@@ -14,10 +14,10 @@ from products.catalogue.products import lock_product
 from products.models import Product
 from publishes import errors
 from publishes.choices import EventKind, Status
-from publishes.engine import lifecycle
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import ProductPublish, PublishEvent
-from publishes.verbs.rules import refuse_if_open, require_active, require_open
 from tenants.actors import Actor
 
 SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_required", "hostname_base")
@@ -42,8 +42,8 @@ def create_publish(
     actor: Actor, product: Product, *, settings: Settings, run_key: UUID | None = None
 ) -> ProductPublish:
     """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
-    require_active(lock_product(actor, product.pk))
-    require_open(settings.cluster, actor.tenant_id)
+    allowed.require_active(lock_product(actor, product.pk))
+    allowed.require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     values = {name: getattr(settings, name) for name in ("cluster", "gateway", *SETTINGS)}
     publish, is_new = ProductPublish.objects.get_or_create(
@@ -63,14 +63,13 @@ def update_publish(
     Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     publish = lock_publish(actor, publish_id)
-    lifecycle.check_editable(publish)
+    allowed.require(actor, publish, Action.EDIT)
     refuse_if_changed(publish, revision=revision)
-    refuse_if_open(publish)
     place = (settings.cluster.pk, settings.gateway.pk)
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):
         raise errors.PlaceIsFixed
     if settings.cluster.pk != publish.cluster_id:
-        require_open(settings.cluster, actor.tenant_id)
+        allowed.require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     for name in ("cluster", "gateway", *SETTINGS):
         setattr(publish, name, getattr(settings, name))

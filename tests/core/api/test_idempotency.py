@@ -123,7 +123,7 @@ def test_a_request_that_broke_is_tried_again_at_once_and_makes_nothing_twice(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr("publishes.api.publishes.shown", broken)
+        patch.setattr("publishes.api.publishes.detail", broken)
         assert post(api, *draft_of(world)).status_code == 500
     assert not ProductPublish.objects.exists()
     assert post(api, *draft_of(world)).status_code == 201

@@ -60,6 +60,7 @@ def test_a16_a_draft_has_the_briefs_fields_and_since_when_it_is_frozen_and_the_d
             "created_at",
             "updated_at",
         ),
+        "allowed_actions",
     }
     assert (
         made["environment"],
