@@ -65,7 +65,8 @@ class Permission:
 def require(actor: Actor, publish: ProductPublish, action: Action) -> None:
     """Raises Forbidden for a role that may not write, then what the publish's state says against the action.
 
-    The publish was read with its product and cluster, under its lock where the action follows. Two queries at most.
+    The publish was read with its product and cluster, under its lock where the action follows.
+    Two queries at most.
     """
     actor.require_write()
     check(actor, situation_of(publish), action)
@@ -177,7 +178,8 @@ def _lets_a_key_in(now: Situation) -> None:
 
 _VERBS = {Kind.PUBLISH: Action.PUBLISH, Kind.WITHDRAW: Action.WITHDRAW, Kind.DELETE: Action.DELETE}
 _ONLY_DRAFTS = _(
-    "Only a draft can be changed. Other settings need a new publish with a hostname of its own; this one is free once it is deleted."
+    "Only a draft can be changed. Other settings need a new publish with a hostname of its own; "
+    "this one is free once it is deleted."
 )
 _WRONG_STATUS: dict[Action, dict[Status, Text]] = {
     Action.EDIT: {Status.PUBLISHED: _ONLY_DRAFTS, Status.WITHDRAWN: _ONLY_DRAFTS},

@@ -64,7 +64,7 @@ def situation_at(actor: Actor, publish_id: UUID) -> Situation:
 
 
 def facts(tenant_id: UUID, prefix: str = "") -> dict[str, Any]:
-    """For `annotate`: what decides beside the rows. `prefix` leads from the annotated model to the publish."""
+    """For `annotate`: what decides beside the rows. `prefix` leads from the model to the publish."""
     agents = Agent.objects.filter(
         blocked_at=None,
         cluster=OuterRef(f"{prefix}cluster"),

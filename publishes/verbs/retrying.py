@@ -22,9 +22,10 @@ from tenants.actors import Actor
 def retry(
     actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None, work: Work = transaction.atomic
 ) -> Operation | None:
-    """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail.
+    """Run the last failed verb again, as a new operation with a fresh snapshot.
 
-    With `operation_id` only that very operation is tried again. Raises NotTheLast when something newer was asked for. `work` as for a publish.
+    With `operation_id` only that very operation is tried again. `work` as for a publish. Raises WrongState when
+    it did not fail, NotTheLast when something newer was asked for, and what that verb raises.
     """
     last = _last_failed(actor, situation_at(actor, publish_id), operation_id)
 

@@ -189,7 +189,7 @@ def test_a_draft_that_was_never_sent_is_edited_published_and_deleted(world: Worl
 
 
 def test_what_only_the_system_sent_is_nobodys_operation(world: World, publish: ProductPublish) -> None:
-    """A draft that was adopted after a restore: its open operation is the system's, and keeps nobody from asking."""
+    """An adopted draft: its open operation is the system's, and keeps nobody from asking."""
     case = Case(**vars(AT_REST) | {"last": (Kind.HEAL, Phase.SENT)})
     case.put(world, publish)
     now = selectors.live_of(world.actor, publish.pk)
