@@ -30,7 +30,10 @@ ENVIRONMENT = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before the settings are read. Servers that the environment names already are used, and none is started."""
+    """Before the settings are read.
+
+    Servers that the environment names already are used, and none is started.
+    """
     home = tempfile.TemporaryDirectory(prefix="imp-tests-")
     early_config.add_cleanup(home.cleanup)
     signing_key = Path(home.name) / "signing-key.json"

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="region",

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             model_name="agent",
             name="key_asked_at",
             field=models.DateTimeField(
-                blank=True, editable=False, null=True, verbose_name="asked for a new key"
+                blank=True, editable=False, null=True, verbose_name="new key requested"
             ),
         ),
         migrations.AddField(
@@ -25,7 +25,10 @@ class Migration(migrations.Migration):
             model_name="agentliveness",
             name="pinned",
             field=models.CharField(
-                blank=True, editable=False, help_text="Which of our keys it believes.", max_length=64
+                blank=True,
+                editable=False,
+                help_text="The control plane's keys that the agent trusts.",
+                max_length=64,
             ),
         ),
         migrations.AddField(

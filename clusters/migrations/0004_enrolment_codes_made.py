@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                     ("gateway_down", "Its gateway does not answer"),
                     ("blocked", "Blocked"),
                     ("unblocked", "Unblocked"),
-                    ("key_asked", "A new key was asked for"),
+                    ("key_asked", "New key requested"),
                     ("key_changed", "New key"),
                     ("key_revoked", "Key revoked"),
                     ("refused", "Refused"),

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name="open_to_all",
             field=models.BooleanField(
                 default=False,
-                help_text="Off: only the workspaces that are chosen here may use it.",
+                help_text="Off: only the workspaces chosen here may use it.",
                 verbose_name="open to all workspaces",
             ),
         ),
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                     ("gateway_down", "Its gateway does not answer"),
                     ("blocked", "Blocked"),
                     ("unblocked", "Unblocked"),
-                    ("key_asked", "A new key was asked for"),
+                    ("key_asked", "New key requested"),
                     ("key_changed", "New key"),
                     ("key_revoked", "Key revoked"),
                     ("refused", "Refused"),

@@ -45,7 +45,7 @@ def tenant_actor(slug: str) -> Actor:
     if tenant is None:
         known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
         raise CommandError(
-            _("There is no tenant with the slug %(slug)s. Known: %(known)s.")
+            _("No tenant has the slug %(slug)s. Known: %(known)s.")
             % {"slug": slug, "known": known},
             returncode=EXIT_USAGE,
         )

@@ -79,7 +79,7 @@ def test_a_member_is_taken_out_with_their_tokens_but_the_last_owner_stays(
         tenant=world.tenant, created_by=guest, name="ci", role=Role.DEVELOPER, prefix="impg_", token_hash="x"
     )
     asked = act(operator, guest.memberships.get(), "expel")
-    assert "Take these people out of their workspace?" in text_of(asked)
+    assert "Remove these people from their workspace?" in text_of(asked)
     assert guest.memberships.exists()
     act(operator, guest.memberships.get(), "expel", confirmed="yes")
     token.refresh_from_db()

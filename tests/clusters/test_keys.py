@@ -49,7 +49,7 @@ def test_a_new_key_comes_into_use_without_a_moment_in_which_none_works(
     world: World, program: Program
 ) -> None:
     agent, old = program.voice.agent, program.voice.key
-    agent_keys.ask(agent, by="operator")
+    agent_keys.request_new(agent, by="operator")
     assert program.beat().new_key is True
     new = program.control_plane.identity.key
     assert key_id(new) != key_id(old)
@@ -76,7 +76,7 @@ def test_a_program_killed_before_its_new_key_is_on_the_disk_goes_on_with_the_old
     def full_disk(_identity: Identity) -> None:
         raise OSError(28, "No space left on device")
 
-    agent_keys.ask(agent, by="operator")
+    agent_keys.request_new(agent, by="operator")
     answer = program.control_plane.heartbeat(BEAT)
     for _ in range(3):
         with pytest.raises(OSError, match="No space left"):

@@ -1,8 +1,10 @@
-"""Who may come in where: one row per URL, and in it one word per method. A URL without a row fails tests/architecture/test_doors.py.
+"""Who may come in where: one row per URL, and in it one word per method.
 
-To add a URL: add a line to ROWS below. To add a parameter that URLs had not yet: add a line to `ids_of` in scene.py. A form that is
-looked at before the role is: add what it needs to FORMS. Methods that a row does not name must be refused with 405, except where
-everybody is let in anyway.
+A URL without a row fails tests/architecture/test_doors.py.
+
+To add a URL: add a line to ROWS below. To add a parameter that URLs had not yet: add a line to `ids_of` in
+scene.py. A form that is looked at before the role is: add what it needs to FORMS. Methods that a row does not
+name must be refused with 405, except where everybody is let in anyway.
 """
 
 from dataclasses import dataclass
@@ -15,7 +17,10 @@ Told = int | str
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What each persona is told. The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one."""
+    """What each persona is told.
+
+    The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one.
+    """
 
     nobody: Told
     viewer: Told

@@ -103,7 +103,10 @@ class Scene:
 
 
 def ids_of(world: World) -> dict[str, Any]:
-    """What the URLs name, by the name of the URL's parameter. A URL with a new parameter needs a line here."""
+    """What the URLs name, by the name of the URL's parameter.
+
+    A URL with a new parameter needs a line here.
+    """
     publish = world.published(auth_mode="api-key", auth_config={"key_header": "apikey"})
     key = credentials.issue_test_key(world.actor, publish.pk).credential
     world.everybody_confirms()

@@ -90,7 +90,7 @@ def test_what_publishes_hold_in_place_cannot_be_changed(world: World, browser: C
     assert answer.status_code == 422
     assert "The class stays while publishes use this gateway" in answer.content.decode()
     assert (
-        escape("Publishes of this gateway are, or were, in a cluster that you take away")
+        escape("Publishes of this gateway use, or used, a cluster that you remove")
         in answer.content.decode()
     )
     moved = filled(

@@ -185,7 +185,7 @@ def test_changing_settings_stores_the_hostname_that_was_shown(world: World, brow
 def test_a_url_that_only_takes_forms_says_so_on_a_page(world: World, browser: Client) -> None:
     response = browser.get(reverse("account:workspace"))
     assert response.status_code == 405
-    assert "This URL does not know this method." in response.content.decode()
+    assert "This URL does not support this method." in response.content.decode()
 
 
 def test_a_blocked_agent_whose_word_is_awaited_stands_on_the_board(world: World, browser: Client) -> None:

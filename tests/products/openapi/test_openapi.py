@@ -59,7 +59,7 @@ def test_title_version_servers_and_paths_are_read() -> None:
         ("/health", ("GET",)),
     ]
     assert [str(note) for note in api.notes] == [
-        "servers (line 6) → 3: /relative was left out. Begin with http:// or https://, as in http://billing-upstream:8080.",
+        "servers (line 6) → 3: /relative was left out. Start with http:// or https://, as in http://billing-upstream:8080.",
         "paths → /health (line 21): trace is no method that a route can name.",
     ]
 
@@ -155,10 +155,10 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
     [
         ("", "Paste an OpenAPI document, or choose its file."),
         ("   \n", "Paste an OpenAPI document, or choose its file."),
-        ("[1, 2]", "This is no OpenAPI document: it should begin with openapi: 3."),
-        ("just words", "This is no OpenAPI document: it should begin with openapi: 3."),
+        ("[1, 2]", "This is not an OpenAPI document: it must start with openapi: 3."),
+        ("just words", "This is not an OpenAPI document: it must start with openapi: 3."),
         ("swagger: '2.0'", "This is Swagger 2.0. Convert it to OpenAPI 3 first (editor.swagger.io does)."),
-        ("openapi: 2.0.0", "openapi: only version 3 is taken, as in openapi: 3.1.0."),
+        ("openapi: 2.0.0", "openapi: only version 3 is supported, as in openapi: 3.1.0."),
         (
             "openapi: 3.1.0\ninfo: {title: Ab}\n",
             "paths: there is no path with an operation, so there would be no route.",
@@ -191,15 +191,15 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
         ),
         (
             small(paths={"/a": {"$ref": "https://example.com/x.yaml"}}),
-            "paths → /a (line 1): its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
         ),
         (
             small(paths={"/a": {"$ref": "#/paths/~1a"}}),
-            "paths → /a (line 1): its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
         ),
         (
             small(paths={"/a": {"$ref": "#/nowhere"}}),
-            "paths → /a (line 1): its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
         ),
     ],
 )
@@ -531,7 +531,7 @@ def test_one_odd_path_is_left_out_and_the_others_are_read() -> None:
     assert [str(note).rpartition("(line 1): ")[2] for note in api.notes] == [
         "a path starts with / and has 500 characters at most.",
         "a path starts with / and has 500 characters at most.",
-        "its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+        "its $ref leads out of this document, or nowhere. Only this document is read.",
     ]
 
 

@@ -108,7 +108,7 @@ def test_odd_paths_are_listed_with_the_reason_and_the_rest_can_be_imported(
     assert "paths → accounts (line 19): a path starts with / and has 500 characters at most." in page
     assert escape(wrong) in page
     assert (
-        escape("paths → /he alth (line 21): A path is made of letters, digits and the URL's plain signs.")
+        escape("paths → /he alth (line 21): A path has letters, digits and plain URL characters only.")
         in page
     )
     assert not ApiService.objects.filter(name="Ledger").exists()

@@ -50,7 +50,7 @@ def test_times_follow_the_persons_zone_and_seoul_is_the_first(world: World, brow
 def test_a_zone_that_is_none_is_refused_and_nothing_is_kept(world: World, browser: Client) -> None:
     refused = browser.post(PREFERENCES, {"language": "ko", "theme": "dark", "time_zone": "Moon/Base"})
     assert refused.status_code == 422
-    assert "There is no such time zone. Write it like Asia/Seoul." in text_of(refused)
+    assert "Unknown time zone. Enter one such as Asia/Seoul." in text_of(refused)
     world.user.refresh_from_db()
     assert (world.user.language, world.user.theme, world.user.time_zone) == ("", "", "Asia/Seoul")
 

@@ -303,7 +303,7 @@ def test_whose_account_was_switched_off_is_told_so_and_stays_outside(world: Worl
     User.objects.filter(pk=world.user.pk).update(is_active=False)
     client = browser()
     refused = by_provider(client)
-    assert (refused.status_code, "This account was switched off. Ask an operator." in text_of(refused)) == (
+    assert (refused.status_code, "This account is inactive. Ask an operator." in text_of(refused)) == (
         403,
         True,
     )
