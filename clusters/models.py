@@ -1,4 +1,4 @@
-"""Cluster, Agent, its keys and codes, and its liveness (a table of its own: it changes with every heartbeat)."""
+"""Cluster, Agent with its keys and codes, and its liveness (its own table: it changes at every heartbeat)."""
 
 from datetime import timedelta
 from typing import Self
@@ -58,7 +58,7 @@ class Cluster(Record):
     """A place with agents. It has no environment: one cluster may carry dev, stage and prod publishes."""
 
     class Status(models.TextChoices):
-        """Derived by `with_status`: never connected; an agent is connected; none is; closed for new publishes."""
+        """Derived by `with_status`: never connected; an agent is connected; none is; no new publishes."""
 
         PENDING = "pending", _("Pending")
         ACTIVE = "active", _("Active")

@@ -64,7 +64,7 @@ class ClientDisconnected(Exception):
 
 
 class Edge:
-    """An ASGI application over a WSGI one. Its `threads` threads last, so each keeps its database connection."""
+    """An ASGI application over a WSGI one. Its `threads` threads last: each keeps its database connection."""
 
     def __init__(self, application: WSGIApplication, *, threads: int, bounds: Bounds | None = None) -> None:
         self._application, self._bounds = application, bounds or Bounds()

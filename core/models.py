@@ -1,4 +1,4 @@
-"""Technical state, nothing of the domain: idempotency keys, rate windows, pulse, labels of declared objects."""
+"""Technical state, nothing of the domain: idempotency keys, rate windows, pulse, declared labels."""
 
 import uuid
 

@@ -10,9 +10,9 @@ Text = str | Promise
 
 
 class Problem(Exception):
-    """A refusal. `code` is stable for programs; `detail` says what is wrong and what to do; `fields` by field.
+    """A refusal. `code` is stable for programs, `detail` says what is wrong and what to do.
 
-    `title` is the heading of its page, where the heading of the status would be wrong.
+    `fields` has the reasons per field. `title` is the heading of its page, if the status has no fitting one.
     """
 
     status = 500
@@ -67,7 +67,7 @@ class Conflict(Problem):
 
 
 class ChangedMeanwhile(Conflict):
-    """Optimistic lock: the record changed after it was read. 412 for programs, a page with both for people."""
+    """Optimistic lock: the record changed after it was read. 412 for programs, a page for people."""
 
     status = 412
     code = "changed_meanwhile"

@@ -167,8 +167,8 @@ class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
 class ApiToken(Record):
     """A program's key to the JSON API. Only its hash is stored; the prefix tells tokens apart.
 
-    `created_by` is responsible for the token (None: a command created it). The token works only while its maker is
-    a member of the workspace, and never with a stronger role than the maker's.
+    `created_by` is responsible for the token (None: a command created it). The token works only while its
+    maker is a member of the workspace, and never with a stronger role than the maker's.
     """
 
     tenant = models.ForeignKey(

@@ -17,7 +17,7 @@ def client_for(world: World, role: Role = Role.DEVELOPER) -> Client:
 
 @pytest.fixture(autouse=True)
 def long_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No minute ends in the middle of a test, where the next share of a token's limit would be one more query."""
+    """No minute ends during a test: a new share of a token's limit would cost one more query."""
     monkeypatch.setattr(
         limits, "_RESERVE", limits._RESERVE.replace("'minute'", "'year'").replace("1 minute", "1 year")
     )

@@ -1,8 +1,8 @@
 """Idempotency keys: a POST that is sent twice under one key runs once, and both requests get the same answer.
 
-The key's row is committed before the work starts. The POST is one transaction that also stores the answer, for
-24 hours: a process that is killed has done everything, or nothing. A refusal frees the key, because nothing
-was done. The body of a `no-store` answer carries a secret, so it is neither stored nor replayed.
+The key's row is committed before the work starts. The POST is one transaction that also stores the answer,
+for 24 hours: a process that is killed has done everything, or nothing. A refusal frees the key, because
+nothing was done. The body of a `no-store` answer carries a secret, so it is neither stored nor replayed.
 """
 
 import hashlib

@@ -71,7 +71,7 @@ class TooManyFailures(Problem):
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """Failures of an unknown caller. At `most` of them in so many minutes, further tries are refused unread."""
+    """Failures of an unknown caller. After `most` of them in `minutes`, further tries are refused unread."""
 
     of: str
     most: int

@@ -1,4 +1,4 @@
-"""Paging of the JSON API: the body is an array of rows; the headers `Link` and `X-Total-Count` describe pages."""
+"""Paging of the JSON API: the body is an array of rows; `Link` and `X-Total-Count` describe the pages."""
 
 from typing import TypeVar
 

@@ -30,7 +30,7 @@ _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class ApiPath:
-    """A path without query and fragment, its methods in our order, and its name in the document (`source`)."""
+    """A path without query and fragment, its methods in our order, and its name in the document."""
 
     path: str
     methods: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""In the admin no rule of the pages can be gone around: what is the providers' is to look at, the rest goes through services."""
+"""The admin bypasses no rule: the providers' records are read-only, all others go through services."""
 
 from typing import Any
 
@@ -160,8 +160,8 @@ def test_an_account_is_made_and_its_password_changed(operator: Client) -> None:
         "password2": "a-long-secret-1",
     }
     assert operator.post(reverse("admin:tenants_user_add"), form).status_code == 302
-    made = User.objects.get(username="jiwoo")
-    assert made.check_password("a-long-secret-1")
+    account = User.objects.get(username="jiwoo")
+    assert account.check_password("a-long-secret-1")
 
 
 def test_operators_say_which_workspaces_may_use_a_cluster(

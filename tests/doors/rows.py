@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 IN, SIGN_IN = "in", "sign in"
-Told = int | str
+Outcome = int | str
 """A status, or IN (through the door, whatever was said behind it), or SIGN_IN (led to the sign-in page)."""
 
 
@@ -22,16 +22,16 @@ class Access:
     The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one.
     """
 
-    nobody: Told
-    viewer: Told
-    developer: Told
-    stranger: Told
-    operator: Told
-    agent: Told
-    revoked: Told
+    nobody: Outcome
+    viewer: Outcome
+    developer: Outcome
+    stranger: Outcome
+    operator: Outcome
+    agent: Outcome
+    revoked: Outcome
 
 
-def _api(*, viewer: Told, stranger: Told, developer: Told = IN, operator: Told = 403) -> Access:
+def _api(*, viewer: Outcome, stranger: Outcome, developer: Outcome = IN, operator: Outcome = 403) -> Access:
     return Access(
         nobody=401,
         viewer=viewer,
@@ -43,7 +43,7 @@ def _api(*, viewer: Told, stranger: Told, developer: Told = IN, operator: Told =
     )
 
 
-def _page(*, viewer: Told, stranger: Told, developer: Told = IN) -> Access:
+def _page(*, viewer: Outcome, stranger: Outcome, developer: Outcome = IN) -> Access:
     return Access(
         nobody=SIGN_IN,
         viewer=viewer,
@@ -55,20 +55,26 @@ def _page(*, viewer: Told, stranger: Told, developer: Told = IN) -> Access:
     )
 
 
-def _all(told: Told) -> Access:
+def _all(outcome: Outcome) -> Access:
     return Access(
-        nobody=told, viewer=told, developer=told, stranger=told, operator=told, agent=told, revoked=told
+        nobody=outcome,
+        viewer=outcome,
+        developer=outcome,
+        stranger=outcome,
+        operator=outcome,
+        agent=outcome,
+        revoked=outcome,
     )
 
 
-def _person(told: Told) -> Access:
+def _person(outcome: Outcome) -> Access:
     """Everybody who is signed in, whatever they belong to."""
     return Access(
         nobody=SIGN_IN,
-        viewer=told,
-        developer=told,
-        stranger=told,
-        operator=told,
+        viewer=outcome,
+        developer=outcome,
+        stranger=outcome,
+        operator=outcome,
         agent=SIGN_IN,
         revoked=SIGN_IN,
     )

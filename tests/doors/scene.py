@@ -50,7 +50,7 @@ class Scene:
         body: bytes = b"",
         content_type: str = "application/json",
     ) -> Answer:
-        """One request as that persona would make it: by token at the API, by session at pages, signed when it is an agent."""
+        """One request of the persona: by token at the API, by session at pages, signed by an agent."""
         client = self.client(persona, path, method=method, body=body)
         response = client.generic(method, path, body, content_type=content_type)
         return Answer(

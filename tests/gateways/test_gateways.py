@@ -34,7 +34,9 @@ def change(world: World, gateway: Gateway, given: dict[str, Any], **kwargs: Any)
 
 def shown(gateway: Gateway) -> tuple[str, str, str, list[str], list[str]]:
     gateway.refresh_from_db()
-    listeners = [f"{one.name}={one.port}/{one.protocol}" for one in gateway.listeners.all()]
+    listeners = [
+        f"{listener.name}={listener.port}/{listener.protocol}" for listener in gateway.listeners.all()
+    ]
     return (
         gateway.name,
         gateway.gateway_class,

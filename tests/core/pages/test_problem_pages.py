@@ -1,4 +1,4 @@
-"""Pages for when something is wrong: in the design, in both languages, and without the database where that may be away."""
+"""Problem pages: in the design, in both languages, and without the database on errors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -86,9 +86,9 @@ def test_a_database_that_is_away_is_503_and_says_so(world: World, monkeypatch: p
     page = client.get(reverse("products:list"))
     assert page.status_code == 503
     assert "What is live stays live." in page.content.decode()
-    told = client.get(reverse("products:list"), headers={"HX-Request": "true"})
-    assert told.status_code == 503
-    assert "What is live stays live." in told.headers["HX-Trigger"]
+    fragment = client.get(reverse("products:list"), headers={"HX-Request": "true"})
+    assert fragment.status_code == 503
+    assert "What is live stays live." in fragment.headers["HX-Trigger"]
 
 
 def test_a_form_without_its_secret_is_403_with_what_to_do(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Pages of API services: one form with rows that works without script, what carries which version, guarded deletion."""
+"""Pages of API services: one form with rows that works without script, live versions, guarded deletion."""
 
 import re
 import socket
@@ -54,7 +54,7 @@ def paths_in(page: str) -> list[str]:
 
 
 def focused_in(page: str) -> list[str]:
-    """What has the focus when the page, or its part, is there: a row's field by its name, a button by what it does."""
+    """The focused element of the page or fragment: a field by its name, a button by its value."""
     tags = re.findall(r"<(?:input|button)[^>]* autofocus[^>]*>", page)
     return [re.findall(r'(?:value|name)="((?:up|down|remove|add|routes)\b[^"]*)"', tag)[0] for tag in tags]
 
@@ -76,14 +76,14 @@ def test_a_service_is_made_with_its_routes_by_one_form(world: World, browser: Cl
         {"path": "/old", "strip_path": "on"},
         {"path": "", "is_active": "on"},
     )
-    made = browser.post(reverse("services:create"), filled(*routes))
+    answer = browser.post(reverse("services:create"), filled(*routes))
     service = ApiService.objects.get(name="Ledger")
-    assert made.headers["Location"] == at("detail", service)
+    assert answer.headers["Location"] == at("detail", service)
     assert [(r.path, r.methods, r.strip_path, r.status) for r in service.routes.all()] == [
         ("/ledger", ["GET", "POST"], False, "active"),
         ("/old", [], True, "inactive"),
     ]
-    page = text(browser, made.headers["Location"])
+    page = text(browser, answer.headers["Location"])
     assert "The API service was created" in page
     assert "No product has this service" in page
     assert f"{reverse('products:create')}?service={service.pk}" in page

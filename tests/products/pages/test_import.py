@@ -1,4 +1,4 @@
-"""The page that imports an OpenAPI document: nothing happens before it was shown, and what is wrong is said with its place."""
+"""The import page: nothing happens before the plan is shown, and faults are named with places."""
 
 import json
 import re
@@ -20,8 +20,8 @@ IMPORT = "/provider/api-services/import"
 
 
 def hidden(page: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
-    return found[1] if found else ""
+    match = re.search(rf'name="{name}" value="([^"]*)"', page)
+    return match[1] if match else ""
 
 
 def test_a_document_is_shown_first_and_taken_when_asked_again(world: World, browser: Client) -> None:

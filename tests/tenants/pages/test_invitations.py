@@ -107,13 +107,13 @@ def test_names_that_are_nobodys_or_in_or_invited_already_are_refused_in_words(
 ) -> None:
     User.objects.create_user("off", is_active=False)
     User.objects.create_user("guest")
-    for username, said in (
+    for username, text in (
         ("ghost", "Nobody has this name."),
         ("off", "Nobody has this name."),
         (world.user.username, "This person is already a member."),
     ):
         refused = invite(browser, username)
-        assert (refused.status_code, said in text_of(refused)) == (422, True)
+        assert (refused.status_code, text in text_of(refused)) == (422, True)
     invite(browser)
     again = invite(browser)
     assert (again.status_code, "This person is already invited." in text_of(again)) == (422, True)

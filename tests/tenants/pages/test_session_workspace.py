@@ -1,4 +1,4 @@
-"""A session works in one workspace, chosen at sign-in: it never changes by itself, and a form of another one writes nothing."""
+"""The workspace of a session: chosen at sign-in, never changed on its own; forms of others write nothing."""
 
 import re
 
@@ -99,8 +99,12 @@ def test_a_form_of_another_workspace_writes_nothing_and_offers_the_way_back(
     form = {"name": "Mine", "version": "1", "workspace": str(world.tenant.pk)}
     switch(browser, globex)
     refused = browser.post(NEW, form, headers={"Referer": f"http://testserver{NEW}"})
-    said = text_of(refused)
-    assert (refused.status_code, "This form was of Acme" in said, "you work in Globex now" in said) == (
+    page_text = text_of(refused)
+    assert (
+        refused.status_code,
+        "This form was of Acme" in page_text,
+        "you work in Globex now" in page_text,
+    ) == (
         409,
         True,
         True,
