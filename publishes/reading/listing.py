@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, TextChoices, 
 from django.db.models.query import QuerySet
 
 from clusters.models import Agent
-from core.pages.searching import text_filter, search_text
+from core.pages.searching import search_text, text_filter
 from publishes.choices import (
     OPEN_PHASES,
     PEOPLES_KINDS,

@@ -130,7 +130,7 @@ def api_tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
         "problem": problem,
         "now": timezone.now(),
     }
-    return render(request, "account/tokens.html", context, status=_status(form, problem))
+    return render(request, "account/tokens.html", context, status=409 if problem else _status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -179,10 +179,10 @@ def _people(
         "roles": Role.choices,
         "problem": problem,
     }
-    return render(request, "account/members.html", context, status=_status(form, problem))
+    return render(
+        request, "account/members.html", context, status=problem.status if problem else _status(form)
+    )
 
 
-def _status(form: Form, problem: Problem | None) -> int:
-    if problem:
-        return problem.status
+def _status(form: Form) -> int:
     return 422 if form.errors else 200

@@ -16,7 +16,7 @@ from tenants.models import User
 from tests.pages import signed_in, url
 from tests.world import World
 
-WORDS = "The background work stands still"
+WORDS = "The background work has stopped"
 
 
 @pytest.fixture(autouse=True)

@@ -88,7 +88,7 @@ def test_what_publishes_hold_in_place_cannot_be_changed(world: World, browser: C
         at("edit", world.gateway), filled(world, HTTP, gateway_class="kong", clusters=[str(far.pk)])
     )
     assert answer.status_code == 422
-    assert "The class stays while publishes use this gateway" in answer.content.decode()
+    assert "The class cannot change while publishes use this gateway" in answer.content.decode()
     assert (
         escape("Publishes of this gateway use, or used, a cluster that you remove") in answer.content.decode()
     )

@@ -133,7 +133,7 @@ def test_a77_a_gateway_that_publishes_use_or_used_is_not_deleted(world: World) -
     world.everybody_confirms()
     with pytest.raises(GatewayInUse) as past:
         services.delete_gateway(world.actor, world.gateway.pk)
-    assert "inactive" in str(past.value.detail)
+    assert "Deactivate it" in str(past.value.detail)
     unused = make(world)
     services.delete_gateway(world.actor, unused.pk)
     assert list(Gateway.objects.all()) == [world.gateway]

@@ -145,7 +145,7 @@ def test_a_form_that_is_not_right_is_422_with_the_words_at_the_field(world: Worl
     page = answer.content.decode()
     assert answer.status_code == 422
     assert "Another API service has this name" in page
-    assert "Begin with http:// or https://" in page
+    assert "Start with http:// or https://" in page
     assert 'id="id_routes-0-path_error"' in page
     assert paths_in(page) == ["ledger"]
     assert ApiService.objects.filter(tenant=world.tenant).count() == 3
@@ -213,7 +213,7 @@ def test_a_refused_deletion_says_what_needs_the_service(world: World, browser: C
     assert "It is linked to Payment API v2.0. Unlink it there first." in refused.content.decode()
     Product.objects.update(status="archived")  # read-only: nobody can unlink it there
     assert (
-        "It belongs to Payment API v2.0, archived and read-only."
+        "It belongs to archived products, which are read-only: Payment API v2.0."
         in browser.post(at("delete", service), headers=SCRIPT).content.decode()
     )
     Product.objects.all().delete()

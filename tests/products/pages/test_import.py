@@ -52,7 +52,7 @@ def test_a_file_is_taken_like_pasted_text(world: World, browser: Client) -> None
     assert escape(LEDGER) in page
     refused = browser.post(IMPORT, {"file": SimpleUploadedFile("ledger.yaml", b"\xff\xfe\x00")})
     assert refused.status_code == 422
-    assert "The file is no text in UTF-8" in refused.content.decode()
+    assert "The file is not UTF-8 text" in refused.content.decode()
     large = browser.post(IMPORT, {"file": SimpleUploadedFile("large.yaml", b"#" * 1_000_001)})
     assert "larger than 1 MB" in large.content.decode()
 
@@ -137,7 +137,7 @@ def test_every_complaint_stands_on_the_form_with_the_document(world: World, brow
     answer = browser.post(IMPORT, {"document": wrong})
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert "info → title (line 3): the API needs a title of at least two characters." in page
+    assert "info → title (line 3): a title needs at least two characters." in page
     assert "paths → accounts (line 13): a path starts with / and has 500 characters at most." in page
     assert escape(wrong) in page
 

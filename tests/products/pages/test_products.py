@@ -165,7 +165,7 @@ def test_a84_linking_warns_on_an_active_product_alone(world: World, browser: Cli
 def test_a_refused_link_keeps_the_ticks(world: World, browser: Client) -> None:
     answer = browser.post(at("link", world), {"services": []}, headers=SCRIPT)
     assert answer.status_code == 409
-    assert "An active product keeps at least one API service" in answer.content.decode()
+    assert "An active product needs at least one API service" in answer.content.decode()
     assert answer.content.decode().count(" checked") == 0
     assert world.product.services.count() == 3
 

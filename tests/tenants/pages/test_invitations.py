@@ -108,8 +108,8 @@ def test_names_that_are_nobodys_or_in_or_invited_already_are_refused_in_words(
     User.objects.create_user("off", is_active=False)
     User.objects.create_user("guest")
     for username, text in (
-        ("ghost", "Nobody has this name."),
-        ("off", "Nobody has this name."),
+        ("ghost", "No account has this name."),
+        ("off", "No account has this name."),
         (world.user.username, "This person is already a member."),
     ):
         refused = invite(browser, username)

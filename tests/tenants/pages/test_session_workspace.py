@@ -60,7 +60,7 @@ def test_who_was_taken_out_of_the_sessions_workspace_chooses_another_one_and_is_
     elsewhere = another(world.user, "Elsewhere")
     Membership.objects.filter(user=world.user, tenant=world.tenant).delete()
     page = browser.get(PRODUCTS)
-    assert (page.status_code, "You do not belong to this workspace any more" in text_of(page)) == (403, True)
+    assert (page.status_code, "You are no longer a member of this workspace" in text_of(page)) == (403, True)
     assert browser.post(NEW, {"name": "Mine", "version": "1"}).status_code == 403
     assert not Product.objects.filter(name="Mine").exists()
     assert browser.get(reverse("account:index")).status_code == 200

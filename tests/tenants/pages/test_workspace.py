@@ -157,7 +157,7 @@ def test_a_form_that_is_sent_again_makes_no_second_token(world: World, browser: 
     first, again = browser.post(TOKENS, form), browser.post(TOKENS, form)
     assert (first.status_code, 'id="new-token"' in first.content.decode()) == (200, True)
     assert (again.status_code, 'id="new-token"' in again.content.decode()) == (409, False)
-    assert "If you did not copy it, revoke it and make another one." in text_of(again)
+    assert "If you did not copy it, revoke it and create a new one." in text_of(again)
     assert ApiToken.objects.count() == 1
     (next_one,) = re.findall(r'name="id" value="([^"]*)"', again.content.decode())
     assert browser.post(TOKENS, form | {"id": next_one}).status_code == 200
@@ -167,7 +167,7 @@ def test_a_form_that_is_sent_again_makes_no_second_token(world: World, browser: 
 def test_an_admin_makes_no_owners_token_and_nonsense_makes_none(world: World) -> None:
     admin = signed_in(member(world.tenant, Role.ADMIN))
     refused = admin.post(TOKENS, {"name": "x", "role": "owner", "days": "30"})
-    assert (refused.status_code, "An admin cannot make an owner" in text_of(refused)) == (422, True)
+    assert (refused.status_code, "An admin cannot create an owner" in text_of(refused)) == (422, True)
     for wrong in ({"name": ""}, {"role": "king"}, {"days": "99999"}, {"name": "a\x00b"}):
         assert admin.post(TOKENS, {"name": "x", "role": "viewer", "days": "30"} | wrong).status_code == 422
     assert not ApiToken.objects.exists()

@@ -211,7 +211,10 @@ def test_rotate_secrets_reaches_second_steps_so_that_the_old_key_can_go(
     settings.ENCRYPTION_KEYS = [NEW, OLD]
     call_command("rotate_secrets")
     call_command("rotate_secrets")
-    assert capsys.readouterr().out == "2 encrypted anew, 0 were already.\n0 encrypted anew, 2 were already.\n"
+    assert (
+        capsys.readouterr().out
+        == "2 secrets encrypted again, 0 were up to date.\n0 secrets encrypted again, 2 were up to date.\n"
+    )
     settings.ENCRYPTION_KEYS = [NEW]
     for code in (code_of(secret), recovery):
         client = browser()
