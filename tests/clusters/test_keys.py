@@ -223,7 +223,7 @@ def test_an_agent_of_a_protocol_that_is_no_longer_spoken_is_told_so_and_shown_so
     monkeypatch.setattr("clusters.errors.OLDEST", 2)
     monkeypatch.setattr("clusters.errors.VERSION", 3)
     with pytest.raises(
-        ControlPlaneFailed, match=r"speaks protocol 1; the control plane needs 2 to 3. Update the agent."
+        ControlPlaneFailed, match=r"uses protocol 1; the control plane needs 2 to 3. Update the agent."
     ) as refusal:
         program.beat(protocol=1)
     assert refusal.value.code == "protocol_unsupported"

@@ -126,7 +126,7 @@ def test_health_answers_without_anybody(db: None) -> None:
     red = Client().get("/readyz")
     assert (red.status_code, red.json()["background"]) == (
         503,
-        "silent: is one beat and at least one worker running?",
+        "silent: are beat and at least one worker running?",
     )
     pulse.beat()
     assert Client().get("/readyz").json() == {"status": "ok", "database": "ok", "background": "ok"}

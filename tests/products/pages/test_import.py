@@ -105,7 +105,7 @@ def test_odd_paths_are_listed_with_the_reason_and_the_rest_can_be_imported(
     answer = browser.post(IMPORT, {"document": wrong})
     page = answer.content.decode()
     assert answer.status_code == 200
-    assert "paths → accounts (line 19): a path starts with / and has 500 characters at most." in page
+    assert "paths → accounts (line 19): a path starts with / and has at most 500 characters." in page
     assert escape(wrong) in page
     assert (
         escape("paths → /he alth (line 21): A path has letters, digits and plain URL characters only.")
@@ -138,7 +138,7 @@ def test_every_complaint_stands_on_the_form_with_the_document(world: World, brow
     page = answer.content.decode()
     assert answer.status_code == 422
     assert "info → title (line 3): a title needs at least two characters." in page
-    assert "paths → accounts (line 13): a path starts with / and has 500 characters at most." in page
+    assert "paths → accounts (line 13): a path starts with / and has at most 500 characters." in page
     assert escape(wrong) in page
 
 

@@ -212,7 +212,7 @@ def test_rotate_secrets_encrypts_all_anew_so_that_the_old_key_can_go(
     call_command("rotate_secrets")
     assert capsys.readouterr().out == "0 secrets encrypted again, 2 were up to date.\n"
     settings.ENCRYPTION_KEYS = [OLD]
-    with pytest.raises(CommandError, match="2 cannot be read"):
+    with pytest.raises(CommandError, match="2 secrets cannot be read"):
         call_command("rotate_secrets")
 
 

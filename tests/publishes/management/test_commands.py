@@ -40,7 +40,7 @@ def test_enroll_agent_prints_the_code_alone_on_the_last_line(world: World) -> No
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--cluster", "nowhere", "--name", "a"), "no cluster named nowhere. Known: acme-kr."),
+        (("--cluster", "nowhere", "--name", "a"), "No cluster has the name nowhere. Known: acme-kr."),
         (("--cluster", "acme-kr", "--name", "Not A Name"), "letters"),
     ],
 )
