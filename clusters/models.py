@@ -1,4 +1,4 @@
-"""Cluster, Agent, its keys and codes, and its liveness (kept apart, because it changes with every heartbeat)."""
+"""Cluster, Agent with its keys and codes, and its liveness (its own table: it changes at every heartbeat)."""
 
 from datetime import timedelta
 from typing import Self
@@ -18,15 +18,15 @@ from tenants.models import Tenant
 
 
 class ClusterQuerySet(models.QuerySet["Cluster"]):
-    """Reads of clusters. Tenants see those that operators let them use."""
+    """Queries of clusters. Tenants see the clusters that operators let them use."""
 
     def visible_to(self, actor: Actor) -> Self:
-        """Those that the actor's tenant may use. Raises Forbidden for a role that sees nothing here."""
+        """The clusters that the actor's tenant may use. Raises Forbidden for a role that may not read."""
         actor.require_read()
         return self.filter(open_to(actor.tenant_id))
 
     def with_status(self) -> Self:
-        """Adds `status`: what its agents and operators make of it."""
+        """Adds `status`, derived from agents and maintenance."""
         agents = Agent.objects.filter(cluster=models.OuterRef("pk"))
         return self.annotate(
             status=models.Case(
@@ -43,7 +43,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
 
 
 def open_to(tenant_id: UUID, prefix: str = "") -> models.ExpressionWrapper[models.Q]:
-    """Whether operators let a tenant use a cluster. `prefix` leads from the filtered model to the cluster, as in "cluster__"."""
+    """Whether a tenant may use a cluster.
+
+    `prefix` leads from the filtered model to the cluster: "cluster__".
+    """
     opened = ClusterTenant.objects.filter(cluster=models.OuterRef(f"{prefix}pk"), tenant=tenant_id)
     return models.ExpressionWrapper(
         models.Q(**{f"{prefix}open_to_all": True}) | models.Q(models.Exists(opened)),
@@ -55,7 +58,7 @@ class Cluster(Record):
     """A place with agents. It has no environment: one cluster may carry dev, stage and prod publishes."""
 
     class Status(models.TextChoices):
-        """Derived, never stored (`with_status`): no agent was ever there; one is connected; none is; closed for new publishes by an operator."""
+        """Derived by `with_status`: never connected; an agent is connected; none is; no new publishes."""
 
         PENDING = "pending", _("Pending")
         ACTIVE = "active", _("Active")
@@ -78,13 +81,14 @@ class Cluster(Record):
         default=public_networks,
         verbose_name=_("upstream networks"),
         help_text=_(
-            "Upstreams must resolve into these. 0.0.0.0/0 and ::/0 open public addresses only; name private networks, such as 10.0.0.0/8, to open them."
+            "Upstreams must resolve into these. 0.0.0.0/0 and ::/0 open public addresses only; name private "
+            "networks, such as 10.0.0.0/8, to open them."
         ),
     )
     open_to_all = models.BooleanField(
         _("open to all workspaces"),
         default=False,
-        help_text=_("Off: only the workspaces that are chosen here may use it."),
+        help_text=_("Off: only the workspaces chosen here may use it."),
     )
     tenants = models.ManyToManyField(
         Tenant,
@@ -126,15 +130,15 @@ class ClusterTenant(Record):
 
 
 def connected(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
-    """Whether an agent is not blocked and was heard of within three heartbeats, by the database's clock; for `annotate`.
+    """Whether an agent is not blocked and sent a heartbeat within three intervals, by the database's clock.
 
-    `prefix` leads from the annotated model to the agent, as in "agent__".
+    `prefix` leads from the annotated model to the agent: "agent__".
     """
     return models.ExpressionWrapper(_heard_of(prefix), output_field=models.BooleanField())
 
 
 def counting(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
-    """Whether a publish has to wait for the agent: it is connected, and its gateway's admin side answers."""
+    """Whether a publish waits for the agent: it is connected, and its gateway's admin side answers."""
     return models.ExpressionWrapper(
         _heard_of(prefix) & models.Q(**{f"{prefix}liveness__gateway_ok": True}),
         output_field=models.BooleanField(),
@@ -147,14 +151,14 @@ def _heard_of(prefix: str) -> models.Q:
 
 
 class AgentQuerySet(models.QuerySet["Agent"]):
-    """Reads of agents."""
+    """Queries of agents."""
 
     def enrolled(self) -> Self:
-        """Agents that may be given work: their code was used and nobody blocked them."""
+        """Agents that may get work: enrolled and not blocked."""
         return self.filter(blocked_at=None).exclude(driver="")
 
     def connected(self) -> Self:
-        """Agents that are not blocked and were heard of within three heartbeats."""
+        """Agents that are not blocked and sent a heartbeat within three intervals."""
         return self.filter(_heard_of(""))
 
     def with_status(self) -> Self:
@@ -174,7 +178,7 @@ class Agent(Record):
     """The program beside one gateway of one cluster. Until its code is used it has no driver."""
 
     class Status(models.TextChoices):
-        """Derived, never stored (`with_status`): never heard of; heard of lately; silent; shut out by an operator."""
+        """Derived by `with_status`: never connected; connected; silent; blocked by an operator."""
 
         PENDING = "pending", _("Pending")
         CONNECTED = "connected", _("Connected")
@@ -190,7 +194,7 @@ class Agent(Record):
         _("inbound URL"), blank=True, editable=False, help_text=_("Empty: this agent works by pull alone.")
     )
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
-    key_asked_at = models.DateTimeField(_("asked for a new key"), null=True, blank=True, editable=False)
+    key_asked_at = models.DateTimeField(_("new key requested"), null=True, blank=True, editable=False)
 
     objects = AgentQuerySet.as_manager()
 
@@ -205,7 +209,7 @@ class Agent(Record):
 
 
 class AgentLiveness(models.Model):
-    """What the last heartbeat said. No index on `last_seen_at`: it would turn every heartbeat into an index write."""
+    """The last heartbeat. No index on `last_seen_at`: every heartbeat would write it."""
 
     agent = models.OneToOneField(
         Agent, on_delete=models.CASCADE, primary_key=True, related_name="liveness", verbose_name=_("agent")
@@ -222,7 +226,10 @@ class AgentLiveness(models.Model):
     )
     protocol = models.PositiveSmallIntegerField(_("protocol"), default=1)
     pinned = models.CharField(
-        max_length=64, blank=True, editable=False, help_text=_("Which of our keys it believes.")
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text=_("The control plane's keys that the agent trusts."),
     )
     was_there = models.BooleanField(default=False, editable=False)
     gateway_was_ok = models.BooleanField(default=True, editable=False)
@@ -236,7 +243,7 @@ class AgentLiveness(models.Model):
 
 
 class AgentEvent(models.Model):
-    """One line of an agent's history, for operators; never changed, and kept when the agent is removed."""
+    """A line of an agent's history, for operators. It never changes, and stays when the agent is removed."""
 
     class Kind(models.TextChoices):
         ADDED = "added", _("Added")
@@ -248,7 +255,7 @@ class AgentEvent(models.Model):
         GATEWAY_DOWN = "gateway_down", _("Its gateway does not answer")
         BLOCKED = "blocked", _("Blocked")
         UNBLOCKED = "unblocked", _("Unblocked")
-        KEY_ASKED = "key_asked", _("A new key was asked for")
+        KEY_ASKED = "key_asked", _("New key requested")
         KEY_CHANGED = "key_changed", _("New key")
         KEY_REVOKED = "key_revoked", _("Key revoked")
         REFUSED = "refused", _("Refused")
@@ -277,10 +284,13 @@ class AgentEvent(models.Model):
 
 
 class AgentKeyQuerySet(models.QuerySet["AgentKey"]):
-    """Reads of keys."""
+    """Queries of keys."""
 
     def live(self) -> Self:
-        """Keys that are believed now. A key that was replaced is so for a moment longer: its last messages are still on their way."""
+        """Keys that are accepted now.
+
+        A replaced key is accepted a little longer, for its messages in flight.
+        """
         return self.filter(models.Q(revoked_at=None) | models.Q(revoked_at__gt=Now()))
 
 
@@ -311,7 +321,7 @@ class AgentKey(Record):
 
 
 class EnrolmentCode(Record):
-    """A one-time code that lets a program become this agent. Only the hash of its secret is kept."""
+    """A one-time code that lets a program become this agent. Only the hash of its secret is stored."""
 
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, related_name="codes", verbose_name=_("agent"))
     secret_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -328,7 +338,7 @@ class EnrolmentCode(Record):
 
 
 class UsedRequest(models.Model):
-    """The id of a signed request that was accepted: it is not accepted twice. The sweep forgets it once it has expired."""
+    """The id of an accepted signed request, so that a replay is refused. The sweep deletes expired ids."""
 
     id = models.UUIDField(_("request id"), primary_key=True)
     expires_at = models.DateTimeField(_("expires"), db_index=True)

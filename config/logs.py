@@ -1,4 +1,4 @@
-"""Logging: one line per event on stderr, structured, with the request's id; never a secret and never a whole spec."""
+"""Structured logging: one line per event on stderr, with the request's id; no secrets, no whole specs."""
 
 import logging
 from typing import Any
@@ -28,14 +28,15 @@ STRUCTLOG: dict[str, Any] = {
 
 
 class RequestLog(RequestMiddleware):
-    """A line when a request begins and when it ends: the path alone, for what stands behind it may be a provider's code, or what somebody looks for."""
+    """Logs the start and end of a request.
+
+    Only the path: a query may hold a provider's code or a search text.
+    """
 
     @staticmethod
     def bind_user_id(request: HttpRequest) -> None:
-        """Who it was, when that is known by now: a line in the log asks the database nothing, which may be what is away."""
-        user = getattr(
-            request, "_cached_user", None
-        )  # where AuthenticationMiddleware keeps whom it has loaded
+        """Bind the user if already loaded: logging must not query the database, which may be unavailable."""
+        user = getattr(request, "_cached_user", None)  # set by AuthenticationMiddleware
         if user is not None and user.pk is not None:
             structlog.contextvars.bind_contextvars(user_id=str(user.pk))
 
@@ -46,7 +47,7 @@ class RequestLog(RequestMiddleware):
 
 
 def config(*, level: str) -> dict[str, Any]:
-    """Django's LOGGING setting: everything through one structlog formatter, libraries a notch quieter."""
+    """Django's LOGGING setting: one structlog formatter; libraries log warnings only."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

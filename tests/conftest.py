@@ -19,7 +19,7 @@ __all__ = ["api", "issuer_site", "long_minutes", "owner", "stranger", "viewer"]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: from the first of them on, Playwright keeps an event loop in this thread, and nobody else can run one."""
+    """Browser tests come last: Playwright's event loop then stays in this thread, and no other can run."""
     items.sort(key=lambda item: "e2e" in item.path.parts)
 
 
@@ -45,18 +45,18 @@ def background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def world(db: None) -> World:
     """A tenant, a product, a cluster with two connected agents."""
-    made = make_world()
-    made.add_agent("busan-1")
-    made.add_agent("busan-2")
-    return made
+    new_world = make_world()
+    new_world.add_agent("busan-1")
+    new_world.add_agent("busan-2")
+    return new_world
 
 
 @pytest.fixture
 def other(db: None) -> World:
     """Another tenant with a world of its own."""
-    made = make_world("globex")
-    made.add_agent("else-1")
-    return made
+    new_world = make_world("globex")
+    new_world.add_agent("else-1")
+    return new_world
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A name server for tests that answers when it likes: what needs none (addresses, checks for addresses) goes on as ever."""
+"""A controllable name server for tests; look-ups of plain addresses work as usual."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ Answer = Callable[..., Any]
 
 
 def asking(look_up: Callable[[str], str]) -> Answer:
-    """A `socket.getaddrinfo` that asks `look_up` for the address of each name; it may hang, and raises socket.gaierror for no address."""
+    """A `socket.getaddrinfo` that asks `look_up` for each name; it may hang, or raise socket.gaierror."""
     real = socket.getaddrinfo
 
     def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:

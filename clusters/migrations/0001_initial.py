@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                 (
                     "key_asked_at",
                     models.DateTimeField(
-                        blank=True, editable=False, null=True, verbose_name="asked for a new key"
+                        blank=True, editable=False, null=True, verbose_name="new key requested"
                     ),
                 ),
             ],
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="region",
@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
                     "open_to_all",
                     models.BooleanField(
                         default=False,
-                        help_text="Off: only the workspaces that are chosen here may use it.",
+                        help_text="Off: only the workspaces chosen here may use it.",
                         verbose_name="open to all workspaces",
                     ),
                 ),
@@ -205,7 +205,10 @@ class Migration(migrations.Migration):
                 (
                     "pinned",
                     models.CharField(
-                        blank=True, editable=False, help_text="Which of our keys it believes.", max_length=64
+                        blank=True,
+                        editable=False,
+                        help_text="The control plane's keys that the agent trusts.",
+                        max_length=64,
                     ),
                 ),
                 ("was_there", models.BooleanField(default=False, editable=False)),
@@ -357,7 +360,7 @@ class Migration(migrations.Migration):
                             ("gateway_down", "Its gateway does not answer"),
                             ("blocked", "Blocked"),
                             ("unblocked", "Unblocked"),
-                            ("key_asked", "A new key was asked for"),
+                            ("key_asked", "New key requested"),
                             ("key_changed", "New key"),
                             ("key_revoked", "Key revoked"),
                             ("refused", "Refused"),

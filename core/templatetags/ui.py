@@ -1,4 +1,4 @@
-"""The design's components as template tags; their templates are in templates/components/, their looks in static/css/components.css.
+"""The design's components as template tags: see templates/components/ and static/css/components.css.
 
 Those that wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
 {% fact label=… %}…{% endfact %}, {% notice … %}…{% endnotice %}, {% empty_state … %}…{% endempty_state %}.
@@ -24,7 +24,7 @@ from lucide.templatetags.lucide import lucide
 register = template.Library()
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
-# In this order: most browsers also carry the signs of older ones.
+# The order matters: most browsers also send the signs of older ones.
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
@@ -48,7 +48,7 @@ _SPACE = re.compile(r">\s+<")
 @register.simple_tag
 @cache
 def icon(name: str) -> SafeString:
-    """A lucide icon, inline; decoration only, so the words beside it have to say the same."""
+    """A lucide icon, inline. It is decoration: the text beside it must say the same."""
     drawn = lucide(name, size=None).strip()
     return mark_safe(  # noqa: S308
         _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn))
@@ -58,14 +58,18 @@ def icon(name: str) -> SafeString:
 @register.simple_tag
 @cache
 def symbol(name: str) -> SafeString:
-    """The drawing of a lucide icon for a hidden svg, where many rows show it: `<svg class="icon"><use href="#i-NAME"/></svg>`."""
+    """A lucide icon as a symbol for many rows: `<svg class="icon"><use href="#i-NAME"/></svg>`."""
     drawn = _SPACE.sub("><", lucide(name, size=None).strip()).removesuffix("</svg>")
-    return mark_safe(_SVG.sub(f'<symbol id="i-{name}" viewBox="0 0 24 24">', drawn) + "</symbol>")  # noqa: S308 - from the package
+    opened = _SVG.sub(f'<symbol id="i-{name}" viewBox="0 0 24 24">', drawn)
+    return mark_safe(opened + "</symbol>")  # noqa: S308 - from the package
 
 
 @register.simple_tag
 def badge(text: str, tone: str = "grey", extra: str = "") -> SafeString:
-    """A status: a dot and a word. Tones: grey, green, amber, blue, red, violet. `extra` takes busy, hollow, large."""
+    """A status: a dot and a word.
+
+    Tones: grey, green, amber, blue, red, violet. `extra` takes busy, hollow, large.
+    """
     return format_html('<span class="badge tone-{} {}">{}</span>', tone, extra, text)
 
 
@@ -96,7 +100,7 @@ def at(value: datetime | None) -> SafeString:
 
 
 def ago_text(value: datetime) -> str:
-    """How long ago in words; the words are those of the browser's Intl.RelativeTimeFormat."""
+    """How long ago in words, the same words as the browser's Intl.RelativeTimeFormat."""
     seconds = max(0, round((timezone.now() - value).total_seconds()))
     if seconds < 1:
         return gettext("now")
@@ -115,13 +119,13 @@ def ago_text(value: datetime) -> str:
 
 @register.filter
 def seconds(milliseconds: int | None) -> str:
-    """Milliseconds as seconds with one digit: 0.8. Never 0.0: that would look like nothing was measured."""
+    """Milliseconds as seconds with one digit: 0.8. At least 0.1: 0.0 would look unmeasured."""
     return "" if milliseconds is None else f"{max(0.1, milliseconds / 1000):.1f}"
 
 
 @register.filter
 def device(user_agent: str) -> str:
-    """`Firefox · Windows`: what a person tells their browsers apart by. An unknown one is shown by its first word."""
+    """`Firefox · Windows`, to tell one's browsers apart. An unknown browser is shown by its first word."""
     browser = next(
         (name for sign, name in _BROWSERS if sign in user_agent), user_agent.partition("/")[0][:40] or "?"
     )
@@ -130,14 +134,24 @@ def device(user_agent: str) -> str:
 
 
 @register.simple_block_tag
-def section(content: str, *, id: str, title: str, count: int | None = None, extra: str = "") -> SafeString:  # noqa: A002 - the attribute's name
-    """A card with a heading. The heading's id is `<id>-title`."""
+def section(
+    content: str,
+    *,
+    id: str,  # noqa: A002 - the attribute's name
+    title: str,
+    count: int | None = None,
+    extra: str = "",
+) -> SafeString:
+    """A card with a heading, whose id is `<id>-title`."""
     return _wrapped("section", content, id=id, title=title, count=count, extra=extra)
 
 
 @register.simple_block_tag
 def dialog(content: str, *, id: str, title: str, open: bool = False) -> SafeString:  # noqa: A002 - a template's keyword
-    """A modal dialog. Anything with data-dialog="<id>" opens it; without script that link leads to a page with the same form."""
+    """A modal dialog, opened by data-dialog="<id>".
+
+    Without script the link leads to a page with the same form.
+    """
     return _wrapped("dialog", content, id=id, title=title, open=open)
 
 
@@ -180,7 +194,7 @@ def radio_line(bound: BoundField, *, hint: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("components/stepper.html")
 def stepper(steps: Iterable[tuple[str, str]], current: int) -> dict[str, Any]:
-    """The steps of a wizard as (caption, URL or ""); `current` counts from 0. Steps before it are done, and links if they have a URL."""
+    """The steps of a wizard as (caption, URL or ""); `current` counts from 0. Earlier steps are done."""
     return {
         "steps": [
             {"caption": caption, "url": url, "is_done": n < current, "is_current": n == current}
@@ -191,16 +205,16 @@ def stepper(steps: Iterable[tuple[str, str]], current: int) -> dict[str, Any]:
 
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField, *, hint: str = "", optional: bool = False) -> dict[str, Any]:
-    """Label, input, hint and errors of a form's field, tied together for screen readers by Django's own aria-describedby."""
+    """Label, input, hint and errors of a form's field, linked for screen readers by aria-describedby."""
     return {"field": bound, "hint": hint or bound.help_text, "optional": optional}
 
 
 @register.inclusion_tag("components/pager.html")
 def pager(page: Any, name: str = "page", query: str = "") -> dict[str, Any]:
-    """Links to the pages before and after; `name` is the URL's parameter, `query` what else stands in it."""
+    """Links to the previous and next page; `name` is the URL's parameter, `query` its other parameters."""
     return {"page": page, "name": name, "query": query}
 
 
 def _wrapped(component: str, content: str, **context: object) -> SafeString:
-    # simple_block_tag hands over what was rendered, and so escaped, already.
+    # simple_block_tag passes content that is already rendered and escaped.
     return render_to_string(f"components/{component}.html", {"content": mark_safe(content), **context})  # noqa: S308

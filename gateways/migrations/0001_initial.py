@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",
@@ -132,7 +132,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "^[a-z0-9]([-a-z0-9]*[a-z0-9])?\\Z",
-                                "Small letters, digits and hyphens; starts and ends with a letter or digit.",
+                                "Lowercase letters, digits and hyphens; starts and ends with a letter or digit.",
                             )
                         ],
                         verbose_name="name",

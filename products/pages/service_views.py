@@ -1,4 +1,4 @@
-"""Pages of API services: a service, its upstream and its routes are one form."""
+"""Pages of API services: a service with its upstream and routes is one form."""
 
 from typing import Any
 from uuid import UUID
@@ -27,22 +27,21 @@ from tenants.doors import actor_page
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The tenant's API services, by status and text."""
-    rows, told = selectors.api_services_of(actor), selectors.with_counts
-    found = listing(
+    services_listed = listing(
         request,
-        rows,
+        selectors.api_services_of(actor),
         search=("name", "description", "upstream_host"),
         statuses=ApiService.Status.choices,
         every=_("All"),
-        told=told,
+        annotated=selectors.with_counts,
     )
-    return render(request, "products/services/index.html", {"listing": found, "actor": actor})
+    return render(request, "products/services/index.html", {"listing": services_listed, "actor": actor})
 
 
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
-    """One service: its upstream, its routes, the products that have it; what is live with it comes from the app above."""
+    """One service with its upstream, routes and products. An inclusion tag adds its live publishes."""
     service = selectors.service_of(actor, service_id)
     context = {
         "actor": actor,
@@ -57,7 +56,7 @@ def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse
 @require_http_methods(["GET", "POST"])
 @actor_page
 def create(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """A new service."""
+    """Create a service."""
     actor.require_write()
     return _form(request, actor, None)
 
@@ -74,26 +73,21 @@ def edit(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
-    """삭제."""
+    """Delete a service; GET asks first."""
     service = selectors.service_of(actor, service_id)
     actor.require_write()
-    question, back = (
-        chosen(questions.of_service(service), "delete"),
-        reverse("services:detail", args=[service_id]),
-    )
-    do = lambda: api_services.delete_service(actor, service_id)  # noqa: E731
     return ask_or_do(
         request,
-        question,
-        do=do,
-        said=_("The API service was deleted"),
+        chosen(questions.of_service(service), "delete"),
+        do=lambda: api_services.delete_service(actor, service_id),
+        success=_("The API service was deleted"),
         then=reverse("services:list"),
-        back=back,
+        back=reverse("services:detail", args=[service_id]),
     )
 
 
 def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> HttpResponse:
-    """Show the form, change its rows, or take it."""
+    """Show the form, change its rows, or save it."""
     if action := action_of(request):
         form = ServiceForm(actor, service=service)
         form.initial.update(typed_fields(form, request.POST))
@@ -123,11 +117,9 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
 def _save(
     actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, revision: int | None
 ) -> ApiService:
-    return (
-        api_services.update_service(actor, service.pk, fields=fields, revision=revision)
-        if service
-        else api_services.create_service(actor, fields=fields)
-    )
+    if service is None:
+        return api_services.create_service(actor, fields=fields)
+    return api_services.update_service(actor, service.pk, fields=fields, revision=revision)
 
 
 def _shown(

@@ -16,7 +16,7 @@ _TONES = {Product.Status.DRAFT: "grey", Product.Status.ACTIVE: "green", Product.
 
 @register.simple_tag
 def product_badge(product: Product) -> SafeString:
-    """● 활성. The dot is hollow for what cannot be published."""
+    """The status badge; its dot is hollow unless the product is active."""
     return badge(
         product.get_status_display(),
         _TONES[Product.Status(product.status)],
@@ -26,7 +26,7 @@ def product_badge(product: Product) -> SafeString:
 
 @register.simple_tag
 def service_badge(service: ApiService) -> SafeString:
-    """● 활성, or a hollow dot for what is not deployed."""
+    """The status badge; its dot is hollow unless the service is active."""
     is_active = service.status == ApiService.Status.ACTIVE
     return badge(
         service.get_status_display(), "green" if is_active else "grey", "" if is_active else "hollow"
@@ -47,5 +47,5 @@ def everything_below(path: str) -> str:
 
 @register.filter
 def upstream_url(service: ApiService) -> str:
-    """`http://billing-upstream:8080/base`"""
+    """`http://billing-upstream:8080/base`."""
     return str(UpstreamUrl.of(service))

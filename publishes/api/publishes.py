@@ -43,13 +43,16 @@ _FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
     "/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product"
 )
 def list_publishes(
-    request: HttpRequest, response: HttpResponse, product_id: UUID, which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, product_id: UUID, paging: Query[PageIn]
 ) -> list[PublishOut]:
     """Newest first."""
     actor = actor_of(request)
     return shown(
         page_of(
-            request, response, rows=selectors.publishes_of(actor, product_of(actor, product_id)), which=which
+            request,
+            response,
+            rows=selectors.publishes_of(actor, product_of(actor, product_id)),
+            paging=paging,
         )
     )
 
@@ -145,11 +148,11 @@ def delete_publish(
     "/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish"
 )
 def list_events(
-    request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, paging: Query[PageIn]
 ) -> list[EventOut]:
     """Newest first."""
     rows = selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))
-    return [EventOut.of(event) for event in page_of(request, response, rows=rows, which=which)]
+    return [EventOut.of(event) for event in page_of(request, response, rows=rows, paging=paging)]
 
 
 def _settings(

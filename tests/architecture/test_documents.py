@@ -44,7 +44,7 @@ def code_of(document: Path) -> Iterator[str]:
 
 
 def files_named_in(document: Path) -> Iterator[str]:
-    """Code spans that are a path below one of our folders, such as `publishes/engine/outbox.py` or `core/versions.merging`."""
+    """Code spans that are a path below one of our folders, such as `publishes/engine/outbox.py`."""
     folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - set(MADE_WHILE_RUNNING)
     for span in re.findall(r"`([^`\n]+)`", prose_of(document)):
         if re.fullmatch(r"[\w.-]+(/[\w.-]*)+", span) and span.split("/")[0] in folders:

@@ -1,4 +1,4 @@
-"""The enrolment door before anybody is known: the code comes first, and what it costs and tells a stranger is bounded."""
+"""Enrolment by strangers: the code comes first; its cost and its answers are bounded."""
 
 import time
 from typing import Any
@@ -121,11 +121,11 @@ def test_the_admin_shows_a_code_in_the_answer_to_the_click_and_nowhere_else(worl
     operator = signed_in(User.objects.create_superuser("operator"))
     agents = [str(voice.agent.pk) for voice in world.agents]
     chosen = {"action": "make_enrolment_code", "index": 0, "_selected_action": agents}
-    made = operator.post(reverse("admin:clusters_agent_changelist"), chosen)
-    text = made.content.decode()
-    assert made.status_code == 200
+    answer = operator.post(reverse("admin:clusters_agent_changelist"), chosen)
+    text = answer.content.decode()
+    assert answer.status_code == 200
     assert text.count("eyJ") == 2
     assert all(voice.agent.name in text for voice in world.agents)
-    assert "no-store" in made.headers["Cache-Control"]
-    assert "messages" not in made.cookies
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert "messages" not in answer.cookies
     assert "eyJ" not in operator.get(reverse("admin:clusters_agent_changelist")).content.decode()

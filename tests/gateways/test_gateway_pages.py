@@ -43,9 +43,9 @@ HTTP, HTTPS, BLANK = (
 
 
 def test_a_gateway_is_made_by_one_form_and_listed_with_its_ports(world: World, browser: Client) -> None:
-    made = browser.post(reverse("gateways:create"), filled(world, HTTP, HTTPS, BLANK))
+    answer = browser.post(reverse("gateways:create"), filled(world, HTTP, HTTPS, BLANK))
     gateway = Gateway.objects.get(name="edge")
-    assert made.headers["Location"] == at("detail", gateway)
+    assert answer.headers["Location"] == at("detail", gateway)
     assert "80/HTTP, 443/HTTPS" in text(browser, reverse("gateways:list"))
     assert "No publish uses this gateway" in text(browser, at("detail", gateway))
 
@@ -88,10 +88,9 @@ def test_what_publishes_hold_in_place_cannot_be_changed(world: World, browser: C
         at("edit", world.gateway), filled(world, HTTP, gateway_class="kong", clusters=[str(far.pk)])
     )
     assert answer.status_code == 422
-    assert "The class stays while publishes use this gateway" in answer.content.decode()
+    assert "The class cannot change while publishes use this gateway" in answer.content.decode()
     assert (
-        escape("Publishes of this gateway are, or were, in a cluster that you take away")
-        in answer.content.decode()
+        escape("Publishes of this gateway use, or used, a cluster that you remove") in answer.content.decode()
     )
     moved = filled(
         world, HTTP, name="renamed", clusters=[str(world.cluster.pk), str(far.pk)], status="inactive"
@@ -154,9 +153,9 @@ def test_queries_and_weight_stay_the_same_however_many_rows(
     world: World, django_assert_max_num_queries: DjangoAssertNumQueries, rows: int
 ) -> None:
     for number in range(rows):
-        made = Gateway.objects.create(tenant=world.tenant, name=f"gateway-{number:02}")
-        Listener.objects.create(gateway=made, name="http-80", port=80)
-        GatewayCluster.objects.create(gateway=made, cluster=world.cluster)
+        gateway = Gateway.objects.create(tenant=world.tenant, name=f"gateway-{number:02}")
+        Listener.objects.create(gateway=gateway, name="http-80", port=80)
+        GatewayCluster.objects.create(gateway=gateway, cluster=world.cluster)
         world.draft(hostname_base=f"payment-api-{number}.dev.kr-seoul.localhost")
     browser = signed_in(world.user)
     own = 3  # the session, the person, the membership

@@ -34,7 +34,9 @@ def change(world: World, gateway: Gateway, given: dict[str, Any], **kwargs: Any)
 
 def shown(gateway: Gateway) -> tuple[str, str, str, list[str], list[str]]:
     gateway.refresh_from_db()
-    listeners = [f"{one.name}={one.port}/{one.protocol}" for one in gateway.listeners.all()]
+    listeners = [
+        f"{listener.name}={listener.port}/{listener.protocol}" for listener in gateway.listeners.all()
+    ]
     return (
         gateway.name,
         gateway.gateway_class,
@@ -131,7 +133,7 @@ def test_a77_a_gateway_that_publishes_use_or_used_is_not_deleted(world: World) -
     world.everybody_confirms()
     with pytest.raises(GatewayInUse) as past:
         services.delete_gateway(world.actor, world.gateway.pk)
-    assert "inactive" in str(past.value.detail)
+    assert "Deactivate it" in str(past.value.detail)
     unused = make(world)
     services.delete_gateway(world.actor, unused.pk)
     assert list(Gateway.objects.all()) == [world.gateway]

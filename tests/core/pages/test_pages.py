@@ -17,9 +17,9 @@ from tests.world import World
 def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
     run = Run(world, browser)
     run.choose()
-    made = run.confirm()
+    created = run.confirm()
     publish = ProductPublish.objects.get()
-    assert made.headers["Location"] == url("detail", publish)
+    assert created.headers["Location"] == url("detail", publish)
     assert "Publish now" in browser.get(url("detail", publish)).content.decode()
 
     assert browser.post(url("execute", publish), {"note": "first"}).headers["Location"] == url(
@@ -73,10 +73,10 @@ def test_the_status_fragment_is_204_until_something_changes(world: World, browse
     first = browser.get(url("live", publish))
     assert first.status_code == 200
     assert "history-changed" in first.headers["HX-Trigger-After-Settle"]
-    seen = first.content.decode().split("?seen=")[1].split('"')[0]
-    assert browser.get(url("live", publish), {"seen": seen}).status_code == 204
+    shown_version = first.content.decode().split("?seen=")[1].split('"')[0]
+    assert browser.get(url("live", publish), {"seen": shown_version}).status_code == 204
     world.agents[0].confirm_all()
-    changed = browser.get(url("live", publish), {"seen": seen})
+    changed = browser.get(url("live", publish), {"seen": shown_version})
     assert changed.status_code == 200
     assert "1 of 2 agents confirmed v1" in changed.content.decode()
 
@@ -185,7 +185,7 @@ def test_changing_settings_stores_the_hostname_that_was_shown(world: World, brow
 def test_a_url_that_only_takes_forms_says_so_on_a_page(world: World, browser: Client) -> None:
     response = browser.get(reverse("account:workspace"))
     assert response.status_code == 405
-    assert "This URL does not know this method." in response.content.decode()
+    assert "This URL does not support this method." in response.content.decode()
 
 
 def test_a_blocked_agent_whose_word_is_awaited_stands_on_the_board(world: World, browser: Client) -> None:

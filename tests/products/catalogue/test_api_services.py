@@ -1,4 +1,4 @@
-"""API services: upstream and routes change as one, ids of routes stay, and nothing that is used is deleted."""
+"""API services: upstream and routes change together, routes keep ids, used services stay."""
 
 from typing import Any
 
@@ -33,17 +33,17 @@ def test_a_service_is_made_with_its_upstream_and_routes_in_one_go(world: World) 
         {"path": "/ledger", "methods": ["POST", "GET"], "strip_path": True},
         {"path": "/old", "is_active": False},
     ]
-    made = api_services.create_service(
+    service = api_services.create_service(
         world.actor, fields=checked_service(world.actor, LEDGER | {"status": "active", "routes": routes})
     )
-    made.refresh_from_db()
-    assert (made.tenant, made.status, str(UpstreamUrl.of(made)), made.timeout_ms) == (
+    service.refresh_from_db()
+    assert (service.tenant, service.status, str(UpstreamUrl.of(service)), service.timeout_ms) == (
         world.tenant,
         "active",
         "http://ledger:8080/base",
         60_000,
     )
-    assert routes_of(made) == [
+    assert routes_of(service) == [
         ("/ledger", ["GET", "POST"], True, "active", 0),
         ("/old", [], False, "inactive", 1),
     ]

@@ -1,4 +1,4 @@
-"""Products: what they say of themselves, which services they have, and how they go from draft to active to archived."""
+"""Products: their fields, services, and the way from draft to active to archived."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,9 +42,9 @@ def linked(product: Product) -> set[str]:
 
 
 def test_a_new_product_is_a_draft_of_the_actors_tenant(world: World) -> None:
-    made = products.create_product(world.actor, fields=WEATHER)
-    made.refresh_from_db()
-    assert (made.tenant, made.status, made.name, made.version, made.categories) == (
+    product = products.create_product(world.actor, fields=WEATHER)
+    product.refresh_from_db()
+    assert (product.tenant, product.status, product.name, product.version, product.categories) == (
         world.tenant,
         "draft",
         "Weather API",
@@ -54,11 +54,11 @@ def test_a_new_product_is_a_draft_of_the_actors_tenant(world: World) -> None:
 
 
 def test_activation_needs_a_service(world: World) -> None:
-    made = products.create_product(world.actor, fields=WEATHER)
+    product = products.create_product(world.actor, fields=WEATHER)
     with pytest.raises(errors.ServiceNeeded):
-        products.activate(world.actor, made.pk)
-    products.link_services(world.actor, made.pk, service_ids=[ApiService.objects.all()[0].pk])
-    assert products.activate(world.actor, made.pk).status == "active"
+        products.activate(world.actor, product.pk)
+    products.link_services(world.actor, product.pk, service_ids=[ApiService.objects.all()[0].pk])
+    assert products.activate(world.actor, product.pk).status == "active"
 
 
 def test_a74_deactivation_is_refused_while_something_is_live_or_going_live(world: World) -> None:

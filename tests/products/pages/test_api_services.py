@@ -1,4 +1,4 @@
-"""Pages of API services: one form with rows that works without script, what carries which version, guarded deletion."""
+"""Pages of API services: one form with rows that works without script, live versions, guarded deletion."""
 
 import re
 import socket
@@ -54,7 +54,7 @@ def paths_in(page: str) -> list[str]:
 
 
 def focused_in(page: str) -> list[str]:
-    """What has the focus when the page, or its part, is there: a row's field by its name, a button by what it does."""
+    """The focused element of the page or fragment: a field by its name, a button by its value."""
     tags = re.findall(r"<(?:input|button)[^>]* autofocus[^>]*>", page)
     return [re.findall(r'(?:value|name)="((?:up|down|remove|add|routes)\b[^"]*)"', tag)[0] for tag in tags]
 
@@ -76,14 +76,14 @@ def test_a_service_is_made_with_its_routes_by_one_form(world: World, browser: Cl
         {"path": "/old", "strip_path": "on"},
         {"path": "", "is_active": "on"},
     )
-    made = browser.post(reverse("services:create"), filled(*routes))
+    answer = browser.post(reverse("services:create"), filled(*routes))
     service = ApiService.objects.get(name="Ledger")
-    assert made.headers["Location"] == at("detail", service)
+    assert answer.headers["Location"] == at("detail", service)
     assert [(r.path, r.methods, r.strip_path, r.status) for r in service.routes.all()] == [
         ("/ledger", ["GET", "POST"], False, "active"),
         ("/old", [], True, "inactive"),
     ]
-    page = text(browser, made.headers["Location"])
+    page = text(browser, answer.headers["Location"])
     assert "The API service was created" in page
     assert "No product has this service" in page
     assert f"{reverse('products:create')}?service={service.pk}" in page
@@ -145,7 +145,7 @@ def test_a_form_that_is_not_right_is_422_with_the_words_at_the_field(world: Worl
     page = answer.content.decode()
     assert answer.status_code == 422
     assert "Another API service has this name" in page
-    assert "Begin with http:// or https://" in page
+    assert "Start with http:// or https://" in page
     assert 'id="id_routes-0-path_error"' in page
     assert paths_in(page) == ["ledger"]
     assert ApiService.objects.filter(tenant=world.tenant).count() == 3
@@ -213,7 +213,7 @@ def test_a_refused_deletion_says_what_needs_the_service(world: World, browser: C
     assert "It is linked to Payment API v2.0. Unlink it there first." in refused.content.decode()
     Product.objects.update(status="archived")  # read-only: nobody can unlink it there
     assert (
-        "It belongs to Payment API v2.0, archived and read-only."
+        "It belongs to archived products, which are read-only: Payment API v2.0."
         in browser.post(at("delete", service), headers=SCRIPT).content.decode()
     )
     Product.objects.all().delete()

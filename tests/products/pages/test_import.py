@@ -1,4 +1,4 @@
-"""The page that imports an OpenAPI document: nothing happens before it was shown, and what is wrong is said with its place."""
+"""The import page: nothing happens before the plan is shown, and faults are named with places."""
 
 import json
 import re
@@ -20,8 +20,8 @@ IMPORT = "/provider/api-services/import"
 
 
 def hidden(page: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
-    return found[1] if found else ""
+    match = re.search(rf'name="{name}" value="([^"]*)"', page)
+    return match[1] if match else ""
 
 
 def test_a_document_is_shown_first_and_taken_when_asked_again(world: World, browser: Client) -> None:
@@ -52,7 +52,7 @@ def test_a_file_is_taken_like_pasted_text(world: World, browser: Client) -> None
     assert escape(LEDGER) in page
     refused = browser.post(IMPORT, {"file": SimpleUploadedFile("ledger.yaml", b"\xff\xfe\x00")})
     assert refused.status_code == 422
-    assert "The file is no text in UTF-8" in refused.content.decode()
+    assert "The file is not UTF-8 text" in refused.content.decode()
     large = browser.post(IMPORT, {"file": SimpleUploadedFile("large.yaml", b"#" * 1_000_001)})
     assert "larger than 1 MB" in large.content.decode()
 
@@ -105,10 +105,10 @@ def test_odd_paths_are_listed_with_the_reason_and_the_rest_can_be_imported(
     answer = browser.post(IMPORT, {"document": wrong})
     page = answer.content.decode()
     assert answer.status_code == 200
-    assert "paths → accounts (line 19): a path starts with / and has 500 characters at most." in page
+    assert "paths → accounts (line 19): a path starts with / and has at most 500 characters." in page
     assert escape(wrong) in page
     assert (
-        escape("paths → /he alth (line 21): A path is made of letters, digits and the URL's plain signs.")
+        escape("paths → /he alth (line 21): A path has letters, digits and plain URL characters only.")
         in page
     )
     assert not ApiService.objects.filter(name="Ledger").exists()
@@ -137,8 +137,8 @@ def test_every_complaint_stands_on_the_form_with_the_document(world: World, brow
     answer = browser.post(IMPORT, {"document": wrong})
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert "info → title (line 3): the API needs a title of at least two characters." in page
-    assert "paths → accounts (line 13): a path starts with / and has 500 characters at most." in page
+    assert "info → title (line 3): a title needs at least two characters." in page
+    assert "paths → accounts (line 13): a path starts with / and has at most 500 characters." in page
     assert escape(wrong) in page
 
 

@@ -1,4 +1,4 @@
-"""Pages of products: lists with tabs and search, forms, dialogs that also work without script, and who may do what."""
+"""Pages of products: lists with tabs and search, forms, dialogs without script, permissions."""
 
 import re
 
@@ -30,11 +30,11 @@ def text(client: Client, url: str) -> str:
 def test_from_nothing_to_an_active_product_without_script(world: World, browser: Client) -> None:
     Product.objects.all().delete()
     assert "Make the first product" in text(browser, reverse("products:list"))
-    made = browser.post(reverse("products:create"), NEW)
+    answer = browser.post(reverse("products:create"), NEW)
     product = Product.objects.get()
-    assert made.headers["Location"] == reverse("products:detail", args=[product.pk])
+    assert answer.headers["Location"] == reverse("products:detail", args=[product.pk])
     assert (product.version, product.categories, product.status) == ("1.0", ["weather", "maps"], "draft")
-    page = text(browser, made.headers["Location"])
+    page = text(browser, answer.headers["Location"])
     assert "A product needs at least one" in page
     refused = browser.post(reverse("products:activate", args=[product.pk]))
     assert refused.status_code == 409
@@ -42,10 +42,12 @@ def test_from_nothing_to_an_active_product_without_script(world: World, browser:
     service = ApiService.objects.get(name="Billing Service")
     link = reverse("products:link", args=[product.pk])
     assert "Billing Service" in text(browser, link)
-    assert browser.post(link, {"services": [str(service.pk)]}).headers["Location"] == made.headers["Location"]
+    assert (
+        browser.post(link, {"services": [str(service.pk)]}).headers["Location"] == answer.headers["Location"]
+    )
     assert "Activate “Weather API v1.0”?" in text(browser, reverse("products:activate", args=[product.pk]))
     browser.post(reverse("products:activate", args=[product.pk]))
-    assert 'id="new-publish"' in text(browser, made.headers["Location"])
+    assert 'id="new-publish"' in text(browser, answer.headers["Location"])
 
 
 def test_a_product_is_made_with_the_service_that_a_link_named(
@@ -163,7 +165,7 @@ def test_a84_linking_warns_on_an_active_product_alone(world: World, browser: Cli
 def test_a_refused_link_keeps_the_ticks(world: World, browser: Client) -> None:
     answer = browser.post(at("link", world), {"services": []}, headers=SCRIPT)
     assert answer.status_code == 409
-    assert "An active product keeps at least one API service" in answer.content.decode()
+    assert "An active product needs at least one API service" in answer.content.decode()
     assert answer.content.decode().count(" checked") == 0
     assert world.product.services.count() == 3
 
@@ -217,11 +219,11 @@ def test_queries_stay_the_same_however_many_rows(
     world: World, django_assert_max_num_queries: DjangoAssertNumQueries, rows: int
 ) -> None:
     for number in range(rows):
-        made = Product.objects.create(tenant=world.tenant, name=f"Product {number:02}", version="1")
+        product = Product.objects.create(tenant=world.tenant, name=f"Product {number:02}", version="1")
         service = ApiService.objects.create(
             tenant=world.tenant, name=f"Service {number:02}", upstream_host="x"
         )
-        made.links.create(tenant=world.tenant, service=service)
+        product.links.create(tenant=world.tenant, service=service)
         world.product.links.create(tenant=world.tenant, service=service)
     browser = signed_in(world.user)
     own = 3  # the session, the person, the membership

@@ -78,7 +78,7 @@ def test_a62_a_reason_of_1_to_500_characters_is_asked_for_again_with_what_was_ty
     assert (
         text_of(fragment).count("Say why, in 1 to 500 characters.") == 1
     )  # in its dialog, and not once more behind it
-    assert "Some fields are not right." not in text_of(fragment)
+    assert "Some fields are invalid." not in text_of(fragment)
     page = browser.post(url("withdraw", publish), {"reason": reason})
     assert page.status_code == 422
     assert "Say why, in 1 to 500 characters." in page.content.decode()

@@ -1,4 +1,4 @@
-"""A session works in one workspace, chosen at sign-in: it never changes by itself, and a form of another one writes nothing."""
+"""The workspace of a session: chosen at sign-in, never changed on its own; forms of others write nothing."""
 
 import re
 
@@ -60,7 +60,7 @@ def test_who_was_taken_out_of_the_sessions_workspace_chooses_another_one_and_is_
     elsewhere = another(world.user, "Elsewhere")
     Membership.objects.filter(user=world.user, tenant=world.tenant).delete()
     page = browser.get(PRODUCTS)
-    assert (page.status_code, "You do not belong to this workspace any more" in text_of(page)) == (403, True)
+    assert (page.status_code, "You are no longer a member of this workspace" in text_of(page)) == (403, True)
     assert browser.post(NEW, {"name": "Mine", "version": "1"}).status_code == 403
     assert not Product.objects.filter(name="Mine").exists()
     assert browser.get(reverse("account:index")).status_code == 200
@@ -99,8 +99,12 @@ def test_a_form_of_another_workspace_writes_nothing_and_offers_the_way_back(
     form = {"name": "Mine", "version": "1", "workspace": str(world.tenant.pk)}
     switch(browser, globex)
     refused = browser.post(NEW, form, headers={"Referer": f"http://testserver{NEW}"})
-    said = text_of(refused)
-    assert (refused.status_code, "This form was of Acme" in said, "you work in Globex now" in said) == (
+    page_text = text_of(refused)
+    assert (
+        refused.status_code,
+        "This form was of Acme" in page_text,
+        "you work in Globex now" in page_text,
+    ) == (
         409,
         True,
         True,

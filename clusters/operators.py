@@ -1,4 +1,7 @@
-"""What operators change of clusters and agents. Only the admin calls this; codes, keys and blocks are in `services` and `agent_keys`."""
+"""Services of operators for clusters and agents. Only the admin calls them.
+
+Codes and blocks are in `services`, keys in `agent_keys`.
+"""
 
 from collections.abc import Iterable
 
@@ -16,9 +19,9 @@ log = structlog.get_logger(__name__)
 
 @transaction.atomic
 def save_cluster(cluster: Cluster, *, tenants: Iterable[Tenant], by: str) -> None:
-    """Make a cluster, or keep its new values; exactly these tenants may use it, or all while it is open to all.
+    """Create or change a cluster. Exactly these tenants may use it, or all while it is open to all.
 
-    What a tenant that may not use it any more has live there stays live, and can only be withdrawn.
+    A tenant that may no longer use it keeps its live publishes, and can only withdraw them.
     """
     cluster.save()
     cluster.tenants.set(tenants)
@@ -33,7 +36,7 @@ def save_cluster(cluster: Cluster, *, tenants: Iterable[Tenant], by: str) -> Non
 
 @transaction.atomic
 def delete_cluster(cluster: Cluster, *, by: str) -> None:
-    """Delete a cluster in which no gateway stands, with its agents. Raises ClusterInUse."""
+    """Delete a cluster without gateways, with its agents. Raises ClusterInUse."""
     log.info("cluster_deleted", cluster=cluster.name, by=by)
     try:
         cluster.delete()
@@ -43,13 +46,13 @@ def delete_cluster(cluster: Cluster, *, by: str) -> None:
 
 @transaction.atomic
 def add_agent(agent: Agent, *, by: str) -> None:
-    """An agent that has no program yet; an enrolment code lets one become it."""
+    """Add an agent. An enrolment code lets a program become it."""
     agent.save(force_insert=True)
     liveness.record(agent, AgentEvent.Kind.ADDED, by=by)
 
 
 @transaction.atomic
 def remove_agent(agent: Agent, *, by: str) -> None:
-    """Say that an agent's gateway serves nothing any more: hosts that waited for its word are released by the next sweep."""
+    """Remove an agent whose gateway serves nothing more. The next sweep releases hosts that waited for it."""
     liveness.record(agent, AgentEvent.Kind.REMOVED, by=by)
     agent.delete()

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a request, in our own words and in the caller's language."""
+"""Texts for pydantic's validation errors, in the caller's language."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -12,14 +12,14 @@ _TEXTS: dict[str, Text] = {
     "bool_parsing": _("Use true or false."),
     "bool_type": _("Use true or false."),
     "dict_type": _("Use an object."),
-    "enum": _("This is not one of the values that it can have."),
+    "enum": _("This value is not allowed."),
     "extra_forbidden": _("There is no such field."),
     "greater_than_equal": _("This number is too small."),
     "int_parsing": _("Use a whole number."),
     "int_type": _("Use a whole number."),
     "less_than_equal": _("This number is too big."),
     "list_type": _("Use a list."),
-    "literal_error": _("This is not one of the values that it can have."),
+    "literal_error": _("This value is not allowed."),
     "missing": _("This is required."),
     "model_attributes_type": _("Use an object."),
     "model_type": _("Use an object."),
@@ -28,18 +28,18 @@ _TEXTS: dict[str, Text] = {
     "uuid_type": _("This is not an id."),
 }
 _DATES: Text = _("Use a date and time such as 2027-01-31T09:00:00+09:00.")
-_OTHER: Text = _("This value is not right.")
+_OTHER: Text = _("This value is invalid.")
 _NAMED_AT_MOST = 100
-_PARTS_BEFORE_THE_FIELD = 2  # where it came from, and the parameter's name
+_PARTS_BEFORE_THE_FIELD = 2  # the source, and the parameter's name
 
 
 def field_errors(errors: Iterable[dict[str, Any]]) -> dict[str, list[Text]]:
-    """What is wrong, by field; `body` when it is the whole. A hundred things at most."""
+    """The errors by field; `body` for the whole body. At most 100 errors."""
     fields: dict[str, list[Text]] = {}
-    for one in islice(errors, _NAMED_AT_MOST):
-        start = _PARTS_BEFORE_THE_FIELD if one["loc"][0] == "body" else 1
-        place = ".".join(str(part) for part in one["loc"][start:]) or "body"
-        kind = str(one["type"])
+    for error in islice(errors, _NAMED_AT_MOST):
+        start = _PARTS_BEFORE_THE_FIELD if error["loc"][0] == "body" else 1
+        place = ".".join(str(part) for part in error["loc"][start:]) or "body"
+        kind = str(error["type"])
         fields.setdefault(place, []).append(
             _DATES if kind.startswith(("datetime_", "date_", "timezone_")) else _TEXTS.get(kind, _OTHER)
         )

@@ -1,4 +1,4 @@
-"""What operators change: accounts, groups of rights, workspaces, and who is let in again. Only the admin calls this."""
+"""Services of operators: accounts, groups, workspaces, lock-outs. Only the admin calls them."""
 
 from collections.abc import Iterable
 
@@ -19,26 +19,27 @@ log = structlog.get_logger(__name__)
 
 
 class SuperusersOnly(Forbidden):
-    """Staff reach for rights that they may not give."""
+    """Staff tried to give rights that only a superuser gives."""
 
     detail = _("Only a superuser gives operators' rights, or changes an account that has them.")
 
 
 class WorkspaceInUse(Conflict):
-    """Something of it is kept."""
+    """The workspace still has records that are kept."""
 
     code = "in_use"
     detail = _(
-        "This workspace still has products, services, gateways or publishes, or their history. It cannot be deleted."
+        "This workspace still has products, services, gateways or publishes, or their history. "
+        "It cannot be deleted."
     )
 
 
 class LastOwnersAccount(Conflict):
-    """A workspace would have nobody who manages it."""
+    """A workspace would lose its only owner."""
 
     code = "last_owner"
     detail = _(
-        "This person is the only owner of %(tenants)s. Let another owner in first, or make the account inactive."
+        "This person is the only owner of %(tenants)s. Add another owner first, or deactivate the account."
     )
 
 
@@ -46,14 +47,13 @@ class LastOwnersAccount(Conflict):
 def save_account(
     account: User, *, groups: Iterable[Group] | None, permissions: Iterable[Permission] | None, by: User
 ) -> None:
-    """Make an account, or keep its new values. Groups and permissions stay as they are when None is given.
+    """Create or change an account. None leaves groups or permissions as they are.
 
-    Raises SuperusersOnly when somebody else gives operators' rights, or changes an account that has them.
+    Raises SuperusersOnly when anybody else gives operators' rights, or changes an account that has them.
     """
     before = User.objects.select_for_update().filter(pk=account.pk).first()
-    if not by.is_superuser and (
-        groups or permissions or _is_operator(account) or (before and _is_operator(before))
-    ):
+    was_operator = before is not None and _is_operator(before)
+    if not by.is_superuser and (groups or permissions or _is_operator(account) or was_operator):
         raise SuperusersOnly
     account.save()
     if groups is not None:
@@ -70,7 +70,7 @@ def save_account(
 
 @transaction.atomic
 def delete_account(account: User, *, by: User) -> None:
-    """Delete an account with its memberships and the tokens that it answers for. Raises LastOwnersAccount, SuperusersOnly."""
+    """Delete an account with its memberships and tokens. Raises LastOwnersAccount, SuperusersOnly."""
     if not by.is_superuser and _is_operator(account):
         raise SuperusersOnly
     ids = Membership.objects.filter(user=account).values_list("tenant_id", flat=True)
@@ -83,7 +83,7 @@ def delete_account(account: User, *, by: User) -> None:
 
 @transaction.atomic
 def save_group(group: Group, *, permissions: Iterable[Permission], by: User) -> None:
-    """Keep a group with exactly these rights. Raises SuperusersOnly."""
+    """Save a group with exactly these rights. Raises SuperusersOnly."""
     _require_superuser(by)
     group.save()
     group.permissions.set(permissions)
@@ -91,14 +91,14 @@ def save_group(group: Group, *, permissions: Iterable[Permission], by: User) -> 
 
 
 def delete_group(group: Group, *, by: User) -> None:
-    """Delete a group; whoever was in it loses its rights. Raises SuperusersOnly."""
+    """Delete a group; its members lose its rights. Raises SuperusersOnly."""
     _require_superuser(by)
     log.info("group_deleted", group=group.name, by=by.get_username())
     group.delete()
 
 
 def save_workspace(tenant: Tenant, *, by: User) -> None:
-    """Make a workspace, or keep its new values."""
+    """Create or change a workspace."""
     log.info(
         "workspace_made" if tenant._state.adding else "workspace_changed",
         tenant=str(tenant.pk),
@@ -110,7 +110,7 @@ def save_workspace(tenant: Tenant, *, by: User) -> None:
 
 @transaction.atomic
 def delete_workspace(tenant: Tenant, *, by: User) -> None:
-    """Delete a workspace that has nothing and never published anything, with its memberships and tokens. Raises WorkspaceInUse."""
+    """Delete an empty workspace that never published, with memberships and tokens. Raises WorkspaceInUse."""
     log.info("workspace_deleted", tenant=str(tenant.pk), slug=tenant.slug, by=by.get_username())
     try:
         tenant.delete()
@@ -118,8 +118,8 @@ def delete_workspace(tenant: Tenant, *, by: User) -> None:
         raise WorkspaceInUse from problem
 
 
-def take_second_step_off(account: User, *, by: User) -> None:
-    """Forget somebody's authenticator app and recovery codes: the password alone signs in, until a new app is set up."""
+def remove_second_step(account: User, *, by: User) -> None:
+    """Delete a person's authenticator app and recovery codes: the password alone signs in."""
     Authenticator.objects.filter(user=account).delete()
     log.warning("second_step_taken_off", account=account.get_username(), by=by.get_username())
 
@@ -130,8 +130,8 @@ def sign_out_everywhere(account: User, *, by: User) -> None:
     log.info("signed_out_everywhere", account=account.get_username(), by=by.get_username())
 
 
-def let_in_again(attempt: AccessAttempt, *, by: User) -> None:
-    """Forget the wrong passwords of a name at an address: the lock-out ends."""
+def end_lock_out(attempt: AccessAttempt, *, by: User) -> None:
+    """Reset the failures of a name at an address: the lock-out ends."""
     reset(username=attempt.username, ip=attempt.ip_address)
     log.info("lock_out_ended", account=attempt.username, by=by.get_username())
 

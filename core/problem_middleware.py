@@ -1,4 +1,4 @@
-"""Which refusal a request gets, and in whose words: the last stop of everything that left a view."""
+"""Turns every refusal into a response: problem+json for programs, a page for people."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ from django.http import HttpRequest, HttpResponse
 
 from core.outages import of_database
 from core.pages.frame import is_htmx
-from core.problem_pages import for_script, json_response, page
+from core.problem_responses import for_script, json_response, page
 from core.problems import MEDIA_TYPE, REFUSAL, BadRequest, Forbidden, MethodNotAllowed, NotFound, Problem
 
 
 class ProblemMiddleware:
-    """Turns a refusal that left a view into an answer: a problem body under /api/ and /agent/, a page elsewhere.
+    """Answers a refusal with a problem body under /api/ and /agent/, and with a page elsewhere.
 
-    Under those two, whatever else went wrong (an unknown URL, a method that is not there) is said as a problem too.
+    Under /api/ and /agent/ every other error (unknown URL, wrong method) becomes a problem body too.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -23,8 +23,8 @@ class ProblemMiddleware:
         refusal: Problem | None = request.META.get(REFUSAL)
         response = _answer(request, refusal) if refusal else self.get_response(request)
         if _is_for_programs(request):
-            is_said = response.status_code < 400 or response.headers["Content-Type"].startswith(MEDIA_TYPE)
-            return response if is_said else _said_as_problem(response)
+            is_done = response.status_code < 400 or response.headers["Content-Type"].startswith(MEDIA_TYPE)
+            return response if is_done else _as_problem(response)
         return page(request, MethodNotAllowed()) if response.status_code == 405 else response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -42,11 +42,11 @@ def _is_for_programs(request: HttpRequest) -> bool:
     return request.path.startswith(("/api/", "/agent/"))
 
 
-def _said_as_problem(response: HttpResponse) -> HttpResponse:
+def _as_problem(response: HttpResponse) -> HttpResponse:
     known = {404: NotFound, 405: MethodNotAllowed, 403: Forbidden}
     problem = known.get(response.status_code, BadRequest if response.status_code < 500 else Problem)()
     problem.status = response.status_code
-    said = json_response(problem)
+    answer = json_response(problem)
     if "Allow" in response.headers:
-        said.headers["Allow"] = response.headers["Allow"]
-    return said
+        answer.headers["Allow"] = response.headers["Allow"]
+    return answer

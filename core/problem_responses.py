@@ -1,4 +1,4 @@
-"""How a refusal is said: RFC 9457 for programs, a page or a part of one for people; and what Django itself refuses."""
+"""Responses for refusals: RFC 9457 for programs, pages or fragments for people, Django's error handlers."""
 
 import json
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from core.problems import MEDIA_TYPE, BadRequest, Forbidden, LockedOut, NotFound
 
 def as_dict(problem: Problem) -> dict[str, Any]:
     """The RFC 9457 body."""
-    title = HTTPStatus(problem.status).phrase  # what RFC 9457 asks for where the type is about:blank
+    title = HTTPStatus(problem.status).phrase  # RFC 9457 requires it for about:blank
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": title,
@@ -39,7 +39,7 @@ def json_response(problem: Problem) -> JsonResponse:
 
 
 def page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem for a person. When the database may be away, the page must not need it."""
+    """The problem as a page. A 5xx page must not need the database."""
     if problem.status >= 500:
         return bare_page(request, problem)
     return render(
@@ -48,7 +48,7 @@ def page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """The problem on a page without a frame: no session, no user, no database."""
+    """The problem on a page without a frame: needs no session, user or database."""
     context = {
         "problem": problem,
         "title": _title(problem),
@@ -59,18 +59,18 @@ def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def _way_back(request: HttpRequest) -> str:
-    """The same page again; after a form, the page that it stood on. Empty when that is not known."""
+    """The same page; after a form, the page of the form. Empty when unknown."""
     if request.method == "GET":
         return request.path
     return path_of(request.headers.get("Referer", ""), request)
 
 
 def for_script(problem: Problem) -> HttpResponse:
-    """The problem for htmx: what is gone is loaded anew as a page, anything else is said in a toast."""
+    """The problem for htmx: 401 and 404 reload the page, any other problem is a toast."""
     if problem.status in {401, 404}:
         return HttpResponse(headers={"HX-Refresh": "true"})
-    told = json.dumps({"toast": {"text": str(problem.detail), "tone": "bad"}})
-    return HttpResponse(status=problem.status, headers={"HX-Trigger": told})
+    trigger = json.dumps({"toast": {"text": str(problem.detail), "tone": "bad"}})
+    return HttpResponse(status=problem.status, headers={"HX-Trigger": trigger})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
@@ -100,19 +100,19 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 
 
 def locked_out(request: HttpRequest, *_args: object, **_kwargs: object) -> HttpResponse:
-    """What django-axes shows instead of signing somebody in."""
+    """The page of django-axes for a locked-out sign-in."""
     return bare_page(request, LockedOut())
 
 
 def _title(problem: Problem) -> Text:
     titles = {
-        400: gettext("The request was not understood"),
+        400: gettext("Invalid request"),
         401: gettext("Sign in"),
         403: gettext("No permission"),
         404: gettext("Page not found"),
-        405: gettext("The request was not understood"),
+        405: gettext("Invalid request"),
         409: gettext("Not possible now"),
-        422: gettext("Not right yet"),
+        422: gettext("Check your input"),
         429: gettext("Too many attempts"),
         503: gettext("Not available for a moment"),
     }
