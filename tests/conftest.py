@@ -5,16 +5,22 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 from django.utils import translation
+from hypothesis import HealthCheck, settings
 from pytest_django import Settings
 
 from core import pulse
 from tests.api_clients import api, long_minutes, owner, stranger, viewer
+from tests.hang import Hang
 from tests.issuing import issuer_site
 from tests.pages import signed_in
 from tests.publishes.pages.run import Run
 from tests.world import World, make_world
 
 __all__ = ["api", "issuer_site", "long_minutes", "owner", "stranger", "viewer"]
+
+# How long an example takes says how loaded the machine is, and nothing of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(trylast=True)
@@ -40,6 +46,14 @@ def english() -> Iterator[None]:
 def background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages take it that worker and beat are alive; a test that is about them looks again."""
     monkeypatch.setattr(pulse.watch, "until", float("inf"))
+
+
+@pytest.fixture
+def hang() -> Iterator[Hang]:
+    """What hangs until the test is over, or lets go."""
+    made = Hang()
+    yield made
+    made.let_go()
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """A controllable name server for tests; look-ups of plain addresses work as usual."""
 
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
+
+from tests.hang import Hang
 
 Answer = Callable[..., Any]
 
@@ -24,11 +25,11 @@ def asking(look_up: Callable[[str], str]) -> Answer:
     return answer
 
 
-def hanging(seconds: float) -> Answer:
-    """Every name hangs that long, and has no address then."""
+def hanging(hang: Hang) -> Answer:
+    """Every name hangs until the test lets go, and has no address then."""
 
     def look_up(_name: str) -> str:
-        time.sleep(seconds)
+        hang.wait()
         raise socket.gaierror
 
     return asking(look_up)

@@ -255,9 +255,9 @@ def test_a_reference_inside_the_document_is_followed() -> None:
     ],
 )
 def test_a_bomb_is_refused_within_moments(text: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     complaints(text)
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
 
 
 def test_the_size_is_capped() -> None:
