@@ -201,7 +201,7 @@ def test_an_answer_sealed_by_another_key_is_not_believed(agent: Running) -> None
     agent.double.key = signing.new_key()
     spec = live()
     agent.double.expected[spec.publish_id] = spec
-    with pytest.raises(ControlPlaneFailed, match="not to be believed"):
+    with pytest.raises(ControlPlaneFailed, match="cannot be trusted"):
         agent.beat()
     assert agent.gateway.changes == []
 

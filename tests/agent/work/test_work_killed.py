@@ -34,10 +34,8 @@ def test_killed_anywhere_the_same_command_or_the_disk_completes_it(
     bench.start()
     spec = live(generation=1)
     bystander = live()
-    bench.bring(
-        bystander,
-        *([spec] if prior == "live" else [withdrawn(spec, generation=1)] if prior == "withdrawn" else []),
-    )
+    prior_specs = {"live": [spec], "withdrawn": [withdrawn(spec, generation=1)]}
+    bench.bring(bystander, *prior_specs.get(prior, []))
     wanted = live(spec.publish_id, generation=2)
     kill_at(bench, point, monkeypatch)
     tickets = bench.submit(wanted)

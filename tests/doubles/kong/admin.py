@@ -346,7 +346,9 @@ def _declared(call: Call) -> tuple[str, Any]:
 
 
 def _filter(text: str) -> tuple[str, tuple[str, ...]]:
-    words = "cannot be null" if not text else "invalid filter syntax" if "," in text and "/" in text else ""
+    words = "" if text else "cannot be null"
+    if "," in text and "/" in text:
+        words = "invalid filter syntax"
     if words:
         raise Refusal(
             400,

@@ -72,7 +72,8 @@ class Store:
         """Replace or create. By anything but an id, the id and name of the body count for nothing."""
         with self.lock:
             known = self.find(kind, key)
-            entity_id = known["id"] if known else key.lower() if is_id(key) else str(uuid4())
+            new_id = key.lower() if is_id(key) else str(uuid4())
+            entity_id = known["id"] if known else new_id
             if not is_id(key):
                 body = {**body, kind.key: key}
             return self._write(kind, entity_id, body, created_at=int(time.time()))

@@ -28,7 +28,7 @@ def at_the_gate(
     """While an agent waits for its node to be closed, something else happens, once."""
     waited: list[None] = []
 
-    def closed(*_: object) -> None:
+    def prove_closed(*_: object) -> None:
         if waited:
             return
         waited.append(None)
@@ -36,7 +36,7 @@ def at_the_gate(
         if not passes:
             raise Unproved("Callers do not meet it.")
 
-    monkeypatch.setattr(proof, "closed", closed)
+    monkeypatch.setattr(proof, "prove_closed", prove_closed)
 
 
 @pytest.mark.parametrize("passes", [True, False])
