@@ -1,6 +1,7 @@
 """A publish's page offers what its services would do now, and says why not where they would not."""
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +15,7 @@ from publishes.verbs import publishing
 from tests.pages import SCRIPT, text_of, url
 from tests.world import World
 
-SPOILT = {
+SPOILT: dict[str, tuple[Any, dict[str, Any], str]] = {
     "maintenance": (
         Cluster,
         {"maintenance": True},
