@@ -69,8 +69,7 @@ def parse(text: str) -> UpstreamUrl:
             code="host",
             params={"host": host or text},
         )
-    port = _port(parts)
-    path = parts.path.rstrip("/")
+    port, path = _port(parts), parts.path.rstrip("/")
     if not _PATH.match(path) or len(path) > 200 or any(segment in {".", ".."} for segment in path.split("/")):
         raise ValidationError(
             _(
@@ -79,8 +78,7 @@ def parse(text: str) -> UpstreamUrl:
             ),
             code="path",
         )
-    scheme = parts.scheme.lower()
-    return UpstreamUrl(scheme=scheme, host=host, port=port, path=path)
+    return UpstreamUrl(scheme=parts.scheme.lower(), host=host, port=port, path=path)
 
 
 def _port(parts: SplitResult) -> int:

@@ -137,10 +137,7 @@ class Plan:
 
 
 def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: Chosen | None = None) -> Plan:
-    """Plan an import into the given service, the service with the document's title, or a new one.
-
-    Raises DocumentRefused and Invalid.
-    """
+    """Plan an import into the given, the namesake, or a new service. Raises DocumentRefused, Invalid."""
     chosen = chosen or Chosen()
     document = load(text)
     api = read(document)

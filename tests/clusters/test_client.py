@@ -184,7 +184,7 @@ def test_nobody_listening_is_silence(world: World) -> None:
     with override("ko"):
         assert (
             translated(str(silent.value))
-            == "에이전트에 연결할 수 없습니다. 에이전트 URL에서 응답이 없습니다."
+            == "에이전트에 연결할 수 없습니다. 에이전트 URL로 연결하지 못했습니다."
         )
 
 
