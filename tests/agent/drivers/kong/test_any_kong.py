@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -233,7 +234,7 @@ def test_it_is_never_open_for_a_moment(kong: AnyKong, upstream: Upstreams) -> No
             kong.publish(step)
             # The first answer may be to a request from before; the second is to one that came meanwhile.
             assert answers.total() >= before + 2
-            until(lambda enough=before + 12: answers.total() >= enough, description="answers after the step")
+            until(partial(_at_least, answers, before + 12), description="answers after the step")
     finally:
         stop.set()
         poller.join()
@@ -261,6 +262,10 @@ def test_the_routing_table_holds(kong: AnyKong, name: str) -> None:
     for server in servers.values():
         server.close()
     assert wrong == {}
+
+
+def _at_least(answers: Counter[int], count: int) -> bool:
+    return answers.total() >= count
 
 
 def _service(server: Upstreams, base: str, routes: list[Route]) -> Service:
