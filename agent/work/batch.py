@@ -23,6 +23,7 @@ from agent.drivers.base import (
 )
 from agent.protocol.messages import Evidence, Outcome, Result
 from agent.protocol.spec import Spec, State
+from agent.work import results
 from agent.work.state import Record, Store
 from agent.work.upstreams import Pinner
 
@@ -74,7 +75,7 @@ def run(
         applied = _apply(parts, observed, {pinned_spec.publish_id for pinned_spec in accepted})
     except Unreachable as problem:
         for pinned_spec in accepted:
-            finish(_unreachable(pinned_spec.spec, problem, step="apply"))
+            finish(results.unreachable(pinned_spec.spec, problem, step="apply"))
         return
     apply_ms = round((time.monotonic() - started) * 1000)
     standing = _without_refused(parts.store, accepted, applied, finish)
@@ -146,14 +147,14 @@ def _current_only(
     current = {spec.publish_id: spec for spec in specs if spec.generation == newest[spec.publish_id]}
     for spec in specs:
         if spec is not current.get(spec.publish_id):
-            finish(_stale(spec, newest[spec.publish_id]))
+            finish(results.stale(spec, newest[spec.publish_id]))
     conflicting = {
         publish
         for publish, spec in current.items()
         if _has_other_content(spec, parts.store.records.get(publish), carried.get(publish))
     }
     for publish in conflicting:
-        finish(_other_content(current[publish]))
+        finish(results.other_content(current[publish]))
     return [spec for publish, spec in current.items() if publish not in conflicting]
 
 
@@ -190,9 +191,9 @@ def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Fin
     accepted, refused = [], []
     for spec, pin in zip(specs, pins, strict=True):
         if isinstance(pin, Refused):
-            refused.append((spec, _refused(spec, pin, step="fence")))
+            refused.append((spec, results.refused(spec, pin, step="fence")))
         elif isinstance(pin, Unreachable):
-            finish(_unreachable(spec, pin, step="fence"))
+            finish(results.unreachable(spec, pin, step="fence"))
         else:
             accepted.append(
                 PinnedSpec(
@@ -259,9 +260,9 @@ def _without_refused(
     store.settle(dropped=not_taken)
     for pinned_spec in accepted:
         if refusal := applied.refused.get(pinned_spec.publish_id):
-            finish(_refused(pinned_spec.spec, refusal, step="apply"))
+            finish(results.refused(pinned_spec.spec, refusal, step="apply"))
         elif newest := applied.ahead.get(pinned_spec.publish_id):
-            finish(_stale(pinned_spec.spec, newest))
+            finish(results.stale(pinned_spec.spec, newest))
     return [pinned_spec for pinned_spec in accepted if pinned_spec.publish_id not in not_taken]
 
 
@@ -281,54 +282,18 @@ def _prove_one(driver: Driver, pinned_spec: PinnedSpec, measured: Evidence) -> R
     try:
         proved = driver.verify(pinned_spec)
     except Unreachable as problem:
-        return _unreachable(pinned_spec.spec, problem, step="verify")
+        return results.unreachable(pinned_spec.spec, problem, step="verify")
     verify_ms = round((time.monotonic() - started) * 1000)
     evidence = proved.model_copy(
         update={"apply_ms": measured.apply_ms, "changes": measured.changes, "verify_ms": verify_ms}
     )
-    return _result(pinned_spec.spec, Outcome.VERIFIED, step="verify").model_copy(
+    return results.result(pinned_spec.spec, Outcome.VERIFIED, step="verify").model_copy(
         update={"evidence": evidence}
     )
 
 
 def _settle(store: Store, done: Mapping[Future[Result], PinnedSpec], finish: Finish) -> None:
-    results = [(future.result(), pinned_spec) for future, pinned_spec in done.items()]
-    store.settle(good=[pinned_spec for result, pinned_spec in results if result.outcome == Outcome.VERIFIED])
-    for result, _ in results:
+    proved = [(future.result(), pinned_spec) for future, pinned_spec in done.items()]
+    store.settle(good=[pinned_spec for result, pinned_spec in proved if result.outcome == Outcome.VERIFIED])
+    for result, _ in proved:
         finish(result)
-
-
-def _stale(spec: Spec, highest: int) -> Result:
-    message = (
-        f"Generation {spec.generation} comes after generation {highest}, which this agent or its gateway has."
-    )
-    return _result(spec, Outcome.STALE, step="generation").model_copy(
-        update={"code": "stale", "message": message, "highest_generation": highest}
-    )
-
-
-def _other_content(spec: Spec) -> Result:
-    message = f"Generation {spec.generation} is here already, with other content."
-    return _stale(spec, spec.generation).model_copy(update={"code": "other_content", "message": message})
-
-
-def _refused(spec: Spec, refusal: Refused, *, step: str) -> Result:
-    words = {"code": refusal.code, "message": str(refusal), "entity": refusal.entity, "field": refusal.field}
-    return _result(spec, Outcome.REFUSED, step=step).model_copy(update=words)
-
-
-def _unreachable(spec: Spec, problem: Unreachable, *, step: str) -> Result:
-    return _result(spec, Outcome.UNREACHABLE, step=step).model_copy(
-        update={"code": problem.code, "message": str(problem)}
-    )
-
-
-def _result(spec: Spec, outcome: Outcome, *, step: str) -> Result:
-    return Result(
-        publish_id=spec.publish_id,
-        generation=spec.generation,
-        digest=spec.digest,
-        outcome=outcome,
-        step=step,
-        highest_generation=spec.generation,
-    )
