@@ -1,4 +1,4 @@
-"""The design's components as template tags: see templates/components/ and static/css/components.css.
+"""The design's components as template tags: see templates/components/ and static/css/.
 
 Those that wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
 {% fact label=… %}…{% endfact %}, {% notice … %}…{% endnotice %}, {% empty_state … %}…{% endempty_state %}.
@@ -42,7 +42,7 @@ _SYSTEMS = (
     ("Linux", "Linux"),
 )
 _SVG = re.compile(r"<svg[^>]*>")
-_SPACE = re.compile(r">\s+<")
+_SPACE = re.compile(r"(?<=>)\s+(?=<)| (?=/>)")
 
 
 @register.simple_tag
@@ -51,7 +51,7 @@ def icon(name: str) -> SafeString:
     """A lucide icon, inline. It is decoration: the text beside it must say the same."""
     drawn = lucide(name, size=None).strip()
     return mark_safe(  # noqa: S308
-        _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn))
+        _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("", drawn))
     )
 
 
@@ -59,7 +59,7 @@ def icon(name: str) -> SafeString:
 @cache
 def symbol(name: str) -> SafeString:
     """A lucide icon as a symbol for many rows: `<svg class="icon"><use href="#i-NAME"/></svg>`."""
-    drawn = _SPACE.sub("><", lucide(name, size=None).strip()).removesuffix("</svg>")
+    drawn = _SPACE.sub("", lucide(name, size=None).strip()).removesuffix("</svg>")
     opened = _SVG.sub(f'<symbol id="i-{name}" viewBox="0 0 24 24">', drawn)
     return mark_safe(opened + "</symbol>")  # noqa: S308 - from the package
 

@@ -1,4 +1,5 @@
-// The little that HTML and htmx cannot do: dialogs, busy buttons, copying, theme, toasts, fresh times, focus after swaps.
+// The little that HTML and htmx cannot do: dialogs, busy buttons, copying, theme, toasts, fresh times,
+// focus after swaps.
 // Every page works without it, but for live updates.
 (() => {
   "use strict";
@@ -7,7 +8,8 @@
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
   root.classList.add("js");
 
-  // Toasts: rendered by the server, sent by HX-Trigger, or the outcome that a fragment tells. Bad news stays until it is dismissed.
+  // Toasts: rendered by the server, sent by HX-Trigger, or the outcome that a fragment tells.
+  // Bad news stays until it is dismissed.
   const later = (toast) => {
     if (!toast.classList.contains("bad")) setTimeout(() => toast.remove(), 7000);
   };
@@ -95,7 +97,8 @@
     list.classList.toggle("none", !shown.length);
   });
 
-  // Busy buttons: at once, and never twice. Disabled only after the form's data was taken, or the button's own value would be lost.
+  // Busy buttons: at once, and never twice. Disabled only after the form's data was taken, or the button's own
+  // value would be lost.
   const rest = (form) => {
     delete form.dataset.busy;
     $$("[data-busy]", form).forEach((button) => {
@@ -161,7 +164,8 @@
       ? root.dataset.theme === "dark"
       : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    document.cookie = `theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax${location.protocol === "https:" ? ";secure" : ""}`;
+    const secure = location.protocol === "https:" ? ";secure" : "";
+    document.cookie = `theme=${root.dataset.theme};path=/;max-age=31536000;samesite=lax${secure}`;
   };
 
   // Times grow older by themselves.
@@ -194,13 +198,16 @@
         if (!detail.formData.get(name)) detail.formData.delete(name);
   });
 
-  // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and what changed is said.
-  // What is being read (opened evidence) stays too. A part that refreshes itself is its own requester; a click on a link in it is not.
+  // Swaps: a poll never takes away an open dialog or a form that waits for its answer, focus is never lost, and
+  // what changed is said.
+  // What is being read (opened evidence) stays too. A part that refreshes itself is its own requester; a click on
+  // a link in it is not.
   const inUse = (request, target) =>
     request.verb === "get" &&
     request.elt === target &&
     $("dialog[open], form[data-busy], details[open]", target);
-  // Once an answer leads to another page no poll may lead there again: the first page would be cut off, and its toast with it.
+  // Once an answer leads to another page no poll may lead there again: the first page would be cut off, and its
+  // toast with it.
   let leaving = false;
   addEventListener("pageshow", () => {
     leaving = false;
