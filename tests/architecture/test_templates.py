@@ -23,6 +23,7 @@ OWNERS = {
     "account": "tenants",
     "mfa": "tenants",
     "socialaccount": "tenants",
+    "ninja": "config",
     "429.html": "tenants",
 }
 NAMED = re.compile(r"\{% (include|extends) [\"']([^\"']+)[\"']")
