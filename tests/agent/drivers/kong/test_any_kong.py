@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -219,6 +220,9 @@ def test_it_is_never_open_for_a_moment(kong: AnyKong, upstream: Upstreams) -> No
         while not stop.is_set():
             answers[kong.ask(spec.host, "/x").status] += 1
 
+    def has_answered(times: int) -> bool:
+        return answers.total() >= times
+
     poller = threading.Thread(target=poll)
     poller.start()
     try:
@@ -233,7 +237,7 @@ def test_it_is_never_open_for_a_moment(kong: AnyKong, upstream: Upstreams) -> No
             kong.publish(step)
             # The first answer may be to a request from before; the second is to one that came meanwhile.
             assert answers.total() >= before + 2
-            until(lambda enough=before + 12: answers.total() >= enough, description="answers after the step")
+            until(partial(has_answered, before + 12), within_s=60, description="answers after the step")
     finally:
         stop.set()
         poller.join()
