@@ -17,9 +17,10 @@ from publishes import spec
 from publishes.api.answers import accepted, shown
 from publishes.api.schemas import EventOut, NoteIn, OperationOut, PublishIn, PublishOut, ReasonIn
 from publishes.engine import lifecycle
-from publishes.forms import PublishForm, initial_of
+from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import ProductPublish
 from publishes.reading import selectors
+from publishes.reading.history import timeline_of
 from publishes.verbs import deleting, drafts, publishing, rules, withdrawing
 from tenants.actors import Actor
 from tenants.api.callers import actor_of
@@ -133,7 +134,7 @@ def list_events(
     request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]
 ) -> list[EventOut]:
     """Newest first."""
-    rows = selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))
+    rows = timeline_of(selectors.publish_of(actor_of(request), publish_id))
     return [EventOut.of(event) for event in page_of(request, response, rows=rows, which=which)]
 
 
