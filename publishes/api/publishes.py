@@ -26,9 +26,10 @@ from publishes.api.schemas import (
 )
 from publishes.engine import allowed
 from publishes.engine.allowed import Action
-from publishes.forms import PublishForm, initial_of
+from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import ProductPublish
 from publishes.reading import selectors
+from publishes.reading.history import timeline_of
 from publishes.reading.situation import situation_at, situation_of
 from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Actor
@@ -151,7 +152,7 @@ def list_events(
     request: HttpRequest, response: HttpResponse, publish_id: UUID, paging: Query[PageIn]
 ) -> list[EventOut]:
     """Newest first."""
-    rows = selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))
+    rows = timeline_of(selectors.publish_of(actor_of(request), publish_id))
     return [EventOut.of(event) for event in page_of(request, response, rows=rows, paging=paging)]
 
 

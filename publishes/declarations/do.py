@@ -17,7 +17,7 @@ from products.models import ApiService, Product
 from publishes.choices import Status
 from publishes.declarations import files
 from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present
-from publishes.forms import PublishForm, initial_of
+from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Actor

@@ -22,6 +22,7 @@ from publishes.choices import Status
 from publishes.engine import allowed
 from publishes.models import ProductPublish
 from publishes.reading import curl, selectors
+from publishes.reading.history import history_of
 from tenants.actors import Actor
 
 POLL_MS = ((2, 100), (10, 250))
@@ -54,7 +55,7 @@ def detail_page(
     deployed = deployed_of(now.publish)
     context = live_context(actor, now) | carried_context(now.publish, deployed)
     context |= {
-        "history": selectors.history_of(now.publish, number=page_number(request, "history")),
+        "history": history_of(now.publish, number=page_number(request, "history")),
         "curl": command_of(now, deployed),
         "problem": problem,
     }

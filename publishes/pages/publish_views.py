@@ -17,10 +17,11 @@ from core.records import revision_of
 from products.catalogue.selectors import product_of
 from publishes.engine import allowed
 from publishes.engine.allowed import Action
-from publishes.forms import SettingsForm
+from publishes.forms.settings import SettingsForm
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
-from publishes.reading import selectors
+from publishes.reading.environments import board_of
+from publishes.reading.history import history_of
 from publishes.verbs import drafts
 from tenants.actors import Actor
 from tenants.doors import actor_page
@@ -86,7 +87,7 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     context = {
         "product": publish.product,
         "publish": publish,
-        "history": selectors.history_of(publish, number=publish_page.page_number(request, "page")),
+        "history": history_of(publish, number=publish_page.page_number(request, "page")),
     }
     return render(request, "publishes/publish/_history.html", context)
 
@@ -126,7 +127,7 @@ def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
     product = product_of(actor, product_id)
-    now = selectors.board_of(actor, product)
+    now = board_of(actor, product)
     context, page = (
         {"actor": actor, "product": product, "board": now},
         reverse("products:detail", args=[product_id]),

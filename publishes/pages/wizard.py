@@ -23,7 +23,8 @@ from products.catalogue.selectors import products_of
 from products.models import Product, ProductService
 from publishes import errors, spec
 from publishes.engine import allowed
-from publishes.forms import ClusterForm, GatewayForm, SettingsForm
+from publishes.forms.places import ClusterForm, GatewayForm
+from publishes.forms.settings import SettingsForm
 from publishes.models import ProductPublish
 from publishes.reading import places
 from publishes.reading.places import ClusterCard, GatewayCard

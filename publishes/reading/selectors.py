@@ -14,23 +14,17 @@ from core.problems import NotFound
 from products.models import Product
 from publishes.choices import (
     DEPLOYING_KINDS,
-    ENDED_EVENTS,
     OPEN_PHASES,
     PEOPLES_KINDS,
-    REQUEST_EVENTS,
-    Environment,
     Phase,
     Status,
 )
-from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.models import Delivery, Operation, ProductPublish
 from publishes.reading.board import AgentRow, agents_of
 from publishes.reading.silence import silent
 from publishes.reading.situation import PLACE, Situation, facts, facts_on
 from tenants.actors import Actor
 
-COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
-_BOARD_ORDER = {Status.PUBLISHED: 0, Status.WITHDRAWN: 1, Status.DRAFT: 2}
-EVENTS_PER_PAGE = 20
 _DELIVERIES = Prefetch("deliveries", queryset=Delivery.objects.select_related("agent"))
 
 
@@ -118,15 +112,6 @@ def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublis
     )
 
 
-def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, list[Environment]]:
-    """Where each of the products is PUBLISHED, in the brief's order. One query."""
-    rows = ProductPublish.objects.visible_to(actor).filter(product__in=products, status=Status.PUBLISHED)
-    found: dict[UUID, set[str]] = {}
-    for product_id, environment in rows.values_list("product_id", "environment").distinct():
-        found.setdefault(product_id, set()).add(environment)
-    return {product_id: [env for env in Environment if env in there] for product_id, there in found.items()}
-
-
 def live_of(actor: Actor, publish_id: UUID) -> Live:
     """What is going on with a publish. Two queries (three before its first operation). Raises NotFound."""
     newest_asked = (
@@ -202,98 +187,3 @@ def operations_of(actor: Actor, *, is_open: bool | None = None, **exact: Any) ->
     if is_open is None:
         return rows
     return rows.filter(phase__in=OPEN_PHASES) if is_open else rows.exclude(phase__in=OPEN_PHASES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """One page of a publish's history, newest first. `older` is the number of the page after it, if there is one."""
-
-    events: tuple[PublishEvent, ...]
-    number: int = 1
-    older: int | None = None
-
-
-def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
-    """The history of a publish, newest first, each line with its operation but for the spec."""
-    return publish.events.select_related("operation").defer("operation__spec")
-
-
-def history_of(publish: ProductPublish, *, number: int = 1) -> History:
-    """A page of the history; 20 lines each. One query.
-
-    An operation that has ended is one line, which tells when it was asked for too; the request has a line of its own while it is open.
-    """
-    start = (number - 1) * EVENTS_PER_PAGE
-    ended = PublishEvent.objects.filter(operation=OuterRef("operation"), kind__in=ENDED_EVENTS)
-    lines = timeline_of(publish).exclude(Exists(ended), kind__in=REQUEST_EVENTS)
-    rows = list(lines[start : start + EVENTS_PER_PAGE + 1])
-    return History(
-        events=tuple(rows[:EVENTS_PER_PAGE]),
-        number=number,
-        older=number + 1 if len(rows) > EVENTS_PER_PAGE else None,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One environment of the board on a product's page."""
-
-    environment: Environment
-    publishes: tuple[ProductPublish, ...]
-
-    @property
-    def title(self) -> str:
-        """DEV, STAGING or PROD, as the brief heads its columns."""
-        return COLUMN_TITLES[self.environment]
-
-    @property
-    def is_deployed(self) -> bool:
-        """Whether anything is PUBLISHED in it."""
-        return any(publish.status == Status.PUBLISHED for publish in self.publishes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Board:
-    """배포 현황: all three environments in the brief's order, each with its publishes."""
-
-    columns: tuple[Column, ...]
-
-    @property
-    def deployed(self) -> int:
-        """In how many environments something is PUBLISHED."""
-        return sum(column.is_deployed for column in self.columns)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no publish at all."""
-        return not any(column.publishes for column in self.columns)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anything that a person asked for is still going on."""
-        return any(getattr(publish, "doing", None) for column in self.columns for publish in column.publishes)
-
-    @property
-    def version(self) -> str:
-        """A short hash over all that is shown."""
-        names = ("pk", "status", "hostname_base", "frozen_at", "doing", "last_phase", "is_silent")
-        return version_of(
-            [
-                [getattr(publish, name, None) for name in names]
-                for column in self.columns
-                for publish in column.publishes
-            ]
-        )
-
-
-def board_of(actor: Actor, product: Product) -> Board:
-    """The product's publishes by environment; in each what is live stands first, then what was withdrawn, then drafts. One query."""
-    rows = sorted(
-        with_progress(publishes_of(actor, product)), key=lambda row: _BOARD_ORDER[Status(row.status)]
-    )
-    return Board(
-        columns=tuple(
-            Column(environment=env, publishes=tuple(row for row in rows if row.environment == env))
-            for env in Environment
-        )
-    )

@@ -20,7 +20,7 @@ from gateways.models import Gateway
 from products.models import ApiService, Product
 from publishes.choices import ENDED_EVENTS, Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish, PublishEvent
-from publishes.reading import callers, carriers, first_run, listing, selectors, words
+from publishes.reading import callers, carriers, environments, first_run, listing, selectors, words
 from publishes.reading.board import AgentRow
 from publishes.reading.places import ClusterCard
 from tenants.actors import Actor
@@ -68,7 +68,7 @@ register.filter("silent_agents", words.silent_agents)
 @register.inclusion_tag("publishes/board/_board.html")
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
-    return {"actor": actor, "product": product, "board": selectors.board_of(actor, product)}
+    return {"actor": actor, "product": product, "board": environments.board_of(actor, product)}
 
 
 @register.simple_tag
@@ -94,9 +94,10 @@ def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
 @register.simple_tag
 def with_environments(actor: Actor, products: Sequence[Product]) -> list[tuple[Product, list[str]]]:
     """The products, each with the heads of the environments where it is live. One query."""
-    live = selectors.live_environments(actor, products)
+    published = environments.published_environments(actor, products)
     return [
-        (product, [selectors.COLUMN_TITLES[env] for env in live.get(product.pk, [])]) for product in products
+        (product, [environments.COLUMN_TITLES[env] for env in published.get(product.pk, [])])
+        for product in products
     ]
 
 
@@ -158,7 +159,7 @@ def trouble_badges(publish: ProductPublish) -> SafeString:
 @register.simple_tag
 def column_title(environment: str) -> str:
     """DEV, STAGING or PROD."""
-    return selectors.COLUMN_TITLES[Environment(environment)]
+    return environments.COLUMN_TITLES[Environment(environment)]
 
 
 @register.simple_tag

@@ -14,7 +14,7 @@ from clusters.models import AgentLiveness
 from products.models import ApiService, Product
 from publishes import sweeping
 from publishes.models import PublishEvent
-from publishes.reading import curl, selectors
+from publishes.reading import curl, environments, selectors
 from publishes.verbs import cancelling, publishing, withdrawing
 from tenants.actors import Role
 from tests.pages import SCRIPT, korean, member, signed_in, text_of, url
@@ -182,7 +182,7 @@ def test_on_the_board_what_is_live_stands_above_drafts(world: World, browser: Cl
     world.draft(hostname_base="a.localhost")
     live = world.published(hostname_base="z.localhost")
     world.draft(hostname_base="b.localhost")
-    (column, *_others) = selectors.board_of(world.actor, world.product).columns
+    (column, *_others) = environments.board_of(world.actor, world.product).columns
     assert column.publishes[0] == live
     assert [row.status for row in column.publishes] == ["PUBLISHED", "DRAFT", "DRAFT"]
 
