@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, Value, When
+from django.db.models import Case, CharField, Q, Value, When
 from django.db.models.query import QuerySet
 from django.utils import timezone
 
-from core.records import write_locked
+from core.records import in_order, write_locked
 from publishes.choices import OPEN_PHASES, EventKind, Phase, Status
 from publishes.errors import WrongState
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
@@ -44,15 +44,16 @@ def phases_before(model: type[Operation | Delivery], to: Phase) -> list[Phase]:
 
 
 def advance(rows: QuerySet[Operation] | QuerySet[Delivery], to: Phase, **changes: Any) -> int:
-    """Move those of the rows to a phase that may, by one conditional UPDATE; `changes` go along, and `finished_at` is set or cleared by itself.
+    """Move those of the rows to a phase that may, by one conditional UPDATE that locks them in the order of their ids.
 
-    Returns how many that were: what somebody else has moved on in between stays as it is, and it is the caller who knows what that means.
+    `changes` go along, and `finished_at` is set or cleared by itself. Returns how many rows moved: what somebody
+    else has moved on in between stays as it is, and the caller knows what that means.
     """
     now = timezone.now()
     finished_at = None if to in OPEN_PHASES else now
-    return rows.filter(phase__in=phases_before(rows.model, to)).update(
-        phase=to, finished_at=finished_at, updated_at=now, **changes
-    )
+    may_move = Q(phase__in=phases_before(rows.model, to))
+    moving: QuerySet[Any] = in_order(rows.filter(may_move))
+    return moving.filter(may_move).update(phase=to, finished_at=finished_at, updated_at=now, **changes)
 
 
 def advance_locked(
