@@ -51,7 +51,9 @@ def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         publish = publish_page.publish_at(actor, product_id, publish_id)
     except NotFound:
         return publish_page.lead_away(request, actor, product_id, publish_id)
-    return render(request, "publishes/keys/_reached.html", _context(actor, publish) | callers.shown_of(publish))
+    return render(
+        request, "publishes/keys/_reached.html", _context(actor, publish) | callers.shown_of(publish)
+    )
 
 
 @require_http_methods(["GET", "POST"])

@@ -57,7 +57,9 @@ def detail_page(
         "curl": command_of(now, deployed),
         "problem": problem,
     }
-    return render(request, "publishes/publish/detail.html", context, status=problem.status if problem else 200)
+    return render(
+        request, "publishes/publish/detail.html", context, status=problem.status if problem else 200
+    )
 
 
 def deployed_of(publish: ProductPublish) -> Spec | None:

@@ -104,7 +104,5 @@ def test_no_line_is_longer_than_160_characters(path: Path) -> None:
 def test_a_style_sheet_has_one_declaration_a_line(path: Path) -> None:
     """A line ends what it begins: one declaration, one opening or closing brace, or a part of a value or selector."""
     plain = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", path.read_text(), flags=re.DOTALL)
-    crowded = [
-        line for line in plain.splitlines() if line.count(";") + line.count("{") + line.count("}") > 1
-    ]
+    crowded = [line for line in plain.splitlines() if line.count(";") + line.count("{") + line.count("}") > 1]
     assert crowded == []
