@@ -6,10 +6,9 @@ from django.template.base import Origin
 from django.template.loaders import filesystem
 
 _INDENTATION = re.compile(r"\n[ \t]+")
-_LINE_OF_TAGS = re.compile(
-    r"^((?:\{%\s*(?:if|elif|else|endif|for|empty|endfor|with|endwith|load)\b[^\n]*?%\}|\{#[^\n]*?#\})+)\n",
-    re.MULTILINE,
-)
+_CONTROL = r"\{%\s*(?:if|elif|else|endif|for|empty|endfor|with|endwith|load)\b(?:(?!%\}).)*%\}"
+_COMMENT = r"\{#(?:(?!#\}).)*#\}"
+_LINE_OF_CONTROL = re.compile(rf"^((?:{_CONTROL}|{_COMMENT})+)\n", re.MULTILINE)
 
 
 class Loader(filesystem.Loader):
@@ -19,4 +18,4 @@ class Loader(filesystem.Loader):
     """
 
     def get_contents(self, origin: Origin) -> str:
-        return _LINE_OF_TAGS.sub(r"\1", _INDENTATION.sub("\n", super().get_contents(origin)))
+        return _LINE_OF_CONTROL.sub(r"\1", _INDENTATION.sub("\n", super().get_contents(origin)))

@@ -15,7 +15,7 @@ from django.utils.translation import get_language
 
 from agent.protocol.spec import Upstream
 from core.pages import lists
-from core.templatetags.ui import badge
+from core.templatetags.ui import badge, symbol
 from gateways.models import Gateway
 from products.models import ApiService, Product
 from publishes.choices import ENDED_EVENTS, Condition, Environment, EventKind, Kind, Phase, Status
@@ -208,6 +208,13 @@ def step_badge(row: AgentRow, publish: ProductPublish) -> SafeString:
     """How far an agent is."""
     text, tone = words.step_of(row, publish)
     return badge(text, tone, "busy" if row.is_open and tone == "blue" else "")
+
+
+@register.simple_tag
+def event_symbols(events: Sequence[PublishEvent]) -> SafeString:
+    """The drawings that the lines of a history use, each once."""
+    pictures = sorted({event_icon(event.kind) for event in events})
+    return format_html_join("", "{}", ((symbol(picture),) for picture in pictures))
 
 
 @register.simple_tag

@@ -14,7 +14,7 @@ from products.catalogue import api_services, products
 from products.forms import MAX_ROUTES, checked_service
 from products.models import METHODS, ApiService, Product
 from tenants.actors import Role
-from tests.pages import SCRIPT, member, signed_in
+from tests.pages import SCRIPT, html_of, member, signed_in
 from tests.world import World, nobody_knows
 
 PAGES = ("detail", "edit", "delete", "reimport")
@@ -29,7 +29,7 @@ def at(name: str, service: ApiService) -> str:
 
 
 def text(client: Client, url: str) -> str:
-    return client.get(url).content.decode()
+    return html_of(client.get(url))
 
 
 def filled(*routes: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -63,10 +63,10 @@ def test_the_last_row_that_goes_leaves_the_focus_to_the_button_that_adds_one(
     world: World, browser: Client
 ) -> None:
     url = reverse("services:create")
-    assert focused_in(browser.post(url, filled({"path": "/a"}, row="remove-0")).content.decode()) == ["add"]
-    full = browser.post(
-        url, filled(*({"path": f"/r{number}"} for number in range(MAX_ROUTES)), row="add")
-    ).content.decode()
+    assert focused_in(html_of(browser.post(url, filled({"path": "/a"}, row="remove-0")))) == ["add"]
+    full = html_of(
+        browser.post(url, filled(*({"path": f"/r{number}"} for number in range(MAX_ROUTES)), row="add"))
+    )
     assert (len(paths_in(full)), focused_in(full)) == (MAX_ROUTES, ["add"])
 
 
@@ -111,7 +111,7 @@ def test_rows_are_added_moved_and_removed_without_script_and_nothing_is_saved(
         ("nonsense", ["/a", "not yet right", "/c"], []),
     ):
         answer = browser.post(url, filled(*routes, name="Half a na", row=action))
-        page = answer.content.decode()
+        page = html_of(answer)
         assert answer.status_code == 200
         assert paths_in(page) == expected
         assert focused_in(page) == focused
@@ -127,9 +127,7 @@ def test_a_moved_row_takes_everything_with_it(world: World, browser: Client) -> 
         {"path": "/new", "is_active": "on"},
         {"id": str(route.pk), "path": "/billing", "methods": ["GET"], "strip_path": "on"},
     )
-    page = browser.post(
-        at("edit", service), filled(*rows, name="Billing Service", row="up-1")
-    ).content.decode()
+    page = html_of(browser.post(at("edit", service), filled(*rows, name="Billing Service", row="up-1")))
     first = page.split('<fieldset class="form-row">')[1]
     assert f'value="{route.pk}"' in first
     assert re.search(r'name="routes-0-methods" value="GET"[^>]* checked', first)
@@ -142,7 +140,7 @@ def test_a_form_that_is_not_right_is_422_with_the_words_at_the_field(world: Worl
         reverse("services:create"),
         filled({"path": "ledger"}, name="Billing Service", upstream_url="ledger:8080"),
     )
-    page = answer.content.decode()
+    page = html_of(answer)
     assert answer.status_code == 422
     assert "Another API service has this name" in page
     assert "Start with http:// or https://" in page
@@ -183,7 +181,7 @@ def test_a_change_that_somebody_else_was_faster_with_is_409(world: World, browse
         filled({"path": "/x"}, name="Billing Service", revision=service.revision),
     )
     assert answer.status_code == 409
-    assert "Somebody else changed this" in answer.content.decode()
+    assert "Somebody else changed this" in html_of(answer)
     assert billing(world).version == "9"
 
 
@@ -210,11 +208,10 @@ def test_a_refused_deletion_says_what_needs_the_service(world: World, browser: C
     service = billing(world)
     refused = browser.post(at("delete", service), headers=SCRIPT)
     assert refused.status_code == 409
-    assert "It is linked to Payment API v2.0. Unlink it there first." in refused.content.decode()
+    assert "It is linked to Payment API v2.0. Unlink it there first." in html_of(refused)
     Product.objects.update(status="archived")  # read-only: nobody can unlink it there
-    assert (
-        "It belongs to archived products, which are read-only: Payment API v2.0."
-        in browser.post(at("delete", service), headers=SCRIPT).content.decode()
+    assert "It belongs to archived products, which are read-only: Payment API v2.0." in html_of(
+        browser.post(at("delete", service), headers=SCRIPT)
     )
     Product.objects.all().delete()
     assert browser.post(at("delete", service)).headers["Location"] == reverse("services:list")
@@ -225,12 +222,12 @@ def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, b
     url = reverse("upstream-check")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        fine = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
+        fine = html_of(browser.get(url, {"url": f"http://127.0.0.1:{port}"}))
     assert "acme-kr" in fine
     assert "imp-gateway tried to connect, and something listens." in fine
-    closed = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
+    closed = html_of(browser.get(url, {"url": f"http://127.0.0.1:{port}"}))
     assert "imp-gateway tried to connect, and nothing listens at this port." in closed
-    refused = browser.get(url, {"url": "http://169.254.169.254"}).content.decode()
+    refused = html_of(browser.get(url, {"url": "http://169.254.169.254"}))
     assert (
         "Refused from here: its host is a loopback, link-local, metadata or otherwise special address."
         in refused
@@ -240,7 +237,7 @@ def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, b
             first = waiting.enter_context(socket.socket())
             first.setblocking(False)
             first.connect_ex(full.getsockname())
-        silent = browser.get(url, {"url": f"http://127.0.0.1:{full.getsockname()[1]}"}).content.decode()
+        silent = html_of(browser.get(url, {"url": f"http://127.0.0.1:{full.getsockname()[1]}"}))
     assert "imp-gateway tried to connect and got no answer within a second" in silent
     assert browser.get(url, {"url": "nonsense"}).content == b""
     assert (

@@ -12,7 +12,7 @@ from django.utils import timezone
 from tenants.actors import Role
 from tenants.models import ApiToken, Invitation, Membership, User
 from tenants.people import invitations
-from tests.pages import SESSION_AND_USER, member, signed_in, text_of
+from tests.pages import SESSION_AND_USER, html_of, member, signed_in, text_of
 from tests.world import World, nobody_knows
 
 MEMBERS, ACCOUNT, LEAVE = reverse("account:members"), reverse("account:index"), reverse("account:leave")
@@ -52,7 +52,7 @@ def test_accepting_moves_no_open_session(world: World, other: World, browser: Cl
     signed = browser.get(reverse("home"), follow=True)
     assert "Globex invites you. Answer under My account." in text_of(signed)
     answer(browser, invitation, "accept")
-    assert "<summary><strong>Acme</strong>" in browser.get(ACCOUNT).content.decode()
+    assert "<summary><strong>Acme</strong>" in html_of(browser.get(ACCOUNT))
 
 
 def test_declining_makes_no_member_and_the_owner_may_ask_again(world: World, browser: Client) -> None:
@@ -191,4 +191,4 @@ def test_queries_do_not_grow_with_invitations(
             user=user, tenant=world.tenant, role=Role.VIEWER, expires_at=timezone.now() + timedelta(days=1)
         )
     with django_assert_num_queries(SESSION_AND_USER + 2):
-        assert len(re.findall(r"/take-back", browser.get(MEMBERS).content.decode())) == rows
+        assert len(re.findall(r"/take-back", html_of(browser.get(MEMBERS)))) == rows
