@@ -5,7 +5,8 @@ import time
 import httpx2
 import pytest
 
-from agent.drivers.envoy.files import Document, route_configuration, virtual_hosts
+from agent.drivers.envoy.documents import Document
+from agent.drivers.envoy.files import route_configuration, virtual_hosts
 from agent.drivers.envoy.resources import Resource
 from tests.faults.agreement import agree, page_of
 from tests.faults.publish import Publish, clean_up

@@ -10,14 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from agent.drivers.base import Refused
-from agent.drivers.problems import (
-    FORBIDDEN_BODY,
-    GATEWAY_BODIES,
-    PROBLEM_TYPE,
-    UNAUTHENTICATED_BODY,
-    challenges,
-)
-from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SET_BY_GATEWAYS
+from agent.drivers.envoy.forged_headers import forged_headers
+from agent.drivers.problems import challenges
+from agent.protocol.headers import CONSUMER_HEADER
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
@@ -30,21 +25,11 @@ API_KEY, TOKEN, CLAIMS = (
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
 _PAYLOAD, _HEAD = "imp", "imp-head"
-_CHALLENGES = "imp"
-_IS_BEARER: Resource = {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}
-_SCHEME, _TOKEN, _SCOPES = "1-scheme", "2-token", "3-scopes"
+CHALLENGES = "imp"
+IS_BEARER: Resource = {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}
+SCHEME_POLICY, TOKEN_POLICY, SCOPES_POLICY = "1-scheme", "2-token", "3-scopes"
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
-
-_SET_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
-"""The headers that Envoy sets itself.
-
-It would pass a caller's value of the other `SET_BY_GATEWAYS` on, so upstreams get none of these, behind Kong
-too.
-"""
-
-_ANY = "[^a-z0-9]"
-_NOT_A_HYPHEN = "[^a-z0-9-]"
 
 CLOCK_SKEW_S = 5
 """By how much an issuer's clock may differ from the gateway's."""
@@ -63,7 +48,7 @@ def filters(tokens: Resource) -> list[Resource]:
         "mutations": {
             "request_mutations": [
                 {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}}
-                for name in _forged_headers()
+                for name in forged_headers()
             ]
         }
     }
@@ -77,24 +62,6 @@ def filters(tokens: Resource) -> list[Resource]:
         {"name": CLAIMS, "disabled": True, "typed_config": {"@type": f"{_HTTP}.rbac.v3.RBAC"}},
         {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
     ]
-
-
-def local_replies() -> Resource:
-    """Our answers where a filter refuses a caller or no upstream answers; the first mapper that fits counts.
-
-    The challenge comes from the virtual host's metadata.
-    """
-    return {
-        "mappers": [
-            _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
-            _mapper(401, UNAUTHENTICATED_BODY, "missing"),
-            # Envoy answers 403 to what a policy refuses; RFC 6750 pairs 403 with too few scopes alone.
-            _mapper(403, UNAUTHENTICATED_BODY, "missing", also=_was_refused_by(_SCHEME), becomes=401),
-            _mapper(403, UNAUTHENTICATED_BODY, "invalid", also=_was_refused_by(_TOKEN), becomes=401),
-            _mapper(403, FORBIDDEN_BODY, "scopes"),
-            *(_mapper(status, body) for status, body in GATEWAY_BODIES.items()),
-        ]
-    }
 
 
 def token_filter(providers: Mapping[str, Resource]) -> Resource:
@@ -138,7 +105,7 @@ def per_host(spec: Spec) -> Resource:
 def metadata(spec: Spec) -> Resource:
     """A live virtual host's metadata, from which the listener reads the challenge of a refusal."""
     texts = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
-    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: texts}}
+    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {CHALLENGES: texts}}
 
 
 def off(auth: Auth) -> Resource:
@@ -225,15 +192,15 @@ def _claims(auth: Auth) -> Resource:
     # Envoy understands no extension, and would let a token pass that demands one (RFC 7515 §4.1.11).
     no_extension: Resource = {"not_id": _metadata(_HEAD, "crit", {"present_match": True})}
     policies = {
-        _SCHEME: _refuse_unless([{"header": _IS_BEARER}]),
-        _TOKEN: _refuse_unless([_claim("aud", audience), no_extension]),
+        SCHEME_POLICY: _refuse_unless([{"header": IS_BEARER}]),
+        TOKEN_POLICY: _refuse_unless([_claim("aud", audience), no_extension]),
     }
     if auth.scopes:
         each: list[Resource] = [
             {"or_ids": {"ids": [_claim(name, _list_holds(scope)) for name in _SCOPE_CLAIMS]}}
             for scope in auth.scopes
         ]
-        policies[_SCOPES] = _refuse_unless(each)
+        policies[SCOPES_POLICY] = _refuse_unless(each)
     return {
         "@type": f"{_HTTP}.rbac.v3.RBACPerRoute",
         "rbac": {"rules": {"action": "DENY", "policies": policies}},
@@ -273,61 +240,6 @@ def _provider_name(spec: Spec) -> str:
     """
     content = json.dumps(_provider(spec.auth), sort_keys=True)
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-
-
-def _forged_headers() -> list[str]:
-    """The names under which a caller could forge a header, as regular expressions over lower case.
-
-    One expression per name, because Envoy limits the size of an expression.
-    """
-    whole = [
-        name.replace("-", _ANY) for name in (*NEVER_PASSED_ON, *SET_BY_GATEWAYS) if name not in _SET_BY_ENVOY
-    ]
-    return [*whole, *(spelling for name in _SET_BY_ENVOY for spelling in _otherwise(name))]
-
-
-def _otherwise(name: str) -> list[str]:
-    """Every wrong spelling: the first separator that is no hyphen stands at each place in turn."""
-    parts = name.split("-")
-    return [
-        "-".join(parts[:place]) + _NOT_A_HYPHEN + _ANY.join(parts[place:]) for place in range(1, len(parts))
-    ]
-
-
-def _mapper(
-    status: int, body: str, situation: str = "", *, also: Resource | None = None, becomes: int | None = None
-) -> Resource:
-    comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": "imp.not-used"}}
-    by_status: Resource = {"status_code_filter": {"comparison": comparison}}
-    challenge = {"key": "www-authenticate", "value": f"%METADATA(VIRTUAL_HOST:{_CHALLENGES}:{situation})%"}
-    return {
-        "filter": {"and_filter": {"filters": [by_status, also]}} if also else by_status,
-        # Envoy's own names the path as the realm.
-        **(
-            {"headers_to_add": [{"header": challenge, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
-            if situation
-            else {}
-        ),
-        **({"status_code": becomes} if becomes else {}),
-        "body": {"inline_string": body},
-        "body_format_override": {
-            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
-            "content_type": PROBLEM_TYPE,
-        },
-    }
-
-
-def _came_with_a_token() -> Resource:
-    return {"header_filter": {"header": _IS_BEARER}}
-
-
-def _was_refused_by(policy: str) -> Resource:
-    name, kind = (
-        "envoy.access_loggers.extension_filters.cel",
-        "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-    )
-    expression = f"response.code_details == 'rbac_access_denied_matched_policy[{policy}]'"
-    return {"extension_filter": {"name": name, "typed_config": {"@type": kind, "expression": expression}}}
 
 
 def _keys_in(host: Resource) -> list[str]:

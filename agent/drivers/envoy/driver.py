@@ -24,7 +24,8 @@ from agent.drivers.base import (
 )
 from agent.drivers.envoy import check, files
 from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.files import Document, File, Folder, Site
+from agent.drivers.envoy.documents import Document, File
+from agent.drivers.envoy.files import Folder, Site
 from agent.drivers.envoy.parts import (
     Choice,
     FiledParts,

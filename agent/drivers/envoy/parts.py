@@ -11,7 +11,7 @@ from uuid import UUID
 from agent.drivers.base import Desired, PinnedSpec, Refused, ShownState, Unreachable
 from agent.drivers.envoy import auth, files, resources
 from agent.drivers.envoy.admin_api import Kind
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.drivers.envoy.resources import Resource
 
 

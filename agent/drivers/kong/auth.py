@@ -22,10 +22,9 @@ from agent.drivers.kong.entities import (
     Body,
     Entity,
     checksum,
-    generation_tag,
     own_id,
-    publish_tag,
 )
+from agent.drivers.kong.parts import plugin, tags_of
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 
 PLUGINS = ("key-auth", "jwt", "pre-function", "post-function")
@@ -93,14 +92,6 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
     return [code]
 
 
-def plugin(spec: Spec, name: str, scope: str, parent: UUID, *, config: Body, wave: int) -> Entity:
-    """A plugin at one service or route; never a global one."""
-    scopes = {"service": None, "route": None, "consumer": None, scope: {"id": str(parent)}}
-    tags = [TAG, publish_tag(spec.publish_id), generation_tag(spec.generation)]
-    body = {"name": name, "config": config, "enabled": True, **scopes, "tags": tags}
-    return Entity(kind="plugins", id=own_id(spec.publish_id, f"plugin:{name}:{parent}"), body=body, wave=wave)
-
-
 def issuer_entities(issuer: str, jwks: list[dict[str, Any]], *, kept: Iterable[Entity] = ()) -> list[Entity]:
     """The consumer that stands for an issuer, and its keys by kid, besides those kept. Raises Refused.
 
@@ -131,7 +122,7 @@ def issuer_hash(issuer: str) -> str:
 
 
 def _credential(spec: Spec, key: ApiKey) -> list[Entity]:
-    tags = [TAG, publish_tag(spec.publish_id), generation_tag(spec.generation)]
+    tags = tags_of(spec)
     consumer_id = own_id(spec.publish_id, f"consumer:{key.consumer}")
     owner = {"consumer": {"id": str(consumer_id)}, "tags": tags}
     return [

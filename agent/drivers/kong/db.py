@@ -11,8 +11,8 @@ from uuid import UUID
 from agent.drivers.base import Refused
 from agent.drivers.kong.admin_api import Admin
 from agent.drivers.kong.entities import PARENTS, Entity
+from agent.drivers.kong.markers import REST_WAVE
 from agent.drivers.kong.plan import Group, Target
-from agent.drivers.kong.routing import REST_WAVE
 
 DELETIONS = ("keyauth_credentials", "jwt_secrets", "plugins", "routes", "consumers", "services")
 """Backwards. Consumers go before services, whose plugins lead to what a half-done removal left."""

@@ -6,8 +6,6 @@ The Kong has a database or none, and may be shared with whatever else its operat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -26,36 +24,17 @@ from agent.drivers.kong import node as kong_node
 from agent.drivers.kong import plan as kong_plan
 from agent.drivers.kong import proof
 from agent.drivers.kong.admin_api import Admin
+from agent.drivers.kong.change import Change
 from agent.drivers.kong.db import Database, Written
 from agent.drivers.kong.dbless import EMPTY_HASH, Declarative
-from agent.drivers.kong.node import Node
-from agent.drivers.kong.plan import Gate, Group, Inventory, Plan, Stage
+from agent.drivers.kong.plan import Gate, Group, Plan, Stage
 from agent.drivers.kong.reader import Reader
 from agent.drivers.kong.routing import Options
 from agent.protocol.messages import Evidence
-from agent.protocol.spec import AuthMode, Spec, State
 
 PROOFS_AT_ONCE = 4
 
 log = structlog.get_logger()
-
-
-@dataclass(kw_only=True)
-class _Change:
-    """One change on its way: the present targets by group, and the outcome so far."""
-
-    node: Node
-    specs: Sequence[Spec]
-    inventory: Inventory
-    now: dict[Group, kong_plan.Target]
-    changes: int = 0
-    refused: dict[Group, Refused] = field(default_factory=dict)
-    ahead: dict[Group, int] = field(default_factory=dict)
-    """Of which the gateway has a higher generation: another agent's."""
-    declined: dict[Group, Refused] = field(default_factory=dict)
-    """Refused before anything was written; the fallback has a plan of its own."""
-    unproved: set[Group] = field(default_factory=set)
-    touched: set[Group] = field(default_factory=set)
 
 
 class KongDriver:
@@ -96,7 +75,8 @@ class KongDriver:
     def apply(self, desired: Sequence[Desired]) -> Applied:
         """Write what differs. A publish with credentials is closed at every worker before it opens."""
         node = kong_node.read_node(self._admin)
-        change = self._begin(node, [goal.wanted.spec for goal in desired])
+        specs = [goal.wanted.spec for goal in desired]
+        change = Change.of(node, specs, self._reader.read(self._admin, node=node, specs=specs))
         try:
             self._carry_out(change, desired)
         except BaseException:
@@ -145,28 +125,19 @@ class KongDriver:
         """Never: the driver keeps no files; heartbeats find changes by somebody else by checksum."""
         return False
 
-    def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
-        inventory = self._reader.read(self._admin, node=node, specs=specs)
-        return _Change(
-            node=node,
-            specs=specs,
-            inventory=inventory,
-            now={group: dict(target) for group, target in inventory.groups.items()},
-        )
-
-    def _carry_out(self, change: _Change, desired: Sequence[Desired]) -> None:
+    def _carry_out(self, change: Change, desired: Sequence[Desired]) -> None:
         self._run(change, self._plans(change, desired))
         self._go_back(change)
         self._clear_issuers(change)
         self._remember(change)
 
-    def _remember(self, change: _Change) -> None:
+    def _remember(self, change: Change) -> None:
         if change.refused:
             self._reader.forget()
         else:
             self._reader.wrote(change.node, change.now)
 
-    def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
+    def _plans(self, change: Change, desired: Sequence[Desired]) -> list[Plan]:
         generations = {str(goal.publish_id): goal.wanted.spec.generation for goal in desired}
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {
@@ -180,15 +151,15 @@ class KongDriver:
         ]
         plans = [plan for plan in possible if plan]
         return [
-            *self._issuer_plans(change, [plan.pinned_spec.spec for plan in plans if plan.pinned_spec]),
+            *change.issuer_plans([plan.pinned_spec.spec for plan in plans if plan.pinned_spec]),
             *plans,
         ]
 
-    def _fallback_plan(self, change: _Change, goal: Desired) -> Plan | None:
+    def _fallback_plan(self, change: Change, goal: Desired) -> Plan | None:
         fallback = goal.fallback_over(change.inventory.generation(str(goal.publish_id)))
         return self._plan(change, fallback) if fallback else None
 
-    def _plan(self, change: _Change, pinned_spec: PinnedSpec) -> Plan | None:
+    def _plan(self, change: Change, pinned_spec: PinnedSpec) -> Plan | None:
         group = str(pinned_spec.publish_id)
         try:
             kong_node.check(change.node, pinned_spec.spec)
@@ -197,81 +168,31 @@ class KongDriver:
             change.declined.setdefault(group, problem)
             return None
 
-    def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:
-        """One plan per issuer of live publishes.
-
-        A kid that two issuers use is refused to the one whose key does not stand, or else to the second.
-        """
-        users: dict[str, list[Spec]] = {}
-        for spec in specs:
-            if spec.state == State.LIVE and spec.auth.mode == AuthMode.OAUTH2:
-                users.setdefault(spec.auth.issuer, []).append(spec)
-        plans, owners = [], dict(change.inventory.owners)
-        for issuer, using in users.items():
-            jwks = {str(jwk["kid"]): jwk for spec in using for jwk in spec.auth.jwks if jwk.get("kid")}
-            try:
-                plans.append(self._issuer_plan(change, issuer, list(jwks.values()), owners=owners))
-                owners |= dict.fromkeys(jwks, kong_plan.issuer_group(issuer))
-            except Refused as problem:
-                change.refused |= {str(spec.publish_id): problem for spec in using}
-        return plans
-
-    def _issuer_plan(
-        self, change: _Change, issuer: str, jwks: list[dict[str, Any]], *, owners: Mapping[str, Group]
-    ) -> Plan:
-        group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in change.specs}
-        if taken := next(
-            (str(jwk["kid"]) for jwk in jwks if owners.get(str(jwk["kid"]), group) != group), ""
-        ):
-            raise kong_plan.conflict(taken)
-        other_users = [
-            user for user in change.now if group in change.inventory.issuers(user) and user not in known
-        ]
-        return kong_plan.of_issuer(issuer, jwks, change.inventory.target(group), keep=bool(other_users))
-
-    def _run(self, change: _Change, plans: Sequence[Plan]) -> None:
+    def _run(self, change: Change, plans: Sequence[Plan]) -> None:
         """Stage by stage, all groups together; who fails a gate goes no further."""
         for number in range(max((len(plan.stages) for plan in plans), default=0)):
             due = [
                 (plan, plan.stages[number])
                 for plan in plans
-                if number < len(plan.stages) and self._goes_on(change, plan)
+                if number < len(plan.stages) and change.goes_on(plan)
             ]
             written = self._write(change, {plan.group: stage.target for plan, stage in due})
             written_at = time.monotonic()
-            self._spread_refusals(change, written, plans)
-            gated = [(plan, stage) for plan, stage in due if stage.gate and self._goes_on(change, plan)]
+            change.spread_refusals(written, plans)
+            gated = [(plan, stage) for plan, stage in due if stage.gate and change.goes_on(plan)]
             if gated:
                 self._pass_gates(change, gated)
                 self._wait_for_others(change, [plan for plan, _ in gated], written_at=written_at)
                 self._read_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
 
-    def _goes_on(self, change: _Change, plan: Plan) -> bool:
-        return plan.group not in {*change.refused, *change.unproved, *change.ahead}
-
-    def _write(self, change: _Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
+    def _write(self, change: Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
         now = {group: change.now.get(group, {}) for group in {*change.now, *targets}}
         writer = Declarative(self._admin) if change.node.is_dbless else Database(self._admin)
         written = writer.move(now, targets)
-        change.changes += written.changes
-        change.touched |= targets.keys()
-        change.refused |= written.refused
-        change.now |= {
-            group: dict(target) for group, target in targets.items() if group not in written.refused
-        }
+        change.took(targets, written)
         return written
 
-    def _spread_refusals(self, change: _Change, written: Written, plans: Sequence[Plan]) -> None:
-        """Publishes of an issuer whose keys were refused cannot work either."""
-        for group, refusal in written.refused.items():
-            users = [
-                plan.group
-                for plan in plans
-                if plan.pinned_spec and kong_plan.issuer_group(plan.pinned_spec.spec.auth.issuer) == group
-            ]
-            change.refused |= dict.fromkeys(users, refusal)
-
-    def _pass_gates(self, change: _Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
+    def _pass_gates(self, change: Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
         with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="gate") as pool:
             asked = {plan.group: pool.submit(self._gate(change, plan, stage)) for plan, stage in waiting}
         for group, future in asked.items():
@@ -281,16 +202,16 @@ class KongDriver:
                 log.warning("gate_not_passed", publish=group, reason=str(problem))
                 change.unproved.add(group)
 
-    def _wait_for_others(self, change: _Change, gated: Sequence[Plan], *, written_at: float) -> None:
+    def _wait_for_others(self, change: Change, gated: Sequence[Plan], *, written_at: float) -> None:
         """Wait for the other nodes of the database.
 
         No agent here can ask them; each sees a change by a timer of its own.
         """
         left_s = written_at + change.node.others_see_within_s - time.monotonic()
-        if left_s > 0 and not self._is_alone and any(self._goes_on(change, plan) for plan in gated):
+        if left_s > 0 and not self._is_alone and any(change.goes_on(plan) for plan in gated):
             time.sleep(left_s)
 
-    def _read_again(self, change: _Change, plans: Sequence[Plan]) -> None:
+    def _read_again(self, change: Change, plans: Sequence[Plan]) -> None:
         """Look for what another agent of this database wrote while this one waited.
 
         A group that was changed is left to that agent; the proof tells how that ends.
@@ -303,14 +224,14 @@ class KongDriver:
             newest = inventory.generation(plan.group)
             if plan.pinned_spec and newest > plan.pinned_spec.spec.generation:
                 change.ahead[plan.group] = newest
-            elif self._goes_on(change, plan) and not kong_plan.is_same(
+            elif change.goes_on(plan) and not kong_plan.is_same(
                 change.now.get(plan.group, {}), inventory.target(plan.group)
             ):
                 log.info("left_to_another_hand", publish=plan.group)
                 change.unproved.add(plan.group)
         change.now = {group: dict(target) for group, target in inventory.groups.items()}
 
-    def _gate(self, change: _Change, plan: Plan, stage: Stage) -> Callable[[], object]:
+    def _gate(self, change: Change, plan: Plan, stage: Stage) -> Callable[[], object]:
         pinned_spec = plan.pinned_spec
         if pinned_spec is None:
             return lambda: None
@@ -326,7 +247,7 @@ class KongDriver:
             proof.prove_no_route(pinned_spec.publish_id, host, generation, self._proxy) if host else None
         )
 
-    def _go_back(self, change: _Change) -> None:
+    def _go_back(self, change: Change) -> None:
         """Bring groups that Kong refused halfway back to their state before the change."""
         failed = change.refused.keys() & change.touched
         if failed and not change.node.is_dbless:
@@ -336,14 +257,7 @@ class KongDriver:
             Database(self._admin).move({group: inventory.target(group) for group in failed}, before)
             change.now |= {group: dict(target) for group, target in before.items()}
 
-    def _clear_issuers(self, change: _Change) -> None:
+    def _clear_issuers(self, change: Change) -> None:
         """Remove the issuers that no publish on this Kong needs any more."""
-        final = Inventory(groups=change.now)
-        needed = {issuer for group in final.groups for issuer in final.issuers(group)}
-        useless = [
-            group
-            for group, target in change.now.items()
-            if group.startswith("issuer:") and target and group not in needed
-        ]
-        if useless and not change.unproved:
+        if (useless := change.useless_issuers()) and not change.unproved:
             self._write(change, {group: {} for group in useless})

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from agent.drivers.base import PinnedSpec, Refused, ShownState
-from agent.drivers.kong import auth, routing
+from agent.drivers.kong import auth, markers, routing
 from agent.drivers.kong.entities import Entity, checksum, own_id, tag_value
 from agent.protocol.bounds import bounded
 from agent.protocol.spec import AuthMode, Spec, State
@@ -153,7 +153,7 @@ def of_issuer(issuer: str, jwks: list[dict[str, Any]], current: Target, *, keep:
 
 def _live_stages(pinned_spec: PinnedSpec, current: Target, options: routing.Options) -> list[Stage]:
     entities = routing.live_entities(pinned_spec, options)
-    final = _target(routing.marked(pinned_spec.spec, entities))
+    final = _target(markers.marked(pinned_spec.spec, entities))
     stages = []
     closed = _to_open(final, current) if pinned_spec.spec.auth.mode != AuthMode.NONE else set()
     if closed:
@@ -173,14 +173,14 @@ def _live_stages(pinned_spec: PinnedSpec, current: Target, options: routing.Opti
 def _withdrawn_stages(pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
     spec = pinned_spec.spec
     entities = routing.withdrawn_entities(spec, list(current.values()))
-    final = _target(routing.marked(spec, entities))
+    final = _target(markers.marked(spec, entities))
     if not any(entity.kind == "services" and entity.body["enabled"] for entity in current.values()):
         return [Stage(target=final)]
     # The answer for everybody comes first, then the services go: in the other order callers would meet a 404.
     catch_all = {
         key: entity
         for key, entity in final.items()
-        if entity.wave >= routing.REST_WAVE and key not in _marker_keys(spec)
+        if entity.wave >= markers.REST_WAVE and key not in _marker_keys(spec)
     }
     return [Stage(target={**current, **catch_all}), Stage(target=final)]
 

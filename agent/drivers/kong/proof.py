@@ -7,8 +7,7 @@ from uuid import UUID
 
 from agent.drivers import proof
 from agent.drivers.base import PinnedSpec
-from agent.drivers.kong import routing
-from agent.drivers.kong.routing import withdrawn_body
+from agent.drivers.kong import markers
 from agent.drivers.proof import Answer, Question
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, State
@@ -28,7 +27,7 @@ def prove_closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
     The 401 tells that the router knows this generation's auth marker, but an older plugin may have sent it.
     The body of the other markers was written after all that guards the services, so it tells the rest.
     """
-    wanted = routing.other_generation_body(pinned_spec.spec).encode()
+    wanted = markers.other_generation_body(pinned_spec.spec).encode()
     gate = Question(
         host=pinned_spec.probe_host,
         path=f"{proof.marker_prefix(pinned_spec.spec)}/gate",
@@ -48,7 +47,10 @@ def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
     spec, generation = pinned_spec.spec, str(pinned_spec.spec.generation)
     if not pinned_spec.probe_host:
         return ()
-    expected = {State.LIVE: (200, generation), State.WITHDRAWN: (410, withdrawn_body(spec.generation))}
+    expected = {
+        State.LIVE: (200, generation),
+        State.WITHDRAWN: (410, markers.withdrawn_body(spec.generation)),
+    }
 
     def judge(answer: Answer) -> str:
         status, body = expected[spec.state]
@@ -81,7 +83,7 @@ def _judge_absent(answer: Answer) -> str:
     # service.
     is_ours = (
         answer.status == 503
-        or routing.OTHER_GENERATION.encode() in answer.body
+        or markers.OTHER_GENERATION.encode() in answer.body
         or answer.status in {0, 410}
         or answer.body.isdigit()
     )

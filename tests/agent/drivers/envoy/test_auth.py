@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from agent.drivers.base import Unproved
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, free_port, live, make_service, until, withdrawn

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import Route
 from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
 from tests.agent.gateway import Gateway, Memory, hold

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from agent.drivers.base import Desired
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from agent.work.carried import carried_now
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn

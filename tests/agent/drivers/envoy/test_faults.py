@@ -13,7 +13,7 @@ import pytest
 from agent.drivers.base import Desired, PinnedSpec, Refused, Unproved, Unreachable
 from agent.drivers.envoy import resources
 from agent.drivers.envoy.check import NoEnvoyProgram, find_program
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import Auth, AuthMode
 from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
 from tests.agent.gateway import Gateway, Memory, hold

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams
 from tests.agent.drivers.envoy.test_auth import changed, key, with_keys, with_tokens

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agent.drivers.base import PinnedSpec, Refused
-from agent.drivers.envoy import auth, files, resources
+from agent.drivers.envoy import auth, documents, files, resources
 from agent.drivers.envoy.check import sift
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec
 from tests.agent.doubles import absent, live, make_service, withdrawn
@@ -207,8 +207,8 @@ def test_what_envoy_cannot_serve_is_refused_with_the_guilty_field(spec: Spec, co
 
 
 def test_a_document_knows_its_own_content() -> None:
-    document = files.Document.of([{"name": "a"}])
-    same, different = files.Document.of([{"name": "a"}]), files.Document.of([{"name": "b"}])
+    document = documents.Document.of([{"name": "a"}])
+    same, different = documents.Document.of([{"name": "a"}]), documents.Document.of([{"name": "b"}])
     assert document.says_the_same_as(same)
     assert document.version != same.version
     assert not document.says_the_same_as(different)

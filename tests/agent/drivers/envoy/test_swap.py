@@ -9,7 +9,7 @@ import pytest
 
 from agent.drivers.base import Observed
 from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from tests.agent.doubles import live
 from tests.agent.gateway import Gateway, Memory
 

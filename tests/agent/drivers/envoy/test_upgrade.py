@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import Spec
 from agent.work.carried import carried_now
 from tests.agent import issuer

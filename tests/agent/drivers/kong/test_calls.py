@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.kong import routing
+from agent.drivers.kong import markers, routing
 from agent.drivers.kong.entities import PARENTS, PATHS, Entity
 from agent.protocol.spec import Auth, AuthMode, Spec
 from tests.agent.doubles import absent, withdrawn
@@ -184,7 +184,7 @@ def entities_of(spec: Spec, current: list[Entity]) -> list[Entity]:
         if spec.services
         else routing.withdrawn_entities(spec, current)
     )
-    return routing.marked(spec, entities)
+    return markers.marked(spec, entities)
 
 
 def test_a_client_without_ids_of_its_own_needs_more() -> None:
