@@ -73,7 +73,9 @@ def remove(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpRespo
         )
     member = members.member_of(actor, membership_id)
     tokens = services.api_tokens_made_by(actor, member.user_id).count()
-    return render(request, "tenants/account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens})
+    return render(
+        request, "tenants/account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens}
+    )
 
 
 @require_POST
@@ -128,7 +130,10 @@ def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
         "now": timezone.now(),
     }
     return render(
-        request, "tenants/account/tokens.html", context, status=409 if problem else 422 if form.errors else 200
+        request,
+        "tenants/account/tokens.html",
+        context,
+        status=409 if problem else 422 if form.errors else 200,
     )
 
 

@@ -62,8 +62,8 @@ def _urls(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str, str
 
 
 def _app_of(view: Any) -> str:
-    package = getattr(view, "view_class", view).__module__.partition(".")[0]
-    return {"ninja": "config"}.get(package, package)
+    package = str(getattr(view, "view_class", view).__module__).partition(".")[0]
+    return {"ninja": "config", "functools": "config"}.get(package, package)
 
 
 @pytest.fixture(scope="module")
