@@ -64,7 +64,7 @@ def _urls(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str, str
 
 def _app_of(view: Any) -> str:
     package = str(getattr(view, "view_class", view).__module__).partition(".")[0]
-    return {"ninja": "config"}.get(package, package)
+    return {"ninja": "config", "functools": "config"}.get(package, package)
 
 
 @pytest.fixture(scope="module")
