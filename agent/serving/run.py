@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -54,9 +55,63 @@ def reserved_of(identity: Identity, driver: Driver) -> tuple[str, ...]:
     return (*driver.reserved(), identity.settings.listen, f"{url.hostname}:{port}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The parts of a run that have threads of their own; they start and stop together."""
+
+    worker: Worker
+    postman: Postman
+    puller: Puller
+    heart: heartbeat.Heart
+    watch: Watch
+
+    @property
+    def threads(self) -> tuple[threading.Thread, ...]:
+        parts = (self.worker, self.postman, self.puller, self.heart, self.watch)
+        return tuple(part.thread for part in parts)
+
+    def start(self) -> None:
+        self.postman.start()
+        self.postman.follow(self.worker.start())
+        self.puller.start()
+        self.heart.start()
+        self.watch.start()
+
+    def stop(self) -> None:
+        self.watch.stop()
+        self.heart.stop()
+        self.puller.stop()
+        self.postman.stop()
+        self.worker.stop(timeout_s=STOP_S)
+
+
 def _serve(state: Path, identity: Identity, driver: Driver) -> None:
-    control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
-    postman, pinner = Postman(control_plane), Pinner()
+    control_plane = ControlPlane(identity)
+    parts = _put_together(state, identity, driver, control_plane)
+    threading.excepthook = _log_end
+    stop = _stop_signal()
+    app = App(control_plane=control_plane, worker=parts.worker, postman=parts.postman)
+    server = _bind(app, identity.settings.listen)
+    serving = threading.Thread(target=server.run, name="server", daemon=True)
+    serving.start()
+    parts.start()
+    log.info(
+        "serving",
+        agent=identity.settings.name,
+        cluster=identity.settings.cluster,
+        listen=identity.settings.listen,
+        driver=driver.name,
+    )
+    try:
+        _wait(stop, threads=(serving, *parts.threads))
+    finally:
+        parts.stop()
+        log.info("stopped")
+
+
+def _put_together(state: Path, identity: Identity, driver: Driver, control_plane: ControlPlane) -> _Parts:
+    store, pinner, reserved = Store(state), Pinner(), reserved_of(identity, driver)
+    postman = Postman(control_plane)
     worker = Worker(
         batch.BatchParts(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge
     )
@@ -73,35 +128,8 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
             remember=partial(config.save_keys, state),
         )
     )
-    threading.excepthook = _log_end
-    stop = _stop_signal()
-    server = _bind(App(control_plane=control_plane, worker=worker, postman=postman), identity.settings.listen)
-    serving = threading.Thread(target=server.run, name="server", daemon=True)
-    serving.start()
     watch = Watch(driver, worker)
-    postman.start()
-    postman.follow(worker.start())
-    puller.start()
-    heart.start()
-    watch.start()
-    log.info(
-        "serving",
-        agent=identity.settings.name,
-        cluster=identity.settings.cluster,
-        listen=identity.settings.listen,
-        driver=driver.name,
-    )
-    try:
-        _wait(
-            stop, threads=(serving, worker.thread, postman.thread, puller.thread, heart.thread, watch.thread)
-        )
-    finally:
-        watch.stop()
-        heart.stop()
-        puller.stop()
-        postman.stop()
-        worker.stop(timeout_s=STOP_S)
-        log.info("stopped")
+    return _Parts(worker=worker, postman=postman, puller=puller, heart=heart, watch=watch)
 
 
 def _wait(stop: threading.Event, *, threads: Iterable[threading.Thread]) -> None:

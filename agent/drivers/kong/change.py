@@ -1,6 +1,6 @@
 """One change of a Kong on its way: how far each group has come, and which issuers the change needs.
 
-Pure; only this module decides what a refusal means for other groups.
+Asks and writes nothing; only this module decides what a refusal means for other groups.
 """
 
 from collections.abc import Mapping, Sequence

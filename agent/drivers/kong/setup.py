@@ -42,18 +42,7 @@ class KongSetup:
             metavar="URL",
             help="how callers reach the proxy (default: the proxy URL)",
         )
-        parser.add_argument(
-            "--admin-token-file",
-            default="",
-            metavar="FILE",
-            help="a file with the token of the Admin API, where it asks for one",
-        )
-        parser.add_argument(
-            "--admin-token-header",
-            default="Kong-Admin-Token",
-            metavar="NAME",
-            help="the header that carries it",
-        )
+        _add_token_arguments(parser)
         parser.add_argument(
             "--reserve",
             action="append",
@@ -123,6 +112,21 @@ class KongSetup:
             options=Options(verify_tls=bool(options.get("verify_upstream_tls"))),
             is_alone=bool(options.get("alone")),
         )
+
+
+def _add_token_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--admin-token-file",
+        default="",
+        metavar="FILE",
+        help="a file with the token of the Admin API, where it asks for one",
+    )
+    parser.add_argument(
+        "--admin-token-header",
+        default="Kong-Admin-Token",
+        metavar="NAME",
+        help="the header that carries it",
+    )
 
 
 def _check_url(option: str, text: str) -> str:
