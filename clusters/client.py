@@ -1,13 +1,15 @@
 """AgentClient: the only place that sends anything to an agent."""
 
 import json
+from typing import Annotated
 
 import structlog
 from django.conf import settings
 from django.utils.translation import gettext_noop
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import fence
+from agent.protocol.bounds import words
 from agent.protocol.messages import PATH_COMMANDS, Command, CommandAnswer
 from agent.protocol.signing import CONTROL_PLANE, Purpose, Sealed, SignatureRefused, import_key, seal, unseal
 from clusters import keys
@@ -20,6 +22,7 @@ from core.security.outbound import OutboundFailed
 log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 1024 * 1024
+_DETAIL: TypeAdapter[str] = TypeAdapter(Annotated[str, words(300)])
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 # Stored as they are, and said to people in their language.
 _WORDS = {
@@ -88,6 +91,6 @@ def _open_answer(agent: Agent, body: str, sealed: Sealed) -> CommandAnswer:
 
 def _detail(body: str) -> str:
     try:
-        return str(json.loads(body)["detail"])[:300]
+        return _DETAIL.validate_python(str(json.loads(body)["detail"]))
     except (ValueError, KeyError, TypeError):
         return "no reason given."

@@ -43,6 +43,7 @@ DRAFT_HOST_DAYS = env.float(
 HOST_QUARANTINE_H = env.float(
     "HOST_QUARANTINE_H", default=24.0
 )  # how long after a deletion nobody else takes the hostname
+ABSENCE_KEPT_DAYS = env.int("ABSENCE_KEPT_DAYS", default=90)
 ISSUER_REFRESH_S = env.float("ISSUER_REFRESH_S", default=300.0)
 
 # --- the JSON API ------------------------------------------------------------------------------------------------------

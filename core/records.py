@@ -51,6 +51,21 @@ def save_named(record: Record, *, columns: Sequence[str] = (), taken: Text) -> N
         raise Invalid(fields={"name": [taken]}) from problem
 
 
+def write_locked(rows: Sequence[Record], columns: Sequence[str]) -> None:
+    """Write these columns of rows that the caller's transaction has locked. One query, none for no rows.
+
+    As an insert that meets the row: Django builds a `bulk_update` of a thousand rows in ten seconds.
+    """
+    if not rows:
+        return
+    made_at = [row.created_at for row in rows]
+    type(rows[0])._default_manager.bulk_create(
+        rows, update_conflicts=True, unique_fields=["id"], update_fields=[*columns, "updated_at"]
+    )
+    for row, created_at in zip(rows, made_at, strict=True):
+        row.created_at = created_at  # the insert that did not come to be has set it anew
+
+
 def refuse_if_changed(record: Record, *, seen: datetime | None) -> None:
     """Raises ChangedMeanwhile when a locked record is not the one that was seen (None: whatever it is)."""
     if seen is not None and seen != record.updated_at:

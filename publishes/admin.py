@@ -49,6 +49,7 @@ class AlarmAdmin(ReadOnlyAdmin):
         "agent",
         "publish",
         "publish_ref",
+        "more",
         "generation",
         "state",
         "take_off_at",

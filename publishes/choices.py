@@ -139,3 +139,4 @@ class AlarmKind(models.TextChoices):
 
     GENERATION_AHEAD = "generation_ahead", _("An agent is ahead of us")
     UNKNOWN_PUBLISH = "unknown_publish", _("Unknown publish")
+    MORE_UNKNOWN = "more_unknown", _("More unknown publishes")

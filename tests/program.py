@@ -15,11 +15,11 @@ from agent.config import Identity, Settings
 from agent.control_plane import keys as agent_keys
 from agent.control_plane.client import ControlPlane
 from agent.drivers.memory import MemoryDriver, MemoryGateway
-from agent.protocol.messages import Heartbeat, HeartbeatAnswer, Report, Result
+from agent.protocol.messages import Heartbeat, HeartbeatAnswer, Result
 from agent.protocol.signing import key_set
 from agent.protocol.version import PROGRAM_VERSION
 from agent.work import batch
-from agent.work.carried import carried_now, fingerprint_of, let_in
+from agent.work.carried import carried_now, fingerprint_of, let_in, pages_of
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from clusters import keys
@@ -87,10 +87,11 @@ class Program:
         answer = self.control_plane.heartbeat(heartbeat)
         agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)
         if answer.report:
-            asked = self.control_plane.report(Report(carried=tuple(carried)))
-            if asked.keys_asked:
-                self.control_plane.let_in(let_in(carried, self.store.records, of=asked.keys_asked))
-            self.fetch(asked.wanted)
+            answers = [self.control_plane.report(page) for page in pages_of(carried)]
+            if asked := [publish for answered in answers for publish in answered.keys_asked]:
+                self.control_plane.let_in(let_in(carried, self.store.records, of=asked))
+            self.store.forget(absence for answered in answers for absence in answered.forget)
+            self.fetch([publish for answered in answers for publish in answered.wanted])
         return answer
 
     def fetch(self, wanted: Iterable[UUID]) -> list[Result]:

@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
-from agent.protocol.messages import Evidence, Outcome, Result
+from agent.protocol.messages import Carried, Evidence, Outcome, Report, Result
 from agent.protocol.signing import Key, new_key, public_jwk
 from agent.protocol.spec import Spec
 from clusters.models import Agent, AgentKey, AgentLiveness, Cluster, ClusterTenant
 from gateways.models import Gateway, GatewayCluster
 from products.models import ApiService, Product, ProductService, Route
-from publishes.engine import outbox, settlement
+from publishes.engine import answers, outbox, reports
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import drafts, publishing, withdrawing
 from tenants.actors import Actor, Role
@@ -39,7 +39,7 @@ class Voice:
 
     def answer(self, waiting: outbox.Waiting, outcome: Outcome = Outcome.VERIFIED, **told: Any) -> None:
         """Answer one claimed item."""
-        settlement.record_result(self.agent, self.result(waiting.spec, outcome, token=waiting.token, **told))
+        answers.record(self.agent, [self.result(waiting.spec, outcome, token=waiting.token, **told)])
 
     def confirm_all(self) -> None:
         """Take everything that is due and say that it was verified."""
@@ -181,6 +181,11 @@ def add_service(
         Route.objects.create(service=service, path=path, methods=methods)
     ProductService.objects.create(tenant=product.tenant, product=product, service=service)
     return service
+
+
+def reported(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
+    """An agent reports in one page; what it should fetch."""
+    return list(reports.take(agent, Report(carried=carried)).wanted)
 
 
 def nobody_knows() -> UUID:

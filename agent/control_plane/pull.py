@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Sequence
+from itertools import takewhile
 from uuid import UUID
 
 import structlog
 
 from agent.control_plane.client import ControlPlane, ControlPlaneFailed
 from agent.control_plane.postman import Postman
-from agent.protocol.messages import Carried, Report
-from agent.work.carried import let_in
+from agent.protocol.messages import Carried, ReportAnswer
+from agent.work.carried import let_in, pages_of
 from agent.work.state import Store
 from agent.work.worker import Worker
 
@@ -50,16 +51,18 @@ class Puller:
                 self._wake.notify_all()
 
     def pull_once(self) -> None:
-        """One report, and the specs that it was answered with, if it was asked for. Raises ControlPlaneFailed."""
+        """One report, page by page, and all that its answers ask for, if it was asked for. Raises ControlPlaneFailed."""
         with self._wake:
             carried, self._asked, self._is_pulling = self._asked, None, self._asked is not None
         if carried is None:
             return
         try:
-            answer = self._control_plane.report(Report(carried=carried))
-            if answer.keys_asked:
-                self._control_plane.let_in(let_in(carried, self._store.records, of=answer.keys_asked))
-            self._fetch(answer.wanted)
+            answers = self._report(carried)
+            if asked := [publish for answer in answers for publish in answer.keys_asked]:
+                self._control_plane.let_in(let_in(carried, self._store.records, of=asked))
+            if forget := [absence for answer in answers for absence in answer.forget]:
+                self._worker.forget(forget)
+            self._fetch([publish for answer in answers for publish in answer.wanted])
         finally:
             with self._wake:
                 self._is_pulling = False
@@ -74,6 +77,10 @@ class Puller:
                 log.warning("pull_failed", reason=str(problem), code=problem.code, status=problem.status)
             except Exception:  # a bug must not end the pulls; the next heartbeat asks again
                 log.exception("pull_broken")
+
+    def _report(self, carried: Sequence[Carried]) -> list[ReportAnswer]:
+        pages = takewhile(lambda _page: not self._stopping, pages_of(carried))
+        return [self._control_plane.report(page) for page in pages]
 
     def _fetch(self, wanted: Sequence[UUID]) -> None:
         left = list(wanted)

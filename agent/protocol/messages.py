@@ -7,7 +7,17 @@ from uuid import UUID
 from pydantic import Field
 
 from agent.protocol import VERSION
-from agent.protocol.bounds import RESULT_ROWS, Count, Digest, Generation, Protocol, Url, line, words
+from agent.protocol.bounds import (
+    REPORT_ROWS,
+    RESULT_ROWS,
+    Count,
+    Digest,
+    Generation,
+    Protocol,
+    Url,
+    line,
+    words,
+)
 from agent.protocol.spec import Spec, State, Wire
 
 PATH_COMMANDS = "/v1/commands"
@@ -175,15 +185,38 @@ class Carried(Wire):
 
 
 class Report(Wire):
-    """Everything the agent knows of, removed publishes included (they stay known by their highest generation)."""
+    """One page of what the agent knows of, removed publishes included (they stay known by their highest generation).
 
-    carried: tuple[Carried, ...]
+    It speaks of all publishes whose id is above `after` and not above `until` (none: no end on that side), and what it does not name there
+    is not known to the agent. Pages go out in the order of ids.
+    """
+
+    carried: Annotated[tuple[Carried, ...], Field(max_length=REPORT_ROWS)]
+    after: UUID | None = None
+    until: UUID | None = None
+
+    def covers(self, publish_id: UUID) -> bool:
+        """Whether this page speaks of the publish."""
+        return (self.after is None or publish_id > self.after) and (
+            self.until is None or publish_id <= self.until
+        )
+
+
+class Absence(Wire):
+    """A publish that is gone for good at this generation."""
+
+    publish_id: UUID
+    generation: Generation
 
 
 class ReportAnswer(Wire):
-    """`wanted`: the publishes whose spec the agent should fetch and apply. `keys_asked`: those of which it should say which keys it lets in."""
+    """`wanted`: the publishes whose spec the agent should fetch and apply. `forget`: what it need not know any more, unless it has heard of newer.
+
+    `keys_asked`: the publishes of which it should say which keys it lets in; the last page's answer names them.
+    """
 
     wanted: tuple[UUID, ...]
+    forget: tuple[Absence, ...] = ()
     keys_asked: tuple[UUID, ...] = ()
 
 
@@ -191,14 +224,14 @@ class LetIn(Wire):
     """The keys, by id, that the gateway lets in at one generation of a publish."""
 
     publish_id: UUID
-    generation: int = Field(ge=0, lt=2**63)
-    keys: tuple[UUID, ...] = Field(max_length=KEYS_AT_MOST)
+    generation: Generation
+    keys: Annotated[tuple[UUID, ...], Field(max_length=KEYS_AT_MOST)]
 
 
 class KeysLetIn(Wire):
     """Of publishes that the agent has newer than a control plane that was restored. What the agent cannot tell is left out."""
 
-    publishes: tuple[LetIn, ...] = Field(max_length=LET_IN_AT_ONCE)
+    publishes: Annotated[tuple[LetIn, ...], Field(max_length=LET_IN_AT_ONCE)]
 
 
 class SpecsRequest(Wire):

@@ -1,12 +1,14 @@
 """What this agent can say it carries: its memory held against what the gateway shows. Believes neither alone."""
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from uuid import UUID
 
 import structlog
 
 from agent.drivers.base import Driver, Held, Observed, Seen, Unreachable
-from agent.protocol.messages import LET_IN_AT_ONCE, Carried, LetIn
+from agent.protocol.bounds import REPORT_ROWS
+from agent.protocol.messages import LET_IN_AT_ONCE, Carried, LetIn, Report
 from agent.protocol.spec import State, fingerprint
 from agent.work.state import Record
 
@@ -52,6 +54,17 @@ def let_in(carried: Iterable[Carried], records: Mapping[UUID, Record], *, of: It
         and line.verified
         and (kept.spec.generation, kept.spec.digest) == (line.generation, line.digest)
     ][:LET_IN_AT_ONCE]
+
+
+def pages_of(carried: Iterable[Carried]) -> list[Report]:
+    """The report in pages, in the order of ids; together they speak of every publish."""
+    lines = sorted(carried, key=attrgetter("publish_id"))
+    parts = [tuple(lines[start : start + REPORT_ROWS]) for start in range(0, len(lines), REPORT_ROWS)] or [()]
+    ends = [part[-1].publish_id for part in parts[:-1]]
+    return [
+        Report(carried=part, after=after, until=until)
+        for part, after, until in zip(parts, [None, *ends], [*ends, None], strict=True)
+    ]
 
 
 def _line(publish: UUID, record: Record, observed: Observed) -> Carried:

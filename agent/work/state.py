@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from agent.drivers.base import Addresses, Desired, Held
 from agent.files import FileDamaged, write_durably
-from agent.protocol.spec import Wire
+from agent.protocol.messages import Absence
+from agent.protocol.spec import State, Wire
 
 PUBLISHES_FILE = "publishes.json"
 
@@ -93,6 +94,22 @@ class Store:
             )
         self._write(changed, networks=self.networks, reserved=self.reserved)
 
+    def forget(self, absences: Iterable[Absence]) -> None:
+        """Drop what is gone for good, unless something newer than that was heard of: nobody will ask for an older generation of it."""
+        absent = {absence.publish_id for absence in absences if self._is_absent(absence)}
+        if absent:
+            kept = {publish: record for publish, record in self.records.items() if publish not in absent}
+            self._replace(self._content.model_copy(update={"publishes": kept}))
+
+    def _is_absent(self, absence: Absence) -> bool:
+        record = self.records.get(absence.publish_id)
+        good = (
+            record.good.spec
+            if record and record.good and not record.pending and record.highest == absence.generation
+            else None
+        )
+        return good is not None and (good.state, good.generation) == (State.ABSENT, absence.generation)
+
     def repin(self, moved: Mapping[UUID, Addresses]) -> None:
         """Remember that upstreams of good specs have other addresses now. One that got other upstreams in the meantime stays."""
         goods = {
@@ -116,9 +133,11 @@ class Store:
     def _write(
         self, changed: Mapping[UUID, Record], *, networks: tuple[str, ...], reserved: tuple[str, ...]
     ) -> None:
-        content = _Content(
-            upstream_networks=networks, reserved=reserved, publishes={**self.records, **changed}
+        self._replace(
+            _Content(upstream_networks=networks, reserved=reserved, publishes={**self.records, **changed})
         )
+
+    def _replace(self, content: _Content) -> None:
         if content == self._content:
             return
         write_durably(self._path, content.model_dump_json(indent=1) + "\n")

@@ -11,7 +11,7 @@ import structlog
 from agent import words
 from agent.drivers.base import Addresses, Unreachable
 from agent.files import CannotWrite, Disk
-from agent.protocol.messages import Item, Outcome, Result
+from agent.protocol.messages import Absence, Item, Outcome, Result
 from agent.protocol.spec import Spec
 from agent.work import batch
 
@@ -118,6 +118,11 @@ class Worker:
     def renew(self) -> None:
         """Have all that stands given the shape that this version of the agent gives it; what has it costs no write."""
         self._put("gateway_not_renewed", self._renew)
+
+    def forget(self, absences: Iterable[Absence]) -> None:
+        """Have the disk forget what is gone for good."""
+        known = tuple(absences)
+        self._put("absences_not_forgotten", lambda: self._kit.store.forget(known))
 
     def _put(self, event: str, chore: Callable[[], None]) -> None:
         with self._wake:

@@ -18,7 +18,7 @@ from clusters import agent_keys, keys
 from clusters.agent_door import agent_door
 from clusters.models import Agent
 from clusters.services import record_heartbeat
-from publishes.engine import adoption, delivery, expectations
+from publishes.engine import adoption, answers, delivery, expectations, reports
 
 
 @agent_door(Heartbeat)
@@ -47,9 +47,8 @@ def new_key(agent: Agent, message: NewKey) -> Accepted:
 
 @agent_door(Report)
 def report(agent: Agent, message: Report) -> ReportAnswer:
-    """Believe what the agent carries, and name what it should fetch."""
-    wanted = delivery.take_report(agent, message.carried)
-    return ReportAnswer(wanted=tuple(wanted), keys_asked=tuple(adoption.keys_asked(agent)))
+    """Believe what the agent carries, and name what it should fetch, what it may forget, and whose keys it should name."""
+    return reports.take(agent, message)
 
 
 @agent_door(KeysLetIn)
@@ -73,5 +72,5 @@ def specs(agent: Agent, message: SpecsRequest) -> SpecsAnswer:
 @agent_door(Results)
 def results(agent: Agent, message: Results) -> Accepted:
     """Take results that came late or from a pull."""
-    delivery.take_results(agent, message.results)
+    answers.take(agent, message.results)
     return Accepted()

@@ -92,9 +92,8 @@ def keys_asked(agent: Agent) -> list[UUID]:
         agent=agent, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, publish__auth_mode=AuthMode.API_KEY
     )
     unnamed = Q(let_in_at=None) | ~Q(let_in_at=F("generation"))
-    return list(
-        rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)[:LET_IN_AT_ONCE]
-    )
+    asked = rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)[:LET_IN_AT_ONCE]
+    return [publish_id for publish_id in asked if publish_id]
 
 
 def note_keys(agent: Agent, message: KeysLetIn) -> None:

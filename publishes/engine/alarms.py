@@ -1,6 +1,8 @@
 """Alarms: what agents carry and this control plane does not know of, as after a restored backup. Raised and closed here; nothing is removed by it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from django.db.models import Max
@@ -8,13 +10,28 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agent.protocol.bounds import GENERATION_MAX
-from agent.protocol.messages import Carried, Outcome, Result
+from agent.protocol.messages import Carried, Outcome, Report, Result
 from agent.protocol.spec import Spec, State
 from clusters.models import Agent
+from core.records import write_locked
 from publishes.choices import AlarmKind, Desired
 from publishes.models import Alarm, ProductPublish
 
 log = structlog.get_logger(__name__)
+
+UNKNOWN_NAMED = 100
+"""Unknown publishes of one agent that have an alarm of their own."""
+
+NAMED_IN_LOG = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """A publish of ours, and what an agent has of it that we do not know."""
+
+    publish: ProductPublish
+    generation: int
+    state: str
 
 
 def is_ahead(carried: Carried, publish: ProductPublish) -> bool:
@@ -26,39 +43,105 @@ def is_ahead(carried: Carried, publish: ProductPublish) -> bool:
     return carried.generation > publish.generation or has_other_content
 
 
-def note_ahead(agent: Agent, publish: ProductPublish, *, generation: int, state: str) -> bool:
-    """An agent has a generation, or a content of it, that we do not know. In a transaction that holds the publish's lock; True when that is news."""
-    told = {"kind": AlarmKind.GENERATION_AHEAD, "publish": publish, "state": state, "generation": generation}
-    alarm, is_new = Alarm.objects.get_or_create(
-        agent=agent, publish_ref=publish.pk, closed_at=None, defaults=told
+def note_ahead(agent: Agent, ahead: Sequence[Ahead]) -> set[UUID]:
+    """An agent has generations, or a content of them, that we do not know. Returns the publishes of which that is news. Three queries at most.
+
+    In a transaction that holds the publishes' locks.
+    """
+    rows = Alarm.objects.select_for_update().filter(
+        agent=agent, publish_ref__in=[item.publish.pk for item in ahead], closed_at=None
     )
-    if not is_new and (alarm.generation, alarm.state) != (generation, state):
-        Alarm.objects.filter(pk=alarm.pk).update(
-            generation=generation, state=state, updated_at=timezone.now()
-        )
-    if is_new:
+    open_ones = {alarm.publish_ref: alarm for alarm in rows}
+    news, fresh, changed = set[UUID](), list[Alarm](), list[Alarm]()
+    for item in ahead:
+        values = {
+            "kind": AlarmKind.GENERATION_AHEAD,
+            "publish_id": item.publish.pk,
+            "state": item.state,
+            "generation": item.generation,
+        }
+        alarm = open_ones.get(item.publish.pk)
+        if alarm is None or alarm.kind != AlarmKind.GENERATION_AHEAD:
+            news.add(item.publish.pk)
+        if alarm is None:
+            fresh.append(Alarm(agent=agent, publish_ref=item.publish.pk, **values))
+        elif {name: getattr(alarm, name) for name in values} != values:
+            changed.append(alarm)
+            for name, value in values.items():
+                setattr(alarm, name, value)
+    Alarm.objects.bulk_create(fresh)
+    write_locked(changed, ["kind", "publish", "state", "generation"])
+    if news:
         log.error(
             "generation_ahead",
             agent=str(agent.pk),
-            publish=str(publish.pk),
-            known=publish.generation,
-            there=generation,
+            count=len(news),
+            publishes=sorted(map(str, news))[:NAMED_IN_LOG],
         )
-    return is_new
+    return news
 
 
-def note_unknown(agent: Agent, unknown: Sequence[Carried]) -> None:
-    """The publishes that an agent carries and that have neither row nor tombstone here; those that it carries no more are closed."""
-    there = {one.publish_id: one for one in unknown if one.state is not State.ABSENT}
-    rows = Alarm.objects.filter(agent=agent, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None)
-    known = dict(rows.values_list("publish_ref", "generation"))
-    if gone := known.keys() - there.keys():
-        rows.filter(publish_ref__in=gone).update(closed_at=Now(), updated_at=Now())
-    for publish_id in there.keys() - known.keys():
-        one = there[publish_id]
-        told = {"kind": AlarmKind.UNKNOWN_PUBLISH, "generation": one.generation, "state": one.state.value}
-        Alarm.objects.get_or_create(agent=agent, publish_ref=publish_id, closed_at=None, defaults=told)
-        log.error("unknown_publish", agent=str(agent.pk), publish=str(publish_id), there=one.generation)
+def note_unknown(agent: Agent, unknown: Iterable[Carried], *, page: Report) -> list[UUID]:
+    """The publishes that a page of a report names and that have neither row nor tombstone here; those that it names no more are closed.
+
+    UNKNOWN_NAMED of an agent have an alarm of their own, all others stand as a number in one more. Returns those that operators want off
+    the agent. One query for a page that says nothing new.
+    """
+    rows = list(
+        Alarm.objects.filter(
+            agent=agent, kind__in=[AlarmKind.UNKNOWN_PUBLISH, AlarmKind.MORE_UNKNOWN], closed_at=None
+        )
+    )
+    named = {alarm.publish_ref: alarm for alarm in rows if alarm.kind == AlarmKind.UNKNOWN_PUBLISH}
+    present = {row.publish_id: row for row in unknown if row.state is not State.ABSENT}
+    over = [alarm.pk for ref, alarm in named.items() if ref and page.covers(ref) and ref not in present]
+    if over:
+        Alarm.objects.filter(pk__in=over).update(closed_at=Now(), updated_at=Now())
+    fresh = [present[ref] for ref in sorted(present.keys() - named.keys())]
+    room = max(UNKNOWN_NAMED - len(named) + len(over), 0)
+    _name(agent, fresh[:room])
+    _note_more(
+        agent,
+        next((alarm for alarm in rows if alarm.kind == AlarmKind.MORE_UNKNOWN), None),
+        count=len(fresh[room:]),
+        page=page,
+    )
+    return [
+        spec.publish_id for spec in (_off(alarm) for ref, alarm in named.items() if ref in present) if spec
+    ]
+
+
+def _name(agent: Agent, unknown: Sequence[Carried]) -> None:
+    if unknown:
+        rows = [
+            Alarm(
+                agent=agent,
+                publish_ref=row.publish_id,
+                kind=AlarmKind.UNKNOWN_PUBLISH,
+                generation=row.generation,
+                state=row.state,
+            )
+            for row in unknown
+        ]
+        Alarm.objects.bulk_create(rows, ignore_conflicts=True)
+        log.error(
+            "unknown_publish",
+            agent=str(agent.pk),
+            count=len(rows),
+            publishes=[str(row.publish_ref) for row in rows][:NAMED_IN_LOG],
+        )
+
+
+def _note_more(agent: Agent, alarm: Alarm | None, *, count: int, page: Report) -> None:
+    """A report's first page begins to count anew, its last one closes what has come to nothing."""
+    total = count + (alarm.more if alarm and page.after else 0)
+    if alarm is None and total:
+        Alarm.objects.bulk_create(
+            [Alarm(agent=agent, kind=AlarmKind.MORE_UNKNOWN, more=total)], ignore_conflicts=True
+        )
+    elif alarm and (total != alarm.more or (not total and page.until is None)):
+        closed_at = None if total or page.until else timezone.now()
+        Alarm.objects.filter(pk=alarm.pk).update(more=total, closed_at=closed_at, updated_at=Now())
 
 
 def ask_to_take_off(alarm: Alarm, *, by: str) -> bool:
@@ -75,32 +158,38 @@ def ask_to_take_off(alarm: Alarm, *, by: str) -> bool:
 def to_take_off(agent: Agent) -> list[Spec]:
     """What operators want off this agent, as specs of a generation above the one that it carries. One query."""
     rows = Alarm.objects.filter(
-        agent=agent,
-        kind=AlarmKind.UNKNOWN_PUBLISH,
-        closed_at=None,
-        take_off_at__isnull=False,
-        generation__lt=GENERATION_MAX,
+        agent=agent, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, take_off_at__isnull=False
     )
-    return [
-        Spec(publish_id=ref, generation=generation + 1, state=State.ABSENT)
-        for ref, generation in rows.values_list("publish_ref", "generation")
-    ]
+    return [spec for spec in map(_off, rows) if spec]
 
 
-def take_answer(agent: Agent, result: Result) -> None:
-    """What an agent says about an unknown publish that operators want off it: proved gone, or that it has seen a higher generation still.
+def take_answers(agent: Agent, results: Sequence[Result]) -> None:
+    """What an agent says about unknown publishes that operators want off it: proved gone, or that it has a higher generation still.
 
-    After any other answer it is asked again.
+    After any other answer it is asked again. Two queries at most.
     """
-    asked = Alarm.objects.filter(
-        agent=agent, publish_ref=result.publish_id, closed_at=None, take_off_at__isnull=False
+    named = [result.publish_id for result in results]
+    rows = Alarm.objects.select_for_update().filter(
+        agent=agent, closed_at=None, take_off_at__isnull=False, publish_ref__in=named
     )
-    if result.outcome is Outcome.VERIFIED:
-        asked.filter(generation=result.generation - 1).update(closed_at=Now(), updated_at=Now())
-    elif result.outcome is Outcome.STALE:
-        asked.filter(generation__lt=result.highest_generation).update(
-            generation=result.highest_generation, updated_at=Now()
-        )
+    asked = {alarm.publish_ref: alarm for alarm in rows}
+    now, changed = timezone.now(), list[Alarm]()
+    for result in results:
+        alarm = asked.get(result.publish_id)
+        if alarm and result.outcome is Outcome.VERIFIED and alarm.generation == result.generation - 1:
+            alarm.closed_at = now
+        elif alarm and result.outcome is Outcome.STALE and alarm.generation < result.highest_generation:
+            alarm.generation = result.highest_generation
+        else:
+            continue
+        changed.append(alarm)
+    write_locked(changed, ["generation", "closed_at"])
+
+
+def _off(alarm: Alarm) -> Spec | None:
+    if alarm.take_off_at is None or alarm.publish_ref is None or alarm.generation >= GENERATION_MAX:
+        return None
+    return Spec(publish_id=alarm.publish_ref, generation=alarm.generation + 1, state=State.ABSENT)
 
 
 def highest_of(publish: ProductPublish) -> tuple[int, str]:

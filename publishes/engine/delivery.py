@@ -2,22 +2,20 @@
 
 from collections.abc import Iterator
 from time import monotonic, sleep
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
 from agent.protocol import VERSION
-from agent.protocol.messages import Carried, Command, Item, Result
+from agent.protocol.messages import Command, Item
 from agent.protocol.signing import SIZE_LIMIT
-from agent.protocol.spec import Spec, State
+from agent.protocol.spec import Spec
 from clusters import client
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
-from publishes.choices import OPEN_PHASES, Desired
-from publishes.engine import alarms, expectations, keys, observations, outbox, settlement
-from publishes.engine.rounds import going_on
-from publishes.models import Delivery, Operation, ProductPublish
+from publishes.choices import OPEN_PHASES
+from publishes.engine import alarms, answers, expectations, keys, outbox
+from publishes.models import Delivery, Operation
 
 LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
@@ -49,41 +47,6 @@ def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
     return min(took_s, GATHER_S) if len(claim.waiting) > 1 else 0.0
 
 
-def take_report(agent: Agent, carried: tuple[Carried, ...]) -> list[UUID]:
-    """Believe what an agent says it carries, and name the publishes whose current spec it should fetch.
-
-    Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and was confirmed so.
-    """
-    rows: dict[UUID, Any] = {
-        row.pk: row for row in expectations.desired_of(agent).annotate(**expectations.word_of(agent))
-    }
-    known = [one for one in carried if one.publish_id in rows]
-    alarms.note_unknown(agent, [one for one in carried if one.publish_id not in rows])
-    observations.observe(agent, known)
-    for ahead in [one for one in known if alarms.is_ahead(one, rows[one.publish_id])]:
-        settlement.freeze(agent, ahead)
-        rows.pop(ahead.publish_id)
-    known = [one for one in known if one.publish_id in rows]
-    settled = {one.publish_id for one in known if one.verified and _is_wanted(one, rows[one.publish_id])}
-    for one in known:
-        if one.publish_id in settled and rows[one.publish_id].is_unconfirmed:
-            settlement.confirm(agent, one)
-    present = {one.publish_id for one in known if one.state is not State.ABSENT}
-    behind = [
-        pk
-        for pk, row in rows.items()
-        if pk not in settled and not row.is_pushed and _should_fetch(row, is_present=pk in present)
-    ]
-    return behind + [spec.publish_id for spec in alarms.to_take_off(agent)]
-
-
-def take_results(agent: Agent, results: tuple[Result, ...]) -> None:
-    """Record results; one that cannot be recorded does not keep the others from it."""
-    for result in results:
-        with going_on("record_result", agent=str(agent.pk), publish=str(result.publish_id)):
-            settlement.record_result(agent, result)
-
-
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
     """The current specs of these publishes, as far as they are this agent's and fit into one answer; open deliveries get a token for their results.
 
@@ -109,20 +72,12 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
 def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Operation]:
     """Those of these publishes that are the agent's and may be sent: without what is frozen, and without a key that is past its end."""
     rows = expectations.current_operations(
-        expectations.desired_of(agent).filter(pk__in=publish_ids, frozen_at=None)
+        expectations.publishes_of(agent).filter(pk__in=publish_ids, frozen_at=None)
     )
     outdated = keys.refresh([Spec.model_validate(operation.spec) for operation in rows])
     if not outdated:
         return list(rows)
     return list(rows.all().exclude(publish__in=keys.expired()))
-
-
-def _is_wanted(one: Carried, row: ProductPublish) -> bool:
-    return (one.generation, one.digest) == (row.generation, row.desired_digest)
-
-
-def _should_fetch(row: Any, *, is_present: bool) -> bool:
-    return row.frozen_at is None and (row.is_unconfirmed or row.desired_state != Desired.ABSENT or is_present)
 
 
 def _send(agent_id: UUID, claim: outbox.Claim) -> None:
@@ -151,11 +106,10 @@ def _send_piece(agent: Agent, items: list[Item]) -> None:
     try:
         answer = client.send(agent, command)
     except AgentSilentError as silence:
-        for item in items:
-            assert item.delivery and item.token  # noqa: S101 - what is pushed was claimed
-            settlement.record_silence(item.delivery, token=item.token, message=str(silence))
+        tokens = {item.delivery: item.token for item in items if item.delivery and item.token}
+        answers.record_silence(tokens, message=str(silence))
     else:
-        take_results(agent, answer.results)
+        answers.take(agent, answer.results)
 
 
 def _pieces(items: list[Item]) -> Iterator[list[Item]]:

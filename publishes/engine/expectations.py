@@ -9,8 +9,9 @@ from django.db.models.functions import Now
 from django.db.models.query import QuerySet
 from django.utils import timezone
 
+from agent.protocol.messages import Report
 from clusters.models import Agent, counting
-from publishes.choices import OPEN_PHASES, Phase
+from publishes.choices import OPEN_PHASES, Desired, Phase
 from publishes.models import Alarm, Delivery, Observation, Operation, ProductPublish
 
 
@@ -70,11 +71,30 @@ WHERE publish.cluster_id = %(cluster)s AND gateway.gateway_class = %(driver)s AN
 """  # noqa: S608 - table names from the models, values as parameters
 
 
-def desired_of(agent: Agent) -> QuerySet[ProductPublish]:
-    """Every publish that was ever sent to the agent's cluster for its kind of gateway, tombstones included."""
-    return ProductPublish.objects.filter(
-        cluster_id=agent.cluster_id, gateway__gateway_class=agent.driver, generation__gt=0
+def publishes_of(agent: Agent) -> QuerySet[ProductPublish]:
+    """Every publish of the agent's cluster for its kind of gateway: tombstones, and drafts that were never sent to it, included."""
+    return ProductPublish.objects.filter(cluster_id=agent.cluster_id, gateway__gateway_class=agent.driver)
+
+
+def missing(agent: Agent, *, page: Report) -> list[UUID]:
+    """What the agent should fetch of the publishes that a page of its report speaks of without naming them. One query.
+
+    Left out are those that a push is under way for, and what is to be absent and was confirmed so.
+    """
+    rows = (
+        publishes_of(agent)
+        .filter(page_of(page, "pk"), generation__gt=0, frozen_at=None)
+        .exclude(pk__in=[row.publish_id for row in page.carried])
     )
+    word = word_of(agent)
+    needed = rows.filter(~Q(desired_state=Desired.ABSENT) | Q(word["is_unconfirmed"]), ~word["is_pushed"])
+    return list(needed.values_list("pk", flat=True))
+
+
+def page_of(page: Report, name: str) -> Q:
+    """The publishes that a page of a report speaks of; `name` is the field with their ids."""
+    after = Q(**{f"{name}__gt": page.after}) if page.after else Q()
+    return after & Q(**{f"{name}__lte": page.until}) if page.until else after
 
 
 def word_of(agent: Agent) -> dict[str, Exists]:

@@ -1,12 +1,16 @@
 """The status of a publish and the phases of its operations and deliveries: which moves exist, and the only functions that make one."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
+from django.db.models import Case, CharField, Value, When
 from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Text
+from core.records import write_locked
 from publishes.choices import OPEN_PHASES, EventKind, Phase, Status
 from publishes.errors import WrongState
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
@@ -29,6 +33,10 @@ PHASES_AFTER: dict[type[Operation | Delivery], dict[Phase, tuple[Phase, ...]]] =
 }
 """What is not in it is never made; the claim of a worker, one statement of the outbox, takes its conditions from here too."""
 
+_STAMPS = {
+    Status.PUBLISHED: ("published_at", "published_by"),
+    Status.WITHDRAWN: ("withdrawn_at", "withdrawn_by"),
+}
 _EVENT = {Status.PUBLISHED: EventKind.PUBLISHED, Status.WITHDRAWN: EventKind.WITHDRAWN}
 _REFUSAL: dict[tuple[Status, Status], Text] = {
     (Status.PUBLISHED, Status.PUBLISHED): _(
@@ -80,32 +88,62 @@ def advance(rows: QuerySet[Operation] | QuerySet[Delivery], to: Phase, **changes
     )
 
 
-def move(publish: ProductPublish, to: Status, *, operation: Operation, evidence: dict[str, Any]) -> None:
-    """Change the status, and write the transition's line of history, in the caller's transaction.
+def advance_locked(
+    moves: Sequence[tuple[Operation, Phase]] | Sequence[tuple[Delivery, Phase]], columns: Sequence[str]
+) -> None:
+    """The same for rows that go different ways: each to its phase, and with it what stands in these columns of it. One query, none for no rows.
 
-    Raises WrongState when somebody else moved it in between; then nothing was written.
+    The caller's transaction holds the locks under which the rows were read. Raises WrongState, before anything is written, when one of them
+    may not move.
     """
-    now = timezone.now()
-    changes: dict[str, Any] = {"status": to, "updated_at": now}
-    if to == Status.PUBLISHED:
-        changes |= {"published_at": now, "published_by": operation.actor_label}
-    else:
-        changes |= {"withdrawn_at": now, "withdrawn_by": operation.actor_label}
-    moved = ProductPublish.objects.filter(pk=publish.pk, status=publish.status, status__in=_FROM[to]).update(
-        **changes
-    )
-    if moved != 1:
+    if any(to not in PHASES_AFTER[type(row)].get(Phase(row.phase), ()) for row, to in moves):
         raise WrongState
-    PublishEvent.objects.create(
-        publish=publish,
+    now = timezone.now()
+    for row, to in moves:
+        row.phase, row.finished_at = to, None if to in OPEN_PHASES else now
+    write_locked([row for row, _to in moves], ["phase", "finished_at", *columns])
+
+
+def move(operations: Sequence[Operation], to: Status, *, evidence: Mapping[UUID, dict[str, Any]]) -> None:
+    """Change the status of each operation's publish, and write each transition's line of history; `evidence` is by operation. Two queries.
+
+    In the caller's transaction, which holds the publishes' locks. Raises WrongState when somebody else moved one in between: the caller's
+    transaction must end with it.
+    """
+    if not operations:
+        return
+    now = timezone.now()
+    lines = [
+        _line(operation, to, evidence=evidence[operation.pk]) for operation in operations
+    ]  # before the status changes under them
+    time, by = _STAMPS[to]
+    by_label: dict[str, list[UUID]] = {}
+    for operation in operations:
+        by_label.setdefault(operation.actor_label, []).append(operation.publish_id)
+    labels = Case(
+        *(When(pk__in=publishes, then=Value(label)) for label, publishes in by_label.items()),
+        output_field=CharField(),
+    )
+    rows = ProductPublish.objects.filter(
+        pk__in=[operation.publish_id for operation in operations], status__in=_FROM[to]
+    )
+    if rows.update(**{"status": to, "updated_at": now, time: now, by: labels}) != len(operations):
+        raise WrongState
+    PublishEvent.objects.bulk_create(lines)
+    for operation in operations:
+        for name, value in {"status": to, "updated_at": now, time: now, by: operation.actor_label}.items():
+            setattr(operation.publish, name, value)
+
+
+def _line(operation: Operation, to: Status, *, evidence: dict[str, Any]) -> PublishEvent:
+    return PublishEvent(
+        publish=operation.publish,
         operation=operation,
         kind=_EVENT[to],
-        from_status=publish.status,
+        from_status=operation.publish.status,
         to_status=to,
         actor_label=operation.actor_label,
         actor_user_id=operation.actor_user_id,
         note=operation.note,
         evidence=evidence,
     )
-    for name, value in changes.items():
-        setattr(publish, name, value)

@@ -1,49 +1,77 @@
 """What each agent last said it carries. Only this module writes it; nothing is decided by it here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from operator import attrgetter
 
+from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
-from agent.protocol.messages import Carried
+from agent.protocol.messages import Absence, Carried, Report
 from clusters.models import Agent
+from publishes.choices import Desired
+from publishes.engine.expectations import page_of
 from publishes.models import Observation, Operation
 
 _TOLD = ("generation", "digest", "state", "verified")
 
 
-def observe(agent: Agent, carried: Sequence[Carried]) -> None:
-    """Keep what an agent says it carries, and nothing of what it does not name. Three queries at most; only what changed is written."""
+def observe(agent: Agent, known: Iterable[Carried], *, page: Report) -> None:
+    """Keep what a page of a report says of known publishes, and nothing of what it does not name. Three queries at most; only what changed is written."""
+    latest = {row.publish_id: row for row in known}
     stored = {
         row.publish_id: tuple(getattr(row, name) for name in _TOLD)
-        for row in Observation.objects.filter(agent=agent)
+        for row in Observation.objects.filter(page_of(page, "publish_id"), agent=agent)
     }
     now = timezone.now()
     changed = [
         Observation(
             agent=agent,
-            publish_id=one.publish_id,
+            publish_id=row.publish_id,
             observed_at=now,
-            **{name: getattr(one, name) for name in _TOLD},
+            **{name: getattr(row, name) for name in _TOLD},
         )
-        for _publish_id, one in sorted(
-            {one.publish_id: one for one in carried}.items()
+        for _publish_id, row in sorted(
+            latest.items()
         )  # one order for all: two reports cannot lock each other out
-        if stored.get(one.publish_id) != (one.generation, one.digest, one.state.value, one.verified)
+        if stored.get(row.publish_id) != (row.generation, row.digest, row.state.value, row.verified)
     ]
-    if gone := stored.keys() - {one.publish_id for one in carried}:
-        Observation.objects.filter(agent=agent, publish__in=gone).delete()
+    if unnamed := stored.keys() - latest.keys():
+        Observation.objects.filter(agent=agent, publish__in=unnamed).delete()
     _write(changed)
 
 
-def note_proved(agent: Agent, operation: Operation) -> None:
+def note_proved(agent: Agent, operations: Iterable[Operation]) -> None:
     """What an agent has proved is observed, also of an agent that nobody waits for. One query."""
-    told = {
+    now = timezone.now()
+    _write(
+        [_proved(agent, operation, at=now) for operation in sorted(operations, key=attrgetter("publish_id"))]
+    )
+
+
+def old_absences(agent: Agent, *, page: Report) -> list[Absence]:
+    """What the agent has proved absent for longer than ABSENCE_KEPT_DAYS and should not be there: both sides need not keep it any more. One query."""
+    since = timezone.now() - timedelta(days=settings.ABSENCE_KEPT_DAYS)
+    rows = Observation.objects.filter(
+        page_of(page, "publish_id"), agent=agent, state=Desired.ABSENT, verified=True, observed_at__lte=since
+    )
+    agreed = rows.filter(publish__desired_state=Desired.ABSENT, publish__frozen_at=None)
+    current = agreed.filter(publish__generation=F("generation"), publish__desired_digest=F("digest"))
+    return [
+        Absence(publish_id=publish_id, generation=generation)
+        for publish_id, generation in current.values_list("publish_id", "generation")
+    ]
+
+
+def _proved(agent: Agent, operation: Operation, *, at: datetime) -> Observation:
+    values = {
         "generation": operation.generation,
         "digest": operation.digest,
         "state": operation.publish.desired_state,
         "verified": True,
     }
-    _write([Observation(agent=agent, publish_id=operation.publish_id, observed_at=timezone.now(), **told)])
+    return Observation(agent=agent, publish_id=operation.publish_id, observed_at=at, **values)
 
 
 def _write(rows: Sequence[Observation]) -> None:

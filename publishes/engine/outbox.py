@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -77,7 +77,7 @@ def enqueue(
         _refuse_to_interrupt(publish)
     label = actor.label if actor else because.actor_label if because else ""
     user_id = actor.user_id if actor else because.actor_user_id if because else None
-    supersede(publish)
+    supersede([publish])
     operation = Operation.objects.create(
         publish=publish,
         kind=kind,
@@ -233,20 +233,25 @@ def wake(agent_ids: Iterable[UUID]) -> None:
     _wake_ups.send(agent_ids)
 
 
-def close(operation: Operation, phase: Phase, *, error_code: str = "", error: str = "") -> None:
-    """Close an open operation, in the caller's transaction, which holds the publish's lock. Raises WrongState when it has ended already."""
-    took_ms = round((timezone.now() - operation.created_at).total_seconds() * 1000)
-    told = {"error_code": error_code, "error": error, "took_ms": min(max(took_ms, 0), TOOK_MS_MAX)}
-    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), phase, **told):
-        raise WrongState
-    operation.refresh_from_db(fields=["phase", "finished_at", "updated_at", *told])
+def close(operations: Sequence[Operation], phase: Phase) -> None:
+    """Close open operations, with the errors that stand in them, in the caller's transaction, which holds their publishes' locks. One query.
+
+    Raises WrongState when one of them has ended already.
+    """
+    now = timezone.now()
+    for operation in operations:
+        took_ms = round((now - operation.created_at).total_seconds() * 1000)
+        operation.took_ms = min(max(took_ms, 0), TOOK_MS_MAX)
+    lifecycle.advance_locked(
+        [(operation, phase) for operation in operations], ["error_code", "error", "took_ms"]
+    )
 
 
-def supersede(publish: ProductPublish) -> None:
-    """End what is open for agents, and the system's own operations, in the caller's transaction, which holds the publish's lock."""
-    lifecycle.advance(Delivery.objects.filter(operation__publish=publish), Phase.SUPERSEDED)
+def supersede(publishes: Sequence[ProductPublish]) -> None:
+    """End what is open for agents, and the system's own operations, in the caller's transaction, which holds the publishes' locks. Two queries."""
+    lifecycle.advance(Delivery.objects.filter(operation__publish__in=publishes), Phase.SUPERSEDED)
     lifecycle.advance(
-        Operation.objects.filter(publish=publish).exclude(kind__in=PEOPLES_KINDS), Phase.SUPERSEDED
+        Operation.objects.filter(publish__in=publishes).exclude(kind__in=PEOPLES_KINDS), Phase.SUPERSEDED
     )
 
 

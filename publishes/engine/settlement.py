@@ -1,36 +1,36 @@
-"""What answers mean: an agent's word closes a delivery, deliveries close an operation, an operation moves the status.
+"""What answers mean: deliveries close an operation, an operation moves the status; and what stops all that, an agent that is ahead of us.
 
-Only this module and `outbox` move phases, by `lifecycle.advance`. Locks: the publish first, then its operation.
+Phases move by the table of `lifecycle`; here through `outbox.close` alone. Locks: the publish first, then its operation.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef
-from django.db.models.functions import Now
-from django.db.models.query import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from agent.protocol.messages import Carried, Outcome, Result
+from agent.protocol.messages import Carried
 from clusters.models import Agent, counting
-from core import back_off
 from core.records import free_of
 from publishes import spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
-from publishes.engine import alarms, lifecycle, observations, outbox
-from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.engine import alarms, lifecycle, outbox
+from publishes.models import Credential, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
 
 log = structlog.get_logger(__name__)
 
-_WORDS_MAX = {"step": 50, "code": 50, "message": 4000, "entity": 200, "field": 200}
-_DONE_EVENTS = {Kind.REVERT: EventKind.WENT_BACK, Kind.HEAL: EventKind.IN_STEP, Kind.SYNC: EventKind.SYNCED}
+_DONE_EVENTS = {
+    Kind.DELETE: EventKind.DELETED,
+    Kind.REVERT: EventKind.WENT_BACK,
+    Kind.HEAL: EventKind.IN_STEP,
+    Kind.SYNC: EventKind.SYNCED,
+}
 NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop(
     "The agent has not been heard of since three heartbeats. It catches up by itself when it is back."
@@ -41,49 +41,37 @@ AHEAD = gettext_noop(
 TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
 
 
-@transaction.atomic
-def record_result(agent: Agent, result: Result) -> None:
-    """Take one authenticated answer of an agent.
+@dataclass(frozen=True, kw_only=True)
+class Success:
+    """An operation that is done, and the deliveries that were confirmed."""
 
-    "Verified" counts for exactly its generation and digest, whoever sent it when, even after a refusal. Any other outcome counts
-    only under the token of the attempt that it answers. What is older than the current generation, or not this agent's, is ignored.
-    """
-    operation = _current_operation(agent, result)
-    if operation is None:
-        alarms.take_answer(agent, result)
-        return
-    if result.outcome is Outcome.STALE and result.highest_generation >= operation.generation:
-        _freeze(
-            agent,
-            operation.publish,
-            generation=result.highest_generation,
-            state=operation.publish.desired_state,
-        )
-        return
-    if result.outcome is Outcome.VERIFIED:
-        observations.note_proved(agent, operation)
-    delivery = operation.deliveries.filter(agent=agent, phase__in=[*OPEN_PHASES, Phase.FAILED]).first()
-    if delivery is None:
-        return
-    delivery.operation = operation
-    if result.outcome is Outcome.VERIFIED:
-        _confirm(delivery, result)
-    elif not delivery.is_open or result.token != delivery.token:
-        return
-    elif result.outcome is Outcome.WORKING:
-        _keep_waiting(delivery, result)
-    elif result.outcome is Outcome.UNREACHABLE:
-        _postpone(
-            delivery, step=result.step, code=result.code or "gateway_unreachable", message=result.message
-        )
-    else:
-        _refuse(delivery, result)
-    settle(delivery.operation)
+    operation: Operation
+    confirmed: Sequence[Delivery]
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """For the history, once the operation is closed."""
+        agents = [{"name": delivery.agent.name, **delivery.evidence} for delivery in self.confirmed]
+        return {"took_ms": self.operation.took_ms, "generation": self.operation.generation, "agents": agents}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An operation that has failed, and why."""
+
+    operation: Operation
+    code: str
+    words: str
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """For the history, once the operation is closed."""
+        return {"code": self.code, "kind": self.operation.kind, "took_ms": self.operation.took_ms}
 
 
 def cancel(operation: Operation, *, actor: Actor) -> None:
     """Stop an open publish, and put back what stood before; in a transaction that holds the publish's lock."""
-    outbox.close(operation, Phase.CANCELLED)
+    outbox.close([operation], Phase.CANCELLED)
     PublishEvent.objects.create(
         publish_id=operation.publish_id,
         operation=operation,
@@ -95,41 +83,66 @@ def cancel(operation: Operation, *, actor: Actor) -> None:
     _go_back(operation, actor=actor)
 
 
-def confirm(agent: Agent, carried: Carried) -> None:
-    """An agent reports that it carries exactly this, verified: as good as an answer."""
-    record_result(
+@transaction.atomic
+def freeze(agent: Agent, *carried: Carried) -> None:
+    """An agent carries versions that we do not know, as after a restored control plane: of these publishes nothing is sent to any agent
+    until an operator adopts them.
+    """
+    rows = {row.publish_id: row for row in carried}
+    publishes = locked(cluster_id=agent.cluster_id, pk__in=rows)
+    ahead = [publish for publish in publishes if alarms.is_ahead(rows[publish.pk], publish)]
+    stop(
         agent,
-        Result(
-            publish_id=carried.publish_id,
-            generation=carried.generation,
-            digest=carried.digest,
-            outcome=Outcome.VERIFIED,
-        ),
+        [
+            alarms.Ahead(
+                publish=publish, generation=rows[publish.pk].generation, state=rows[publish.pk].state.value
+            )
+            for publish in ahead
+        ],
     )
 
 
-@transaction.atomic
-def record_silence(delivery_id: UUID, *, token: UUID, message: str) -> None:
-    """The agent could not be reached, or did not answer in time: the delivery is due again after a back-off."""
-    delivery = (
-        Delivery.objects.select_related("operation")
-        .filter(pk=delivery_id, token=token, phase__in=OPEN_PHASES)
-        .first()
+def stop(agent: Agent, ahead: Sequence[alarms.Ahead]) -> None:
+    """The same in a transaction that holds the publishes' locks. No going back: what stands on the agents is newer than anything that we could put there."""
+    if not ahead:
+        return
+    news = alarms.note_ahead(agent, ahead)
+    publishes = {
+        item.publish.pk: item.publish
+        for item in ahead
+        if item.publish.pk in news or item.publish.frozen_at is None
+    }
+    now = timezone.now()
+    ProductPublish.objects.filter(pk__in=publishes).update(frozen_at=now, updated_at=now)
+    outbox.supersede([*publishes.values()])
+    evidence = {
+        item.publish.pk: {
+            "agent": agent.name,
+            "generation": item.generation,
+            "known": item.publish.generation,
+        }
+        for item in ahead
+    }
+    PublishEvent.objects.bulk_create(
+        PublishEvent(publish_id=pk, kind=EventKind.FROZEN, evidence=evidence[pk]) for pk in publishes
     )
-    if delivery is not None:
-        _postpone(delivery, step="sent", code="agent_silent", message=message)
+    stopped = list(
+        Operation.objects.select_for_update()
+        .filter(publish__in=publishes, phase__in=OPEN_PHASES)
+        .order_by("pk")
+    )
+    for publish in publishes.values():
+        publish.frozen_at = now
+    for operation in stopped:
+        operation.publish = publishes[operation.publish_id]
+    _fail([Failure(operation=operation, code="generation_ahead", words=AHEAD) for operation in stopped])
 
 
-@transaction.atomic
-def freeze(agent: Agent, carried: Carried) -> None:
-    """An agent carries a version that we do not know, as after a restored control plane: nothing is sent to any agent until an operator adopts it."""
-    publish = (
-        ProductPublish.objects.select_for_update(of=["self"], no_key=True)
-        .filter(pk=carried.publish_id, cluster_id=agent.cluster_id)
-        .first()
+def locked(**of: Any) -> list[ProductPublish]:
+    """Publishes with these values, locked in one order for all, so that two that lock many cannot lock each other out."""
+    return list(
+        ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(**of).order_by("pk")
     )
-    if publish is not None and alarms.is_ahead(carried, publish):
-        _freeze(agent, publish, generation=carried.generation, state=carried.state.value)
 
 
 def thaw(publish: ProductPublish) -> None:
@@ -160,26 +173,40 @@ def settle_by_id(operation_id: UUID) -> None:
         settle(Operation.objects.select_for_update().get(pk=operation_id))
 
 
-def settle(operation: Operation) -> None:
-    """Close the operation if the counting agents' deliveries decide it; in a transaction that holds the publish's lock.
+def settle(*operations: Operation) -> None:
+    """Close the operations that the counting agents' deliveries decide; in a transaction that holds the publishes' locks.
 
     Done: every counting agent confirmed, and at least one agent did; taking off a cluster without any registered agent is done at
     once. Failed: a counting agent refused, or the deadline has passed.
     """
-    if not operation.is_open:
+    undecided = [operation for operation in operations if operation.is_open]
+    if not undecided:
         return
-    deliveries = list(operation.deliveries.annotate(is_counting=counting("agent__")).select_related("agent"))
+    deliveries: dict[UUID, list[Any]] = {operation.pk: [] for operation in undecided}
+    for delivery in (
+        Delivery.objects.filter(operation__in=undecided)
+        .annotate(is_counting=counting("agent__"))
+        .select_related("agent")
+    ):
+        deliveries[delivery.operation_id].append(delivery)
+    verdicts = [_verdict(operation, deliveries[operation.pk]) for operation in undecided]
+    _succeed([verdict for verdict in verdicts if isinstance(verdict, Success)])
+    _fail([verdict for verdict in verdicts if isinstance(verdict, Failure)])
+
+
+def _verdict(operation: Operation, deliveries: Sequence[Any]) -> "Success | Failure | None":
     refused = next((d for d in deliveries if d.phase == Phase.FAILED and d.is_counting), None)
     confirmed = [d for d in deliveries if d.phase == Phase.SUCCEEDED]
     waiting = [d for d in deliveries if d.phase in OPEN_PHASES and d.is_counting]
     if refused:
-        _fail(operation, error_code=refused.code, error=_words(refused))
-    elif (confirmed and not waiting) or (not deliveries and operation.kind != Kind.PUBLISH):
-        _succeed(operation, confirmed)
-    elif operation.deadline_at <= timezone.now():
+        return Failure(operation=operation, code=refused.code, words=_words(refused))
+    if (confirmed and not waiting) or (not deliveries and operation.kind != Kind.PUBLISH):
+        return Success(operation=operation, confirmed=confirmed)
+    if operation.deadline_at <= timezone.now():
         code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
         guilty = next((d for d in waiting or deliveries if d.message), None)
-        _fail(operation, error_code=code, error=_words(guilty) if guilty else text)
+        return Failure(operation=operation, code=code, words=_words(guilty) if guilty else text)
+    return None
 
 
 def forget_other_drivers() -> None:
@@ -204,110 +231,49 @@ def release_hosts(**of: Any) -> None:
         rows.update(claimed_host=None, updated_at=timezone.now())
 
 
-def _current_operation(agent: Agent, result: Result) -> Operation | None:
-    publish = (
-        ProductPublish.objects.select_for_update(of=["self"], no_key=True)
-        .filter(pk=result.publish_id, cluster_id=agent.cluster_id)
-        .first()
-    )
-    if publish is None or publish.generation != result.generation or publish.desired_digest != result.digest:
-        return None
-    operation = Operation.objects.select_for_update().get(publish=publish, generation=result.generation)
-    operation.publish = publish
-    return operation
-
-
-def _confirm(delivery: Delivery, result: Result) -> None:
-    _close(delivery, Phase.SUCCEEDED, step="verified", evidence=result.evidence.model_dump())
-    if delivery.operation.publish.desired_state == Desired.ABSENT:
-        release_hosts(pk=delivery.operation.publish_id)
-
-
-def _refuse(delivery: Delivery, result: Result) -> None:
-    _close(
-        delivery,
-        Phase.FAILED,
-        **_told(
-            step=result.step,
-            code=result.code or "refused",
-            message=result.message,
-            entity=result.entity,
-            field=result.field,
-        ),
-    )
-
-
-def _told(**words: str) -> dict[str, str]:
-    """An agent's words as the database can hold them."""
-    return {name: text.replace("\x00", "")[: _WORDS_MAX[name]] for name, text in words.items()}
-
-
-def _close(delivery: Delivery, phase: Phase, **told: Any) -> None:
-    cleared = {"code": "", "message": "", "entity": "", "field": ""}
-    lifecycle.advance(Delivery.objects.filter(pk=delivery.pk), phase, **(cleared | told))
-
-
-def _keep_waiting(delivery: Delivery, result: Result) -> None:
-    """The agent is at it: neither this delivery nor the agent is anybody else's for one more lease."""
-    due_at = Now() + timedelta(seconds=settings.LEASE_S)
-    _same_attempt(delivery).update(due_at=due_at, updated_at=timezone.now(), **_told(step=result.step))
-    outbox.renew(delivery.agent_id)
-
-
-def _postpone(delivery: Delivery, *, step: str, code: str, message: str) -> None:
-    due_at = Now() + timedelta(seconds=back_off.seconds_after(delivery.attempt))
-    words = _told(step=step, code=code, message=message)
-    lifecycle.advance(_same_attempt(delivery), Phase.QUEUED, due_at=due_at, **words)
-
-
-def _same_attempt(delivery: Delivery) -> QuerySet[Delivery]:
-    """The row, unless it was closed or tried again since it was read."""
-    return Delivery.objects.filter(pk=delivery.pk, token=delivery.token, phase__in=OPEN_PHASES)
-
-
-def _succeed(operation: Operation, confirmed: Sequence[Delivery]) -> None:
-    publish = operation.publish
-    outbox.close(operation, Phase.SUCCEEDED)
-    agents = [{"name": d.agent.name, **d.evidence} for d in confirmed]
-    evidence = {"took_ms": operation.took_ms, "generation": operation.generation, "agents": agents}
-    if operation.kind == Kind.PUBLISH:
-        lifecycle.move(publish, Status.PUBLISHED, operation=operation, evidence=evidence)
-    elif operation.kind == Kind.WITHDRAW:
-        lifecycle.move(publish, Status.WITHDRAWN, operation=operation, evidence=evidence)
-    elif operation.kind == Kind.DELETE:
-        publish.deleted_at = timezone.now()
-        publish.save(update_fields=["deleted_at", "updated_at"])
-        publish.credentials.all().delete()
-        _note(operation, EventKind.DELETED, evidence=evidence)
-        release_hosts(pk=publish.pk)
-    elif operation.kind in _DONE_EVENTS:
-        _note(operation, _DONE_EVENTS[Kind(operation.kind)], evidence=evidence)
-
-
-def _freeze(agent: Agent, publish: ProductPublish, *, generation: int, state: str) -> None:
-    """No going back: what stands on the agents is newer than anything that we could put there."""
-    if not alarms.note_ahead(agent, publish, generation=generation, state=state) and publish.frozen_at:
-        return
-    publish.frozen_at = timezone.now()
-    publish.save(update_fields=["frozen_at", "updated_at"])
-    outbox.supersede(publish)
-    evidence = {"agent": agent.name, "generation": generation, "known": publish.generation}
-    PublishEvent.objects.create(publish=publish, kind=EventKind.FROZEN, evidence=evidence)
-    for operation in publish.operations.select_for_update().filter(phase__in=OPEN_PHASES):
-        operation.publish = publish
-        _fail(operation, error_code="generation_ahead", error=AHEAD)
-
-
-def _fail(operation: Operation, *, error_code: str, error: str) -> None:
-    outbox.close(operation, Phase.FAILED, error_code=error_code, error=error)
+def _succeed(done: Sequence[Success]) -> None:
+    outbox.close([verdict.operation for verdict in done], Phase.SUCCEEDED)
+    evidence = {verdict.operation.pk: verdict.evidence for verdict in done}
+    by_kind: dict[str, list[Operation]] = {}
+    for verdict in done:
+        by_kind.setdefault(verdict.operation.kind, []).append(verdict.operation)
+    lifecycle.move(by_kind.get(Kind.PUBLISH, []), Status.PUBLISHED, evidence=evidence)
+    lifecycle.move(by_kind.get(Kind.WITHDRAW, []), Status.WITHDRAWN, evidence=evidence)
+    _bury(by_kind.get(Kind.DELETE, []))
     _note(
-        operation,
-        EventKind.FAILED,
-        note=error,
-        evidence={"code": error_code, "kind": operation.kind, "took_ms": operation.took_ms},
+        [
+            _line(verdict.operation, _DONE_EVENTS[Kind(verdict.operation.kind)], evidence=verdict.evidence)
+            for verdict in done
+            if verdict.operation.kind in _DONE_EVENTS
+        ]
     )
-    if operation.kind == Kind.PUBLISH and operation.publish.frozen_at is None:
-        _go_back(operation)
+
+
+def _bury(operations: Sequence[Operation]) -> None:
+    """What was taken off everywhere becomes a tombstone. Queries only when there is any."""
+    if not operations:
+        return
+    now, publishes = timezone.now(), [operation.publish_id for operation in operations]
+    ProductPublish.objects.filter(pk__in=publishes).update(deleted_at=now, updated_at=now)
+    Credential.objects.filter(publish__in=publishes).delete()
+    for operation in operations:
+        operation.publish.deleted_at = now
+    release_hosts(pk__in=publishes)
+
+
+def _fail(failures: Sequence[Failure]) -> None:
+    for failure in failures:
+        failure.operation.error_code, failure.operation.error = failure.code, failure.words
+    outbox.close([failure.operation for failure in failures], Phase.FAILED)
+    _note(
+        [
+            _line(failure.operation, EventKind.FAILED, note=failure.words, evidence=failure.evidence)
+            for failure in failures
+        ]
+    )
+    for failure in failures:
+        if failure.operation.kind == Kind.PUBLISH and failure.operation.publish.frozen_at is None:
+            _go_back(failure.operation)
 
 
 def _go_back(operation: Operation, *, actor: Actor | None = None) -> None:
@@ -318,8 +284,8 @@ def _go_back(operation: Operation, *, actor: Actor | None = None) -> None:
     settle(following)
 
 
-def _note(operation: Operation, kind: EventKind, *, note: str = "", evidence: dict[str, Any]) -> None:
-    PublishEvent.objects.create(
+def _line(operation: Operation, kind: EventKind, *, note: str = "", evidence: dict[str, Any]) -> PublishEvent:
+    return PublishEvent(
         publish_id=operation.publish_id,
         operation=operation,
         kind=kind,
@@ -328,6 +294,11 @@ def _note(operation: Operation, kind: EventKind, *, note: str = "", evidence: di
         note=note,
         evidence=evidence,
     )
+
+
+def _note(lines: Sequence[PublishEvent]) -> None:
+    """One query, none for no lines."""
+    PublishEvent.objects.bulk_create(lines)
 
 
 def _words(delivery: Delivery) -> str:

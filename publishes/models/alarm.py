@@ -10,7 +10,8 @@ from publishes.models.publish import ProductPublish
 
 
 class Alarm(Record):
-    """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names.
+    """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names; without one, `more` says how
+    many others.
 
     `let_in`: the ids of the keys that it lets in, at the generation `let_in_at`, which is null until it has named them.
     """
@@ -25,9 +26,10 @@ class Alarm(Record):
         related_name="alarms",
         verbose_name=_("publish"),
     )
-    publish_ref = models.UUIDField(_("publish's id"))
-    generation = models.PositiveBigIntegerField(_("generation"))
-    state = models.CharField(_("state"), max_length=9, choices=Desired)
+    publish_ref = models.UUIDField(_("publish's id"), null=True, blank=True)
+    more = models.PositiveIntegerField(_("how many more"), default=0)
+    generation = models.PositiveBigIntegerField(_("generation"), default=0)
+    state = models.CharField(_("state"), max_length=9, choices=Desired, blank=True)
     let_in = models.JSONField(default=list, blank=True, editable=False)
     let_in_at = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     take_off_at = models.DateTimeField(_("to be taken off since"), null=True, blank=True)
@@ -38,11 +40,15 @@ class Alarm(Record):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["agent", "publish_ref"], condition=models.Q(closed_at=None), name="alarm_open_once"
+                "agent",
+                "publish_ref",
+                condition=models.Q(closed_at=None),
+                nulls_distinct=False,
+                name="alarm_open_once",
             )
         ]
         verbose_name = _("alarm")
         verbose_name_plural = _("alarms")
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.publish_ref}"
+        return f"{self.kind} {self.publish_ref or self.more}"

@@ -140,6 +140,9 @@ class ControlPlaneDouble:
     heartbeats: list[messages.Heartbeat] = field(default_factory=list)
     reports: list[messages.Report] = field(default_factory=list)
     results: list[messages.Result] = field(default_factory=list)
+    let_in: list[messages.LetIn] = field(default_factory=list)
+    forget: tuple[messages.Absence, ...] = ()
+    keys_asked: tuple[UUID, ...] = ()
     asks_for_reports: bool = True
     broken: bool = False
     server: Any = None
@@ -239,25 +242,33 @@ class _Door(BaseHTTPRequestHandler):
             double.heartbeats.append(messages.Heartbeat.model_validate_json(body))
             return messages.HeartbeatAnswer(interval_ms=double.interval_ms, report=double.asks_for_reports)
         if self.path == messages.PATH_REPORT:
-            double.reports.append(messages.Report.model_validate_json(body))
-            there = {
-                one.publish_id: (one.generation, one.digest, one.verified)
-                for one in double.reports[-1].carried
-            }
-            wanted = [
-                publish
-                for publish, spec in double.expected.items()
-                if there.get(publish) != (spec.generation, spec.digest, True)
-            ]
-            return messages.ReportAnswer(wanted=tuple(wanted))
+            return self._answer_page(messages.Report.model_validate_json(body))
         if self.path == messages.PATH_SPECS:
             ids = messages.SpecsRequest.model_validate_json(body).publish_ids
             items = tuple(
                 messages.Item(spec=double.expected[publish]) for publish in ids if publish in double.expected
             )
             return messages.SpecsAnswer(items=items, upstream_networks=double.networks)
+        if self.path == messages.PATH_KEYS_LET_IN:
+            double.let_in += messages.KeysLetIn.model_validate_json(body).publishes
+            return messages.Accepted()
         double.results += messages.Results.model_validate_json(body).results
         return messages.Accepted()
+
+    def _answer_page(self, page: messages.Report) -> messages.ReportAnswer:
+        double = self.double
+        double.reports.append(page)
+        carried = {row.publish_id: (row.generation, row.digest, row.verified) for row in page.carried}
+        expected = {publish: spec for publish, spec in double.expected.items() if page.covers(publish)}
+        return messages.ReportAnswer(
+            wanted=tuple(
+                publish
+                for publish, spec in expected.items()
+                if carried.get(publish) != (spec.generation, spec.digest, True)
+            ),
+            forget=tuple(absence for absence in double.forget if page.covers(absence.publish_id)),
+            keys_asked=() if page.until else double.keys_asked,
+        )
 
     def _seal(self, answer: Any, *, audience: str, answers: str) -> None:
         sealed = signing.seal(

@@ -95,12 +95,12 @@ def test_the_status_of_a_publish_is_written_in_lifecycle_alone() -> None:
     assert of_publishes == {"publishes/engine/lifecycle.py"}
 
 
-def test_phases_are_written_in_lifecycle_alone_and_moved_by_the_outbox_and_the_settlement() -> None:
+def test_phases_are_written_in_lifecycle_alone_and_moved_by_the_outbox_and_the_answers() -> None:
     assert writes_of("phase") == {"publishes/engine/lifecycle.py"}
-    assert places(r"\badvance\(") == {
+    assert places(r"\badvance(_locked)?\(") == {
         "publishes/engine/lifecycle.py",
         "publishes/engine/outbox.py",
-        "publishes/engine/settlement.py",
+        "publishes/engine/answers.py",
     }
 
 

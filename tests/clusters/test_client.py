@@ -106,6 +106,15 @@ def test_answers_that_cannot_be_believed_are_silence(voice: Voice, fake: FakeAge
             client.send(voice.agent, COMMAND)
 
 
+def test_an_agents_words_of_an_error_are_such_as_the_database_holds(voice: Voice, fake: FakeAgent) -> None:
+    fake.answer = lambda handler, _body: reply(
+        handler, 503, '{"detail": "full\\u0000 of \\ud800 ' + "x" * 400 + '"}'
+    )
+    with pytest.raises(AgentSilentError, match=r"The agent answered 503: full of \? x+$") as problem:
+        client.send(voice.agent, COMMAND)
+    assert len(str(problem.value)) < 330
+
+
 def test_a_redirect_is_not_followed(voice: Voice, fake: FakeAgent) -> None:
     fake.answer = lambda handler, _body: reply(handler, 307, "", Location=fake.url + "/elsewhere")
     with pytest.raises(AgentSilentError, match="answered 307"):

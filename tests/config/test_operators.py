@@ -19,6 +19,7 @@ from agent.protocol.spec import State
 from agent.protocol.version import PROGRAM_VERSION
 from clusters.models import AgentEvent, EnrolmentCode
 from core import pulse
+from core.admin import CONFIRMED
 from publishes import sweeping
 from publishes.choices import AlarmKind
 from publishes.engine import adoption, settlement
@@ -215,7 +216,9 @@ def test_each_of_a_selection_is_adopted_by_itself_and_the_refused_ones_say_why(
     )
     alarms = [str(pk) for pk in Alarm.objects.values_list("pk", flat=True)]
     page = operator.post(
-        "/admin/publishes/alarm/", {"action": action, "index": 0, "_selected_action": alarms}, follow=True
+        "/admin/publishes/alarm/",
+        {"action": action, "index": 0, "_selected_action": alarms, CONFIRMED: "1"},
+        follow=True,
     ).content.decode()
     for publish in publishes:
         publish.refresh_from_db()
@@ -226,8 +229,8 @@ def test_each_of_a_selection_is_adopted_by_itself_and_the_refused_ones_say_why(
         (8, False),
     ]
     assert page.count("as v8.") == 2
-    assert f"{str(publishes[1].pk)[1:]}: An agent says that it has v{GENERATION_MAX} of this publish" in page
-    assert f"{str(publishes[2].pk)[1:]}: Something went wrong on our side." in page
+    assert f"{publishes[1]}: An agent says that it has v{GENERATION_MAX} of this publish" in page
+    assert f"{publishes[2]}: Something went wrong on our side." in page
     world.agents.pop(0).agent.delete()
     sweeping.sweep()
     publishes[1].refresh_from_db()

@@ -1,8 +1,9 @@
 """The control plane of one run with its agents, every step the test's: who works, what is lost, how time passes, and what must hold throughout."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -312,16 +313,16 @@ class System:
     def _closed(self, close: Callable[..., None]) -> Callable[..., None]:
         """An operation succeeds when everybody who counts at that moment has proved it, and not before."""
 
-        def watched(operation: Operation, phase: Phase, **told: str) -> None:
+        def watched(operations: Sequence[Operation], phase: Phase) -> None:
             counted = set(
                 Agent.objects.annotate(counts=counting()).filter(counts=True).values_list("pk", flat=True)
             )
-            for agent in self.agents:
+            for operation, agent in product(operations, self.agents):
                 done = (operation.publish_id, operation.generation, operation.digest) in agent.proved
                 assert phase is not Phase.SUCCEEDED or done or agent.voice.agent.pk not in counted, (
                     f"{operation.kind} has succeeded without {agent}"
                 )
-            close(operation, phase, **told)
+            close(operations, phase)
 
         return watched
 

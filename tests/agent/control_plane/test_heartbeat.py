@@ -10,8 +10,9 @@ import pytest
 
 from agent.control_plane.client import ControlPlaneFailed
 from agent.protocol import signing
-from agent.protocol.messages import Outcome, SpecsAnswer
+from agent.protocol.messages import Absence, Outcome, Report, ReportAnswer, SpecsAnswer
 from agent.protocol.spec import State
+from agent.work import carried
 from agent.work.upstreams import Pinner
 from tests.agent.doubles import absent, live, make_service, until
 from tests.agent.running import Running
@@ -36,8 +37,8 @@ def test_the_heartbeat_says_what_is_carried_and_fetches_what_is_not(agent: Runni
     )
     agent.beat()
     assert agent.double.heartbeats[1].fingerprint != first.fingerprint
-    (carried,) = agent.double.reports[1].carried
-    assert (carried.publish_id, carried.generation, carried.digest, carried.state, carried.verified) == (
+    (line,) = agent.double.reports[1].carried
+    assert (line.publish_id, line.generation, line.digest, line.state, line.verified) == (
         wanted.publish_id,
         1,
         wanted.digest,
@@ -78,8 +79,8 @@ def test_removed_publishes_stay_known_but_out_of_the_fingerprint(agent: Running)
     agent.post(agent.seal(spec).token)
     agent.post(agent.seal(absent(spec, generation=2)).token)
     agent.beat()
-    (carried,) = agent.double.reports[-1].carried
-    assert (carried.generation, carried.state, carried.verified) == (2, State.ABSENT, True)
+    (line,) = agent.double.reports[-1].carried
+    assert (line.generation, line.state, line.verified) == (2, State.ABSENT, True)
     assert (
         agent.double.heartbeats[-1].fingerprint
         == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -91,8 +92,8 @@ def test_a_publish_that_only_the_gateway_knows_is_reported(agent: Running) -> No
     agent.post(agent.seal(spec).token)
     agent.store._content = agent.store._content.model_copy(update={"publishes": {}})
     agent.beat()
-    (carried,) = agent.double.reports[-1].carried
-    assert (carried.publish_id, carried.generation, carried.verified) == (spec.publish_id, 3, False)
+    (line,) = agent.double.reports[-1].carried
+    assert (line.publish_id, line.generation, line.verified) == (spec.publish_id, 3, False)
 
 
 def test_the_heartbeat_goes_on_after_failures_in_the_told_interval(agent: Running) -> None:
@@ -161,6 +162,39 @@ def test_a_long_pull_keeps_no_heartbeat_waiting(agent: Running) -> None:
     until(lambda: agent.gateway.carried, what="it was fetched")
     agent.heart.beat()
     until(lambda: len(agent.double.reports) == 2, what="the next heartbeat has it told")
+
+
+def test_what_the_answers_to_all_pages_of_a_report_ask_for_is_done(
+    agent: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carried, "REPORT_ROWS", 1)
+    standing, gone, wanted = live(), live(), live()
+    agent.post(agent.seal(standing, gone).token)
+    agent.post(agent.seal(absent(gone, generation=2)).token)
+    agent.double.expected = {spec.publish_id: spec for spec in (standing, wanted)}
+    agent.double.forget = (Absence(publish_id=gone.publish_id, generation=2),)
+    agent.double.keys_asked = (standing.publish_id,)
+    agent.beat()
+    assert [len(page.carried) for page in agent.double.reports] == [1, 1]
+    assert [(line.publish_id, line.generation) for line in agent.double.let_in] == [(standing.publish_id, 1)]
+    until(
+        lambda: agent.store.records.keys() == {standing.publish_id, wanted.publish_id},
+        what="one is forgotten, one fetched",
+    )
+
+
+def test_an_agent_that_stops_sends_no_further_page(agent: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carried, "REPORT_ROWS", 1)
+    agent.post(agent.seal(live(), live()).token)
+    send = agent.control_plane.report
+
+    def last(report: Report) -> ReportAnswer:
+        agent.puller.stop()
+        return send(report)
+
+    agent.control_plane.report = last  # type: ignore[method-assign]
+    agent.beat()
+    assert len(agent.double.reports) == 1
 
 
 def test_an_answer_sealed_by_another_key_is_not_believed(agent: Running) -> None:

@@ -12,6 +12,7 @@ from agent import config, files
 from agent.config import Identity, Settings
 from agent.files import FileDamaged
 from agent.protocol import signing
+from agent.protocol.messages import Absence
 from agent.work.state import PUBLISHES_FILE, Store
 from tests.agent.doubles import absent, live
 from tests.agent.gateway import hold
@@ -89,6 +90,22 @@ def test_the_highest_generation_stays_after_removal_and_never_goes_down(tmp_path
     store.settle(good=[gone])
     store.accept([], seen={spec.publish_id: 5}, networks=NETWORKS)
     assert Store(tmp_path).records[spec.publish_id].highest == 8
+
+
+def test_an_absence_is_forgotten_at_its_own_generation_and_never_when_something_newer_was_heard_of(
+    tmp_path: Path,
+) -> None:
+    old, newer, raised, standing = (live(generation=7) for _ in range(4))
+    store = Store(tmp_path)
+    removed = [hold(absent(spec, generation=8)) for spec in (old, newer, raised)]
+    store.accept([*removed, hold(standing)], seen={}, networks=NETWORKS)
+    store.settle(good=[*removed, hold(standing)])
+    store.accept([hold(live(newer.publish_id, generation=9))], seen={raised.publish_id: 9}, networks=NETWORKS)
+    store.forget([Absence(publish_id=spec.publish_id, generation=8) for spec in (old, newer, raised)])
+    store.forget(
+        [Absence(publish_id=standing.publish_id, generation=7), Absence(publish_id=uuid4(), generation=8)]
+    )
+    assert set(Store(tmp_path).records) == {newer.publish_id, raised.publish_id, standing.publish_id}
 
 
 def test_a_dropped_spec_leaves_the_good_one(tmp_path: Path) -> None:

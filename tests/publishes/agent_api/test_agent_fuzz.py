@@ -8,7 +8,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.conf import settings as django_settings
@@ -39,6 +39,8 @@ from tests.publishes.agent_api.test_agent_door import BEAT
 from tests.world import Voice, World
 
 BOUNDED, FULL = 25, 2_500
+NEWCOMER = new_key()
+"""Of an agent that is not enrolled yet: nobody else has it."""
 NUMBERS = [
     -1,
     0,
@@ -89,7 +91,7 @@ URLS = [
     "https://h/\n",
     "http://[::1]:8",
 ]
-ODD = [
+ODD: list[Any] = [
     None,
     [],
     {},
@@ -130,7 +132,7 @@ def changed(value: Any, path: tuple[str | int, ...], to: Any) -> None:
             return
     if isinstance(value, dict | list):
         try:
-            value[path[-1]] = to
+            cast("Any", value)[path[-1]] = to
         except (IndexError, TypeError):
             return
 
@@ -176,16 +178,14 @@ def sound(world: World) -> dict[str, dict[str, Any]]:
         m.PATH_RESULTS: {"results": results},
         m.PATH_SPECS: {"publish_ids": [str(live.pk), str(waiting.pk)]},
         m.PATH_KEY: {"public_key": public_jwk(next_key), "proof": proof},
-        m.PATH_ENROL: enrol_request(code, key=voice.key, url="").model_dump(mode="json"),
+        m.PATH_ENROL: enrol_request(code, key=NEWCOMER, url="").model_dump(mode="json"),
     }
 
 
 def post(voice: Voice, path: str, body: bytes, *, token: str = "") -> Any:
     url = django_settings.PUBLIC_URL + path
-    token = (
-        token
-        or prove_request(voice.key, agent_id=str(voice.agent.pk), method="POST", url=url, body=body).token
-    )
+    key = NEWCOMER if path == m.PATH_ENROL else voice.key
+    token = token or prove_request(key, agent_id=str(voice.agent.pk), method="POST", url=url, body=body).token
     return Client().post(
         path, body, content_type="application/json", headers={"Authorization": f"Imp {token}"}
     )
@@ -323,7 +323,7 @@ def forged(voice: Voice, content: bytes, *, headers: dict[str, Any] | None = Non
     signed = b".".join(
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, told)
     )
-    signature: bytes = voice.key.get_op_key("sign").sign(signed)  # type: ignore[union-attr, call-arg]
+    signature: bytes = voice.key.get_op_key("sign").sign(signed)  # type: ignore[union-attr]
     return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
 
 

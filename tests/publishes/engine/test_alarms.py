@@ -12,11 +12,11 @@ from agent.protocol.spec import Spec, State
 from publishes import sweeping
 from publishes.callers import credentials
 from publishes.choices import Kind, Phase, Status
-from publishes.engine import adoption, alarms, delivery, expectations, settlement
+from publishes.engine import adoption, alarms, answers, expectations, settlement
 from publishes.models import Alarm, Operation, ProductPublish
 from publishes.verbs import deleting, withdrawing
 from tests.publishes.callers.test_credentials import closed
-from tests.world import World
+from tests.world import World, reported
 
 
 def freeze(world: World, publish: ProductPublish) -> None:
@@ -34,7 +34,7 @@ def let_in(operation: Operation) -> int:
 def unknown(world: World) -> Alarm:
     """The first agent carries a publish without row or tombstone, and an operator wants it off."""
     there = Carried(publish_id=uuid4(), generation=3, digest="e" * 64, state=State.LIVE, verified=True)
-    delivery.take_report(world.agents[0].agent, (there,))
+    reported(world.agents[0].agent, (there,))
     alarm = Alarm.objects.get()
     assert alarms.ask_to_take_off(alarm, by="operator")
     return alarm
@@ -48,7 +48,7 @@ def answer(world: World, **changes: Any) -> None:
         "digest": spec.digest,
         "evidence": Evidence(probes=1, bursts=2),
     }
-    delivery.take_results(world.agents[0].agent, (Result(**(told | changes)),))
+    answers.take(world.agents[0].agent, (Result(**(told | changes)),))
 
 
 def test_a_key_that_was_switched_off_is_not_let_in_again_by_an_adoption(world: World) -> None:

@@ -6,10 +6,10 @@ from uuid import uuid4
 from agent.protocol.messages import Carried, Outcome
 from agent.protocol.spec import Spec, State
 from publishes.choices import Phase, Status
-from publishes.engine import delivery, outbox, settlement
+from publishes.engine import answers, delivery, outbox
 from publishes.models import Delivery, Observation, ProductPublish, PublishEvent
 from publishes.verbs import deleting, publishing, withdrawing
-from tests.world import Voice, World
+from tests.world import Voice, World, reported
 
 
 def sent(world: World, voice: Voice) -> outbox.Waiting:
@@ -26,12 +26,8 @@ def phase_of(voice: Voice) -> str:
 def test_a_refusal_with_another_attempts_token_is_ignored(world: World) -> None:
     voice = world.agents[0]
     waiting = sent(world, voice)
-    settlement.record_result(
-        voice.agent, voice.result(waiting.spec, Outcome.REFUSED, token=uuid4(), message="old")
-    )
-    settlement.record_result(
-        voice.agent, voice.result(waiting.spec, Outcome.REFUSED, token=None, message="old")
-    )
+    answers.record(voice.agent, [voice.result(waiting.spec, Outcome.REFUSED, token=uuid4(), message="old")])
+    answers.record(voice.agent, [voice.result(waiting.spec, Outcome.REFUSED, token=None, message="old")])
     assert phase_of(voice) == Phase.SENT
 
 
@@ -39,11 +35,11 @@ def test_verified_counts_without_a_token_for_exactly_its_generation_and_digest(w
     voice = world.agents[0]
     waiting = sent(world, voice)
     for wrong in ({"generation": 2}, {"digest": "0" * 64}, {"generation": 0}):
-        settlement.record_result(
-            voice.agent, voice.result(waiting.spec, Outcome.VERIFIED, token=None).model_copy(update=wrong)
+        answers.record(
+            voice.agent, [voice.result(waiting.spec, Outcome.VERIFIED, token=None).model_copy(update=wrong)]
         )
         assert phase_of(voice) == Phase.SENT
-    settlement.record_result(voice.agent, voice.result(waiting.spec, Outcome.VERIFIED, token=None))
+    answers.record(voice.agent, [voice.result(waiting.spec, Outcome.VERIFIED, token=None)])
     assert phase_of(voice) == Phase.SUCCEEDED
 
 
@@ -62,7 +58,7 @@ def test_an_answer_to_an_older_generation_changes_nothing(world: World) -> None:
     publish = world.published()
     (old,) = [Spec.model_validate(operation.spec) for operation in publish.operations.all()]
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
-    settlement.record_result(voice.agent, voice.result(old, Outcome.VERIFIED, token=None))
+    answers.record(voice.agent, [voice.result(old, Outcome.VERIFIED, token=None)])
     publish.refresh_from_db()
     assert publish.status == Status.PUBLISHED
     assert set(Delivery.objects.filter(operation__generation=2).values_list("phase", flat=True)) == {
@@ -73,9 +69,7 @@ def test_an_answer_to_an_older_generation_changes_nothing(world: World) -> None:
 def test_a_foreign_agent_cannot_confirm(world: World, other: World) -> None:
     waiting = sent(world, world.agents[0])
     stranger = other.agents[0]
-    settlement.record_result(
-        stranger.agent, stranger.result(waiting.spec, Outcome.VERIFIED, token=waiting.token)
-    )
+    answers.record(stranger.agent, [stranger.result(waiting.spec, Outcome.VERIFIED, token=waiting.token)])
     assert phase_of(world.agents[0]) == Phase.SENT
     assert not Observation.objects.exists()
 
@@ -99,7 +93,7 @@ def test_f12_a_report_of_what_is_carried_confirms_a_lost_answer(world: World) ->
         state=State.LIVE,
         verified=True,
     )
-    assert delivery.take_report(voice.agent, (carried,)) == []
+    assert reported(voice.agent, (carried,)) == []
     assert ProductPublish.objects.get().status == Status.PUBLISHED
 
 
@@ -113,7 +107,7 @@ def test_a_report_that_is_not_verified_confirms_nothing(world: World) -> None:
         state=State.LIVE,
         verified=False,
     )
-    delivery.take_report(voice.agent, (carried,))
+    reported(voice.agent, (carried,))
     assert phase_of(voice) == Phase.SENT
     assert Observation.objects.get().verified is False
 
@@ -121,7 +115,7 @@ def test_a_report_that_is_not_verified_confirms_nothing(world: World) -> None:
 def test_f18_a_newcomer_is_told_to_fetch_what_its_cluster_serves(world: World) -> None:
     publish = world.published()
     newcomer = world.add_agent("busan-3")
-    assert delivery.take_report(newcomer.agent, ()) == [publish.pk]
+    assert reported(newcomer.agent, ()) == [publish.pk]
     (item,) = delivery.fetch(newcomer.agent, (publish.pk,))
     assert (item.spec.generation, item.spec.state, item.token) == (1, State.LIVE, None)
 
@@ -131,7 +125,7 @@ def test_what_was_deleted_before_an_agent_came_is_not_sent_to_it(world: World) -
     deleting.request_delete(world.actor, publish.pk)
     world.everybody_confirms()
     newcomer = world.add_agent("busan-3")
-    assert delivery.take_report(newcomer.agent, ()) == []
+    assert reported(newcomer.agent, ()) == []
 
 
 def test_an_agent_that_slept_through_withdraw_and_delete_is_told_to_remove(world: World) -> None:
@@ -142,7 +136,7 @@ def test_an_agent_that_slept_through_withdraw_and_delete_is_told_to_remove(world
     world.agents[0].confirm_all()
     Delivery.objects.filter(agent=slept.agent).update(phase=Phase.QUEUED)
     carried = Carried(publish_id=publish.pk, generation=1, digest=old.digest, state=State.LIVE, verified=True)
-    assert delivery.take_report(slept.agent, (carried,)) == [publish.pk]
+    assert reported(slept.agent, (carried,)) == [publish.pk]
 
 
 def test_a_pull_gets_a_token_of_its_own_and_may_refuse_with_it(world: World) -> None:
@@ -151,7 +145,7 @@ def test_a_pull_gets_a_token_of_its_own_and_may_refuse_with_it(world: World) -> 
     voice = world.agents[0]
     (item,) = delivery.fetch(voice.agent, (publish.pk,))
     assert item.token is not None
-    delivery.take_results(
+    answers.take(
         voice.agent,
         (voice.result(item.spec, Outcome.REFUSED, token=item.token, code="rejected", message="no"),),
     )
@@ -162,13 +156,13 @@ def test_a_pull_gets_a_token_of_its_own_and_may_refuse_with_it(world: World) -> 
 def test_another_clusters_publish_is_never_handed_out(world: World, other: World) -> None:
     publish = world.published()
     assert delivery.fetch(other.agents[0].agent, (publish.pk,)) == []
-    assert delivery.take_report(other.agents[0].agent, ()) == []
+    assert reported(other.agents[0].agent, ()) == []
 
 
 def test_a_push_under_way_is_left_alone_by_a_report(world: World) -> None:
     voice = world.agents[0]
     waiting = sent(world, voice)
-    assert delivery.take_report(voice.agent, ()) == []
+    assert reported(voice.agent, ()) == []
     voice.answer(waiting)
     assert phase_of(voice) == Phase.SUCCEEDED
 

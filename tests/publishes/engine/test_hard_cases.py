@@ -15,12 +15,12 @@ from clusters.services import create_enrolment_code, enrol, record_heartbeat
 from core.problems import Invalid
 from publishes import errors, sweeping
 from publishes.choices import Kind, Phase, Status
-from publishes.engine import delivery, expectations, hosts, settlement
+from publishes.engine import answers, delivery, expectations, hosts, settlement
 from publishes.models import Delivery, Operation, ProductPublish
 from publishes.verbs import deleting, publishing, retrying, upstreams, withdrawing
 from tests.enrolment import enrol_request
 from tests.names import hanging
-from tests.world import World, nobody_knows
+from tests.world import World, nobody_knows, reported
 
 
 def block(world: World, index: int) -> Agent:
@@ -116,13 +116,15 @@ def test_words_that_do_not_fit_are_cut_and_one_bad_result_spoils_no_other(
         voice.result(bad.spec, Outcome.REFUSED, token=bad.token, **words),
         voice.result(good.spec, Outcome.VERIFIED, token=good.token),
     )
-    usual = settlement.record_result
+    usual = answers.record
     monkeypatch.setattr(
-        settlement,
-        "record_result",
-        lambda agent, result: 1 / 0 if result.generation == 99 else usual(agent, result),
+        answers,
+        "record",
+        lambda agent, batch: (
+            1 / 0 if any(result.generation == 99 for result in batch) else usual(agent, batch)
+        ),
     )
-    delivery.take_results(voice.agent, (results[0].model_copy(update={"generation": 99}), *results))
+    answers.take(voice.agent, (results[0].model_copy(update={"generation": 99}), *results))
     rows = {
         row.operation.publish_id: row
         for row in Delivery.objects.filter(agent=voice.agent).select_related("operation")
@@ -141,7 +143,7 @@ def test_late_silence_does_not_reopen_what_was_superseded(world: World) -> None:
     row = Delivery.objects.get(pk=waiting.delivery_id)
     (other,) = world.agents[1].claim()
     world.agents[1].answer(other, Outcome.REFUSED, code="rejected", message="no")
-    settlement._postpone(row, step="sent", code="agent_silent", message="late")
+    answers.record_silence({row.pk: waiting.token}, message="late")
     row.refresh_from_db()
     assert row.phase == Phase.SUPERSEDED
 
@@ -167,7 +169,7 @@ def test_a_refused_delivery_heals_when_the_agent_proves_it_after_all(world: Worl
     carried = Carried(
         publish_id=publish.pk, generation=1, digest=waiting.spec.digest, state=State.LIVE, verified=True
     )
-    delivery.take_report(late.agent, (carried,))
+    reported(late.agent, (carried,))
     row = Delivery.objects.get(agent=late.agent)
     assert (row.phase, row.message) == (Phase.SUCCEEDED, "")
 
@@ -219,8 +221,8 @@ def test_a_report_costs_the_same_whatever_the_cluster_carries(
                 verified=True,
             )
         )
-    with django_assert_max_num_queries(5):
-        assert delivery.take_report(world.agents[0].agent, tuple(carried)) == []
+    with django_assert_max_num_queries(6):
+        assert reported(world.agents[0].agent, tuple(carried)) == []
 
 
 @pytest.mark.parametrize("waiting", [1, 40])
@@ -347,9 +349,9 @@ def test_after_a_hiccup_of_its_gateway_an_agent_is_asked_again_until_what_it_tol
     silent = Carried(
         publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False
     )
-    delivery.take_report(agent, (silent,))
+    reported(agent, (silent,))
     assert expectations.asked_of(agent, expected).report is True
-    delivery.take_report(agent, (silent.model_copy(update={"verified": True}),))
+    reported(agent, (silent.model_copy(update={"verified": True}),))
     assert expectations.asked_of(agent, expected).report is False
 
 
@@ -358,4 +360,4 @@ def test_one_publish_twice_in_a_report_is_taken_once(world: World) -> None:
     twice = Carried(
         publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False
     )
-    assert delivery.take_report(world.agents[0].agent, (twice, twice)) == [publish.pk]
+    assert reported(world.agents[0].agent, (twice, twice)) == [publish.pk]

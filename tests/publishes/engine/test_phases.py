@@ -72,11 +72,55 @@ def test_every_pair_of_phases_is_made_or_refused_as_the_table_says(
     assert made == allowed
 
 
+@pytest.mark.parametrize(
+    ("model", "allowed"),
+    [(Operation, OF_OPERATIONS), (Delivery, OF_DELIVERIES)],
+    ids=["operation", "delivery"],
+)
+def test_rows_that_go_different_ways_are_moved_by_the_same_table(
+    world: World, model: type[Operation | Delivery], allowed: set[tuple[Phase, Phase]]
+) -> None:
+    operation = world.last_operation(world.published())
+    rows: QuerySet[Any] = (
+        Operation.objects.filter(pk=operation.pk)
+        if model is Operation
+        else Delivery.objects.filter(pk=operation.deliveries.all()[0].pk)
+    )
+    made = set()
+    for before, after in PAIRS:
+        put(rows, before)
+        kept = rows.values().get()
+        try:
+            lifecycle.advance_locked([(rows.get(), after)], [])
+        except errors.WrongState:
+            assert rows.values().get() == kept
+            continue
+        made.add((before, after))
+        row = rows.get()
+        assert (row.phase, row.finished_at is None) == (after, after in OPEN_PHASES)
+    assert made == allowed
+
+
+def test_of_many_rows_none_is_moved_when_one_may_not(world: World) -> None:
+    first, second = Delivery.objects.filter(operation=world.last_operation(world.published()))
+    put(Delivery.objects.filter(pk=first.pk), Phase.SENT)
+    first.refresh_from_db()
+    with pytest.raises(errors.WrongState):
+        lifecycle.advance_locked([(first, Phase.FAILED), (second, Phase.FAILED)], [])
+    assert list(
+        Delivery.objects.filter(pk__in=[first.pk, second.pk])
+        .order_by("phase")
+        .values_list("phase", flat=True)
+    ) == [Phase.SENT, Phase.SUCCEEDED]
+
+
 @pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.SUPERSEDED])
 def test_what_has_ended_is_not_ended_otherwise(world: World, phase: Phase) -> None:
     operation = world.last_operation(world.published())
     put(Operation.objects.filter(pk=operation.pk), phase)
+    operation.refresh_from_db()
+    operation.error = "late"
     with pytest.raises(errors.WrongState):
-        outbox.close(operation, Phase.FAILED, error="late")
+        outbox.close([operation], Phase.FAILED)
     operation.refresh_from_db()
     assert (operation.phase, operation.error) == (phase, "")

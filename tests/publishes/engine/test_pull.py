@@ -11,12 +11,12 @@ from clusters.models import Agent, AgentLiveness
 from clusters.services import create_enrolment_code, enrol
 from publishes import sweeping
 from publishes.choices import Phase, Status
-from publishes.engine import delivery, expectations
+from publishes.engine import expectations
 from publishes.models import Delivery, Observation, Operation, ProductPublish
 from publishes.verbs import deleting, publishing, withdrawing
 from tests.enrolment import enrol_request
 from tests.program import Program, wanted
-from tests.world import World
+from tests.world import World, reported
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_stale_word_on_something_deleted_is_asked_for_again(world: World, pull
 def test_what_an_agent_does_not_name_any_more_is_not_kept_as_observed(world: World) -> None:
     world.published()
     agent = world.agents[0].agent
-    delivery.take_report(agent, ())
+    reported(agent, ())
     assert not Observation.objects.filter(agent=agent).exists()
     assert Observation.objects.count() == 1
 
@@ -166,7 +166,7 @@ def test_enrolled_anew_with_another_driver_it_is_sent_nothing_of_the_old_one_and
     assert [row.agent_id for row in Delivery.objects.all()] == [stays.agent.pk]
 
     changed.agent.refresh_from_db()
-    assert list(expectations.desired_of(changed.agent)) == []
+    assert list(expectations.publishes_of(changed.agent)) == []
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     stays.confirm_all()
     deleting.request_delete(world.actor, publish.pk)

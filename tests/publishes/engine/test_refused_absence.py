@@ -2,9 +2,9 @@
 
 from agent.protocol.messages import Outcome
 from publishes.choices import Phase, Status
-from publishes.engine import delivery, expectations
+from publishes.engine import answers, delivery, expectations
 from publishes.verbs import publishing
-from tests.world import World
+from tests.world import World, reported
 
 NOTHING_CARRIED = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -29,9 +29,9 @@ def test_an_agent_that_refused_to_go_back_is_asked_again_and_then_the_host_is_gi
     assert not expectations.asked_of(other.agent, NOTHING_CARRIED).report
 
     assert expectations.asked_of(refusing.agent, NOTHING_CARRIED).report
-    assert delivery.take_report(refusing.agent, ()) == [publish.pk]
+    assert reported(refusing.agent, ()) == [publish.pk]
     (item,) = delivery.fetch(refusing.agent, (publish.pk,))
-    delivery.take_results(refusing.agent, (refusing.result(item.spec, Outcome.VERIFIED, token=item.token),))
+    answers.take(refusing.agent, (refusing.result(item.spec, Outcome.VERIFIED, token=item.token),))
     publish.refresh_from_db()
     assert publish.claimed_host is None
     assert not expectations.asked_of(refusing.agent, NOTHING_CARRIED).report

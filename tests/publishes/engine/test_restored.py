@@ -11,12 +11,14 @@ from django.test import Client
 from django.urls import reverse
 
 from agent.drivers.memory import MemoryGateway
-from agent.protocol.messages import KeysLetIn, LetIn, Outcome
+from agent.protocol.messages import Carried, KeysLetIn, LetIn, Outcome, Report
+from agent.protocol.spec import State
 from clusters.models import Agent
+from core.admin import CONFIRMED
 from publishes import errors, spec
 from publishes.callers import credentials
 from publishes.choices import EventKind, KeyState, Kind, Phase, Status
-from publishes.engine import adoption, outbox
+from publishes.engine import adoption, outbox, reports
 from publishes.models import Alarm, Delivery, Operation, ProductPublish, PublishEvent
 from publishes.verbs import cancelling, deleting, publishing, withdrawing
 from tenants.models import User
@@ -257,7 +259,7 @@ def test_the_operator_reads_which_keys_an_adoption_cost(world: World, program: P
     operator.force_login(
         User.objects.create_superuser("operator"), "django.contrib.auth.backends.ModelBackend"
     )
-    asked = {"action": "adopt_as_carried", "_selected_action": [str(Alarm.objects.get().pk)]}
+    asked = {"action": "adopt_as_carried", "_selected_action": [str(Alarm.objects.get().pk)], CONFIRMED: "1"}
     page = operator.post(reverse("admin:publishes_alarm_changelist"), asked, follow=True).content.decode()
     assert "Switched off, because no agent says that it lets it in: 1 key." in page
     assert "Made after the dump and lost, its callers get 401 until they have a new one: 1 key." in page
@@ -416,3 +418,17 @@ def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, progr
     assert f"Adopted {publish.pk} as v4." in done
     program.beat()
     assert program.serves() == {publish.pk: (4, "live")}
+
+
+def test_the_keys_of_all_pages_of_a_report_are_asked_for_once_with_its_last_one(
+    world: World, program: Program
+) -> None:
+    publish = live(world, program, auth_mode="api-key")
+    credentials.issue_test_key(world.actor, publish.pk)
+    program.beat()
+    with forgotten():
+        withdraw_and_publish_again(world, program, publish)
+    line = Carried(publish_id=publish.pk, generation=9, digest="e" * 64, state=State.LIVE, verified=True)
+    first, last = Report(carried=(line,), until=line.publish_id), Report(carried=(), after=line.publish_id)
+    given = [reports.take(program.voice.agent, page) for page in (first, last)]
+    assert [answer.keys_asked for answer in given] == [(), (publish.pk,)]
