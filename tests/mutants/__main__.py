@@ -55,7 +55,7 @@ def _pass_unmutated(workshop: Workshop, mutants: Sequence[Mutant], *, seats: int
     shares = [share for share in (tests[seat::seats] for seat in range(seats)) if share]
     _say(f"{len(tests)} test files without a bug …")
     with ThreadPoolExecutor(max_workers=seats) as pool:
-        for verdict in pool.map(workshop.judge_unmutated, shares):
+        for verdict in list(pool.map(workshop.judge_unmutated, shares)):
             if verdict.caught_by:
                 _say(f"{verdict.output}\nNothing is proved by tests that fail without a bug.")
                 return False

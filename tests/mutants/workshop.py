@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIME_OUT_S = 240.0
 """How long the tests of one mutant may take. Who takes longer hangs, and is caught."""
 
-PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-rfE", "--reuse-db", "--tb=short", "--show-capture=no")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-rfE", "--reuse-db", "--tb=short", "--show-capture=no")
 OFF = ("-p", "no:randomly", "-p", "no:cacheprovider")
 PASSED, FAILED = 0, 1
 
@@ -136,7 +136,7 @@ def _verdict(folder: Path, tests: Sequence[str], *, env: Mapping[str, str], is_m
     started, output = time.monotonic(), folder / "output.txt"
     with output.open("wb") as out:
         running = subprocess.Popen(
-            (*PYTEST, *OFF, *tests), cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True
+            (*PYTEST, *OFF, *(["-x"] if is_mutated else []), *tests), cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True
         )
         try:
             code: int | None = running.wait(TIME_OUT_S if is_mutated else None)
