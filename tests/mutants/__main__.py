@@ -1,12 +1,13 @@
 """Plants each bug and says which test noticed: `python -m tests.mutants [name …] [--write]`.
 
-Exit code 0 when each was noticed but those that the table explains; 1 when one was not, or could not be planted.
+Exit code 0 when each was noticed but those that the table explains; 1 when another was not, or could not be planted.
 """
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -21,8 +22,10 @@ FLOOR = 57
 INTRODUCTION = """# Planted bugs
 
 Each line is a bug that `make mutants` plants in a copy of the code, alone, and the first test that noticed. The bugs stand in
-`tests/mutants`, a file for each part; the runner writes this page with `make mutants ARGS=--write`.
+`tests/mutants`, a file for each part. `make mutants ARGS=--write` writes this page; with names, only their lines anew.
 """
+ROW = re.compile(r"^\| (.+) \| `[^`]+` \| (.+) \|$", re.MULTILINE)
+NO_TEST, NOT_PLANTED = "no test", "not planted"
 
 Result = Verdict | CannotPlant | CannotJudge
 
@@ -31,23 +34,20 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="the mutants or parts to plant; all when none is named")
-    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name}; only with all mutants")
+    parser.add_argument("--write", action="store_true", help=f"write the lines of these in {DOCUMENT.name}")
     arguments = parser.parse_args()
-    chosen = [
-        mutant
-        for mutant in load()
-        if not arguments.names or {mutant.name, mutant.part} & set(arguments.names)
-    ]
-    if not chosen or (arguments.write and arguments.names):
-        parser.error("No mutant has such a name." if not chosen else "The page has all mutants or none.")
+    names = set(arguments.names)
+    chosen = [mutant for mutant in load() if not names or {mutant.name, mutant.part} & names]
+    if not chosen or names - {name for mutant in chosen for name in (mutant.name, mutant.part)}:
+        parser.error("There is no mutant and no part of such a name.")
     seats = os.cpu_count() or 1
     with opened(seats=seats) as workshop:
         if not _pass_unmutated(workshop, chosen, seats=seats):
             return 1
         results = _judged(workshop, chosen, seats=seats)
     if arguments.write:
-        DOCUMENT.write_text(_page(results), encoding="utf-8")
-    return _exit_code(results, is_whole=not arguments.names)
+        _write(results)
+    return _exit_code(results, is_whole=not names)
 
 
 def _pass_unmutated(workshop: Workshop, mutants: Sequence[Mutant], *, seats: int) -> bool:
@@ -62,9 +62,7 @@ def _pass_unmutated(workshop: Workshop, mutants: Sequence[Mutant], *, seats: int
     return True
 
 
-def _judged(
-    workshop: Workshop, mutants: Sequence[Mutant], *, seats: int
-) -> list[tuple[Mutant, Result]]:
+def _judged(workshop: Workshop, mutants: Sequence[Mutant], *, seats: int) -> list[tuple[Mutant, Result]]:
     def judge(mutant: Mutant) -> tuple[Mutant, Result]:
         result: Result
         try:
@@ -98,24 +96,38 @@ def _line(mutant: Mutant, result: Result) -> str:
     return f"{word} {result.seconds:5.0f} s  {mutant.name}  {result.caught_by}"
 
 
-def _page(results: Sequence[tuple[Mutant, Result]]) -> str:
-    caught = sum(_is_caught(result) for _mutant, result in results)
-    lines = [INTRODUCTION, f"Planted: {len(results)}. Caught: {caught}.\n"]
-    for part, rows in groupby(results, key=lambda row: row[0].part):
-        lines += [f"## {part.replace('_', ' ').capitalize()}\n", "| the rule that it breaks | where | caught by |"]
+def _write(results: Sequence[tuple[Mutant, Result]]) -> None:
+    """What was not planted this time keeps the line that it has."""
+    before = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
+    noticed = dict(ROW.findall(before)) | {mutant.rule: _noticed(result) for mutant, result in results}
+    DOCUMENT.write_text(_page(load(), noticed), encoding="utf-8")
+
+
+def _page(mutants: Sequence[Mutant], noticed: Mapping[str, str]) -> str:
+    caught = [
+        mutant for mutant in mutants if noticed.get(mutant.rule, NOT_PLANTED) not in {NO_TEST, NOT_PLANTED}
+    ]
+    lines = [INTRODUCTION, f"Planted: {len(mutants)}. Caught: {len(caught)}.", ""]
+    for part, rows in groupby(mutants, key=lambda mutant: mutant.part):
+        lines += [
+            f"## {part.replace('_', ' ').capitalize()}",
+            "",
+            "| the rule that it breaks | where | caught by |",
+        ]
         lines.append("|---|---|---|")
-        lines += [f"| {mutant.rule} | `{mutant.file}` | {_noticed(result)} |" for mutant, result in rows]
+        lines += [f"| {row.rule} | `{row.file}` | {noticed.get(row.rule, NOT_PLANTED)} |" for row in rows]
         lines.append("")
-    lines.append("## What no test can notice\n")
-    explained = [f"- {mutant.rule} (`{mutant.file}`): {mutant.survives}" for mutant, _ in results if mutant.survives]
-    return "\n".join([*lines, *(explained or ["Nothing."])]) + "\n"
+    explained = [
+        f"- {mutant.rule} (`{mutant.file}`): {mutant.survives}" for mutant in mutants if mutant.survives
+    ]
+    return "\n".join([*lines, "## What no test can notice", "", *(explained or ["Nothing."])]) + "\n"
 
 
 def _noticed(result: Result) -> str:
     if not isinstance(result, Verdict):
-        return "not planted"
+        return NOT_PLANTED
     file, _, test = result.caught_by.partition("::")
-    return f"`{Path(file).stem}`: {test.partition('[')[0]}" if test else result.caught_by or "no test"
+    return f"`{Path(file).stem}`: {test.partition('[')[0]}" if test else result.caught_by or NO_TEST
 
 
 def _say(line: str) -> None:

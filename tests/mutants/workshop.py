@@ -136,7 +136,12 @@ def _verdict(folder: Path, tests: Sequence[str], *, env: Mapping[str, str], is_m
     started, output = time.monotonic(), folder / "output.txt"
     with output.open("wb") as out:
         running = subprocess.Popen(
-            (*PYTEST, *OFF, *(["-x"] if is_mutated else []), *tests), cwd=folder, env=env, stdout=out, stderr=out, start_new_session=True
+            (*PYTEST, *OFF, *(["-x"] if is_mutated else []), *tests),
+            cwd=folder,
+            env=env,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
         try:
             code: int | None = running.wait(TIME_OUT_S if is_mutated else None)
