@@ -25,7 +25,8 @@ TIME_OUT_S = 240.0
 """How long the tests of one mutant may take. Who takes longer hangs, and is caught."""
 
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-rfE", "--reuse-db", "--tb=short", "--show-capture=no")
-OFF = ("-p", "no:randomly", "-p", "no:cacheprovider")
+# Not needed for a few files, and slow to load.
+OFF = [flag for name in ("randomly", "cacheprovider", "xdist", "schemathesis") for flag in ("-p", f"no:{name}")]
 PASSED, FAILED = 0, 1
 
 
