@@ -1,1 +1,1 @@
-"""The program that stands beside a gateway: it applies specs, proves them, and reports what is really served."""
+"""The program beside a gateway: it applies specs, proves them, and reports what callers really meet."""

@@ -1,4 +1,7 @@
-"""The command line: `python -m agent enroll` and `python -m agent run`. The only module that speaks to the operator and sets the exit status."""
+"""The command line: `python -m agent enroll` and `python -m agent run`.
+
+Only this module speaks to the operator and sets the exit status.
+"""
 
 import argparse
 import os
@@ -18,11 +21,11 @@ from agent.work.state import PUBLISHES_FILE
 from fence import split_endpoint
 
 LAST_WORDS_S = 0.3
-"""How long the end of the program waits for whoever reads its log."""
+"""Seconds that the end of the program waits for the reader of its log."""
 
 
 class _Mistake(Exception):
-    """Something the operator can put right."""
+    """A mistake that the operator can correct."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +49,8 @@ def _enroll(chosen: argparse.Namespace) -> None:
     state, setup = chosen.state, SETUPS[chosen.driver]
     if config.is_enrolled(state) and not chosen.force:
         raise _Mistake(
-            f"{state} holds an enrolled agent already; add --force to enrol it anew (what it serves goes on)."
+            f"An agent is enrolled in {state} already. "
+            "Add --force to enrol it again; its gateway goes on serving."
         )
     _check_listen(chosen.listen)
     code, options = read_code(chosen.code), setup.options(chosen)
@@ -56,31 +60,31 @@ def _enroll(chosen: argparse.Namespace) -> None:
         code, Plan(driver=setup.name, options=options, listen=chosen.listen, advertise=advertise)
     )
     try:
-        if not config.has_driver(
-            state, setup.name
-        ):  # what is remembered of another gateway says nothing of this one
+        # The memory of another kind of gateway says nothing of this one.
+        if not config.has_driver(state, setup.name):
             (state / PUBLISHES_FILE).unlink(missing_ok=True)
         setup.prepare(state, options, node=identity.settings.agent_id)
         config.save(state, identity)
     except OSError as problem:
         raise _Mistake(
-            f"The code was accepted, but {state} cannot be written ({problem}); make a new code and try again."
+            f"The code was accepted, but {state} cannot be written ({problem}). "
+            "Make a new code and try again."
         ) from problem
-    sys.stdout.write(
-        f"Enrolled {identity.settings.name} in cluster {identity.settings.cluster} as {identity.settings.agent_id}.\n"
-    )
+    settings = identity.settings
+    sys.stdout.write(f"Enrolled {settings.name} in cluster {settings.cluster} as {settings.agent_id}.\n")
     if next_step := setup.next_step(state):
         sys.stdout.write(f"Start its gateway: {next_step}\n")
 
 
 def _run(state: Path) -> None:
     if not config.is_enrolled(state):
-        raise _Mistake(f"{state} holds no enrolled agent; run `python -m agent enroll` first.")
+        raise _Mistake(f"No agent is enrolled in {state}. Run `python -m agent enroll` first.")
     identity = config.load(state)
     setup = SETUPS.get(identity.settings.driver)
     if setup is None:
         raise _Mistake(
-            f"The settings name the driver {identity.settings.driver!r}; this agent knows {', '.join(SETUPS)}."
+            f"The settings name the driver {identity.settings.driver!r}, which this agent does not have. "
+            f"It has: {', '.join(SETUPS)}."
         )
     serve(state, identity, setup.create(state, identity.settings.options, node=identity.settings.agent_id))
 
@@ -110,7 +114,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="URL",
         help="how the control plane reaches it (default: http://<listen>; empty: it only pulls)",
     )
-    enroll.add_argument("--force", action="store_true", help="replace an enrolment that is there")
+    enroll.add_argument("--force", action="store_true", help="replace the enrolment in this folder")
     if setup := _setup_named(arguments):
         setup.add_arguments(enroll)
     run = commands.add_parser("run", help="serve an enrolled agent")
@@ -148,5 +152,6 @@ if __name__ == "__main__":
     status = main(sys.argv[1:])
     with suppress(OSError):  # nobody reads it any more
         sys.stdout.flush()
-    # Not sys.exit: it would wait for threads that resolve a name or prove a publish, and the disk is consistent at any moment.
+    # Not sys.exit: that waits for threads that resolve a name or prove a publish. The disk is consistent at
+    # any moment.
     os._exit(status)

@@ -1,4 +1,7 @@
-"""Who this agent is: its settings, its key and the control plane's pinned keys in the state folder. The only module that reads or writes these three."""
+"""The agent's identity: its settings, its key and the control plane's pinned keys.
+
+Only this module reads or writes these three files of the state folder.
+"""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +16,7 @@ CONTROL_PLANE_FILE = "control-plane.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What enrolment decided. Holds no secret; `options` are the driver's own."""
+    """The decisions of enrolment, without a secret. `options` are the driver's own."""
 
     agent_id: str
     name: str
@@ -27,7 +30,7 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Settings with the keys that go with them."""
+    """The settings of an agent with its keys."""
 
     settings: Settings
     key: signing.Key
@@ -40,7 +43,7 @@ def is_enrolled(state: Path) -> bool:
 
 
 def has_driver(state: Path, name: str) -> bool:
-    """Whether the enrolment that stands in the folder is one for this driver; True when none that can be read does."""
+    """Whether the stored enrolment is for this driver; True when there is none, or none that can be read."""
     try:
         return not is_enrolled(state) or read_object(state / SETTINGS_FILE).get("driver") == name
     except FileDamaged:
@@ -54,7 +57,10 @@ def save(state: Path, identity: Identity) -> None:
 
 
 def save_keys(state: Path, identity: Identity) -> None:
-    """Write the agent's key and the control plane's; after a crash each file is the old one or the new one. Raises OSError."""
+    """Write the agent's key and the control plane's keys. Raises OSError.
+
+    After a crash each file is the old one or the new one.
+    """
     write_json(
         state / CONTROL_PLANE_FILE, {"keys": [signing.public_jwk(key) for key in identity.control_plane_keys]}
     )

@@ -1,4 +1,4 @@
-"""Files that survive a crash: the only module that writes into the agent's state folder."""
+"""Files that survive a crash. Only this module writes into the agent's state folder."""
 
 import errno
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 class FileDamaged(Exception):
-    """A file that is missing or not what we wrote; the text names it and says what to do."""
+    """A file is missing or damaged; the text names it and the remedy."""
 
 
 class CannotWrite(OSError):
-    """A file of `size` bytes that could not be written; the text names it, says why, and what to do."""
+    """A file of `size` bytes could not be written; the text names it, the reason and the remedy."""
 
     def __init__(self, path: Path, problem: OSError, *, size: int) -> None:
         self.path, self.size, self.is_full = path, size, problem.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -27,7 +27,7 @@ class CannotWrite(OSError):
 
 
 class Disk:
-    """The write that failed last, until as much can be written there again. For all threads."""
+    """The last failed write, until as many bytes can be written in its place. For all threads."""
 
     def __init__(self) -> None:
         self._failed: CannotWrite | None = None
@@ -37,7 +37,7 @@ class Disk:
         self._failed = problem
 
     def trouble(self) -> str:
-        """What cannot be written at this moment, in words for the operator; "" when all is well."""
+        """The failed write in words for the operator; "" when all is well."""
         if failed := self._failed:
             try:
                 with _beside(failed.path, b" " * failed.size, mode=0o600):
@@ -49,7 +49,10 @@ class Disk:
 
 
 def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace a file in one step: after a crash there is the old text or the new one, never a part. Raises CannotWrite."""
+    """Replace a file in one step. Raises CannotWrite.
+
+    After a crash the file has the old text or the new one, never a part.
+    """
     content = text.encode()
     try:
         with _beside(path, content, mode=mode) as temporary:
@@ -61,7 +64,10 @@ def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 @contextmanager
 def _beside(path: Path, content: bytes, *, mode: int) -> Iterator[Path]:
-    """A new file beside `path` with this content, safe on the disk; gone afterwards, unless it was renamed. Raises OSError."""
+    """A new file beside `path` with this content, synced to the disk. Raises OSError.
+
+    Removed afterwards, unless it was renamed.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as out:

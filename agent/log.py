@@ -1,6 +1,9 @@
-"""How the agent logs: lines on stderr, readable on a terminal and JSON elsewhere. Callers log ids and reasons, never secrets or whole specs.
+"""The agent's log: lines on stderr, readable on a terminal and JSON elsewhere.
 
-Logging never raises and never waits: a closed pipe, a full disk or a reader that stands still costs lines, not the thread that logs.
+Callers log ids and reasons, never secrets or whole specs.
+
+Logging never raises and never waits: a closed pipe, a full disk or a stalled reader costs lines, not the
+thread that logs.
 """
 
 import logging
@@ -12,11 +15,11 @@ from typing import TextIO, cast
 import structlog
 
 WAITING = 10_000
-"""Lines that wait for a slow reader; those after them are dropped, and counted."""
+"""Lines that may wait for a slow reader; later ones are dropped and counted."""
 
 
 class Lines:
-    """What structlog and logging write into: a thread of its own writes to the stream."""
+    """The stream of structlog and logging: a thread of its own writes to the real one."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

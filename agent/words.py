@@ -1,4 +1,7 @@
-"""The words that the agent sends on: what a gateway, a name server or the system said, cut to a length and cleaned. Nothing of that goes out unbounded."""
+"""Texts that the agent sends on, from a gateway, a name server or the system: cut to a length and cleaned.
+
+No such text goes out unbounded.
+"""
 
 import unicodedata
 from collections.abc import Mapping
@@ -16,24 +19,30 @@ LENGTHS: Mapping[str, int] = {
     "gateway_version": 100,
     "gateway_mode": 50,
 }
-"""Characters at most, by field: with these, the answer to a whole batch stays below the megabyte that the control plane reads."""
+"""Characters at most, by field.
+
+With these, the answer to a whole batch stays below the megabyte that the control plane reads.
+"""
 
 T = TypeVar("T", Result, Heartbeat)
 
 
-def bounded(said: T) -> T:
-    """The same with its words no longer than that, and without characters that no database or terminal wants."""
-    return said.model_copy(
+def bounded(message: T) -> T:
+    """The same message, its texts cut and without characters that a database or a terminal cannot take."""
+    return message.model_copy(
         update={
             name: short(text, limit)
             for name, limit in LENGTHS.items()
-            if isinstance(text := getattr(said, name, None), str)
+            if isinstance(text := getattr(message, name, None), str)
         }
     )
 
 
 def short(text: str, limit: int) -> str:
-    """The beginning of a text, with an ellipsis where it was cut; control characters and half characters become spaces."""
+    """The beginning of a text, with an ellipsis where it was cut.
+
+    Control characters and half characters become spaces.
+    """
     beginning = "".join(
         " " if unicodedata.category(letter) in {"Cc", "Cs"} else letter for letter in text[: limit + 1]
     )

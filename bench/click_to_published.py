@@ -1,4 +1,7 @@
-"""How long from the request to PUBLISHED, and where the time goes: `python -m bench.click_to_published var/demo.json [rounds]`."""
+"""Time from the request to PUBLISHED, by stage.
+
+`python -m bench.click_to_published var/demo.json [rounds]`
+"""
 
 import json
 import statistics
@@ -14,28 +17,28 @@ OPEN = {"QUEUED", "SENT"}
 
 def main() -> None:
     """Publish and take off again, one after the other, and print a table of milliseconds."""
-    told = json.loads(Path(sys.argv[1]).read_text())
+    facts = json.loads(Path(sys.argv[1]).read_text())
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 50
-    headers = {"Authorization": f"Bearer {told['provider']['api_token']}"}
-    with httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api:
-        measured = [one_round(api, told) for _ in range(rounds)]
-    print(f"{rounds} rounds, {len(told['clusters'][0]['agents'])} agent(s)          median     p95")  # noqa: T201
+    headers = {"Authorization": f"Bearer {facts['provider']['api_token']}"}
+    with httpx2.Client(base_url=facts["web_url"], headers=headers, timeout=30, trust_env=False) as api:
+        measured = [one_round(api, facts) for _ in range(rounds)]
+    print(f"{rounds} rounds, {len(facts['clusters'][0]['agents'])} agent(s)          median     p95")  # noqa: T201
     for name in measured[0]:
         values = [row[name] for row in measured]
         print(f"{name:<42}{statistics.median(values):8.0f}{statistics.quantiles(values, n=20)[18]:8.0f}")  # noqa: T201
 
 
-def one_round(api: httpx2.Client, told: dict[str, Any]) -> dict[str, float]:
+def one_round(api: httpx2.Client, facts: dict[str, Any]) -> dict[str, float]:
     """One publish of a fresh draft, then withdraw and delete; milliseconds by stage."""
-    cluster = told["clusters"][0]
+    cluster = facts["clusters"][0]
     where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
-    draft = api.post(f"/api/v1/provider/products/{told['product_id']}/publishes", json=where).json()
+    draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=where).json()
     path = f"/api/v1/provider/product-publishes/{draft['id']}"
     started = time.perf_counter()
     asked = api.post(f"{path}/publish")
     answered = time.perf_counter()
     operation = ended(api, asked)
-    seen = time.perf_counter()
+    page_read_at = time.perf_counter()
     ended(api, api.post(f"{path}/withdraw", json={"reason": "bench"}))
     ended(api, api.delete(path))
     evidence = max(
@@ -45,7 +48,7 @@ def one_round(api: httpx2.Client, told: dict[str, Any]) -> dict[str, float]:
     in_database = operation["took_ms"]
     return {
         "answer to the click": (answered - started) * 1000,
-        "seen by the client (polling every 10 ms)": (seen - started) * 1000,
+        "seen by the client (polling every 10 ms)": (page_read_at - started) * 1000,
         "in the database: request to PUBLISHED": in_database,
         "  agent: validate, swap, taken by Envoy": evidence["apply_ms"],
         "  agent: two bursts of 24 connections": evidence["verify_ms"],

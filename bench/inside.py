@@ -1,4 +1,7 @@
-"""The control plane of a running demo from inside, for benches that need more agents than it has: `enter` first, then import Django's apps."""
+"""The control plane of a running demo from inside, for benches that need more agents than the demo has.
+
+Call `enter` first, then import Django's apps.
+"""
 
 import json
 import os
@@ -10,13 +13,13 @@ import django
 
 def enter(demo_json: Path) -> dict[str, Any]:
     """Load the settings for the demo's database and broker; returns what demo.json tells."""
-    told: dict[str, Any] = json.loads(demo_json.read_text())
+    facts: dict[str, Any] = json.loads(demo_json.read_text())
     secrets = demo_json.parent / "secrets"
     os.environ.update(
         DJANGO_SETTINGS_MODULE="config.settings",
-        DATABASE_URL=told["database_url"],
-        REDIS_URL=told["redis_url"],
-        PUBLIC_URL=told["web_url"],
+        DATABASE_URL=facts["database_url"],
+        REDIS_URL=facts["redis_url"],
+        PUBLIC_URL=facts["web_url"],
         SECRET_KEY=(secrets / "secret-key").read_text(),
         SIGNING_KEY_FILE=str(secrets / "signing-key.json"),
         # Nothing that is encrypted is touched from here.
@@ -26,4 +29,4 @@ def enter(demo_json: Path) -> dict[str, Any]:
         LOG_LEVEL="WARNING",
     )
     django.setup()
-    return told
+    return facts

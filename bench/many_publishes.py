@@ -1,6 +1,9 @@
-"""100 publishes at once on three agents with real Envoys, beside a running demo: `python -m bench.many_publishes var/demo.json [publishes] [agents]`.
+"""100 publishes at once on three agents with real Envoys, beside a running demo.
 
-Time runs from the first request until the last one is PUBLISHED. The cluster is made for it, and everything is taken off again.
+`python -m bench.many_publishes var/demo.json [publishes] [agents]`
+
+Time runs from the first request until the last one is PUBLISHED. The cluster is made for it, and everything
+is taken off again.
 """
 
 import importlib
@@ -27,7 +30,7 @@ GIVE_UP_S = 300.0
 
 def main() -> None:
     """Run it once and print a line or two."""
-    told = enter(Path(sys.argv[1]))
+    facts = enter(Path(sys.argv[1]))
     publishes, agents = (
         int(sys.argv[n]) if len(sys.argv) > n else default for n, default in ((2, 100), (3, 3))
     )
@@ -37,7 +40,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="imp-bench-") as folder,
         sites(Path(folder), bench, cluster, agents) as logs,
     ):
-        drafts = bench.drafts(cluster, told["product_id"], publishes)
+        drafts = bench.drafts(cluster, facts["product_id"], publishes)
         started = time.perf_counter()
         for draft in drafts:
             bench.publish(draft)
@@ -46,10 +49,12 @@ def main() -> None:
         ended = time.perf_counter()
         batches = [batch for log in logs for batch in batches_of(log)]
         say(
-            f"{publishes} publishes x {agents} agents: {ended - started:.1f} s until the last is PUBLISHED ({asked - started:.1f} s of it to ask for them)"
+            f"{publishes} publishes x {agents} agents: {ended - started:.1f} s until the last is PUBLISHED "
+            f"({asked - started:.1f} s of it to ask for them)"
         )
         say(
-            f"{len(batches)} changes on {agents} Envoys, the largest with {max(batches)} publishes; load average {os.getloadavg()[0]:.1f}"
+            f"{len(batches)} changes on {agents} Envoys, the largest with {max(batches)} publishes; "
+            f"load average {os.getloadavg()[0]:.1f}"
         )
         bench.take_off(cluster, wait)
 

@@ -1,4 +1,7 @@
-"""How long a revoked key is still let in, and what callers meet while keys change: `python -m bench.revoke_to_401 var/demo.json [rounds]`."""
+"""Time for which a revoked key is still let in, and the answers to callers while keys change.
+
+`python -m bench.revoke_to_401 var/demo.json [rounds]`
+"""
 
 import json
 import statistics
@@ -18,16 +21,19 @@ NEVER_S = 30.0
 
 
 def main() -> None:
-    """Revoke keys one after the other, then change keys under load; on the last cluster of the demo, which has the most agents."""
-    told = json.loads(Path(sys.argv[1]).read_text())
+    """Revoke keys one after the other, then change keys under load.
+
+    On the last cluster of the demo, which has the most agents.
+    """
+    facts = json.loads(Path(sys.argv[1]).read_text())
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 20
-    cluster = told["clusters"][-1]
-    headers = {"Authorization": f"Bearer {told['provider']['api_token']}"}
+    cluster = facts["clusters"][-1]
+    headers = {"Authorization": f"Bearer {facts['provider']['api_token']}"}
     with (
-        httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api,
+        httpx2.Client(base_url=facts["web_url"], headers=headers, timeout=30, trust_env=False) as api,
         httpx2.Client(trust_env=False) as caller,
     ):
-        site = Site(api, caller, told, cluster)
+        site = Site(api, caller, facts, cluster)
         opened, shut = zip(*(site.one_round() for _ in range(rounds)), strict=True)
         met = site.under_load(rounds)
         site.clean_up()
@@ -42,10 +48,10 @@ def main() -> None:
 
 
 class Site:
-    """One publish that asks for keys, and its gateways."""
+    """A publish that asks for keys, and its gateways."""
 
     def __init__(
-        self, api: httpx2.Client, caller: httpx2.Client, told: dict[str, Any], cluster: dict[str, Any]
+        self, api: httpx2.Client, caller: httpx2.Client, facts: dict[str, Any], cluster: dict[str, Any]
     ) -> None:
         self.api, self.caller = api, caller
         self.proxies = [agent["proxy_url"] for agent in cluster["agents"]]
@@ -54,12 +60,14 @@ class Site:
             "gateway_id": cluster["gateways"][0]["id"],
             "auth_mode": "api-key",
         }
-        draft = api.post(f"/api/v1/provider/products/{told['product_id']}/publishes", json=where).json()
+        draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=where).json()
         self.path, self.host = f"/api/v1/provider/product-publishes/{draft['id']}", draft["hostname_base"]
         ended(api, api.post(f"{self.path}/publish"))
 
     def one_round(self) -> tuple[float, float]:
-        """Milliseconds until a new key opens everywhere, and until it is shut everywhere after it was switched off."""
+        """Milliseconds until a new key opens everywhere, and until it is shut everywhere after its
+        revocation.
+        """
         started = time.perf_counter()
         key = self.new_key()
         self._until(key, 200)

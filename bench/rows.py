@@ -1,4 +1,4 @@
-"""The rows that benches make in a demo's database, by the services that people's doors call."""
+"""The rows that benches create in a demo's database, by the services that pages and API call."""
 
 import itertools
 import socket
@@ -108,7 +108,7 @@ def forget_agents(cluster: Cluster) -> None:
 
 
 def add_frozen_agents(cluster: Cluster, number: int) -> list[socket.socket]:
-    """Agents that were heard of just now, whose ports take connections and never answer."""
+    """Agents with a fresh heartbeat, whose ports take connections and never answer."""
     doors = []
     for _ in range(number):
         door = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -122,7 +122,7 @@ def add_frozen_agents(cluster: Cluster, number: int) -> list[socket.socket]:
 
 
 def keep_fresh(cluster: Cluster) -> None:
-    """As if the frozen ones had just been heard of."""
+    """Give the frozen agents a fresh heartbeat."""
     AgentLiveness.objects.filter(agent__cluster=cluster).update(last_seen_at=timezone.now())
 
 

@@ -1,4 +1,7 @@
-"""How long from the confirming click until PUBLISHED stands on the page, in Chromium: `python -m bench.seen_in_browser var/demo.json [rounds]`."""
+"""Time from the confirming click until the page shows PUBLISHED, in Chromium.
+
+`python -m bench.seen_in_browser var/demo.json [rounds]`
+"""
 
 import json
 import shutil
@@ -19,47 +22,46 @@ IS_PUBLISHED = "() => document.querySelector('#live')?.innerText.includes('PUBLI
 
 def main() -> None:
     """Publish drafts one after the other through the page, and print milliseconds."""
-    told = json.loads(Path(sys.argv[1]).read_text())
+    facts = json.loads(Path(sys.argv[1]).read_text())
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 30
-    headers = {"Authorization": f"Bearer {told['provider']['api_token']}"}
+    headers = {"Authorization": f"Bearer {facts['provider']['api_token']}"}
     with (
         sync_playwright() as playwright,
-        httpx2.Client(base_url=told["web_url"], headers=headers, timeout=30, trust_env=False) as api,
+        httpx2.Client(base_url=facts["web_url"], headers=headers, timeout=30, trust_env=False) as api,
     ):
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page()
-        sign_in(page, told)
-        seen = [one_round(page, api, told) for _ in range(rounds)]
+        sign_in(page, facts)
+        durations_ms = [one_round(page, api, facts) for _ in range(rounds)]
         browser.close()
-    print(  # noqa: T201
-        f"{rounds} rounds: median {statistics.median(seen):.0f} ms, p95 {statistics.quantiles(seen, n=20)[18]:.0f} ms"
-    )
+    median, p95 = statistics.median(durations_ms), statistics.quantiles(durations_ms, n=20)[18]
+    print(f"{rounds} rounds: median {median:.0f} ms, p95 {p95:.0f} ms")  # noqa: T201
 
 
-def sign_in(page: Page, told: dict[str, Any]) -> None:
-    """As the provider."""
-    page.goto(f"{told['web_url']}/sign-in")
-    page.fill("input[name=username]", told["provider"]["username"])
-    page.fill("input[name=password]", told["provider"]["password"])
+def sign_in(page: Page, facts: dict[str, Any]) -> None:
+    """Sign in as the provider."""
+    page.goto(f"{facts['web_url']}/sign-in")
+    page.fill("input[name=username]", facts["provider"]["username"])
+    page.fill("input[name=password]", facts["provider"]["password"])
     page.keyboard.press("Enter")
     page.wait_for_url("**/provider/products/**")
 
 
-def one_round(page: Page, api: httpx2.Client, told: dict[str, Any]) -> float:
+def one_round(page: Page, api: httpx2.Client, facts: dict[str, Any]) -> float:
     """One publish of a fresh draft through the page, then off the gateway by the API; milliseconds."""
-    cluster = told["clusters"][0]
+    cluster = facts["clusters"][0]
     where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
-    draft = api.post(f"/api/v1/provider/products/{told['product_id']}/publishes", json=where).json()
-    page.goto(f"{told['web_url']}/provider/products/{told['product_id']}/publishes/{draft['id']}")
+    draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=where).json()
+    page.goto(f"{facts['web_url']}/provider/products/{facts['product_id']}/publishes/{draft['id']}")
     page.locator("#open-execute").click()
     started = time.perf_counter()
     page.locator("dialog[open] button.primary").click()
     page.wait_for_function(IS_PUBLISHED, polling="raf")
-    seen = (time.perf_counter() - started) * 1000
+    shown_after_ms = (time.perf_counter() - started) * 1000
     path = f"/api/v1/provider/product-publishes/{draft['id']}"
     ended(api, api.post(f"{path}/withdraw", json={"reason": "bench"}))
     ended(api, api.delete(path))
-    return seen
+    return shown_after_ms
 
 
 if __name__ == "__main__":

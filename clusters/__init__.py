@@ -1,1 +1,1 @@
-"""Clusters and their agents: enrolment, keys, liveness, and the only place that opens a socket to an agent."""
+"""Clusters and their agents: enrolment, keys, liveness, and the only client of agents."""

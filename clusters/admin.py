@@ -1,4 +1,4 @@
-"""Operators' view of clusters and agents. What agents say about themselves is read-only."""
+"""The admin of clusters and agents. What agents report is read-only."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
-from clusters import agent_keys, keys, operating, services
+from clusters import agent_keys, keys, operators, services
 from clusters.models import (
     Agent,
     AgentEvent,
@@ -81,10 +81,10 @@ class ClusterAdmin(ServiceAdmin[Cluster]):
         *,
         is_new: bool,
     ) -> None:
-        operating.save_cluster(record, tenants=form.cleaned_data["open_to"], by=request.user.get_username())
+        operators.save_cluster(record, tenants=form.cleaned_data["open_to"], by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Cluster) -> None:
-        operating.delete_cluster(record, by=request.user.get_username())
+        operators.delete_cluster(record, by=request.user.get_username())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Cluster]:
         return super().get_queryset(request).with_status()  # type: ignore[attr-defined,no-any-return]
@@ -96,7 +96,7 @@ class ClusterAdmin(ServiceAdmin[Cluster]):
 
 @admin.register(ClusterTenant)
 class ClusterTenantAdmin(ReadOnlyAdmin):
-    """To look at; they are changed on the cluster's page."""
+    """Read-only: the cluster's page changes these rows."""
 
     list_display = ["cluster", "tenant", "created_at"]
     list_filter = ["cluster"]
@@ -105,7 +105,7 @@ class ClusterTenantAdmin(ReadOnlyAdmin):
 
 @admin.register(Agent)
 class AgentAdmin(ServiceAdmin[Agent]):
-    """An agent stays what it is, and in its cluster: what it serves cannot move."""
+    """Agents are added and removed, never changed: what an agent serves cannot move to another cluster."""
 
     list_display = ["name", "cluster", "status", "driver", "url", "last_seen", "gateway"]
     list_select_related = ["cluster", "liveness"]
@@ -134,23 +134,18 @@ class AgentAdmin(ServiceAdmin[Agent]):
         *,
         is_new: bool,
     ) -> None:
-        operating.add_agent(record, by=request.user.get_username())
+        operators.add_agent(record, by=request.user.get_username())
 
     def remove(self, request: HttpRequest, record: Agent) -> None:
-        operating.remove_agent(record, by=request.user.get_username())
+        operators.remove_agent(record, by=request.user.get_username())
 
-    @admin.action(permissions=["operate"], description=_("Make a one-time enrolment code"))
+    @admin.action(permissions=["operate"], description=_("Create a one-time enrolment code"))
     def make_enrolment_code(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse:
-        """The codes stand in this answer alone: a message would carry them in a cookie."""
-        codes = [
-            (
-                agent,
-                services.create_enrolment_code(
-                    agent.cluster, agent_name=agent.name, by=request.user.get_username()
-                ),
-            )
-            for agent in queryset.select_related("cluster")
-        ]
+        """Show the codes in this response only: a message would store them in a cookie."""
+        by, codes = request.user.get_username(), []
+        for agent in queryset.select_related("cluster"):
+            code = services.create_enrolment_code(agent.cluster, agent_name=agent.name, by=by)
+            codes.append((agent, code))
         context = {
             **self.admin_site.each_context(request),
             "title": _("One-time codes"),
@@ -158,16 +153,15 @@ class AgentAdmin(ServiceAdmin[Agent]):
             "codes": codes,
         }
         return TemplateResponse(
-            request, "admin/enrolment_codes.html", context, headers={"Cache-Control": "no-store"}
+            request, "clusters/enrolment_codes.html", context, headers={"Cache-Control": "no-store"}
         )
 
-    @admin.action(
-        permissions=["operate"], description=_("Block: refuse its requests and send it nothing more")
-    )
+    @admin.action(permissions=["operate"], description=_("Block: refuse its requests and send nothing more"))
     @asks_first(
         _("Block these agents?"),
         warning=_(
-            "Their requests are refused and they are sent nothing more. Their gateways go on serving what they have, so hostnames there stay taken."
+            "Their requests are refused, and nothing more is sent to them. "
+            "Their gateways keep serving, so their hostnames stay in use."
         ),
     )
     def block(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
@@ -177,7 +171,7 @@ class AgentAdmin(ServiceAdmin[Agent]):
     @admin.action(permissions=["operate"], description=_("Ask for a new key"))
     def ask_for_key(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         for agent in queryset:
-            agent_keys.ask(agent, by=request.user.get_username())
+            agent_keys.request_new(agent, by=request.user.get_username())
 
     @admin.action(permissions=["operate"], description=_("Unblock"))
     def unblock(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
@@ -190,11 +184,9 @@ class AgentAdmin(ServiceAdmin[Agent]):
 
     @admin.display(description=_("gateway"))
     def gateway(self, agent: Agent) -> object:
-        return (
-            (agent.liveness.gateway_error or agent.liveness.gateway_version)
-            if hasattr(agent, "liveness")
-            else None
-        )
+        if not hasattr(agent, "liveness"):
+            return None
+        return agent.liveness.gateway_error or agent.liveness.gateway_version
 
     @admin.display(description=_("last seen"))
     def last_seen(self, agent: Agent) -> object:
@@ -230,7 +222,8 @@ class AgentKeyAdmin(ReadOnlyAdmin):
     @asks_first(
         _("Revoke these keys?"),
         warning=_(
-            "The next request under such a key is refused. An agent without another key has to be enrolled anew."
+            "The next request with such a key is refused. "
+            "An agent without another key must be enrolled again."
         ),
     )
     def revoke(self, request: HttpRequest, queryset: QuerySet[AgentKey]) -> None:

@@ -1,4 +1,4 @@
-"""The door for agents: who may come in (a signed, unused request), and answers that they can believe."""
+"""The door of agents: a request is signed and used once; the answer is sealed."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -38,14 +38,14 @@ from tenants.people.sign_in_rules import address_of
 
 ENROLMENT = "enrolment"
 PLACE_MAX = 100
-"""Characters of a field's name in a refusal: the names inside a key are the sender's own."""
+"""Longest name of a field in a refusal: the sender chooses the names inside a key."""
 W = TypeVar("W", bound=Wire)
 
 
 def agent_door(
     schema: type[W],
 ) -> Callable[[Callable[[Agent, W], Wire]], Callable[[HttpRequest], HttpResponse]]:
-    """A view for agents: it gets the authenticated agent and the parsed message, and its answer goes out sealed."""
+    """A view for agents: it gets the authenticated agent and the parsed message; its answer is sealed."""
 
     def decorate(view: Callable[[Agent, W], Wire]) -> Callable[[HttpRequest], HttpResponse]:
         @csrf_exempt
@@ -64,7 +64,7 @@ def agent_door(
 @csrf_exempt
 @require_POST
 def enroll(request: HttpRequest) -> HttpResponse:
-    """Use a one-time code. The request is signed with the very key that it brings, which proves its possession."""
+    """Use a one-time code. The request is signed with its own new key, which proves possession."""
     message = _parse(EnrolRequest, request.body)
     try:
         opened = _check(request, [import_key(message.public_key)])
@@ -78,7 +78,7 @@ def enroll(request: HttpRequest) -> HttpResponse:
 
 
 def _enrolled(message: EnrolRequest, *, address: str) -> Agent:
-    """Codes that are not good are counted for the address that they come from."""
+    """Enrol; count bad codes per address. Raises TooManyFailures."""
     failures = limits.Failures(of=f"enrolment {address}", most=services.FAILURES_A_MINUTE)
     failures.require_few()
     try:
@@ -94,17 +94,19 @@ def _authenticate(request: HttpRequest) -> tuple[Agent, Opened]:
         .filter(agent_id=_claimed_agent(request), agent__blocked_at=None)
         .select_related("agent__cluster")
     )
-    found = {key_id(key): (key, row) for row in rows for key in [import_key(row.public_jwk)]}
+    candidates = {key_id(key): (key, row) for row in rows for key in [import_key(row.public_jwk)]}
     try:
-        opened = _check(request, [key for key, _row in found.values()])
+        opened = _check(request, [key for key, _row in candidates.values()])
     except SignatureRefused as problem:
-        if isinstance(problem, ClockRefused):  # its own signature, so it is worth an operator's attention
-            liveness.record_refusal(next(row.agent for _key, row in found.values()), str(problem))
+        if isinstance(
+            problem, ClockRefused
+        ):  # the signature is right, so operators should see the wrong clock
+            liveness.record_refusal(next(row.agent for _key, row in candidates.values()), str(problem))
         raise AgentRefused(str(problem)) from problem
     _use_once(opened)
-    row = found[opened.key][1]
+    row = candidates[opened.key][1]
     if row.used_at is None:
-        agent_keys.come_into_use(row)
+        agent_keys.take_into_use(row)
     return row.agent, opened
 
 
@@ -131,19 +133,17 @@ def _use_once(opened: Opened) -> None:
         with transaction.atomic():
             UsedRequest.objects.create(id=UUID(opened.id), expires_at=forget_at)
     except (IntegrityError, ValueError) as problem:
-        raise AgentRefused("This request was sent before; each is accepted once.") from problem
+        raise AgentRefused("This request was already accepted; each request is accepted once.") from problem
 
 
 def _parse(schema: type[W], body: bytes) -> W:
     try:
         return schema.model_validate_json(body)
     except ValidationError as problem:
-        places = ", ".join(
-            ".".join(str(part) for part in error["loc"])[:PLACE_MAX] or "body"
-            for error in problem.errors()[:5]
-        )
+        paths = [".".join(str(part) for part in error["loc"]) for error in problem.errors()[:5]]
+        places = ", ".join(path[:PLACE_MAX] or "body" for path in paths)
         raise Invalid(
-            f"The message is not what protocol says of {schema.__name__}: see {places}.", code="malformed"
+            f"The message is not a valid {schema.__name__}: see {places}.", code="malformed"
         ) from problem
 
 

@@ -1,4 +1,4 @@
-"""Agents' own keys: a new one is asked for, registered, comes into use, and ends the old one; an operator may end any at once."""
+"""Agents' keys: requested, registered, taken into use (which ends the older keys), revoked by operators."""
 
 from datetime import timedelta
 
@@ -16,17 +16,17 @@ from core.problems import Invalid
 
 IN_USE = _("This key is in use already, perhaps by another agent. Make a new one for this agent.")
 OVERLAP = timedelta(seconds=60)
-"""How long a replaced key is still believed: as long as a message of it may be on its way."""
+"""How long a replaced key is still accepted, because its last messages may be in flight."""
 
 
-def ask(agent: Agent, *, by: str) -> None:
-    """Ask an agent for a new key, at its next heartbeat. It goes on working meanwhile."""
+def request_new(agent: Agent, *, by: str) -> None:
+    """Ask an agent for a new key at its next heartbeat. The old key keeps working."""
     Agent.objects.filter(pk=agent.pk).update(key_asked_at=Now())
     liveness.record(agent, AgentEvent.Kind.KEY_ASKED, by=by)
 
 
-def ask_for_old_ones() -> None:
-    """Ask the agents whose key is older than AGENT_KEY_DAYS; done once in a while. Zero days: never."""
+def request_for_old_keys() -> None:
+    """Ask agents with a key older than AGENT_KEY_DAYS (0: never) for a new one; called periodically."""
     if settings.AGENT_KEY_DAYS:
         young = AgentKey.objects.live().filter(
             agent=OuterRef("pk"), created_at__gt=Now() - timedelta(days=settings.AGENT_KEY_DAYS)
@@ -36,19 +36,19 @@ def ask_for_old_ones() -> None:
 
 @transaction.atomic
 def register(agent: Agent, request: NewKey) -> None:
-    """Take an agent's next key; it works at once, and so does the old one until the new one was used. Raises Invalid."""
+    """Register an agent's next key. Both keys work until the new one is used. Raises Invalid."""
     try:
         key = import_key(request.public_key)
         unseal(request.proof, [key], purpose=Purpose.NEW_KEY, audience=CONTROL_PLANE, issuer=str(agent.pk))
     except SignatureRefused as problem:
         raise Invalid(str(problem), code="agent_key") from problem
-    # One that was registered and never used belongs to a program that was killed in between.
+    # A registered, unused key belongs to a program that was killed before it used the key.
     AgentKey.objects.live().filter(agent=agent, used_at=None).update(revoked_at=Now())
     store(agent, public_jwk(key))
 
 
 def store(agent: Agent, public_key: dict[str, str]) -> None:
-    """A live key of the agent from now on. Raises Invalid when it is a live key already: nobody could tell two agents with one key apart."""
+    """Store a live key of the agent. Raises Invalid when it is already live: keys tell agents apart."""
     if AgentKey.objects.live().exclude(agent=agent).filter(public_jwk__x=public_key["x"]).exists():
         raise Invalid(IN_USE, code="agent_key")
     try:
@@ -59,8 +59,8 @@ def store(agent: Agent, public_key: dict[str, str]) -> None:
 
 
 @transaction.atomic
-def come_into_use(key: AgentKey) -> None:
-    """A key was used for the first time: the older ones end after a moment."""
+def take_into_use(key: AgentKey) -> None:
+    """Note the first use of a key: the older keys end after OVERLAP."""
     if not AgentKey.objects.filter(pk=key.pk, used_at=None).update(used_at=Now()):
         return
     older = AgentKey.objects.filter(agent_id=key.agent_id, revoked_at=None).exclude(pk=key.pk)
@@ -69,13 +69,13 @@ def come_into_use(key: AgentKey) -> None:
         key_asked_at=None
     )
     if was_asked:
-        key.agent.key_asked_at = None  # this very request is answered from it
+        key.agent.key_asked_at = None  # the answer to this request reads it
     if was_replaced or was_asked:
         liveness.record(key.agent, AgentEvent.Kind.KEY_CHANGED)
 
 
 @transaction.atomic
 def revoke(key: AgentKey, *, by: str) -> None:
-    """End a key at once: the next request that it signs is refused. An agent without another one has to be enrolled anew."""
+    """Revoke a key at once. An agent without another key must be enrolled again."""
     if AgentKey.objects.live().filter(pk=key.pk).update(revoked_at=Now()):
         liveness.record(key.agent, AgentEvent.Kind.KEY_REVOKED, by=by)

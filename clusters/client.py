@@ -24,22 +24,24 @@ log = structlog.get_logger(__name__)
 MAX_ANSWER_BYTES = 1024 * 1024
 _DETAIL: TypeAdapter[str] = TypeAdapter(Annotated[str, words(300)])
 LOOPBACK = ("127.0.0.0/8", "::1/128")
-# Stored as they are, and said to people in their language.
-_WORDS = {
+# Stored in English, and translated when shown.
+_TEXTS = {
     "too_slow": gettext_noop("The agent did not answer in time."),
     "too_large": gettext_noop("The agent's answer is too large."),
-    "slow_name": gettext_noop("The agent's host name could not be looked up in time."),
+    "slow_name": gettext_noop("The agent's host name could not be resolved in time."),
     "unresolvable": gettext_noop("The agent's URL is not allowed (AGENT_NETWORKS): its host has no address."),
 }
-_NOT_ALLOWED = gettext_noop("The agent's URL is not allowed (AGENT_NETWORKS). Tell an operator.")
-_SHUT = gettext_noop("The agent cannot be reached: no connection to its URL could be made.")
-_UNREADABLE = gettext_noop("The agent's answer cannot be believed or read.")
+_NOT_ALLOWED = gettext_noop("The agent's URL is not allowed (AGENT_NETWORKS). Ask an operator.")
+_UNREACHABLE = gettext_noop("The agent is unreachable: the connection to its URL failed.")
+_UNREADABLE = gettext_noop("The agent's answer is unreadable or not authentic.")
 
 
 def send(agent: Agent, command: Command) -> CommandAnswer:
-    """Send a signed command and return the agent's signed answer. Raises AgentSilentError, always worth another try.
+    """Send a signed command and return the agent's signed answer.
 
-    No transaction may be open. The answer, to its last byte, is awaited for SEND_DEADLINE_S in all.
+    Raises AgentSilentError, which allows a retry.
+
+    No transaction may be open. The whole exchange takes SEND_DEADLINE_S at most.
     """
     sealed = seal(
         keys.signing_key(),
@@ -60,7 +62,7 @@ def send(agent: Agent, command: Command) -> CommandAnswer:
         answer = outbound.ask(request, _rules(agent))
     except OutboundFailed as problem:
         log.info("agent_silent", agent=str(agent.pk), code=problem.code, cause=repr(problem.__cause__)[:200])
-        raise AgentSilentError(_words(problem)) from problem
+        raise AgentSilentError(_text_of(problem)) from problem
     body = answer.body.decode(errors="replace")
     if answer.status not in {200, 202}:
         raise AgentSilentError(f"The agent answered {answer.status}: {_detail(body)}")
@@ -77,8 +79,8 @@ def _rules(agent: Agent) -> outbound.Rules:
     )
 
 
-def _words(problem: OutboundFailed) -> str:
-    return _NOT_ALLOWED if problem.is_final else _WORDS.get(problem.code, _SHUT)
+def _text_of(problem: OutboundFailed) -> str:
+    return _NOT_ALLOWED if problem.is_final else _TEXTS.get(problem.code, _UNREACHABLE)
 
 
 def _open_answer(agent: Agent, body: str, sealed: Sealed) -> CommandAnswer:

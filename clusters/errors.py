@@ -1,4 +1,4 @@
-"""Refusals of this app, in words."""
+"""Refusals of this app."""
 
 from typing import Self
 
@@ -9,26 +9,28 @@ from core.problems import Conflict, Problem
 
 
 class EnrolmentRefused(Problem):
-    """The code is not good (any more)."""
+    """The enrolment code is invalid, used or expired."""
 
     status = 403
     code = "enrolment_refused"
     detail = _(
-        "This enrolment code is unknown, used or expired, or its agent is blocked. Ask an operator for a new one (manage.py enroll_agent)."
+        "This enrolment code is unknown, used or expired, or its agent is blocked. "
+        "Ask an operator for a new one (manage.py enroll_agent)."
     )
 
 
 class ClusterInUse(Conflict):
-    """Gateways stand in it."""
+    """Gateways or publishes use the cluster."""
 
     code = "in_use"
     detail = _(
-        "Gateways of providers stand in this cluster, or publishes of theirs are or were there. It cannot be deleted; set it to maintenance instead."
+        "Gateways use this cluster, or publishes use or used it. "
+        "It cannot be deleted; set it to maintenance instead."
     )
 
 
 class AgentRefused(Problem):
-    """A request that claims to come from an agent cannot be believed."""
+    """A request of an agent could not be authenticated."""
 
     status = 401
     code = "agent_refused"
@@ -36,19 +38,20 @@ class AgentRefused(Problem):
 
 
 class AgentOutdated(Problem):
-    """The agent speaks an older protocol than we still understand."""
+    """The agent's protocol is too old."""
 
     status = 409
     code = "protocol_unsupported"
     detail = _(
-        "This agent speaks protocol %(theirs)d; the control plane needs %(oldest)d to %(newest)d. Update the agent."
+        "This agent uses protocol %(theirs)d; the control plane needs %(oldest)d to %(newest)d. "
+        "Update the agent."
     )
 
     @classmethod
     def of(cls, theirs: int) -> Self:
-        """With the numbers."""
+        """The refusal with the protocol numbers."""
         return cls(cls.detail % {"theirs": theirs, "oldest": OLDEST, "newest": VERSION})
 
 
 class AgentSilentError(Exception):
-    """An agent could not be reached or did not answer in time; the text says which. Always worth another try."""
+    """An agent is unreachable or did not answer in time; the text says which. A retry may help."""

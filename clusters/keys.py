@@ -1,4 +1,4 @@
-"""The control plane's own signing keys, read once from SIGNING_KEY_FILE; the database never holds a private key."""
+"""The control plane's signing keys, read once from SIGNING_KEY_FILE. No private key is in the database."""
 
 import json
 from functools import cache
@@ -11,7 +11,7 @@ from agent.protocol.signing import Key, SignatureRefused, import_key, key_id, ke
 
 @cache
 def signing_keys() -> tuple[Key, ...]:
-    """All keys of the file (one JWK, or {"keys": [...]}); the first one signs, agents pin the public halves of all."""
+    """All keys of the file (a JWK, or {"keys": [...]}). The first key signs; agents pin all public halves."""
     try:
         content = json.loads(settings.SIGNING_KEY_FILE.read_text())
         keys = tuple(import_key(jwk) for jwk in content.get("keys", [content]))
@@ -20,7 +20,7 @@ def signing_keys() -> tuple[Key, ...]:
             f"SIGNING_KEY_FILE must hold an Ed25519 private key as a JWK: {problem}"
         ) from problem
     if not keys:
-        raise ImproperlyConfigured("SIGNING_KEY_FILE holds no key.")
+        raise ImproperlyConfigured("SIGNING_KEY_FILE has no key.")
     return keys
 
 
@@ -30,12 +30,12 @@ def signing_key() -> Key:
 
 
 def fingerprint() -> str:
-    """The signing key's thumbprint, as it stands in enrolment codes."""
+    """The signing key's thumbprint, as in enrolment codes."""
     return key_id(signing_key())
 
 
 def current_set() -> str:
-    """What an agent says that pins exactly these keys."""
+    """The name of the key set, as an agent that pins exactly these keys reports it."""
     return key_set(signing_keys())
 
 

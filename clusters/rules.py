@@ -1,4 +1,4 @@
-"""What is right of the names and networks of clusters and agents."""
+"""Validators of the names and networks of clusters and agents."""
 
 import ipaddress
 
@@ -10,7 +10,7 @@ from fence import PUBLIC, is_metadata
 
 NAME = RegexValidator(
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z",
-    _("Small letters, digits and hyphens; starts and ends with a letter or digit."),
+    _("Lowercase letters, digits and hyphens; starts and ends with a letter or digit."),
 )
 SUFFIX = RegexValidator(
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z",
@@ -19,7 +19,7 @@ SUFFIX = RegexValidator(
 
 
 def validate_network(text: str) -> None:
-    """A CIDR network such as 10.0.0.0/8, in which something can be opened."""
+    """A CIDR network such as 10.0.0.0/8 that may be opened. Raises ValidationError."""
     try:
         network = ipaddress.ip_network(text)
     except ValueError as problem:
@@ -33,5 +33,5 @@ def validate_network(text: str) -> None:
 
 
 def public_networks() -> list[str]:
-    """The default fence: public addresses only."""
+    """The default networks: public addresses only."""
     return list(PUBLIC)

@@ -1,4 +1,4 @@
-"""Changes to agents: enrolment by one-time code, and what a heartbeat tells."""
+"""Services of agents: enrolment by one-time code, blocking, heartbeats."""
 
 import base64
 import hashlib
@@ -33,14 +33,17 @@ log = structlog.get_logger(__name__)
 
 CODE_LIFETIME = timedelta(hours=1)
 FAILURES_A_MINUTE = 10
-"""How many codes that are not good an address may try."""
+"""Bad codes per address and minute."""
 LOOK_UP_S = 2.0
 URL_MAX = 200
 
 
 @transaction.atomic
 def create_enrolment_code(cluster: Cluster, *, agent_name: str, by: str = "") -> str:
-    """A one-time code, valid for an hour, for a new agent of that name or for the existing one (whose old key ends with its use)."""
+    """A one-time code, valid for an hour, for a new agent, or for the existing one of that name.
+
+    Using the code ends the existing agent's old key.
+    """
     agent = Agent(cluster=cluster, name=agent_name)
     agent.full_clean(exclude=["cluster"], validate_unique=False, validate_constraints=False)
     agent, _is_new = Agent.objects.get_or_create(cluster=cluster, name=agent_name)
@@ -54,9 +57,10 @@ def create_enrolment_code(cluster: Cluster, *, agent_name: str, by: str = "") ->
 
 
 def enrol(request: EnrolRequest) -> Agent:
-    """Use a code: the program becomes the code's agent with its new key, and the agent's other codes and keys end.
+    """Use a code: the program becomes the agent with its new key; the agent's other codes and keys end.
 
-    The code comes first: nothing else is looked at for a stranger. Raises EnrolmentRefused, or Invalid with the code still good.
+    The code is checked first, so that a stranger learns nothing. Raises EnrolmentRefused, AgentOutdated, and
+    Invalid, which leaves the code usable.
     """
     if not _usable_codes(request.secret).exists():
         raise EnrolmentRefused
@@ -77,21 +81,21 @@ def enrol(request: EnrolRequest) -> Agent:
 
 @transaction.atomic
 def block(agent: Agent, *, by: str) -> None:
-    """Shut an agent out: it is refused at its next request and sent nothing more. Hosts that it may still serve stay taken."""
+    """Block an agent: its requests are refused, nothing more is sent to it, and its hosts stay claimed."""
     if Agent.objects.filter(pk=agent.pk, blocked_at=None).update(blocked_at=Now()):
         liveness.record(agent, AgentEvent.Kind.BLOCKED, by=by)
 
 
 @transaction.atomic
 def unblock(agent: Agent, *, by: str) -> None:
-    """Let a blocked agent in again, with the key it has."""
+    """Unblock an agent, with its current key."""
     if Agent.objects.filter(pk=agent.pk, blocked_at__isnull=False).update(blocked_at=None):
         liveness.record(agent, AgentEvent.Kind.UNBLOCKED, by=by)
 
 
 def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
-    """Keep what a heartbeat says; the time is the database's. Raises AgentOutdated for a protocol that we do not speak any more."""
-    told = {
+    """Store a heartbeat with the database's time. Raises AgentOutdated for a protocol that is too old."""
+    values = {
         "last_seen_at": Now(),
         "gateway_ok": heartbeat.gateway_ok,
         "gateway_error": heartbeat.gateway_error,
@@ -104,48 +108,53 @@ def record_heartbeat(agent: Agent, heartbeat: Heartbeat) -> None:
         "reserved": [text for text in heartbeat.reserved if _is_endpoint(text)],
     }
     if heartbeat.protocol < OLDEST:
-        told |= {"gateway_ok": False, "gateway_error": str(AgentOutdated.of(heartbeat.protocol).detail)[:500]}
-    if not AgentLiveness.objects.filter(pk=agent.pk).update(**told):
-        AgentLiveness.objects.update_or_create(pk=agent.pk, defaults=told)
+        values |= {
+            "gateway_ok": False,
+            "gateway_error": str(AgentOutdated.of(heartbeat.protocol).detail)[:500],
+        }
+    if not AgentLiveness.objects.filter(pk=agent.pk).update(**values):
+        AgentLiveness.objects.update_or_create(pk=agent.pk, defaults=values)
     if heartbeat.protocol < OLDEST:
         raise AgentOutdated.of(heartbeat.protocol)
 
 
 def check_agent_url(url: str) -> None:
-    """An agent's inbound URL: empty, or https (http on loopback only) inside AGENT_NETWORKS. Raises Invalid, which tells no address.
+    """Check an agent's inbound URL: empty, or https (http only on loopback) inside AGENT_NETWORKS.
 
-    No transaction may be open. A name is waited for two seconds.
+    Raises Invalid, which discloses no address. No transaction may be open. A name is resolved for two seconds
+    at most.
     """
     if not url:
         return
-    if reason := _why_not(url):
+    if reason := _url_fault(url):
         log.warning("agent_url_refused", reason=reason)
         raise Invalid(
             _(
-                "The agent's URL cannot be used: https (http on loopback alone), a host inside AGENT_NETWORKS, no user name."
+                "Invalid agent URL: use https (http only on loopback), a host inside AGENT_NETWORKS, "
+                "and no user name."
             ),
             code="agent_url",
         )
 
 
-def _why_not(url: str) -> str:
-    """Why the URL cannot be an agent's, for the log; empty when it can."""
+def _url_fault(url: str) -> str:
+    """The fault of an agent's URL, for the log; empty when it is valid."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         is_plain = is_storable(url) and len(url) <= URL_MAX and parts.username is None
         if parts.scheme not in {"https", "http"} or not parts.hostname or not is_plain:
-            return "it is no address such as https://host:port"
+            return "it is not an address such as https://host:port"
         known = AGENTS.find([[parts.hostname]], deadline_s=LOOK_UP_S, owner=parts.hostname)
         addresses = fence.check(parts.hostname, port, fence.Fence.of(settings.AGENT_NETWORKS), resolver=known)
     except (ValueError, fence.FenceRefused) as problem:
         return str(problem)
     is_allowed = parts.scheme == "https" or all(address.is_loopback for address in addresses)
-    return "" if is_allowed else "http is for loopback alone"
+    return "" if is_allowed else "http is only for loopback"
 
 
 def forget_used_requests() -> None:
-    """Drop ids of requests that have expired; the sweep calls this."""
+    """Delete expired ids of requests; the sweep calls this."""
     UsedRequest.objects.filter(expires_at__lt=Now()).delete()
 
 
@@ -154,8 +163,8 @@ def _usable_codes(secret: str) -> QuerySet[EnrolmentCode]:
 
 
 def _consume_code(secret: str) -> EnrolmentCode:
-    # One conditional UPDATE on the row alone decides: of two programs with one code, one becomes the agent. (A condition on another
-    # table would turn into a subquery, which PostgreSQL does not look at again after it has waited for the row.)
+    # One conditional UPDATE on this row alone decides which of two programs becomes the agent. A condition on
+    # another table would be a subquery, which PostgreSQL does not evaluate again after waiting for the row.
     if not _usable_codes(secret).update(consumed_at=Now()):
         raise EnrolmentRefused
     code = EnrolmentCode.objects.select_related("agent__cluster").get(secret_hash=_hash(secret))
@@ -177,7 +186,7 @@ def _checked_driver(driver: str) -> str:
         MaxLengthValidator(20)(driver)
     except ValidationError as problem:
         raise Invalid(
-            f"{driver!r} is not the name of a driver: small letters, digits and hyphens, 20 at most.",
+            f"{driver!r} is not the name of a driver: lowercase letters, digits and hyphens, 20 at most.",
             code="agent_driver",
         ) from problem
     return driver

@@ -1,4 +1,4 @@
-"""The project's wiring: settings, URLs, Celery, API assembly. Nothing of the domain lives here."""
+"""The project's wiring: settings, URLs, navigation, Celery, API assembly. Nothing of the domain."""
 
 from config.celery import app
 

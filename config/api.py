@@ -1,4 +1,4 @@
-"""The JSON API: assembles the apps' routers, and says every error as application/problem+json."""
+"""The JSON API: the apps' routers, with every error as application/problem+json."""
 
 from functools import partial
 from typing import Any
@@ -12,10 +12,10 @@ from ninja.openapi.docs import Swagger
 
 from agent.protocol.version import PROGRAM_VERSION
 from config.openapi import DescribedApi
-from config.words import field_errors
+from config.validation_texts import field_errors
 from core.api.idempotency import once
 from core.api.parameters import only_known
-from core.problem_pages import json_response
+from core.problem_responses import json_response
 from core.problems import BadRequest, Forbidden, Invalid, NotFound, Problem, Unauthenticated
 from core.security.bodies import BoundedParser
 from gateways.api import router as gateways
@@ -33,11 +33,9 @@ api = DescribedApi(
     parser=BoundedParser(),
     urls_namespace="api",
     docs=Swagger({"validatorUrl": None, "defaultModelsExpandDepth": 0, "docExpansion": "list"}),
-    docs_decorator=csp_replace(
-        {"style-src": [SELF, UNSAFE_INLINE]}
-    ),  # its scripts are files, its styles are not
+    docs_decorator=csp_replace({"style-src": [SELF, UNSAFE_INLINE]}),  # the docs page has inline styles
 )
-api.add_decorator(partial(once, who=scope_of), mode="operation")  # inside of authentication and parsing
+api.add_decorator(partial(once, scope=scope_of), mode="operation")  # after authentication and parsing
 api.add_decorator(only_known, mode="operation")
 api.add_router("/provider", publishes.router)
 api.add_router("/provider", keys.router)
@@ -73,7 +71,7 @@ def _http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
                 _("The CSRF token is missing or wrong. Reload the page, or use an API token."), code="csrf"
             )
         )
-    if isinstance(error.__cause__, Problem):  # the body's parser has said why
+    if isinstance(error.__cause__, Problem):  # raised by the body's parser
         return json_response(error.__cause__)
     return json_response(BadRequest(_("The body is not JSON."), code="malformed"))
 

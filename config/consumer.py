@@ -1,4 +1,4 @@
-"""The worker's line to the broker: back within a second of the broker, however long that was away. Celery's own waits grow to half a minute."""
+"""The worker's connection to the broker: constant retry pauses, where Celery's own grow to half a minute."""
 
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ class Consumer(CeleryConsumer):
     """Named by the setting `CELERY_WORKER_CONSUMER`."""
 
     def ensure_connected(self, conn: Any) -> Any:
-        """As Celery does, but for the pauses between two tries."""
+        """Celery's method with a constant pause between two tries."""
         conn.ensure_connection = partial(
             conn.ensure_connection, interval_start=RETRY_S, interval_step=0, interval_max=RETRY_S
         )

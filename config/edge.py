@@ -1,8 +1,8 @@
-"""The web's outermost door (ASGI): a request's body is read on the event loop, within bounds of size, rate and time, before any thread is used.
+"""The edge (ASGI): reads a body on the event loop, within bounds of size, rate and time, before Django.
 
-What a body may be is decided by the headers alone where they tell it. Only a whole request goes to Django, in one of a few threads, and
-only a whole answer comes back; so neither who sends slowly nor who reads slowly holds a thread. A refusal goes to Django too, without its
-body: it is said there as every other one is.
+A body is refused by its headers where they suffice. Django gets only whole requests, in one of a few threads,
+and returns only whole answers, so a slow sender or a slow reader never occupies a thread. A refused request
+goes to Django without its body, which answers it like every other refusal.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ KIB, MIB = 1024, 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What a body may be: bytes, bytes a second on average once the grace is over, and seconds in all."""
+    """Bounds of a body: bytes, bytes per second on average after the grace period, and seconds in all."""
 
     anonymous: int = 64 * KIB
     doors: tuple[tuple[str, int], ...] = (("/agent/v1/enroll", 64 * KIB), ("/api/", MIB))
-    other: int = 10 * MIB
+    default: int = 10 * MIB
     grace_s: float = 5.0
     least_rate: int = 8 * KIB
     total_s: float = 60.0
@@ -41,12 +41,12 @@ class Bounds:
     in_flight: int = 96 * MIB
 
     def size_of(self, path: str, *, is_anonymous: bool) -> int:
-        """The most bytes that a body may have there."""
-        at_door = next((most for prefix, most in self.doors if path.startswith(prefix)), self.other)
+        """The largest body of a path, in bytes."""
+        at_door = next((most for prefix, most in self.doors if path.startswith(prefix)), self.default)
         return min(at_door, self.anonymous) if is_anonymous else at_door
 
     def seconds(self, received: int) -> float:
-        """How long after its start a body may take for its next bytes."""
+        """Seconds from the start of the body by which its next bytes must arrive."""
         return min(self.total_s, self.grace_s + received / self.least_rate)
 
 
@@ -59,12 +59,12 @@ class Answer:
     body: bytes
 
 
-class Gone(Exception):
-    """The client went away in the middle of its request."""
+class ClientDisconnected(Exception):
+    """The client disconnected in the middle of its request."""
 
 
 class Edge:
-    """An ASGI application over a WSGI one, which it calls in `threads` threads that stay: each keeps its database connection."""
+    """An ASGI application over a WSGI one. Its `threads` threads last: each keeps its database connection."""
 
     def __init__(self, application: WSGIApplication, *, threads: int, bounds: Bounds | None = None) -> None:
         self._application, self._bounds = application, bounds or Bounds()
@@ -72,7 +72,7 @@ class Edge:
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Only HTTP is spoken."""
+        """Answer one HTTP request; other protocols are ignored."""
         if scope["type"] != "http":
             return
         headers = _headers(scope)
@@ -82,14 +82,16 @@ class Edge:
             await self._read(scope["path"], headers, receive, body)
         except Problem as problem:
             refusal = problem
-        except Gone:
+        except ClientDisconnected:
             self._release(body)
             return
         try:
             answer = await self._answer(scope, headers, b"" if refusal else bytes(body), refusal)
         finally:
             self._release(body)
-        extra = [(b"connection", b"close")] if refusal else []  # what it still sends is nobody's request
+        extra = (
+            [(b"connection", b"close")] if refusal else []
+        )  # the rest of the body must not be read as a request
         await send(
             {"type": "http.response.start", "status": answer.status, "headers": answer.headers + extra}
         )
@@ -108,12 +110,12 @@ class Edge:
             except TimeoutError as problem:
                 raise BodyTooSlow from problem
             if message["type"] == "http.disconnect":
-                raise Gone
+                raise ClientDisconnected
             self._take(body, message.get("body", b""), most=most)
             more = message.get("more_body", False)
 
     def _take(self, body: bytearray, part: bytes, *, most: int) -> None:
-        """Small bodies are always taken; of large ones, so many bytes of all requests together."""
+        """Small bodies are always accepted; large bodies share `in_flight` bytes over all requests."""
         if len(body) + len(part) > most:
             raise BodyTooLarge.of(most)
         before = self._large(body)
@@ -138,19 +140,18 @@ class Edge:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """Headers as WSGI names them, without HTTP_. One with an underscore is dropped, for it would pass as its twin with a hyphen."""
+    """Headers by their WSGI names, without HTTP_.
+
+    Names with underscores are dropped: they could spoof others.
+    """
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name = raw.decode("latin-1").upper()
         if "_" in name:
             continue
-        name = name.replace("-", "_")
-        between = "; " if name == "COOKIE" else ","
-        headers[name] = (
-            f"{headers[name]}{between}{value.decode('latin-1')}"
-            if name in headers
-            else value.decode("latin-1")
-        )
+        name, text = name.replace("-", "_"), value.decode("latin-1")
+        separator = "; " if name == "COOKIE" else ","
+        headers[name] = f"{headers[name]}{separator}{text}" if name in headers else text
     return headers
 
 
@@ -192,7 +193,7 @@ def _environ(scope: Scope, headers: dict[str, str], body: bytes) -> WSGIEnvironm
 
 
 def _call(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
-    """In a thread: the whole answer. The answer is closed in that thread, as Django ends a request there."""
+    """Runs in a thread: the whole answer, closed in the same thread, where Django ends the request."""
     status, headers = "", list[tuple[str, str]]()
 
     def start(line: str, fields: list[tuple[str, str]], *_exc_info: object) -> Callable[[bytes], object]:

@@ -1,4 +1,4 @@
-"""Health for machines: `/livez` says that the process answers, `/readyz` that it can do its work."""
+"""Health checks: `/livez` when the process answers, `/readyz` when it can work."""
 
 from django.db import Error
 from django.http import HttpRequest, JsonResponse
@@ -10,12 +10,12 @@ READY_S = 2.0
 
 
 def livez(_request: HttpRequest) -> JsonResponse:
-    """200 while the process answers; asks nobody."""
+    """200 while the process answers."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when the database answers and the background work goes on, 503 otherwise. The broker is not asked: no answer of ours needs it."""
+    """200 when the database answers and the background work runs, else 503. No answer needs the broker."""
     try:
         with patience(READY_S):
             is_silent = pulse.is_silent()
@@ -26,7 +26,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
             {
                 "status": "unavailable",
                 "database": "ok",
-                "background": "silent: is one beat and at least one worker running?",
+                "background": "silent: are beat and at least one worker running?",
             },
             status=503,
         )

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what every answer may be, with examples. Read by people at /api/v1/docs and by programs at /api/v1/openapi.json."""
+"""The OpenAPI document with every answer and examples: /api/v1/docs and /api/v1/openapi.json."""
 
 from http import HTTPStatus
 from typing import Any
@@ -16,31 +16,31 @@ _BY_METHOD = {
     "delete": (401, 403, 404, 409, 422, 429),
 }
 _EXAMPLES: dict[int, tuple[str, str, str]] = {
-    400: ("The body is not JSON, or a header is not right.", "malformed", "The body is not JSON."),
+    400: ("The body is not JSON, or a header is invalid.", "malformed", "The body is not JSON."),
     401: (
         "Nobody is signed in, or the token is not valid.",
         "unauthenticated",
         "Sign in, or send a valid API token as Authorization: Bearer.",
     ),
     403: (
-        "Your role does not allow it.",
+        "Your role does not allow the request.",
         "forbidden",
         "Your role does not allow this. Ask an owner or admin of your workspace.",
     ),
-    404: ("It is not there, or it is not yours.", "not_found", "There is nothing here, or it is not yours."),
+    404: ("The record does not exist, or is not yours.", "not_found", "Not found, or you have no access."),
     409: (
-        "Its state does not allow it now; the detail says what to do.",
+        "The record's state does not allow the request; the detail says what to do.",
         "wrong_state",
         "It is live. Withdraw it first; then it can be deleted.",
     ),
     412: (
-        "It was changed since the ETag in If-Match.",
+        "It was edited since the ETag in If-Match.",
         "changed_meanwhile",
-        "Somebody changed it since you last looked.",
+        "Somebody else changed this in the meantime.",
     ),
-    422: ("Fields are not right; `fields` says which and why.", "invalid", "Some fields are not right."),
+    422: ("Fields are invalid; `fields` says which and why.", "invalid", "Some fields are invalid."),
     429: (
-        "The token has used up its minute; wait Retry-After seconds.",
+        "Too many requests in this minute; wait Retry-After seconds.",
         "too_many_requests",
         "This token has made too many requests.",
     ),
@@ -48,7 +48,8 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
 _PROBLEM = {
     "type": "object",
     "title": "Problem",
-    "description": "RFC 9457. `code` is stable; docs/api.md lists all codes. `detail` is for people, in the language of Accept-Language.",
+    "description": "RFC 9457. `code` is stable; docs/api.md lists all codes. `detail` is for people, in the "
+    "language of Accept-Language.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string"},
@@ -64,20 +65,20 @@ _IDEMPOTENCY = {
     "name": HEADER,
     "required": False,
     "schema": {"type": "string", "maxLength": 255},
-    "description": "Sent again within 24 hours with the same body, the answer is the same and nothing is done twice.",
+    "description": "A repeated request within 24 hours gets the same answer, and nothing is done twice.",
 }
 
 
 class DescribedApi(NinjaAPI):
-    """A NinjaAPI whose document names every answer, refusals too."""
+    """A NinjaAPI whose document lists every answer, refusals too."""
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
-        """The view's own name, a verb: it stays when the view moves to another module."""
+        """The view's name, a verb, which stays the same when the view moves to another module."""
         return operation.view_func.__name__
 
-    def get_openapi_schema(self, **how: Any) -> Any:
-        """The document of ninja, with problems, headers and the idempotency key added."""
-        document = super().get_openapi_schema(**how)
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """Ninja's document, with problems, headers and the idempotency key."""
+        document = super().get_openapi_schema(**options)
         document["components"]["schemas"]["Problem"] = _PROBLEM
         for item in document["paths"].values():
             for method, operation in item.items():
@@ -100,14 +101,14 @@ def _describe(method: str, operation: dict[str, Any]) -> None:
 
 def _headers(method: str, status: int, response: dict[str, Any]) -> dict[str, str]:
     if status == 202:
-        return {"Location": "The operation; ask there until its phase is neither QUEUED nor SENT."}
+        return {"Location": "The operation; poll it until its phase is neither QUEUED nor SENT."}
     if status == 429:
         return {"Retry-After": "Seconds."}
     is_list = any(
         content["schema"].get("type") == "array" for content in response.get("content", {}).values()
     )
     if method == "get" and is_list:
-        return {"Link": "first, prev, next and last page.", "X-Total-Count": "How many there are in all."}
+        return {"Link": "first, prev, next and last page.", "X-Total-Count": "The number of all rows."}
     return {}
 
 

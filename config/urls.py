@@ -39,7 +39,7 @@ urlpatterns = [
     path("", include("publishes.agent_api.urls")),
 ]
 
-handler400 = "core.problem_pages.bad_request"
-handler403 = "core.problem_pages.permission_denied"
-handler404 = "core.problem_pages.not_found"
-handler500 = "core.problem_pages.server_error"
+handler400 = "core.problem_responses.bad_request"
+handler403 = "core.problem_responses.permission_denied"
+handler404 = "core.problem_responses.not_found"
+handler500 = "core.problem_responses.server_error"

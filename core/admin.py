@@ -1,4 +1,4 @@
-"""Bases for the operators' admin: what can only be looked at, what is written through services, and actions that ask first."""
+"""Bases of the operators' admin: read-only pages, pages that write by services, actions that ask first."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -29,27 +29,25 @@ CONFIRMED = "confirmed"
 
 
 class OperatedAdmin(admin.ModelAdmin[M]):
-    """Its actions declare `permissions=["operate"]`: they are for those with the right to change, also where no field can be changed."""
+    """Actions need the right to change (`permissions=["operate"]`), also where no field can be changed."""
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.{get_permission_codename('change', self.opts)}")
 
     def each(self, request: HttpRequest, rows: QuerySet[R], do: Callable[[R], object]) -> None:
-        """Do it to each row by itself, and say which were refused and why."""
+        """Call `do` for each row on its own, and show which rows were refused and why."""
         for row in rows:
             try:
                 do(row)
             except Problem as refusal:
                 self.message_user(request, f"{row}: {' '.join(_texts_of(refusal))}", messages.ERROR)
-            except (
-                Exception
-            ):  # a bug that one row meets does not keep the others of the selection from their turn
+            except Exception:  # a bug in one row must not stop the other rows
                 log.exception("bug", doing=do.__name__, row=str(row.pk))
                 self.message_user(request, f"{row}: {Problem.detail}", messages.ERROR)
 
 
-class _ToLookAt:
-    """Nothing is added, changed or deleted."""
+class _ReadOnly:
+    """Nothing can be added, changed or deleted."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -61,12 +59,12 @@ class _ToLookAt:
         return False
 
 
-class ReadOnlyAdmin(_ToLookAt, OperatedAdmin[Any]):
-    """Everything can be looked at, nothing added or changed: these rows are written by the system, or by the people whose they are."""
+class ReadOnlyAdmin(_ReadOnly, OperatedAdmin[Any]):
+    """Read-only: these rows are written by the system, or by the people who own them."""
 
 
-class ReadOnlyInline(_ToLookAt, admin.TabularInline[Any, Any]):
-    """Rows that belong to the page's record, to look at."""
+class ReadOnlyInline(_ReadOnly, admin.TabularInline[Any, Any]):
+    """Read-only rows that belong to the page's record."""
 
     extra = 0
 
@@ -75,10 +73,10 @@ class ReadOnlyInline(_ToLookAt, admin.TabularInline[Any, Any]):
 
 
 class ServiceAdmin(OperatedAdmin[M]):
-    """What is added, changed or deleted here is written by a service. A refusal stands in the form, or above the list."""
+    """Every change goes through a service. A refusal is shown in the form, or above the list."""
 
     def write(self, request: HttpRequest, record: M, form: forms.ModelForm[M], *, is_new: bool) -> None:
-        """Call the service that writes `record`, which already has the form's values. Whoever cannot be written needs none."""
+        """Call the service that saves `record`, which already has the form's values."""
         raise NotImplementedError
 
     def remove(self, request: HttpRequest, record: M) -> None:
@@ -89,7 +87,10 @@ class ServiceAdmin(OperatedAdmin[M]):
         self.write(request, obj, form, is_new=not change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The service has written all; rows below the form are to look at, and only note that nothing of them changed."""
+        """The service has saved everything.
+
+        Saving the read-only formsets only records that nothing changed.
+        """
         for formset in formsets:
             formset.save()
 
@@ -101,7 +102,7 @@ class ServiceAdmin(OperatedAdmin[M]):
             self.remove(request, record)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What goes with a record is the service's affair: nobody needs more rights for it."""
+        """The service decides what is deleted along with a record, so no further rights are required."""
         deleted, counts, _more_rights, protected = super().get_deleted_objects(objs, request)
         return deleted, counts, set(), protected
 
@@ -125,7 +126,7 @@ class ServiceAdmin(OperatedAdmin[M]):
     ) -> Any:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except REFUSALS as refusal:  # nothing was written: the form again, with the reason in it
+        except REFUSALS as refusal:  # nothing was saved: show the form again, with the reason
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
@@ -133,27 +134,27 @@ class ServiceAdmin(OperatedAdmin[M]):
         try:
             return super().delete_view(request, object_id, extra_context)
         except REFUSALS as refusal:
-            self._tell(request, refusal)
+            self._show(request, refusal)
             return HttpResponseRedirect(
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
             )
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[M], *args: Any) -> HttpResponse | None:
-        """An action does all or, refused, nothing."""
+        """An action is one transaction: refused, it changes nothing."""
         try:
             with transaction.atomic():
                 return super().response_action(request, queryset, *args)
         except REFUSALS as refusal:
-            self._tell(request, refusal)
+            self._show(request, refusal)
             return HttpResponseRedirect(request.get_full_path())
 
-    def _tell(self, request: HttpRequest, refusal: Problem) -> None:
+    def _show(self, request: HttpRequest, refusal: Problem) -> None:
         for text in _texts_of(refusal):
             self.message_user(request, text, messages.ERROR)
 
 
 class _Refused(forms.BaseForm):
-    """A form whose values the service has refused."""
+    """A form that shows the refusal of the service."""
 
     refusal: Problem
 
@@ -167,7 +168,7 @@ class _Refused(forms.BaseForm):
 
 
 def asks_first(question: Text, *, warning: Text) -> Callable[[Action[A]], Action[A]]:
-    """For an action that is hard to take back: a page shows what was chosen and asks, and only its button does it."""
+    """Show a confirmation page before the action runs. For actions that are hard to undo."""
 
     def asking(action: Action[A]) -> Action[A]:
         @wraps(action)

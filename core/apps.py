@@ -14,6 +14,6 @@ class CoreConfig(AppConfig):
     verbose_name = _("Core")
 
     def ready(self) -> None:
-        """Checks of the settings."""
+        """Register the checks of the settings."""
         for check in (check_secret_key, check_debug):
             register(check, Tags.security)

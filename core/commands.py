@@ -1,4 +1,4 @@
-"""What all commands of the terminal share: their language, and the exit code of a wrong command line."""
+"""Base of all terminal commands: their language, and the exit code of a wrong command line."""
 
 import os
 import sys
@@ -13,7 +13,10 @@ _ARGPARSE_USAGE = 2
 
 
 class TerminalCommand(BaseCommand):
-    """Speaks the terminal's language, and ends a wrong command line with 1: 2, argparse's own, means that something differs."""
+    """Speaks the terminal's language.
+
+    A wrong command line exits with 1, because 2 means "something differs".
+    """
 
     def run_from_argv(self, argv: Sequence[str]) -> None:
         self._called_from_command_line = True
@@ -29,6 +32,6 @@ class TerminalCommand(BaseCommand):
 
 
 def language_of(environ: Mapping[str, str]) -> str:
-    """ "ko" or "en", by the first of LC_ALL, LC_MESSAGES and LANG that is set, as every program of a terminal decides."""
+    """ "ko" or "en", by the first of LC_ALL, LC_MESSAGES and LANG that is set."""
     locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
     return "ko" if locale.lower().partition(".")[0].partition("_")[0] == "ko" else "en"

@@ -1,4 +1,4 @@
-"""What the forms of every app share: a refusal for programs, texts that can be stored, and one answer per row."""
+"""Shared form code: refusals for programs, storable texts, and errors per row."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Form)
 
 
 class Rows(BaseFormSet[F]):
-    """Rows of a form; a blank one on a page is nothing, one of a program is a mistake."""
+    """Rows of a form. A blank row is ignored on a page, and an error in a program's request."""
 
     default_error_messages = {
         **BaseFormSet.default_error_messages,
@@ -23,7 +23,7 @@ class Rows(BaseFormSet[F]):
     }
 
     def filled(self) -> list[F]:
-        """The rows in which something stands."""
+        """The rows that are not blank."""
         return [row for row in self.forms if row.has_changed() or not row.empty_permitted]
 
 
@@ -53,7 +53,10 @@ def validate_text(text: str) -> None:
 def refuse_unless_valid(
     form: BaseForm, *rows: BaseFormSet[Any], renamed: Mapping[str, str] | None = None
 ) -> None:
-    """Raises Invalid with the reasons per field; those of rows are `prefix.0.field`. `renamed`: what the request calls a form's field."""
+    """Raises Invalid with the reasons per field; fields of rows are `prefix.0.field`.
+
+    `renamed` maps a form's field to the name that the request uses.
+    """
     problems = _fields_of(form) | {
         name: texts for formset in rows for name, texts in _fields_of_rows(formset)
     }
@@ -62,7 +65,7 @@ def refuse_unless_valid(
 
 
 def kept_values(unbound: BaseForm) -> dict[str, Any]:
-    """What an unbound form shows: the values that a program keeps when it leaves a field out."""
+    """The initial values of an unbound form: a program keeps them by leaving a field out."""
     return {name: unbound.get_initial_for_field(field, name) for name, field in unbound.fields.items()}
 
 

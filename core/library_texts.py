@@ -1,4 +1,4 @@
-"""Django's own texts of the admin whose Korean puts a name before a particle that seldom fits. Marked here, so that ours stands in our catalogue."""
+"""Django's admin texts that our catalogue translates: its own Korean puts a wrong particle after names."""
 
 from django.utils.translation import gettext_noop as _
 
@@ -15,16 +15,20 @@ TEXTS = (
     _("The %(name)s “%(obj)s” was deleted successfully."),
     _("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?"),
     _(
-        "Deleting the %(object_name)s '%(escaped_object)s' would require deleting the following protected related objects:"
+        "Deleting the %(object_name)s '%(escaped_object)s' would require deleting the following protected "
+        "related objects:"
     ),
     _(
-        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? All of the following related items will be deleted:'
+        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? '
+        "All of the following related items will be deleted:"
     ),
     _(
-        "Deleting the selected %(objects_name)s would require deleting the following protected related objects:"
+        "Deleting the selected %(objects_name)s would require deleting the following protected related "
+        "objects:"
     ),
     _(
-        "Are you sure you want to delete the selected %(objects_name)s? All of the following objects and their related items will be deleted:"
+        "Are you sure you want to delete the selected %(objects_name)s? "
+        "All of the following objects and their related items will be deleted:"
     ),
     _(" By %(filter_title)s "),
     _("Select %s to view"),

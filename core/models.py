@@ -1,4 +1,4 @@
-"""What is remembered of the running system: answers by idempotency key, how many requests a token has used, when the sweep ran. Nothing of the domain."""
+"""Technical state, nothing of the domain: idempotency keys, rate windows, pulse, declared labels."""
 
 import uuid
 
@@ -8,7 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdempotencyKey(models.Model):
-    """A request that a tenant marked as its own, and the answer it got once there was one. Written by `core.api.idempotency` alone."""
+    """An idempotency key of a tenant, with the answer once there is one.
+
+    Written by `core.api.idempotency` alone.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant_id = models.UUIDField()
@@ -31,7 +34,7 @@ class IdempotencyKey(models.Model):
 
 
 class RateWindow(models.Model):
-    """How many requests of one minute a token has taken. Written by `core.api.limits` alone."""
+    """The requests that a token has reserved in one minute. Written by `core.api.limits` alone."""
 
     token_id = models.UUIDField()
     starts_at = models.DateTimeField(db_index=True)
@@ -47,7 +50,7 @@ class RateWindow(models.Model):
 
 
 class Pulse(models.Model):
-    """When a part that runs in the background last did its work. Written by `core.pulse` alone."""
+    """When a background part last finished its work. Written by `core.pulse` alone."""
 
     name = models.CharField(_("part"), max_length=30, primary_key=True)
     beat_at = models.DateTimeField(_("last beat"), db_default=Now())
@@ -61,7 +64,10 @@ class Pulse(models.Model):
 
 
 class Label(models.Model):
-    """What a declared file has made, or has taken over: the thing's name in files of that namespace. `publishes.declarations` alone writes these."""
+    """The name of an object in the declared files of a namespace.
+
+    Written by `publishes.declarations` alone.
+    """
 
     tenant_id = models.UUIDField()
     namespace = models.CharField(_("namespace"), max_length=63)

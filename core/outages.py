@@ -1,4 +1,4 @@
-"""What a database error means for whoever asked: it is away, it was busy with others, or something was taken away meanwhile."""
+"""Database errors as refusals: unavailable, contended, too slow, or a row removed meanwhile."""
 
 import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError
@@ -17,12 +17,12 @@ log = structlog.get_logger(__name__)
 
 
 class Contended(Problem):
-    """Others changed the same things at the same time, and the database let them."""
+    """Another transaction changed the same rows and won."""
 
     status = 503
     code = "contended"
     detail = _(
-        "Others are changing the same things right now. Nothing of this was done. Try again in a few seconds."
+        "Others are changing the same records right now. Nothing was done. Try again in a few seconds."
     )
 
     def __init__(self) -> None:
@@ -34,19 +34,17 @@ class TookTooLong(Contended):
     """The database stopped a statement that ran for too long."""
 
     code = "took_too_long"
-    detail = _(
-        "This took too long and was stopped. Nothing of it was done. Try again, or ask for less at once."
-    )
+    detail = _("This took too long and was stopped. Nothing was done. Try again, or ask for less at once.")
 
 
 def is_contention(exception: BaseException) -> bool:
-    """Whether a transaction lost to another one: rolled back as a whole, it may be tried once more."""
+    """Whether a transaction lost to another one. It was rolled back, and may be tried once more."""
     lost = (DeadlockDetected, LockNotAvailable, SerializationFailure)
     return isinstance(exception, OperationalError) and isinstance(exception.__cause__, lost)
 
 
 def of_database(exception: BaseException) -> Problem | None:
-    """The refusal that a database error stands for, and a line in the log; None when it is a bug."""
+    """The refusal for a database error, which is also logged; None when the error is a bug."""
     if is_contention(exception):
         return _noted(Contended(), exception)
     if isinstance(exception, OperationalError) and isinstance(exception.__cause__, QueryCanceled):

@@ -1,18 +1,18 @@
-"""Refusals: what a service raises when it says no, whichever door asked."""
+"""Refusals: the exceptions that services raise, the same for every door."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 MEDIA_TYPE = "application/problem+json"
 REFUSAL = "imp.refusal"
-"""Where in a request's environ the web's edge leaves the problem for which it refused the body. No header can be named so."""
+"""The environ key of the problem for which the edge refused the body. No header can have this name."""
 Text = str | Promise
 
 
 class Problem(Exception):
-    """A refusal in words. `code` is stable for programs, `detail` says what is wrong and what to do, `fields` per field.
+    """A refusal. `code` is stable for programs, `detail` says what is wrong and what to do.
 
-    `title` heads the page that tells it, where the status alone would say something else.
+    `fields` has the reasons per field. `title` is the heading of its page, if the status has no fitting one.
     """
 
     status = 500
@@ -35,11 +35,11 @@ class Problem(Exception):
 
 
 class NotFound(Problem):
-    """It is not there, or it is not yours: the two look the same."""
+    """The record does not exist, or belongs to another tenant: both look the same."""
 
     status = 404
     code = "not_found"
-    detail = _("There is nothing here, or it is not yours.")
+    detail = _("Not found, or you have no access.")
 
 
 class Unauthenticated(Problem):
@@ -51,7 +51,7 @@ class Unauthenticated(Problem):
 
 
 class Forbidden(Problem):
-    """You are known, but your role does not allow it."""
+    """The caller is known, but its role does not allow the request."""
 
     status = 403
     code = "forbidden"
@@ -59,7 +59,7 @@ class Forbidden(Problem):
 
 
 class Conflict(Problem):
-    """The thing is in a state in which this cannot be done; the detail says what to do instead."""
+    """The record's state does not allow the request; the detail says what to do instead."""
 
     status = 409
     code = "conflict"
@@ -67,54 +67,57 @@ class Conflict(Problem):
 
 
 class ChangedMeanwhile(Conflict):
-    """Somebody else changed it after it was read. For programs that sent If-Match this is 412, for people a page with both."""
+    """Optimistic lock: the record changed after it was read. 412 for programs, a page for people."""
 
     status = 412
     code = "changed_meanwhile"
     detail = _(
-        "Somebody else changed this in the meantime. Load it again, look at it, and make your change anew."
+        "Somebody else changed this in the meantime. Load it again, check it, then repeat your change."
     )
 
 
 class RemovedMeanwhile(Conflict):
-    """Something that the change refers to was removed while the change was made; only the database noticed."""
+    """A record that the change refers to was removed at the same time; the database refused the change."""
 
     code = "removed_meanwhile"
-    detail = _("Something that this needs was removed in the meantime. Load the page again, and choose anew.")
+    detail = _(
+        "A record that this needs was removed in the meantime. Load the page again, then choose again."
+    )
 
 
 class Invalid(Problem):
-    """One or more fields are not right; `fields` says which and why."""
+    """Fields are invalid; `fields` says which and why."""
 
     status = 422
     code = "invalid"
-    detail = _("Some fields are not right.")
+    detail = _("Some fields are invalid.")
 
 
 class BadRequest(Problem):
-    """Something about the request itself is wrong."""
+    """The request itself is malformed."""
 
     status = 400
     code = "bad_request"
-    detail = _("Something about the request is wrong. Go back, load the page again, and try once more.")
+    detail = _("The request is malformed. Go back, load the page again, then try once more.")
 
 
 class MethodNotAllowed(Problem):
-    """The URL is there, but not for this method."""
+    """The URL exists, but not for this method."""
 
     status = 405
     code = "method_not_allowed"
-    detail = _("This URL does not know this method.")
+    detail = _("This URL does not support this method.")
 
 
 class StalePage(Problem):
-    """The form's secret is not the browser's: the page is old, or cookies are off."""
+    """The CSRF token does not match: the page is outdated, or cookies are off."""
 
     status = 403
     code = "stale_page"
     title = _("This page is too old")
     detail = _(
-        "This page was open for too long, or the browser keeps no cookies. Load the page again, then try once more."
+        "This page was open for too long, or the browser stores no cookies. Load the page again, then try "
+        "once more."
     )
 
 
@@ -127,10 +130,10 @@ class LockedOut(Problem):
 
 
 class Unavailable(Problem):
-    """The database is away."""
+    """The database is unavailable."""
 
     status = 503
     code = "unavailable"
     detail = _(
-        "The service cannot be reached for a moment. What is live stays live. Try again in a few seconds."
+        "The service is unavailable for a moment. What is live stays live. Try again in a few seconds."
     )

@@ -1,4 +1,4 @@
-"""Whether the background work goes on: the sweep leaves its time in the database, and pages and readiness look at it."""
+"""The pulse of the background work: the sweep stores its time; pages and readiness read it."""
 
 import time
 from datetime import timedelta
@@ -14,42 +14,43 @@ from django.views.decorators.http import require_GET
 from core.models import Pulse
 
 SWEEP = "sweep"
-STANDS_STILL = _(
-    "The background work stands still, so nothing is sent to the agents now. What is live stays live, and what was asked for goes on as soon as it runs again."
+STOPPED = _(
+    "The background work has stopped, so nothing is sent to the agents now. What is live stays live. "
+    "Requested work goes on as soon as it runs again."
 )
 GLANCE_S = 3.0
-"""How long a page believes what was seen last, so that pages do not cost a query each."""
+"""How long a page uses the last result, so that not every page costs a query."""
 
 
 def beat() -> None:
-    """The sweep has gone through: beat and worker are both alive, and do their work. One query."""
+    """Store the time of a completed sweep: beat and worker are alive. One query."""
     if not Pulse.objects.filter(pk=SWEEP).update(beat_at=Now()):
         Pulse.objects.update_or_create(pk=SWEEP, defaults={"beat_at": Now()})
 
 
 def is_silent() -> bool:
-    """Whether the last sweep is longer ago than SILENT_S, or there was none. One query."""
+    """Whether the last sweep is older than SILENT_S, or there was none. One query."""
     return not Pulse.objects.filter(
         pk=SWEEP, beat_at__gt=Now() - timedelta(seconds=settings.SILENT_S)
     ).exists()
 
 
 class _Watch:
-    """What this process saw last."""
+    """The last result of this process, for GLANCE_S seconds."""
 
     def __init__(self) -> None:
-        self.seen, self.until = False, 0.0
+        self.was_silent, self.until = False, 0.0
 
     def is_silent(self) -> bool:
         if time.monotonic() >= self.until:
-            self.seen, self.until = _looked(), time.monotonic() + GLANCE_S
-        return self.seen
+            self.was_silent, self.until = _read(), time.monotonic() + GLANCE_S
+        return self.was_silent
 
 
-def _looked() -> bool:
+def _read() -> bool:
     try:
         return is_silent()
-    except Error:  # the page has worse to say, and must be shown
+    except Error:  # the page must be shown; it reports the database itself
         return False
 
 
@@ -58,5 +59,5 @@ watch = _Watch()
 
 @require_GET
 def banner(request: HttpRequest) -> HttpResponse:
-    """The banner alone, fetched every few seconds by open pages; it says nothing while all is well."""
-    return render(request, "_system.html")
+    """The banner, polled by open pages every few seconds; empty while the background work runs."""
+    return render(request, "frame/_system.html")

@@ -1,9 +1,8 @@
-"""The base of stored records: a UUID and two times."""
+"""The bases of stored records: a UUID and two times, and for what people edit the number of its revision."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TypeVar
 
 from django.db import IntegrityError, models, transaction
@@ -26,6 +25,18 @@ class Record(models.Model):
         abstract = True
 
 
+class Edited(Record):
+    """What people edit. `revision` counts their edits, also of rows that belong to the record, and nothing else.
+
+    It is the optimistic lock of an edit: what agents, sweeps and verbs do to the record leaves it as it is.
+    """
+
+    revision = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+
 @contextmanager
 def free_of(rows: models.QuerySet[M]) -> Iterator[models.QuerySet[M]]:
     """Of these rows the ones that nobody has locked, locked in one order for all until the block ends: never waits, never a deadlock.
@@ -42,11 +53,30 @@ def free_of(rows: models.QuerySet[M]) -> Iterator[models.QuerySet[M]]:
         yield rows.model._default_manager.filter(pk__in=list(free))
 
 
-def save_named(record: Record, *, columns: Sequence[str] = (), taken: Text) -> None:
-    """Write these columns of a record, or insert it when none are named. Raises Invalid (`taken` says why) when another one has its name."""
+def in_order(rows: models.QuerySet[M]) -> models.QuerySet[M]:
+    """The same rows, for an update that locks them in the order of their ids before it writes: waits, never a deadlock.
+
+    What the update asks of a row that was changed while it waited has to stand on the result too. No query of its own.
+    """
+    everything = rows.model._default_manager
+    chosen = everything.filter(pk__in=rows.order_by().values("pk")).order_by("pk")
+    return everything.filter(pk__in=chosen.select_for_update(no_key=True).values("pk"))
+
+
+def save_edit(record: Edited, *, columns: Sequence[str] = ()) -> None:
+    """Write these columns of a locked record with its next revision: the one way to save an edit."""
+    record.revision += 1
+    record.save(update_fields=[*columns, "revision", "updated_at"])
+
+
+def save_named(record: Edited, *, columns: Sequence[str] = (), taken: Text) -> None:
+    """Save an edit of these columns, or insert the record when none are named.
+
+    Raises Invalid (`taken` says why) when another one has its name.
+    """
     try:
         with transaction.atomic():
-            record.save(update_fields=[*columns, "updated_at"]) if columns else record.save(force_insert=True)
+            save_edit(record, columns=columns) if columns else record.save(force_insert=True)
     except IntegrityError as problem:  # two people were equally fast; the form has looked before
         raise Invalid(fields={"name": [taken]}) from problem
 
@@ -66,15 +96,15 @@ def write_locked(rows: Sequence[Record], columns: Sequence[str]) -> None:
         row.created_at = created_at  # the insert that did not come to be has set it anew
 
 
-def refuse_if_changed(record: Record, *, seen: datetime | None) -> None:
-    """Raises ChangedMeanwhile when a locked record is not the one that was seen (None: whatever it is)."""
-    if seen is not None and seen != record.updated_at:
+def refuse_if_changed(record: Edited, *, revision: int | None) -> None:
+    """Raises ChangedMeanwhile when a locked record is at another revision than the given one (None: any)."""
+    if revision is not None and revision != record.revision:
         raise ChangedMeanwhile
 
 
-def seen_of(posted: Mapping[str, str]) -> datetime | None:
-    """Which state of a record a form was filled in for: its `updated_at`, in the hidden field `seen`."""
+def revision_of(posted: Mapping[str, str]) -> int | None:
+    """Which revision of a record a form was filled in for, by its hidden field; None when it does not say."""
     try:
-        return datetime.fromisoformat(posted.get("seen", ""))
+        return int(posted.get("revision", ""))
     except ValueError:
         return None

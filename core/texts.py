@@ -1,4 +1,4 @@
-"""What may come in from outside as number, text or JSON: the one place that says how much of it, and how deep."""
+"""Bounds of numbers, texts and JSON from outside: size, count and depth."""
 
 import json
 import re
@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 NUMBER_MAX = 2**63 - 1
-"""The largest number that a column holds."""
+"""The largest number of a database column."""
 
 VALUES_MAX, DEPTH_MAX = 5_000, 32
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class JsonRefused(ValueError):
-    """JSON with more values, or deeper, than is taken."""
+    """JSON with too many values or levels."""
 
 
 def whole_number(text: str, *, most: int = NUMBER_MAX) -> int | None:
-    """The number that a text of ASCII digits says, 0 to `most`; None for anything else, however long."""
+    """The number in a text of ASCII digits, 0 to `most`; None for any other text."""
     if not re.fullmatch(r"[0-9]{1,19}", text):
         return None
     number = int(text)
@@ -25,17 +25,17 @@ def whole_number(text: str, *, most: int = NUMBER_MAX) -> int | None:
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL holds the text: no NUL, and no half of a surrogate pair."""
+    """Whether PostgreSQL can store the text: no NUL, no half of a surrogate pair."""
     return not _UNSTORABLE.search(text)
 
 
 def storable(text: str, *, most: int) -> str:
-    """At most so many characters of a text, with a mark where one cannot be stored."""
+    """The first `most` characters of a text; characters that cannot be stored are replaced."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:most])
 
 
 def read_json(raw: bytes | str, *, values: int = VALUES_MAX, depth: int = DEPTH_MAX) -> Any:
-    """What a JSON text says. Raises ValueError; JsonRefused when it has more values or is deeper than that."""
+    """Parse JSON. Raises ValueError, and JsonRefused for too many values or levels."""
     try:
         document = json.loads(raw)
     except RecursionError as problem:

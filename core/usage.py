@@ -1,4 +1,4 @@
-"""Is it in use? Asked by lower apps of whatever is above them; an app above answers by registering itself when it starts."""
+"""Whether a record is in use: lower apps ask, and the apps above register their answers at start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 
 class Hold(StrEnum):
-    """How firmly a thing is held: by something live or going live, by something at rest, or by the history of what was deleted."""
+    """How a record is in use: by something live or going live, by something resting, or by history alone."""
 
     LIVE = "live"
     RESTING = "resting"
@@ -19,7 +19,7 @@ class Hold(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """One thing that needs another one. `url` is empty for what has no page; `cluster_id` says where, if that matters."""
+    """One user of a record. `url` is empty when it has no page; `cluster_id` says where, if that matters."""
 
     name: str
     hold: Hold
@@ -32,19 +32,22 @@ _answers: list[str] = []
 
 
 def answered_by(function: str) -> None:
-    """Register a function by its dotted path: it says what of its app needs a given record. Called in `AppConfig.ready`."""
+    """Register the function that lists an app's uses of a record, by dotted path.
+
+    Called in `AppConfig.ready`.
+    """
     if function not in _answers:
         _answers.append(function)
 
 
 def uses_of(record: Model) -> list[Use]:
-    """Everything that needs the record, what is live first. The caller has made sure that the record may be seen."""
-    found = [use for path in _answers for use in _answer(path)(record)]
-    return sorted(found, key=lambda use: (list(Hold).index(use.hold), use.name))
+    """All uses of the record, the live ones first. The caller has checked that the record is visible."""
+    uses = [use for path in _answers for use in _answer(path)(record)]
+    return sorted(uses, key=lambda use: (list(Hold).index(use.hold), use.name))
 
 
-def held(record: Model, *holds: Hold) -> list[Use]:
-    """Those uses that hold the record in one of these ways."""
+def uses_holding(record: Model, *holds: Hold) -> list[Use]:
+    """The uses of the record in one of these ways."""
     return [use for use in uses_of(record) if use.hold in holds]
 
 
@@ -54,6 +57,6 @@ def _answer(path: str) -> Answer:
 
 
 def named(uses: list[Use], *, most: int = 3) -> str:
-    """Their names for a sentence: `a, b, c …`."""
+    """The names of uses for a sentence: `a, b, c …`."""
     names = ", ".join(use.name for use in uses[:most])
     return f"{names} …" if len(uses) > most else names

@@ -1,1 +1,4 @@
-"""The one-command environment: the whole system on embedded parts, for trying out and for the tests. Nothing in production imports it."""
+"""The one-command environment: the whole system on embedded parts, for trying out and for the tests.
+
+Nothing in production imports it.
+"""

@@ -1,5 +1,8 @@
-"""`python -m demo` runs the whole system in the foreground; `python -m demo --reset` empties its folder. DEMO_DIR and PORT are its settings,
-KONG_ADMIN_URL and KONG_PROXY_URL a Kong of your own, KONG_ALONE=1 that it has its database for itself."""
+"""`python -m demo` runs the whole system in the foreground; `python -m demo --reset` empties its folder.
+
+DEMO_DIR and PORT are its settings. KONG_ADMIN_URL and KONG_PROXY_URL name a Kong of your own; KONG_ALONE=1
+says that no other node uses that Kong's database.
+"""
 
 import argparse
 import os
@@ -18,12 +21,12 @@ from demo.system import System
 
 MOST_STARTS = 3
 _START = "DEMO_START"
-"""Which start this is, for the process that takes our place when a port was lost."""
+"""The number of this start, for the process that replaces ours when a port was lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the person chose."""
+    """The person's settings."""
 
     folder: Path
     port: int
@@ -61,7 +64,9 @@ def main() -> int:
 
 
 def interruptible() -> None:
-    """Let SIGTERM and a closed terminal end the program as Ctrl-C does, even where SIGINT was ignored when it was started."""
+    """Let SIGTERM and a closed terminal end the program as Ctrl-C does, even where SIGINT was ignored at its
+    start.
+    """
     for ending in ENDINGS:
         signal.signal(ending, signal.default_int_handler)
 

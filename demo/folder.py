@@ -1,4 +1,4 @@
-"""The demo's folder: who holds it, and what is kept there from one run to the next."""
+"""The demo's folder: its lock, and the files kept from one run to the next."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from demo.process import DemoRefused
 from demo.reaper import GRACE_S
 
 PORTS = range(20_000, 30_000)
-"""Below the range that outgoing connections take theirs from: a dead part's port is still free when it starts again."""
+"""Below the range of outgoing connections: a dead part's port is still free when the part starts again."""
 
 KEPT = (
     "agents",
@@ -31,16 +31,19 @@ KEPT = (
 
 
 class Folder:
-    """A folder that this process holds alone; see `path` for what is in it."""
+    """A folder that this process alone has locked; `path` names its content."""
 
     def __init__(self, root: Path) -> None:
-        """Make and lock the folder. Raises DemoRefused when another demo runs in it, OSError when it cannot be written."""
+        """Make and lock the folder.
+
+        Raises DemoRefused when another demo runs in it, OSError when it cannot be written.
+        """
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root = root
         self.lock = _locked(root)
 
     def path(self, name: str) -> Path:
-        """The path of one of the things in KEPT, or of something inside one."""
+        """The path of an entry of KEPT, or of a file inside one."""
         return self.root / name
 
     def secret(self, name: str) -> str:
@@ -51,7 +54,7 @@ class Folder:
         return path.read_text()
 
     def empty(self) -> None:
-        """Remove what demos have kept here, and nothing else: the folder may be somebody's home."""
+        """Remove the files of demos and nothing else: the folder may be somebody's home."""
         for name in KEPT:
             path = self.path(name)
             if path.is_dir():
@@ -64,7 +67,7 @@ class Ports:
     """Port numbers by name: the same as in the last run where they are still free."""
 
     def __init__(self, path: Path, *, web: int) -> None:
-        """`path` is where they are kept; `web` is the port that the person chose."""
+        """`path` is the file that keeps the ports; `web` is the port that the person chose."""
         self._path = path
         self._last: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         self._taken = {"web": web}
@@ -77,7 +80,7 @@ class Ports:
         return self._taken[name]
 
     def lost(self) -> list[int]:
-        """The ports of this run that another program has now. Only for when none of our parts runs."""
+        """The ports of this run that another program has now. To be called while none of our parts runs."""
         return [port for port in self._taken.values() if not is_free(port)]
 
     def _choose(self, name: str) -> int:

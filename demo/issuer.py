@@ -1,4 +1,7 @@
-"""A small issuer of tokens for the demo: `python -m demo.issuer PORT FOLDER`; gives a token to whoever asks. Never for anything but a demo."""
+"""A small issuer of tokens for the demo: `python -m demo.issuer PORT FOLDER`; gives a token to whoever asks.
+
+Never for anything but a demo.
+"""
 
 import json
 import sys
@@ -21,7 +24,9 @@ Key = RSAKey | ECKey
 
 
 class Issuer(ThreadingHTTPServer):
-    """Discovery, keys of both kinds, and /token?audience=…&scope=…&alg=ES256&expires_in=…&sub=…, all optional."""
+    """Discovery, keys of both kinds, and `/token` with audience, scope, alg, expires_in and sub, all
+    optional.
+    """
 
     daemon_threads = True
 

@@ -1,4 +1,7 @@
-"""`python -m demo.manage COMMAND ...`: manage.py with the settings of the demo in DEMO_DIR, or those of the environment when there is no demo."""
+"""`python -m demo.manage COMMAND ...`: manage.py with the settings of the demo in DEMO_DIR.
+
+Without a demo, the settings come from the environment.
+"""
 
 import json
 import os
@@ -11,7 +14,10 @@ from demo.process import ROOT, DemoRefused
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The settings that the demo in this folder wrote down; empty when none ever ran there. Raises DemoRefused when it does not run now."""
+    """The settings that the demo in this folder wrote down; empty when none ever ran there.
+
+    Raises DemoRefused when it does not run now.
+    """
     path = folder / "environment.json"
     if not path.exists():
         return {}

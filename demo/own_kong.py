@@ -1,4 +1,7 @@
-"""A Kong that the person brings: where it is, and taking off it again what the demo put there. The only module of the demo that writes to it."""
+"""A Kong that the person brings: where it is, and taking off it again what the demo put there.
+
+The only module of the demo that writes to it.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent import config
-from agent.drivers.base import Desired, Held, SetupFailed, Unreachable
+from agent.drivers.base import Desired, PinnedSpec, SetupFailed, Unreachable
 from agent.drivers.kong.setup import KongSetup
 from agent.files import FileDamaged
 from agent.protocol.spec import Spec, State
@@ -28,7 +31,10 @@ class OwnKong:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "OwnKong | None":
-        """From KONG_ADMIN_URL, KONG_PROXY_URL and KONG_ALONE; None when neither of the first two is set. Raises DemoRefused."""
+        """From KONG_ADMIN_URL, KONG_PROXY_URL and KONG_ALONE; None when neither of the first two is set.
+
+        Raises DemoRefused.
+        """
         admin, proxy = environ.get("KONG_ADMIN_URL") or "", environ.get("KONG_PROXY_URL") or ""
         if not admin and not proxy:
             return None
@@ -47,14 +53,14 @@ class OwnKong:
         )
 
     def check(self) -> None:
-        """Raise DemoRefused unless it is a Kong that can be driven."""
+        """Raise DemoRefused for a Kong that the driver cannot work with."""
         description = KongSetup().create(Path(), self.driver_options, node="demo").describe()
         if not description.ok:
             raise DemoRefused(description.error)
 
     @property
     def driver_options(self) -> dict[str, str]:
-        """As the agent's driver remembers them."""
+        """The options as the agent's driver remembers them."""
         return {
             "admin_url": self.admin_url,
             "proxy_url": self.proxy_url,
@@ -63,7 +69,7 @@ class OwnKong:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """As `agent enroll` takes them."""
+        """The options as `agent enroll` takes them."""
         return (
             "--driver",
             "kong",
@@ -84,7 +90,10 @@ class OwnKong:
 
 
 def take_back(agents: Path) -> list[str]:
-    """Remove from every Kong what the agents of this folder ever put there; their addresses. Raises DemoRefused when one does not answer."""
+    """Remove from every Kong what the agents of this folder ever put there; their addresses.
+
+    Raises DemoRefused when one does not answer.
+    """
     folders = sorted(path for path in agents.glob("*") if config.is_enrolled(path)) if agents.exists() else []
     return [url for folder in folders if (url := _take_back_one(folder))]
 
@@ -94,17 +103,18 @@ def _take_back_one(folder: Path) -> str:
         settings, records = config.load(folder).settings, Store(folder).records
         if settings.driver != KongSetup.name:
             return ""
-        gone = [
-            Held(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT))
+        absent_specs = [
+            PinnedSpec(spec=Spec(publish_id=publish, generation=LAST_GENERATION, state=State.ABSENT))
             for publish in records
         ]
         KongSetup().create(folder, dict(settings.options), node=settings.agent_id).apply(
-            [Desired(wanted=held) for held in gone]
+            [Desired(wanted=pinned_spec) for pinned_spec in absent_specs]
         )
     except (FileDamaged, SetupFailed, json.JSONDecodeError) as problem:
         raise DemoRefused(f"What the demo put on a Kong cannot be told from {folder}: {problem}") from problem
     except Unreachable as problem:
         raise DemoRefused(
-            f"{problem} What the demo put on that Kong would stay: start it and try again, or remove {folder} to leave it there."
+            f"{problem} What the demo put on that Kong would stay: start it and try again, "
+            f"or remove {folder} to leave it there."
         ) from problem
     return settings.options["admin_url"]

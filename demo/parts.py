@@ -1,4 +1,4 @@
-"""The parts of the demo besides its servers: the control plane, the sample upstreams, and each agent with its gateway."""
+"""The demo's parts besides its servers: control plane, sample upstreams, and each agent with its gateway."""
 
 import http.client
 import json
@@ -20,7 +20,10 @@ Env = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One agent of one cluster with its gateway: its state folder and its three ports. A Kong of the person's own has addresses instead of two of them."""
+    """One agent of one cluster with its gateway: its state folder and its three ports.
+
+    A Kong of the person's own has addresses instead of two of them.
+    """
 
     id: str
     name: str
@@ -43,7 +46,7 @@ class Site:
 
     @property
     def reserved(self) -> tuple[str, ...]:
-        """What no upstream may be."""
+        """The `host:port` pairs that no upstream may be."""
         return (
             f"127.0.0.1:{self.listen}",
             *(self.kong.reserved if self.kong else (f"127.0.0.1:{self.admin}",)),
@@ -60,7 +63,7 @@ class Site:
         return f"envoy-{self.name}"
 
     def is_enrolled_at(self, url: str) -> bool:
-        """True when the state folder was made for this very agent, these ports and this control plane."""
+        """True when the state folder is of this very agent, these ports and this control plane."""
         return self._note.exists() and json.loads(self._note.read_text()) == self._terms(url)
 
     def note_enrolled_at(self, url: str) -> None:
@@ -90,7 +93,8 @@ class Site:
 
 def web(env: Env, *, port: int) -> Part:
     """Pages and API."""
-    # The time for a head is the time that a connection may be idle too: longer than two heartbeats, or agents would meet closed ones.
+    # The time for a head is the time that a connection may be idle too: longer than two heartbeats, or agents
+    # would meet closed ones.
     options = (
         "--interface",
         "asgi",
@@ -158,7 +162,7 @@ def issuer(env: Env, *, port: int, state: Path) -> Part:
 
 
 def enrolment(site: Site, *, code: str, env: Env) -> Part:
-    """A program that makes a site's state folder, with its gateway's bootstrap in it."""
+    """A program that makes a site's state folder, with its gateway's bootstrap."""
     driver = (
         site.kong.arguments
         if site.kong
@@ -170,7 +174,7 @@ def enrolment(site: Site, *, code: str, env: Env) -> Part:
 
 
 def envoy(site: Site, *, env: Env) -> Part:
-    """A site's gateway. It is not its agent's child: either may die alone."""
+    """A site's gateway, not a child of its agent: either may die alone."""
     argv = (str(envoy_binary()), *arguments_of(site.state), "--log-level", "warning")
     return Part(name=site.envoy, argv=argv, env=env, is_ready=partial(status_is, site.admin, "/ready", 200))
 

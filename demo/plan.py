@@ -1,4 +1,4 @@
-"""Where everything stands in one run: the ports, the settings of the control plane, and each agent's place."""
+"""The places of one run: the ports, the settings of the control plane, and each agent's folder and ports."""
 
 import base64
 import hashlib
@@ -46,7 +46,10 @@ class Plan:
         self.report = folder.path("demo.json")
 
     def lost_ports(self) -> list[int]:
-        """The ports that another program took after they were chosen. Only for when none of our parts runs."""
+        """The ports that another program took after they were chosen.
+
+        Only for when none of our parts runs.
+        """
         return self._ports.lost()
 
     @property
@@ -56,7 +59,7 @@ class Plan:
 
     @property
     def issuer_url(self) -> str:
-        """The sample issuer, as its tokens name it."""
+        """The sample issuer, as tokens name it."""
         return f"http://{LOOPBACK}:{self.issuer_port}{ISSUER_PATH}"
 
     @property
@@ -74,7 +77,7 @@ class Plan:
         return path
 
     def site(self, *, id: str, name: str, cluster: str, kong: OwnKong | None = None) -> Site:  # noqa: A002 (an id is called id)
-        """The place of an agent and its gateway: one of the demo's Envoys, or that Kong."""
+        """The place of an agent and its gateway: one of the demo's Envoys, or the person's Kong."""
         ports = {
             use: self._ports[f"{name}-{use}"]
             for use in (("listen",) if kong else ("listen", "proxy", "admin"))
@@ -84,7 +87,10 @@ class Plan:
         )
 
     def settings(self, sites: Iterable[Site] = ()) -> dict[str, str]:
-        """The environment of the control plane's parts. No upstream may be a site's own side; our own ports are reserved by themselves."""
+        """The environment of the control plane's parts.
+
+        No upstream may be a site's own side; our own ports are reserved by themselves.
+        """
         return self.env | self._own_settings(sites)
 
     def write_settings(self, sites: Iterable[Site]) -> None:

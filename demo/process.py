@@ -1,4 +1,7 @@
-"""One part as a process: started in a session of its own, announced to the reaper before it is anything else, logged to a file."""
+"""One part as a process: started in a session of its own, logged to a file.
+
+The reaper knows the process before it becomes the program.
+"""
 
 import os
 import shutil
@@ -22,13 +25,13 @@ class DemoRefused(Exception):
 
 
 def without_check() -> bool:
-    """The readiness of a part that counts as ready once it runs."""
+    """The readiness of a part that is ready once it runs."""
     return True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What to run: how it is started, when it counts as ready, and the signal by which it stops in good order."""
+    """A program to run: its command, the sign that it is ready, and the signal that ends it in good order."""
 
     name: str
     argv: tuple[str, ...]
@@ -39,7 +42,10 @@ class Part:
 
 @dataclass(kw_only=True)
 class Running:
-    """A part and its process, dead or alive. `due` is set while it is dead: when to start it again, by the monotonic clock."""
+    """A part and its process, dead or alive.
+
+    `due` is set while it is dead: when to start it again, by the monotonic clock.
+    """
 
     part: Part
     process: "subprocess.Popen[bytes]"
@@ -59,13 +65,16 @@ class Running:
         code = self.process.returncode
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
-    def refusal(self, *, what: str) -> DemoRefused:
+    def refusal(self, *, action: str) -> DemoRefused:
         """An error that names the part and shows the end of its log."""
         tail = "\n".join(f"    {line}" for line in self._last_lines())
-        return DemoRefused(f"{self.part.name} {what}. The end of {self.log}:\n{tail or '    (empty)'}")
+        return DemoRefused(f"{self.part.name} {action}. The end of {self.log}:\n{tail or '    (empty)'}")
 
     def trim_log(self) -> None:
-        """Keep a log that has grown too long as `.1` and empty it; parts append, so they write on at its start."""
+        """Keep a log that has grown too long as `.1`, and empty it.
+
+        Parts append, so they write on at its start.
+        """
         if self.log.stat().st_size > LOG_LIMIT_BYTES:
             shutil.copyfile(self.log, older(self.log))
             os.truncate(self.log, 0)
@@ -77,12 +86,15 @@ class Running:
 
 
 def older(log: Path) -> Path:
-    """Where the log before this one is kept."""
+    """The path of the previous log."""
     return log.with_name(f"{log.name}.1")
 
 
 def spawn(part: Part, *, log: Path, reaper: Reaper) -> "subprocess.Popen[bytes]":
-    """Start a part. From the main thread only: other threads' locks would stay locked in the child until it is its program."""
+    """Start a part.
+
+    From the main thread only: other threads' locks would stay locked in the child until it is its program.
+    """
     reaper.ensure()
     announce = partial(_announce, reaper.pipe, part.ending)
     with log.open("ab") as output:

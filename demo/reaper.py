@@ -1,7 +1,8 @@
 """Ends process groups; as a program it ends all of the demo's once the supervisor is gone, however it went.
 
-`python -m demo.reaper` runs in a session of its own and reads its standard input, a pipe that only the supervisor writes to:
-`+ GROUP SIGNAL` for each part before it becomes its program, `- GROUP` when it has ended. The end of the pipe is the supervisor's end.
+`python -m demo.reaper` runs in a session of its own and reads its standard input, a pipe that only the
+supervisor writes to: `+ GROUP SIGNAL` for each part before it becomes its program, `- GROUP` when it has
+ended. The end of the pipe is the supervisor's end.
 """
 
 import os
@@ -24,7 +25,9 @@ class Reaper:
     """The supervisor's end of the pipe. A reaper that was killed is replaced and told everything again."""
 
     def __init__(self, *, lock: int | None = None) -> None:
-        """`lock` is a locked file descriptor that the reaper holds too, so that nobody takes the folder before it is done."""
+        """`lock` is a locked file descriptor that the reaper holds too: nobody takes the folder before it is
+        done.
+        """
         self._lock = lock
         self._groups: dict[int, signal.Signals] = {}
         self._process = self._begin()
@@ -55,7 +58,7 @@ class Reaper:
                 os.write(self.pipe, b"- %d\n" % group)
 
     def close(self) -> None:
-        """Let the reaper go; it ends whatever it has not been told to forget."""
+        """Let the reaper go; it ends every process that it was not told to forget."""
         self._close_pipe()
         self._process.wait()
 
@@ -82,7 +85,7 @@ def announcement(group: int, *, ending: signal.Signals) -> bytes:
 
 
 def end(groups: Mapping[int, signal.Signals], *, grace_s: float = GRACE_S) -> None:
-    """End process groups: ask each by its signal, then SIGKILL what is still there, descendants in other sessions included."""
+    """End process groups: each by its signal, then by SIGKILL, with descendants in other sessions."""
     members = [process for group in groups for process in _family(group)]
     for group, ending in groups.items():
         signal_group(group, ending)
@@ -95,13 +98,13 @@ def end(groups: Mapping[int, signal.Signals], *, grace_s: float = GRACE_S) -> No
 
 
 def signal_group(group: int, number: signal.Signals) -> None:
-    """Signal a process group, if it is still there."""
+    """Signal a process group, if it still exists."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
 
 
 def ignore_endings() -> None:
-    """From here on nobody can interrupt this process but by SIGKILL."""
+    """Ignore every signal from now on; SIGKILL alone ends this process."""
     for ending in ENDINGS:
         signal.signal(ending, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""What the demo tells: `demo.json` for programs, the banner for people."""
+"""The report of the demo: `demo.json` for programs, the banner for people."""
 
 import json
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Report:
         }
 
     def banner(self) -> str:
-        """What to show once all is ready."""
+        """The content of the report, once all is ready."""
         plan, seeded = self.plan, self.seeded
         publishes = f"{plan.web_url}/api/v1/provider/products/{seeded.product_id}/publishes"
         return f"""

@@ -1,4 +1,4 @@
-"""The demo's data, from the brief: people, the Payment API with its three services, three clusters and their gateways.
+"""The demo's data: people, the Payment API with its three services, three clusters and their gateways.
 
 Seeding again changes nothing but what the ports of this start demand. No publish is ever seeded on kr-prod.
 """
@@ -64,7 +64,7 @@ class SeededAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class SeededCluster:
-    """A cluster with what stands in it."""
+    """A cluster with its gateways and agents."""
 
     id: str
     name: str
@@ -79,7 +79,7 @@ class SeededCluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded:
-    """What the demo offers."""
+    """The data that the demo offers."""
 
     operator: Login
     provider: Login
@@ -91,7 +91,10 @@ class Seeded:
 
 @transaction.atomic
 def seed(*, upstreams: Mapping[str, str], state: Path, with_kong: bool = False) -> Seeded:
-    """Make everything that is missing. `upstreams` maps billing, invoice and refund to their URLs; `state` keeps the tokens."""
+    """Make everything that is missing.
+
+    `upstreams` maps billing, invoice and refund to their URLs; `state` keeps the tokens.
+    """
     acme, globex = _tenant("acme", "Acme Payments"), _tenant("globex", "Globex")
     people = {
         "operator": _user("operator", staff=True),
@@ -184,7 +187,7 @@ def _weather_api(tenant: Tenant, upstreams: Mapping[str, str]) -> None:
 
 
 def _product(tenant: Tenant, name: str, about: Mapping[str, Any]) -> Product:
-    """The oldest product of that name: people make other versions of it under the same name."""
+    """The oldest product of that name: people make later versions under the same name."""
     oldest = Product.objects.filter(tenant=tenant, name=name).order_by("created_at").first()
     return oldest or Product.objects.create(tenant=tenant, name=name, status=Product.Status.ACTIVE, **about)
 
@@ -221,14 +224,14 @@ def _place(tenant: Tenant, name: str, *, agents: tuple[str, ...], gateway: str) 
         cluster=cluster,
         gateway_class=Gateway.Class.KONG if name == KONG_PLACE[0] else Gateway.Class.ENVOY,
     )
-    there = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
+    known_agents = [Agent.objects.get_or_create(cluster=cluster, name=agent)[0] for agent in agents]
     return SeededCluster(
         id=str(cluster.pk),
         name=name,
         gateways=(
             SeededGateway(id=str(standing.pk), name=standing.name, gateway_class=standing.gateway_class),
         ),
-        agents=tuple(SeededAgent(id=str(agent.pk), name=agent.name) for agent in there),
+        agents=tuple(SeededAgent(id=str(agent.pk), name=agent.name) for agent in known_agents),
     )
 
 

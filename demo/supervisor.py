@@ -1,4 +1,7 @@
-"""Starts parts, waits until they answer, starts again what dies and stops them all: knows processes, nothing of what they do."""
+"""Starts parts, waits until they answer, restarts those that die, and stops them all.
+
+Knows processes, nothing of their work.
+"""
 
 import signal
 import time
@@ -15,7 +18,7 @@ START_S = 30.0
 
 BACKOFF_MAX_S = 30.0
 STEADY_S = 30.0
-"""A part that ran this long before it died starts its back-off anew."""
+"""Seconds after which a part that dies starts its back-off anew."""
 
 STAGE_GRACE_S = 1.4
 """How long a stage may take to stop by itself; three stages stop in less than 5 s."""
@@ -25,7 +28,10 @@ class Supervisor:
     """Parts in stages: started in order, stopped in reverse order. Used from the main thread only."""
 
     def __init__(self, logs: Path, *, say: Callable[[str], None], lock: int | None = None) -> None:
-        """`logs` takes a file for each part; `say` takes lines for the person; `lock`, a locked file, stays open until all is gone."""
+        """`logs` takes a file for each part, `say` takes lines for the person.
+
+        `lock`, a locked file, stays open until every part has ended.
+        """
         self._logs = logs
         self._say = say
         self._stages: list[list[Running]] = []
@@ -48,13 +54,16 @@ class Supervisor:
             )
 
     def wait_until(self, is_true: Callable[[], bool], *, part: str, otherwise: str) -> None:
-        """Wait for something that this part has to do. Raises DemoRefused when it takes too long or when any part ends meanwhile."""
+        """Wait for something that this part has to do.
+
+        Raises DemoRefused when it takes too long or when any part ends meanwhile.
+        """
         started = time.monotonic()
         while not is_true():
             self._refuse_the_dead()
             if time.monotonic() - started > START_S:
                 running = next(running for running in self._all() if running.part.name == part)
-                raise running.refusal(what=f"{otherwise} in {START_S:.0f} s")
+                raise running.refusal(action=f"{otherwise} in {START_S:.0f} s")
             time.sleep(TICK_S)
 
     def run(self, *parts: Part) -> None:
@@ -67,15 +76,18 @@ class Supervisor:
             for job in [job for job in jobs if job.is_dead]:
                 self._bury(job)
                 if job.process.returncode != 0:
-                    raise job.refusal(what=job.how_it_ended())
+                    raise job.refusal(action=job.how_it_ended())
                 jobs.remove(job)
             if jobs and time.monotonic() - started > START_S:
-                raise jobs[0].refusal(what=f"took longer than {START_S:.0f} s")
+                raise jobs[0].refusal(action=f"took longer than {START_S:.0f} s")
             time.sleep(TICK_S)
         self._stages.remove(jobs)
 
     def watch(self, *, goes_on: Callable[[], bool], changed: Callable[[], None]) -> None:
-        """Start again what dies while the demo goes on. `changed` is called whenever such a part is ready again."""
+        """Start again what dies while the demo goes on.
+
+        `changed` is called whenever such a part is ready again.
+        """
         while goes_on():
             back = [running for running in self._all() if self._tend(running)]
             if back:
@@ -112,10 +124,10 @@ class Supervisor:
     def _refuse_the_dead(self) -> None:
         for running in self._all():
             if running.is_dead:
-                raise running.refusal(what=running.how_it_ended())
+                raise running.refusal(action=running.how_it_ended())
 
     def _tend(self, running: Running) -> bool:
-        """Look after one part; true when it is back."""
+        """Look after one part; true when it runs again."""
         running.trim_log()
         if running.due is not None:
             if time.monotonic() >= running.due:

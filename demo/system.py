@@ -1,4 +1,7 @@
-"""The whole system in its order: servers, schema and seeds, control plane, agents with their gateways, and the report at the end."""
+"""The whole system, in its order of start.
+
+Servers, schema and seeds, control plane, agents with their gateways, and the report at the end.
+"""
 
 import os
 import time
@@ -26,7 +29,9 @@ class System:
     def __init__(
         self, folder: Folder, *, port: int, say: Callable[[str], None], kong: OwnKong | None = None
     ) -> None:
-        """`port` is the web port; `say` takes lines for the person; `kong` gets a cluster and an agent of its own."""
+        """`port` is the web port; `say` takes lines for the person; `kong` gets a cluster and an agent of its
+        own.
+        """
         self._begun = time.monotonic()
         self._say, self._kong = say, kong
         self._plan = Plan(folder, port=port)
@@ -34,7 +39,10 @@ class System:
         self._supervisor = Supervisor(self._plan.logs, say=say, lock=folder.lock)
 
     def run(self) -> None:
-        """Start everything and keep it running until a signal comes. Nothing is left running, however it ends."""
+        """Start everything and keep it running until a signal comes.
+
+        Nothing is left running, however it ends.
+        """
         had_terminal = os.isatty(0)
         try:
             report = self._start()
@@ -137,8 +145,8 @@ class System:
     def _write(self, report: Report) -> None:
         report.write(self._plan.report, pids=self._supervisor.pids())
 
-    def _tell(self, what: str) -> None:
-        self._say(f"  {time.monotonic() - self._begun:4.1f} s  {what}")
+    def _tell(self, step: str) -> None:
+        self._say(f"  {time.monotonic() - self._begun:4.1f} s  {step}")
 
 
 def _is_connected(site: Site, control_plane: ControlPlane) -> bool:

@@ -1,4 +1,7 @@
-"""Sample upstreams: `python -m demo.upstreams billing=PORT ...` answers every request with what arrived, as JSON."""
+"""Sample upstreams: `python -m demo.upstreams billing=PORT ...` answers every request with its own content.
+
+The answer is JSON.
+"""
 
 import json
 import sys
@@ -19,14 +22,14 @@ class Echo(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         """Answer any method."""
-        seen = {
+        echo = {
             "service": self.server.service,
             "method": self.command,
             "path": self.path,
             "headers": {name.lower(): value for name, value in self.headers.items()},
             "body_bytes": self._read_body(),
         }
-        body = json.dumps(seen).encode()
+        body = json.dumps(echo).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,7 @@
-"""The upstream fence, for both programs: which addresses a host that a user named may have. Standard library only; imports nothing of ours."""
+"""The upstream fence (the SSRF guard) of both programs: which addresses a host that a user named may have.
+
+Standard library only; imports nothing of ours.
+"""
 
 from fence.rules import (
     PUBLIC,

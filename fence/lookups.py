@@ -1,4 +1,7 @@
-"""Names to addresses, many side by side, none awaited for long, and what hangs is bounded. Nothing else asks a name server for an upstream."""
+"""Names to addresses, many side by side, with a bound on time and on look-ups that hang.
+
+Nothing else asks a name server for an upstream.
+"""
 
 import socket
 import threading
@@ -10,29 +13,30 @@ from dataclasses import dataclass, field
 from fence.rules import Address, Resolver
 
 RESOLVE_S = 3.0
-"""How long one call waits for its names; a slow name server must not hold up the other publishes."""
+"""Seconds that one call waits for its names; a slow name server must not hold up other publishes."""
 
 AT_ONCE = 32
-"""How many look-ups one call has begun and not ended; those that hang since an earlier call do not count."""
+"""Look-ups that one call has begun and not ended; those that hang since an earlier call do not count."""
 
 PER_GROUP = 8
-"""How many of one publish's names are looked up at once, so that it cannot take all there are."""
+"""Look-ups at once for one publish, so that no publish takes all places."""
 
 Answer = Future[list[Address]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """How many look-ups may be under way, those that hang too: of all owners together, and of one."""
+    """Look-ups that may be under way, hanging ones too: of all owners together, and of each owner."""
 
     in_all: int
     per_owner: int
 
 
 class Lookups:
-    """Everybody who asks for a name while it is looked up shares that look-up: one that hangs is a single thread, and in nobody's way.
+    """Callers that ask for a name during its look-up share that look-up: one that hangs is a single thread.
 
-    With a `bound`, an owner whose names hang waits for them alone; without one, nobody waits for another call's names.
+    With a `bound`, an owner whose names hang waits for them alone. Without one, nobody waits for another
+    call's names.
     """
 
     def __init__(self, resolver: Resolver, *, bound: Bound | None = None) -> None:
@@ -44,7 +48,9 @@ class Lookups:
     def find(
         self, groups: Iterable[Iterable[str]], *, deadline_s: float | None = None, owner: Hashable = None
     ) -> Resolver:
-        """Look all names up, each group at its own pace; what is returned knows their addresses, and raises TimeoutError for those without an answer.
+        """Look all names up, each group at its own pace, and return a resolver that knows their addresses.
+
+        The resolver raises TimeoutError for a name without an answer.
 
         Addresses and this machine's own names need no look-up. Takes `deadline_s` (RESOLVE_S) at most.
         """
@@ -64,18 +70,14 @@ class Lookups:
                     if answer := self._ask(host, owner):
                         answers[host] = answer
                         begun.append(answer)
-                missing = [
-                    host
-                    for group in hosts
-                    for host in group
-                    if host not in answers or not answers[host].done()
-                ]
-                if not missing or (left := deadline - time.monotonic()) <= 0:
-                    return lambda host, _port: _said(answers.get(host))
-                self._ended.wait(left)
+                names = [host for group in hosts for host in group]
+                missing = [host for host in names if host not in answers or not answers[host].done()]
+                if not missing or (remaining_s := deadline - time.monotonic()) <= 0:
+                    return lambda host, _port: _result_of(answers.get(host))
+                self._ended.wait(remaining_s)
 
     def _known(self, host: str) -> Answer:
-        return _of(lambda: self._resolver(host, 0), Future())
+        return _settle(lambda: self._resolver(host, 0), Future())
 
     def _ask(self, host: str, owner: Hashable) -> Answer | None:
         """The look-up of a name, shared or begun; None while there is no room for another."""
@@ -97,18 +99,18 @@ class Lookups:
             # Before the answer is there: who asks after it wants a new one.
             answer = self._running.pop(host)
             del self._owners[host]
-            _of(resolved.result, answer)
+            _settle(resolved.result, answer)
             self._ended.notify_all()
 
 
 @dataclass(frozen=True)
 class LastKnown:
-    """What must stay shut stays shut while the name server is away: the addresses of our own hosts as they were known last."""
+    """The last known addresses of our own hosts: they stay shut while the name server is away."""
 
     _addresses: dict[str, list[Address]] = field(default_factory=dict)
 
     def through(self, resolver: Resolver) -> Resolver:
-        """That resolver, and what was known last where it gives nothing."""
+        """The same resolver, with the last known addresses where it has no answer."""
 
         def known(host: str, port: int) -> list[Address]:
             try:
@@ -121,7 +123,7 @@ class LastKnown:
 
 
 def _next(groups: list[list[str]], answers: dict[str, Answer], *, room: int) -> list[str]:
-    """The names to begin with now: of each group no more than it may have under way, of all together no more than there is room for."""
+    """The names to begin with now: per group no more than `PER_GROUP` at once, and `room` in all."""
     chosen: list[str] = []
     for group in groups:
         under_way = sum(
@@ -132,7 +134,7 @@ def _next(groups: list[list[str]], answers: dict[str, Answer], *, room: int) -> 
     return chosen
 
 
-def _of(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
+def _settle(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
     try:
         answer.set_result(resolve())
     except Exception as problem:  # noqa: BLE001 (told to whoever asked)
@@ -140,14 +142,14 @@ def _of(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
     return answer
 
 
-def _said(answer: Answer | None) -> list[Address]:
+def _result_of(answer: Answer | None) -> list[Address]:
     if answer is None or not answer.done():
         raise TimeoutError
     return answer.result()
 
 
 def _needs_no_name_server(host: str) -> bool:
-    """Whether the host is this machine's own name, or an address in any spelling that the system takes for one."""
+    """Whether the host is this machine's own name, or an address in any spelling that the system accepts."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

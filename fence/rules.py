@@ -1,7 +1,8 @@
-"""Which addresses a host that a user named may have: public ones, and of all others only what operators named.
+"""Which addresses a user's host may have: public ones, and of others only those that operators named.
 
-Without it a provider could route to the gateway's own admin API, to a cloud's metadata service or to our database. The control plane checks
-upstreams and its own fetches by these rules, and each agent checks upstreams again.
+This is the SSRF guard. Without it a provider could route to the gateway's own admin API, to a cloud's
+metadata service or to our database. The control plane checks upstreams and its own fetches by these rules,
+and each agent checks upstreams again.
 """
 
 import ipaddress
@@ -15,7 +16,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], list[Address]]
 
 PUBLIC = ("0.0.0.0/0", "::/0")
-"""Every public address, and no other: a range that is not public opens only by a network inside that range."""
+"""Every public address, and no other: a range that is not public opens only by a network inside that range.
+"""
 
 
 def _networks(*texts: str) -> tuple[Network, ...]:
@@ -53,7 +55,10 @@ _SPECIAL = _networks(
     ),
     *("::/3", "4000::/2", "8000::/1"),  # all but 2000::/3, of which alone public addresses are assigned
 )
-"""What else the internet does not route (IANA's special-purpose registries), narrow ranges before those that hold them."""
+"""Other ranges that the internet does not route (IANA's special-purpose registries).
+
+Narrow ranges come before those that hold them.
+"""
 
 
 class FenceRefused(Exception):
@@ -68,8 +73,9 @@ class FenceRefused(Exception):
 class Fence:
     """Networks that hosts may be in, and host:port pairs that none may be.
 
-    A wide network opens the public addresses in it. A private, shared, loopback, link-local or otherwise special range opens only by a
-    network that lies wholly inside that range (say 10.0.0.0/8, or 127.0.0.0/8); a cloud's metadata addresses never open.
+    A wide network opens the public addresses in it. A private, shared, loopback, link-local or otherwise
+    special range opens only by a network wholly inside that range (say 10.0.0.0/8, or 127.0.0.0/8). A cloud's
+    metadata addresses never open.
     """
 
     networks: tuple[Network, ...]
@@ -79,7 +85,7 @@ class Fence:
     def of(
         cls, networks: Iterable[str], reserved: Iterable[str] = (), *, resolver: Resolver | None = None
     ) -> "Fence":
-        """Build from texts: CIDR networks and `host:port` pairs (hosts that do not resolve reserve nothing)."""
+        """Build from CIDR networks and `host:port` pairs (a host without an address reserves nothing)."""
         endpoints = [split_endpoint(text) for text in reserved]
         pairs = frozenset(
             (address, port)
@@ -90,7 +96,10 @@ class Fence:
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of a host, IPv4-mapped ones unwrapped. `*.localhost` is loopback (RFC 6761). Raises OSError."""
+    """All addresses of a host, IPv4-mapped ones unwrapped. Raises OSError.
+
+    `*.localhost` is loopback (RFC 6761).
+    """
     if host == "localhost" or host.endswith(".localhost"):
         return [ipaddress.ip_address("127.0.0.1")]
     entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -118,7 +127,7 @@ def split_endpoint(text: str) -> tuple[str, int]:
 
 
 def endpoints_of(urls: str, *, port: int) -> list[str]:
-    """The `host:port` pairs that URLs name: several separated by `;`, each with one host or several separated by `,`.
+    """The `host:port` pairs of URLs: URLs separated by `;`, each with one host or several separated by `,`.
 
     `port` is meant where a URL names none. A URL without a host (a Unix socket) names nothing.
     """
@@ -167,7 +176,10 @@ def _lies_in(inner: Network, outer: Network) -> bool:
 
 
 def _carried(address: Address) -> list[Address]:
-    """The IPv4 addresses that an IPv6 address stands for on its way by 6to4 or Teredo (translated ones, 64:ff9b::/96, are special as a whole)."""
+    """The IPv4 addresses inside an IPv6 address of 6to4 or Teredo.
+
+    Translated addresses, 64:ff9b::/96, are special as a whole.
+    """
     if not isinstance(address, ipaddress.IPv6Address):
         return []
     return [*([address.sixtofour] if address.sixtofour else []), *(address.teredo or ())]
@@ -180,8 +192,8 @@ def _plain(text: str) -> Address:
 
 
 def _with_port(host: str, port: int) -> str:
-    name, _, given = host.rpartition(":")
-    return host if name and given.isdigit() else f"{host.rstrip(':')}:{port}"
+    name, _, named_port = host.rpartition(":")
+    return host if name and named_port.isdigit() else f"{host.rstrip(':')}:{port}"
 
 
 def _try_resolve(host: str, port: int, resolver: Resolver) -> list[Address]:

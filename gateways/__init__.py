@@ -1,1 +1,1 @@
-"""Gateway templates: which class, which listeners, and in which clusters one stands."""
+"""Gateway templates: class, listeners, and clusters."""

@@ -1,4 +1,4 @@
-"""Operators' view of gateways. They are the providers': everything can be looked at, nothing changed."""
+"""The admin of gateways, read-only: they belong to the providers."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""The JSON API of gateways: a gateway, its listeners and the clusters where it stands are read and changed as one."""
+"""The JSON API of gateways: a gateway is read and changed together with its listeners and clusters."""
 
 from datetime import datetime
 from typing import Self
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from core.api.paging import PageIn, page_of
 from core.api.versions import IfMatch, mark, mark_new, merging, require_match
-from core.pages.searching import SearchText, found_in
+from core.pages.searching import SearchText, text_filter
 from core.usage import uses_of
 from gateways import selectors, services
 from gateways.forms import MAX_LISTENERS, checked_gateway
@@ -21,17 +21,17 @@ router = Router(tags=["gateways"])
 
 
 class GatewayFilters(Schema):
-    """What the list is narrowed to."""
+    """The filters of the list."""
 
     cluster_id: UUID | None = Field(
-        None, description="Those that can be chosen there: they stand in the cluster and are active."
+        None, description="Gateways that can be chosen in this cluster: placed in it, and active."
     )
     status: Gateway.Status | None = None
-    q: SearchText = Field("", description="Looked for in the name.")
+    q: SearchText = Field("", description="Searched in the name.")
 
 
 class ListenerIn(Schema, extra="forbid"):
-    """A port. Without a name it is called after port and protocol."""
+    """A port. Without a name, the listener is named after protocol and port."""
 
     port: int | None = Field(None, examples=[8443])
     protocol: str | None = Field(None, examples=["HTTPS"])
@@ -39,7 +39,7 @@ class ListenerIn(Schema, extra="forbid"):
 
 
 class GatewayIn(Schema, extra="forbid"):
-    """A gateway with all its listeners and clusters; what is left out keeps its value."""
+    """A gateway with all its listeners and clusters; omitted fields keep their values."""
 
     name: str | None = Field(None, examples=["prod-gateway"])
     gateway_class: str | None = Field(None, examples=["envoy"])
@@ -62,7 +62,7 @@ class ListenerOut(Schema):
 
 
 class GatewayOut(Schema):
-    """A gateway: a template. Its class says which agents can serve it."""
+    """A gateway template. Its class selects the agents that can serve it."""
 
     id: UUID
     name: str = Field(examples=["prod-gateway"])
@@ -70,13 +70,14 @@ class GatewayOut(Schema):
     status: str = Field(examples=["active"])
     listeners: list[ListenerOut]
     clusters: list[UUID]
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, gateway: Gateway) -> Self:
         """From the row, with listeners and clusters prefetched."""
-        same = ("name", "gateway_class", "status", "created_at", "updated_at")
+        same = ("name", "gateway_class", "status", "revision", "created_at", "updated_at")
         listeners = [ListenerOut.of(listener) for listener in gateway.listeners.all()]
         clusters = sorted(cluster.pk for cluster in gateway.clusters.all())
         return cls(
@@ -89,19 +90,19 @@ class GatewayOut(Schema):
 
 @router.get("/gateways", response=list[GatewayOut], summary="Gateways")
 def list_gateways(
-    request: HttpRequest, response: HttpResponse, filters: Query[GatewayFilters], which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, filters: Query[GatewayFilters], paging: Query[PageIn]
 ) -> list[GatewayOut]:
     """By name."""
     exact = {"status": filters.status, "places__cluster": filters.cluster_id}
     if filters.cluster_id and not filters.status:
         exact["status"] = Gateway.Status.ACTIVE
     rows = selectors.gateways_of(actor_of(request)).filter(
-        found_in(filters.q, "name"), **{k: v for k, v in exact.items() if v}
+        text_filter(filters.q, "name"), **{k: v for k, v in exact.items() if v}
     )
-    return [GatewayOut.of(gateway) for gateway in page_of(request, response, rows=rows, which=which)]
+    return [GatewayOut.of(gateway) for gateway in page_of(request, response, rows=rows, paging=paging)]
 
 
-@router.post("/gateways", response={201: GatewayOut}, summary="Make a gateway")
+@router.post("/gateways", response={201: GatewayOut}, summary="Create a gateway")
 def create_gateway(request: HttpRequest, response: HttpResponse, body: GatewayIn) -> Status[GatewayOut]:
     """name, listeners and clusters are required."""
     actor = actor_of(request)
@@ -114,7 +115,7 @@ def create_gateway(request: HttpRequest, response: HttpResponse, body: GatewayIn
 
 @router.get("/gateways/{uuid:gateway_id}", response=GatewayOut, summary="One gateway")
 def get_gateway(request: HttpRequest, response: HttpResponse, gateway_id: UUID) -> GatewayOut:
-    """With its listeners, and the clusters where it stands."""
+    """With its listeners and clusters."""
     return GatewayOut.of(mark(response, selectors.gateway_of(actor_of(request), gateway_id)))
 
 
@@ -128,7 +129,7 @@ def update_gateway(
     body: GatewayIn,
     if_match: IfMatch = None,
 ) -> GatewayOut:
-    """While publishes use it, its class and their clusters stay. With If-Match: 412 when it was changed since that ETag."""
+    """While publishes use it, its class and their clusters stay. With If-Match: 412 after another change."""
     actor = actor_of(request)
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
@@ -137,7 +138,7 @@ def update_gateway(
         actor, body.model_dump(exclude_none=True), gateway=gateway, uses=uses_of(gateway)
     )
     return GatewayOut.of(
-        mark(response, services.update_gateway(actor, gateway_id, fields=fields, seen=gateway.updated_at))
+        mark(response, services.update_gateway(actor, gateway_id, fields=fields, revision=gateway.revision))
     )
 
 

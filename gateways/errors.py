@@ -4,6 +4,6 @@ from core.problems import Conflict
 
 
 class GatewayInUse(Conflict):
-    """Publishes stand on it; the detail names them."""
+    """Publishes use the gateway; the detail names them."""
 
     code = "in_use"

@@ -1,4 +1,4 @@
-"""What is right of a gateway with its listeners and clusters: checked once for pages and API alike."""
+"""The rules of a gateway with its listeners and clusters, the same for pages and API."""
 
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -19,7 +19,7 @@ from gateways.services import (
     GatewayFields,
     ListenerFields,
     choosable_clusters,
-    refuse_taking_away,
+    refuse_removed_clusters,
 )
 from tenants.actors import Actor
 
@@ -27,13 +27,16 @@ MAX_LISTENERS = 20
 
 
 class GatewayForm(forms.ModelForm[Gateway]):
-    """A gateway and the clusters where it stands; its listeners are in `ListenerRows`. `uses` says what publishes hold in place."""
+    """A gateway and its clusters; listeners are in `ListenerRows`.
+
+    `uses` are the publishes that restrict changes.
+    """
 
     name = forms.CharField(
         max_length=63,
         validators=[label],
         label=_("Name"),
-        help_text=_("Small letters, digits and hyphens, as in dev-gateway."),
+        help_text=_("Lowercase letters, digits and hyphens, as in dev-gateway."),
     )
     gateway_class = forms.ChoiceField(
         choices=Gateway.Class, label=_("Class"), widget=forms.RadioSelect, initial=Gateway.Class.ENVOY
@@ -47,7 +50,7 @@ class GatewayForm(forms.ModelForm[Gateway]):
         widget=forms.CheckboxSelectMultiple,
         error_messages={
             "required": _("Choose at least one cluster."),
-            "invalid_choice": _("One of these clusters is not there any more. Load the page again."),
+            "invalid_choice": _("One of these clusters no longer exists. Load the page again."),
         },
     )
 
@@ -61,7 +64,7 @@ class GatewayForm(forms.ModelForm[Gateway]):
         super().__init__(data, instance=copy(gateway))  # a copy: checking writes into it
         self._actor, self.uses = actor, list(uses)
         choice = self.fields["clusters"]
-        assert isinstance(choice, forms.ModelMultipleChoiceField)  # noqa: S101 - tells mypy what stands above
+        assert isinstance(choice, forms.ModelMultipleChoiceField)  # noqa: S101 - for mypy: the field above
         choice.queryset = self.offered = choosable_clusters(actor, gateway)
 
     def clean_name(self) -> str:
@@ -71,15 +74,15 @@ class GatewayForm(forms.ModelForm[Gateway]):
         return name
 
     def clean_gateway_class(self) -> str:
-        given = str(self.cleaned_data["gateway_class"])
-        if self.uses and given != self.initial.get("gateway_class"):
+        gateway_class = str(self.cleaned_data["gateway_class"])
+        if self.uses and gateway_class != self.initial.get("gateway_class"):
             raise forms.ValidationError(str(CLASS_IS_FIXED), code="fixed")
-        return given
+        return gateway_class
 
     def clean_clusters(self) -> Any:
         chosen = self.cleaned_data["clusters"]
         try:
-            refuse_taking_away(self.uses, staying=frozenset(cluster.pk for cluster in chosen))
+            refuse_removed_clusters(self.uses, staying=frozenset(cluster.pk for cluster in chosen))
         except Invalid as problem:
             raise forms.ValidationError(
                 [str(text) for text in problem.fields["clusters"]], code="fixed"
@@ -88,7 +91,7 @@ class GatewayForm(forms.ModelForm[Gateway]):
 
 
 class ListenerRow(forms.Form):
-    """A port of a gateway. A row with nothing in it is no listener."""
+    """A port of a gateway. A blank row is ignored."""
 
     port = forms.IntegerField(label=_("Port"), validators=[MinValueValidator(1), MaxValueValidator(65535)])
     protocol = forms.ChoiceField(
@@ -97,12 +100,12 @@ class ListenerRow(forms.Form):
     name = forms.CharField(required=False, max_length=63, validators=[label], label=_("Name"))
 
     def listener_fields(self) -> ListenerFields:
-        """What was checked."""
+        """The checked values."""
         return ListenerFields(**self.cleaned_data)
 
 
 class ListenerRows(Rows[ListenerRow]):
-    """The listeners of a gateway: at least one, no port and no name twice."""
+    """The listeners of a gateway: at least one, with unique ports and names."""
 
     def clean(self) -> None:
         filled = self.filled()
@@ -124,7 +127,7 @@ class ListenerRows(Rows[ListenerRow]):
 def listener_rows(
     data: Any = None, *, initial: Sequence[Mapping[str, Any]] | None = None, extra: int = 0
 ) -> ListenerRows:
-    """The form's rows: as posted, or of what is there."""
+    """The form's rows: as posted, or the initial ones."""
     rows = forms.formset_factory(
         ListenerRow,
         formset=ListenerRows,
@@ -142,12 +145,12 @@ def listener_rows(
 
 
 def initial_rows(gateway: Gateway) -> list[dict[str, Any]]:
-    """A gateway's listeners for the form; a name that is only the default is left out. One query."""
+    """A gateway's listeners for the form; a default name is left out. One query."""
     return [_row_of(listener) for listener in gateway.listeners.all()]
 
 
 def gateway_fields(form: GatewayForm, rows: ListenerRows) -> GatewayFields:
-    """What both have checked. Raises Invalid with a reason per field; those of listeners are `listeners.0.port`."""
+    """The checked values. Raises Invalid with the reasons per field, such as `listeners.0.port`."""
     refuse_unless_valid(form, rows)
     given = dict(form.cleaned_data)
     ids = frozenset(cluster.pk for cluster in given.pop("clusters"))
@@ -159,7 +162,10 @@ def gateway_fields(form: GatewayForm, rows: ListenerRows) -> GatewayFields:
 def checked_gateway(
     actor: Actor, given: Mapping[str, Any], *, gateway: Gateway | None = None, uses: Sequence[Use] = ()
 ) -> GatewayFields:
-    """A program's gateway with its `listeners`, checked like a page's; what it leaves out stays, or gets the default. Raises Invalid."""
+    """A program's gateway with `listeners`, checked like a page's. Omitted fields stay, or get the default.
+
+    Raises Invalid.
+    """
     kept = kept_values(GatewayForm(actor, gateway=gateway)) | {
         "clusters": [cluster.pk for cluster in gateway.clusters.all()] if gateway else []
     }

@@ -1,21 +1,21 @@
-"""Gateway (a template, not a running thing), its listeners, and the clusters it stands in."""
+"""Gateway (a template, not a running program), its listeners, and its clusters."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from core.records import Record
+from core.records import Edited, Record
 from tenants.models import ScopedQuerySet, Tenant
 
 label = RegexValidator(
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z",
-    _("Small letters, digits and hyphens; starts and ends with a letter or digit."),
+    _("Lowercase letters, digits and hyphens; starts and ends with a letter or digit."),
 )
 
 
-class Gateway(Record):
-    """A provider's gateway template. Its class says which agents can serve it: those whose driver has that name."""
+class Gateway(Edited):
+    """A provider's gateway template. Agents whose driver has the name of its class can serve it."""
 
     class Class(models.TextChoices):
         ENVOY = "envoy", "Envoy"
@@ -78,12 +78,12 @@ class Listener(Record):
 
     @property
     def shown(self) -> str:
-        """`443/HTTPS`, as lists show it."""
+        """`443/HTTPS`, for lists."""
         return f"{self.port}/{self.protocol}"
 
 
 class GatewayCluster(Record):
-    """A gateway stands in a cluster. A publish refers to this pair, so it cannot be taken away under one."""
+    """A gateway's place in a cluster. Publishes refer to it, so a used place cannot be removed."""
 
     gateway = models.ForeignKey(
         Gateway, on_delete=models.CASCADE, related_name="places", verbose_name=_("gateway")

@@ -1,4 +1,4 @@
-"""What may be asked about a gateway, in words."""
+"""The confirmation questions of a gateway."""
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -8,7 +8,7 @@ from gateways.models import Gateway
 
 
 def of_gateway(gateway: Gateway) -> list[Question]:
-    """Its deletion."""
+    """The question before deletion."""
     return [
         Question(
             verb="delete",

@@ -1,4 +1,4 @@
-"""Reads of gateways."""
+"""Queries of gateways."""
 
 from uuid import UUID
 

@@ -1,7 +1,6 @@
-"""What people can do with gateways: a gateway, its listeners and the clusters where it stands change as one."""
+"""Services of gateways: a gateway changes together with its listeners and clusters."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -17,16 +16,17 @@ from gateways.errors import GatewayInUse
 from gateways.models import Gateway, GatewayCluster, Listener
 from tenants.actors import Actor
 
-NOT_IN_CLUSTER = _("This gateway does not stand in the chosen cluster. Choose another one.")
+NOT_IN_CLUSTER = _("This gateway is not in the chosen cluster. Choose another one.")
 NAME_TAKEN = _("Another gateway has this name. Choose another one.")
 CLASS_IS_FIXED = _(
-    "The class stays while publishes use this gateway: it says which agents serve them. Make another gateway instead."
+    "The class cannot change while publishes use this gateway: it selects their agents. "
+    "Create another gateway."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListenerFields:
-    """A port, as a form has checked it. Without a name it is called after both."""
+    """A checked listener. Without a name, it is named after protocol and port."""
 
     port: int
     protocol: str
@@ -34,13 +34,13 @@ class ListenerFields:
 
     @property
     def called(self) -> str:
-        """`https-443` unless it has a name of its own."""
+        """Its name; by default `https-443`."""
         return self.name or f"{self.protocol.lower()}-{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayFields:
-    """A gateway with its listeners and clusters, as a form has checked it."""
+    """A checked gateway with its listeners and clusters."""
 
     name: str
     gateway_class: str
@@ -51,7 +51,7 @@ class GatewayFields:
 
 @transaction.atomic
 def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
-    """Make a gateway with its listeners, standing in its clusters. Raises Invalid when the name is taken, or a cluster may not be used."""
+    """Create a gateway with listeners and clusters. Raises Invalid for a used name or a closed cluster."""
     actor.require_write()
     gateway = Gateway(
         tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status
@@ -64,18 +64,18 @@ def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
 
 @transaction.atomic
 def update_gateway(
-    actor: Actor, gateway_id: UUID, *, fields: GatewayFields, seen: datetime | None = None
+    actor: Actor, gateway_id: UUID, *, fields: GatewayFields, revision: int | None = None
 ) -> Gateway:
-    """Change a gateway. While publishes use it, its class and the clusters they are in stay: Invalid says which.
+    """Change a gateway. Raises Invalid when publishes use its class, or a cluster that would be removed.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     gateway = lock_gateway(actor, gateway_id)
-    refuse_if_changed(gateway, seen=seen)
+    refuse_if_changed(gateway, revision=revision)
     uses = uses_of(gateway)
     if uses and fields.gateway_class != gateway.gateway_class:
         raise Invalid(fields={"gateway_class": [CLASS_IS_FIXED]})
-    refuse_taking_away(uses, staying=fields.cluster_ids)
+    refuse_removed_clusters(uses, staying=fields.cluster_ids)
     gateway.name, gateway.gateway_class, gateway.status = fields.name, fields.gateway_class, fields.status
     save_named(gateway, columns=("name", "gateway_class", "status"), taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
@@ -85,7 +85,7 @@ def update_gateway(
 
 @transaction.atomic
 def delete_gateway(actor: Actor, gateway_id: UUID) -> None:
-    """Delete a gateway that no publish uses, nor ever did (A77)."""
+    """Delete a gateway that no publish uses or ever used. Raises GatewayInUse."""
     gateway = lock_gateway(actor, gateway_id)
     uses = uses_of(gateway)
     if present := [use for use in uses if use.hold != Hold.HISTORY]:
@@ -96,27 +96,28 @@ def delete_gateway(actor: Actor, gateway_id: UUID) -> None:
     if uses:
         raise GatewayInUse(
             _(
-                "Publishes used this gateway, and their history is kept. Make it inactive instead: then nobody can choose it."
+                "Publishes used this gateway, and their history is kept. "
+                "Deactivate it instead, so that nobody can choose it."
             )
         )
     gateway.delete()
 
 
-def refuse_taking_away(uses: list[Use], *, staying: frozenset[UUID]) -> None:
-    """Raises Invalid when a publish is, or was, in a cluster that is to go."""
-    if gone := [use for use in uses if use.cluster_id not in staying]:
+def refuse_removed_clusters(uses: list[Use], *, staying: frozenset[UUID]) -> None:
+    """Raises Invalid when a publish uses, or used, a cluster that would be removed."""
+    if stranded := [use for use in uses if use.cluster_id not in staying]:
         raise Invalid(
             fields={
                 "clusters": [
-                    _("Publishes of this gateway are, or were, in a cluster that you take away: %(uses)s.")
-                    % {"uses": named(gone)}
+                    _("Publishes of this gateway use, or used, a cluster that you remove: %(uses)s.")
+                    % {"uses": named(stranded)}
                 ]
             }
         )
 
 
 def choosable_clusters(actor: Actor, gateway: Gateway | None) -> QuerySet[Cluster]:
-    """Where the gateway may stand: in the clusters that operators let the tenant use, and where it stands already. Each says `is_open`."""
+    """The clusters that the tenant may use, and the gateway's current ones; with `is_open`."""
     is_open = open_to(actor.tenant_id)
     standing = GatewayCluster.objects.filter(gateway=gateway, cluster=OuterRef("pk"))
     rows = Cluster.objects.annotate(is_open=is_open)
@@ -126,14 +127,16 @@ def choosable_clusters(actor: Actor, gateway: Gateway | None) -> QuerySet[Cluste
 
 
 def lock_gateway(actor: Actor, gateway_id: UUID) -> Gateway:
-    """The gateway, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    """The gateway, locked until the transaction ends, for a writer. Raises NotFound, then Forbidden."""
     return Gateway.objects.lock_for(actor, gateway_id)
 
 
 def hold_place(actor: Actor, gateway: Gateway, *, cluster: Cluster) -> None:
-    """Until the transaction ends nobody deletes the gateway or takes it out of the cluster. Raises Invalid when somebody has."""
-    there = Gateway.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=gateway.pk).exists()
-    if not there or not GatewayCluster.objects.filter(gateway=gateway, cluster=cluster).exists():
+    """Lock the gateway's place in the cluster until the transaction ends. Raises Invalid when it is gone."""
+    is_locked = (
+        Gateway.objects.visible_to(actor).select_for_update(no_key=True).filter(pk=gateway.pk).exists()
+    )
+    if not is_locked or not GatewayCluster.objects.filter(gateway=gateway, cluster=cluster).exists():
         raise Invalid(fields={"gateway": [NOT_IN_CLUSTER]})
 
 
@@ -144,7 +147,8 @@ def _put_listeners(gateway: Gateway, wanted: tuple[ListenerFields, ...]) -> None
         return
     gateway.listeners.all().delete()
     Listener.objects.bulk_create(
-        Listener(gateway=gateway, name=one.called, port=one.port, protocol=one.protocol) for one in wanted
+        Listener(gateway=gateway, name=listener.called, port=listener.port, protocol=listener.protocol)
+        for listener in wanted
     )
 
 
@@ -154,7 +158,7 @@ def _put_places(actor: Actor, gateway: Gateway, wanted: frozenset[UUID]) -> None
         return
     if wanted - set(choosable_clusters(actor, gateway).filter(pk__in=wanted).values_list("pk", flat=True)):
         raise Invalid(
-            fields={"clusters": [_("One of these clusters is not there any more. Load the page again.")]}
+            fields={"clusters": [_("One of these clusters no longer exists. Load the page again.")]}
         )
     gateway.places.filter(cluster_id__in=standing - wanted).delete()
     GatewayCluster.objects.bulk_create(

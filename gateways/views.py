@@ -1,6 +1,5 @@
-"""Pages of gateways: a gateway, its listeners and the clusters where it stands are one form."""
+"""Pages of gateways: a gateway, its listeners and its clusters are one form."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from core.pages.lists import listing
 from core.pages.questions import ask_or_do, chosen
 from core.pages.rows import acted, action_of, typed_fields, typed_rows
 from core.pages.saving import attempt
-from core.records import seen_of
+from core.records import revision_of
 from core.usage import Use, uses_of
 from gateways import questions, selectors, services
 from gateways.forms import (
@@ -36,14 +35,14 @@ from tenants.doors import actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The tenant's gateways, by status and text."""
     rows = selectors.gateways_of(actor)
-    found = listing(request, rows, search=("name",), statuses=Gateway.Status.choices, every=_("All"))
-    return render(request, "gateways/index.html", {"listing": found, "actor": actor})
+    gateways = listing(request, rows, search=("name",), statuses=Gateway.Status.choices, every=_("All"))
+    return render(request, "gateways/index.html", {"listing": gateways, "actor": actor})
 
 
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
-    """One gateway; the publishes that use it come from the app above, by inclusion tag."""
+    """One gateway. An inclusion tag of the app above adds the publishes that use it."""
     gateway = selectors.gateway_of(actor, gateway_id)
     context = {
         "actor": actor,
@@ -66,7 +65,7 @@ def create(request: HttpRequest, actor: Actor) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @actor_page
 def edit(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
-    """Change a gateway; what publishes hold in place is shown and cannot be changed."""
+    """Change a gateway; the parts that publishes use are shown and cannot change."""
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
     return _form(request, actor, gateway, uses_of(gateway))
@@ -75,21 +74,21 @@ def edit(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse:
-    """삭제."""
+    """Delete a gateway; GET asks first."""
     gateway = selectors.gateway_of(actor, gateway_id)
     actor.require_write()
-    question, back = (
-        chosen(questions.of_gateway(gateway), "delete"),
-        reverse("gateways:detail", args=[gateway_id]),
-    )
-    do = lambda: services.delete_gateway(actor, gateway_id)  # noqa: E731
     return ask_or_do(
-        request, question, do=do, said=_("The gateway was deleted"), then=reverse("gateways:list"), back=back
+        request,
+        chosen(questions.of_gateway(gateway), "delete"),
+        do=lambda: services.delete_gateway(actor, gateway_id),
+        success=_("The gateway was deleted"),
+        then=reverse("gateways:list"),
+        back=reverse("gateways:detail", args=[gateway_id]),
     )
 
 
 def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: list[Use]) -> HttpResponse:
-    """Show the form, change its rows, or take it."""
+    """Show the form, change its rows, or save it."""
     if action := action_of(request):
         form = GatewayForm(actor, gateway=gateway, uses=uses)
         form.initial.update(typed_fields(form, request.POST))
@@ -106,7 +105,7 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
         )
     form, typed = GatewayForm(actor, request.POST, gateway=gateway, uses=uses), listener_rows(request.POST)
     tried = attempt(
-        lambda: _save(actor, gateway, gateway_fields(form, typed), seen_of(request.POST)), form, typed
+        lambda: _save(actor, gateway, gateway_fields(form, typed), revision_of(request.POST)), form, typed
     )
     if tried.saved:
         messages.success(request, _("The gateway was changed") if gateway else _("The gateway was created"))
@@ -115,13 +114,11 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
 
 
 def _save(
-    actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, seen: datetime | None
+    actor: Actor, gateway: Gateway | None, fields: services.GatewayFields, revision: int | None
 ) -> Gateway:
-    return (
-        services.update_gateway(actor, gateway.pk, fields=fields, seen=seen)
-        if gateway
-        else services.create_gateway(actor, fields=fields)
-    )
+    if gateway is None:
+        return services.create_gateway(actor, fields=fields)
+    return services.update_gateway(actor, gateway.pk, fields=fields, revision=revision)
 
 
 def _shown(
@@ -133,17 +130,17 @@ def _shown(
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
-    held = {use.cluster_id for use in form.uses}
+    fixed = {use.cluster_id for use in form.uses}
     ticked = {str(getattr(value, "pk", value)) for value in form["clusters"].value() or []}
     clusters = [
-        (cluster, str(cluster.pk) in ticked or cluster.pk in held, cluster.pk in held)
+        (cluster, str(cluster.pk) in ticked or cluster.pk in fixed, cluster.pk in fixed)
         for cluster in form.offered
     ]
     context = {
         "gateway": gateway,
         "form": form,
         "rows": rows,
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
         "clusters": clusters,
         "is_held": bool(form.uses),
         **more,

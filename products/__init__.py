@@ -1,1 +1,1 @@
-"""What is sold: products, the API services they bundle, and the routes that lead to their upstreams."""
+"""Products, their API services, and the routes to the upstreams."""

@@ -1,4 +1,4 @@
-"""Operators' view of products. They are the providers': everything can be looked at, nothing changed."""
+"""The admin of products, read-only: they belong to the providers."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _

@@ -1,4 +1,4 @@
-"""Refusals of this app: each says what is wrong and what to do."""
+"""Refusals of this app."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,33 +6,33 @@ from core.problems import Conflict
 
 
 class WrongProductState(Conflict):
-    """The product's status does not allow it; the detail says why."""
+    """The product's status does not allow the request; the detail says why."""
 
     code = "wrong_state"
 
 
 class ProductIsArchived(Conflict):
-    """An archived product is read-only, for good."""
+    """An archived product is read-only for good."""
 
     code = "product_archived"
-    detail = _("An archived product is read-only. Make a new product instead.")
+    detail = _("An archived product is read-only. Create a new product instead.")
 
 
 class ServiceNeeded(Conflict):
-    """An active product has at least one service."""
+    """An active product needs at least one service."""
 
     code = "service_needed"
     detail = _("Link at least one API service to the product first.")
 
 
 class StillDeployed(Conflict):
-    """Something of it is live, or on its way."""
+    """A publish of the product is live, or going live."""
 
     code = "still_deployed"
-    detail = _("It is still deployed: %(uses)s. Withdraw that first.")
+    detail = _("It is still deployed: %(uses)s. Withdraw it first.")
 
 
 class InUse(Conflict):
-    """Something else needs it; the detail names what."""
+    """Other records use the record; the detail names them."""
 
     code = "in_use"

@@ -1,4 +1,4 @@
-"""What is right of a product, and of an API service with its upstream and routes: checked once for pages and API alike."""
+"""The rules of products, and of API services with upstream and routes, the same for pages and API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -23,13 +23,13 @@ _WAIT = [MinValueValidator(1), MaxValueValidator(600_000)]
 
 
 class WebAddress(forms.URLField):
-    """A link that a browser may follow: http or https and nothing else."""
+    """A link for browsers: http or https only."""
 
     default_validators = [URLValidator(schemes=["http", "https"])]
 
 
 class ProductForm(forms.ModelForm[Product]):
-    """What a product says of itself."""
+    """The fields of a product."""
 
     name = forms.CharField(max_length=100, validators=_NAME, label=_("Name"))
     version = forms.CharField(
@@ -50,7 +50,7 @@ class ProductForm(forms.ModelForm[Product]):
         required=False,
         error_messages={"item_invalid": _("Category %(nth)s:")},
         label=_("Categories"),
-        help_text=_("Divided by commas, as in payments, finance."),
+        help_text=_("Separated by commas, as in payments, finance."),
     )
     docs_url = WebAddress(required=False, max_length=200, assume_scheme="https", label=_("Documentation URL"))
     logo_url = WebAddress(required=False, max_length=200, assume_scheme="https", label=_("Logo URL"))
@@ -61,30 +61,28 @@ class ProductForm(forms.ModelForm[Product]):
 
     def clean_version(self) -> str:
         version = str(self.cleaned_data["version"])
-        return (
-            version[1:] if version[:1] in {"v", "V"} and version[1:2].isdigit() else version
-        )  # pages put a v before it
+        has_v = version[:1] in {"v", "V"} and version[1:2].isdigit()  # pages add a v
+        return version[1:] if has_v else version
 
     def clean_categories(self) -> list[str]:
         names = list(dict.fromkeys(name for name in self.cleaned_data["categories"] if name))
         if len(names) > MAX_CATEGORIES:
             raise forms.ValidationError(
-                _("Name %(most)d categories at most.") % {"most": MAX_CATEGORIES}, code="too_many"
+                _("At most %(most)d categories.") % {"most": MAX_CATEGORIES}, code="too_many"
             )
         return names
 
     def product_fields(self) -> ProductFields:
-        """What was checked. Raises Invalid with a reason per field."""
+        """The checked values. Raises Invalid with a reason per field."""
         refuse_unless_valid(self)
         given = self.cleaned_data
         return ProductFields(**(given | {"categories": tuple(given["categories"])}))
 
 
 def checked_product(given: Mapping[str, Any], *, product: Product | None = None) -> ProductFields:
-    """A program's product, checked like a page's; what it leaves out stays, or gets the default. Raises Invalid."""
-    return ProductForm(
-        kept_values(ProductForm(instance=product)) | dict(given), instance=product
-    ).product_fields()
+    """A program's product, checked like a page's. Omitted fields stay, or get the default. Raises Invalid."""
+    kept = kept_values(ProductForm(instance=product))
+    return ProductForm(kept | dict(given), instance=product).product_fields()
 
 
 class ServiceForm(forms.ModelForm[ApiService]):
@@ -106,7 +104,7 @@ class ServiceForm(forms.ModelForm[ApiService]):
     upstream_url = forms.CharField(
         max_length=500,
         label=_("Upstream URL"),
-        help_text=_("Where the service itself listens, as in http://billing-upstream:8080."),
+        help_text=_("The address of the service itself, as in http://billing-upstream:8080."),
     )
     connect_timeout_ms = forms.IntegerField(validators=_WAIT, label=_("Connect timeout (ms)"), initial=5_000)
     timeout_ms = forms.IntegerField(validators=_WAIT, label=_("Timeout (ms)"), initial=60_000)
@@ -133,13 +131,13 @@ class ServiceForm(forms.ModelForm[ApiService]):
         cleaned = super().clean() or {}
         if cleaned.get("connect_timeout_ms", 0) > cleaned.get("timeout_ms", 600_000):
             self.add_error(
-                "connect_timeout_ms", _("Connecting cannot take longer than the whole request may.")
+                "connect_timeout_ms", _("The connect timeout cannot be longer than the whole timeout.")
             )
         return cleaned
 
 
 class RouteRow(forms.Form):
-    """One route of a service. A row with nothing in it is no route."""
+    """A route of a service. A blank row is ignored."""
 
     id = forms.UUIDField(required=False, widget=forms.HiddenInput)
     path = forms.CharField(max_length=500, label=_("Path"), validators=[validate_path])
@@ -148,7 +146,7 @@ class RouteRow(forms.Form):
         choices=[(name, name) for name in METHODS],
         widget=forms.CheckboxSelectMultiple,
         label=_("Methods"),
-        help_text=_("None chosen: all."),
+        help_text=_("None selected: all."),
     )
     strip_path = forms.BooleanField(required=False, label=_("Strip the path"))
     is_active = forms.BooleanField(required=False, initial=True, label=_("Active"))
@@ -158,37 +156,37 @@ class RouteRow(forms.Form):
         return [name for name in METHODS if name in given]
 
     def route_fields(self) -> RouteFields:
-        """What was checked."""
+        """The checked values."""
         return RouteFields(**(self.cleaned_data | {"methods": tuple(self.cleaned_data["methods"])}))
 
 
 class RouteRows(Rows[RouteRow]):
-    """The routes of a service in their order; no two may answer the same request."""
+    """The routes of a service in their order; no two may match the same request."""
 
     def clean(self) -> None:
-        seen: list[RouteFields] = []
+        checked: list[RouteFields] = []
         for row in self.filled():
             if not row.is_valid():
                 continue
             route = row.route_fields()
-            if any(overlap(route, other) for other in seen):
+            if any(overlap(route, earlier) for earlier in checked):
                 row.add_error(
-                    "path", _("Another row has this path with one of these methods. Change one of them.")
+                    "path", _("Another route has this path with one of these methods. Change one of them.")
                 )
-            seen.append(route)
+            checked.append(route)
 
 
-def overlap(one: RouteFields, other: RouteFields) -> bool:
-    """Whether both would answer the same request."""
-    return one.path == other.path and (
-        not one.methods or not other.methods or bool(set(one.methods) & set(other.methods))
+def overlap(first: RouteFields, second: RouteFields) -> bool:
+    """Whether both routes match the same request."""
+    return first.path == second.path and (
+        not first.methods or not second.methods or bool(set(first.methods) & set(second.methods))
     )
 
 
 def route_rows(
     data: Any = None, *, initial: Sequence[Mapping[str, Any]] | None = None, extra: int = 0
 ) -> RouteRows:
-    """The form's rows: as posted, or of what is there."""
+    """The form's rows: as posted, or the initial ones."""
     rows = forms.formset_factory(
         RouteRow,
         formset=RouteRows,
@@ -220,7 +218,7 @@ def row_of(route: Route) -> dict[str, Any]:
 
 
 def service_fields(form: ServiceForm, rows: RouteRows) -> ServiceFields:
-    """What both have checked. Raises Invalid with a reason per field; those of routes are `routes.0.path`."""
+    """The checked values. Raises Invalid with the reasons per field, such as `routes.0.path`."""
     refuse_unless_valid(form, rows)
     given = dict(form.cleaned_data)
     url: upstream_urls.UpstreamUrl = given.pop("upstream_url")
@@ -236,7 +234,10 @@ def service_fields(form: ServiceForm, rows: RouteRows) -> ServiceFields:
 def checked_service(
     actor: Actor, given: Mapping[str, Any], *, service: ApiService | None = None
 ) -> ServiceFields:
-    """A program's service with its `routes`, checked like a page's; what it leaves out stays, or gets the default. Raises Invalid."""
+    """A program's service with `routes`, checked like a page's. Omitted fields stay, or get the default.
+
+    Raises Invalid.
+    """
     kept = kept_values(ServiceForm(actor, service=service))
     routes = given.get("routes", initial_rows(service) if service else [])
     form = ServiceForm(

@@ -1,4 +1,9 @@
-"""Product, ApiService and Route. A product has no environment and no auth mode: those belong to its publishes."""
+"""Product, ApiService and Route.
+
+A product has no environment and no auth mode: those belong to its publishes.
+"""
+
+import re
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -6,29 +11,27 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from core.records import Record
+from core.records import Edited, Record
 from tenants.models import ScopedQuerySet, Tenant
 
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~!$&'()*+,;=:@-]*")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
 def validate_path(path: str) -> None:
-    """A route's path: absolute, no empty or dot segments, plain URL characters, never below /.well-known/imp."""
+    """A route's path: absolute, no empty or dot segments, plain characters, not below /.well-known/imp."""
     if not path.startswith("/") or (path != "/" and path.endswith("/")):
-        raise ValidationError(_("A path starts with / and does not end with one."), code="path")
+        raise ValidationError(_("A path starts with /, and does not end with /."), code="path")
     if path != "/" and any(segment in {"", ".", ".."} for segment in path.split("/")[1:]):
         raise ValidationError(_("A path has no empty, . or .. segment."), code="path")
-    if not all(
-        character.isascii() and (character.isalnum() or character in "/-._~!$&'()*+,;=:@")
-        for character in path
-    ):
-        raise ValidationError(_("A path is made of letters, digits and the URL's plain signs."), code="path")
+    if not _PLAIN_PATH.fullmatch(path):
+        raise ValidationError(_("A path has letters, digits and plain URL characters only."), code="path")
     if path == "/.well-known/imp" or path.startswith("/.well-known/imp/"):
-        raise ValidationError(_("/.well-known/imp is kept for the proof of live."), code="path")
+        raise ValidationError(_("/.well-known/imp is reserved for the proof of live."), code="path")
 
 
 def validate_methods(methods: list[str]) -> None:
-    """HTTP methods that a route may name, each once."""
+    """Known HTTP methods, each once."""
     if unknown := sorted(set(methods) - set(METHODS)):
         raise ValidationError(
             _("Unknown method: %(methods)s."), code="methods", params={"methods": ", ".join(unknown)}
@@ -37,8 +40,8 @@ def validate_methods(methods: list[str]) -> None:
         raise ValidationError(_("Duplicate method."), code="methods")
 
 
-class ApiService(Record):
-    """One upstream that a provider owns, with the routes that lead to it. Only active services are deployed."""
+class ApiService(Edited):
+    """An upstream of a provider, with the routes to it. Only active services are deployed."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -85,12 +88,12 @@ class ApiService(Record):
 
     @property
     def upstream(self) -> str:
-        """`host:port` as people write it."""
+        """`host:port/path`, for lists."""
         return f"{self.upstream_host}:{self.upstream_port}{self.upstream_path}"
 
 
 class Route(Record):
-    """One path of a service; it matches the path itself and everything below it."""
+    """A path of a service; it matches the path and everything below it."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -120,8 +123,8 @@ class Route(Record):
         return f"{self.path} {', '.join(self.methods)}".strip()
 
 
-class Product(Record):
-    """What a provider sells: a name, a version and the API services behind it."""
+class Product(Edited):
+    """What a provider sells: a name, a version, and API services."""
 
     class Status(models.TextChoices):
         DRAFT = "draft", _("Draft")
@@ -157,7 +160,7 @@ class Product(Record):
 
 
 class ProductService(Record):
-    """A service in a product. The tenant stands here too, so that the database refuses to link across tenants."""
+    """A service in a product. With the tenant's id the database refuses links across tenants."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", verbose_name=_("tenant"))
     product = models.ForeignKey(
@@ -177,4 +180,4 @@ class ProductService(Record):
 
     def clean(self) -> None:
         if {self.product.tenant_id, self.service.tenant_id} != {self.tenant_id}:
-            raise ValidationError(_("Product and service must be of the same tenant."), code="tenant")
+            raise ValidationError(_("Product and service must belong to the same tenant."), code="tenant")

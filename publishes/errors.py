@@ -6,7 +6,7 @@ from core.problems import Conflict
 
 
 class WrongState(Conflict):
-    """The publish's status does not allow the verb; the detail is chosen by `lifecycle`."""
+    """The publish's status does not allow the verb; the detail is chosen by `engine.allowed`."""
 
     code = "wrong_state"
 

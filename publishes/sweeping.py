@@ -53,7 +53,7 @@ def tidy() -> None:
     liveness.forget_old_events()
     sessions.forget_expired()
     invitations.forget_expired()
-    agent_keys.ask_for_old_ones()
+    agent_keys.request_for_old_keys()
 
 
 def _has_worked(name: str, step: Callable[[], object]) -> bool:

@@ -1,1 +1,1 @@
-"""Who somebody is: users, tenants, roles, API tokens, and the one rule of scoping."""
+"""Users, tenants, roles, API tokens, and the one rule of tenant scoping."""

@@ -1,4 +1,7 @@
-"""The actor: a person or program acting for one tenant in one role. Every selector and service takes it first."""
+"""The actor: a person or program acting for one tenant in one role.
+
+Every selector and service takes it first.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +13,7 @@ from core.problems import Forbidden
 
 
 class Role(models.TextChoices):
-    """What a member of a tenant may do, the most first: the first three write, a viewer reads, billing sees nothing of the product."""
+    """The roles of a tenant, the strongest first: three write, a viewer reads, billing sees no products."""
 
     OWNER = "owner", _("Owner")
     ADMIN = "admin", _("Admin")
@@ -24,14 +27,14 @@ READERS = WRITERS | {Role.VIEWER}
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
 
 
-def lesser(one: Role, other: Role) -> Role:
-    """Of two roles the one that may do less."""
-    return max(one, other, key=list(Role).index)
+def lesser(first: Role, second: Role) -> Role:
+    """The weaker of two roles."""
+    return max(first, second, key=list(Role).index)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """A tenant as its members call it."""
+    """A tenant, as its members see it."""
 
     id: UUID
     name: str
@@ -39,10 +42,10 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who acts. `label` is what history shows; `user_id` is empty for an API token; `tenant_name` and `elsewhere` are there for pages.
+    """A person or API token that acts for a tenant. `label` is shown in the history.
 
-    `maker_id`: the person who answers for an API token, where one is known.
-    `elsewhere`: the other workspaces that the person may switch to.
+    `user_id`: the person; None for a token. `maker_id`: the person responsible for a token, if known.
+    `tenant_name`, and `elsewhere` (the other workspaces of the person), are for pages.
     """
 
     tenant_id: UUID
@@ -69,7 +72,7 @@ class Actor:
             raise Forbidden
 
     def require_read(self) -> None:
-        """Raises Forbidden for a role that sees nothing of products and publishes."""
+        """Raises Forbidden for a role that sees no products and publishes."""
         if self.role not in READERS:
             raise Forbidden
 

@@ -1,4 +1,4 @@
-"""Operators' view of people and workspaces, and of what the sign-in's libraries keep. Everything is written by `operating` and `members`."""
+"""The admin of people, workspaces and sign-in records. `operators` and `people` write every change."""
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -14,12 +14,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, ReadOnlyInline, ServiceAdmin, asks_first
-from tenants import operating, tokens
+from tenants import operators, tokens
 from tenants.doors import person_of
 from tenants.models import ApiToken, Invitation, Membership, Tenant, User
 from tenants.people import invitations, members
 
-# What nobody needs here, and what the libraries' own pages would change past the services.
+# Not needed here, or the library's page would bypass the services.
 for model in (
     AccessAttempt,
     AccessFailureLog,
@@ -37,14 +37,14 @@ for model in (
 
 @admin.register(User)
 class UserAdmin(ServiceAdmin[User], auth_admin.UserAdmin[User]):
-    actions = ["sign_out_everywhere", "take_second_step_off"]
+    actions = ["sign_out_everywhere", "remove_second_step"]
 
     def write(self, request: HttpRequest, record: User, form: ModelForm[User], *, is_new: bool) -> None:
         groups, permissions = form.cleaned_data.get("groups"), form.cleaned_data.get("user_permissions")
-        operating.save_account(record, groups=groups, permissions=permissions, by=person_of(request))
+        operators.save_account(record, groups=groups, permissions=permissions, by=person_of(request))
 
     def remove(self, request: HttpRequest, record: User) -> None:
-        operating.delete_account(record, by=person_of(request))
+        operators.delete_account(record, by=person_of(request))
 
     @admin.action(permissions=["operate"], description=_("Sign out everywhere"))
     @asks_first(
@@ -53,27 +53,28 @@ class UserAdmin(ServiceAdmin[User], auth_admin.UserAdmin[User]):
     )
     def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for account in queryset:
-            operating.sign_out_everywhere(account, by=person_of(request))
+            operators.sign_out_everywhere(account, by=person_of(request))
 
-    @admin.action(permissions=["operate"], description=_("Take the second step off"))
+    @admin.action(permissions=["operate"], description=_("Remove the second step"))
     @asks_first(
-        _("Take the second step off these accounts?"),
+        _("Remove the second step of these accounts?"),
         warning=_(
-            "Their password alone signs in, until they set up a new app. Make sure that it is really they who ask."
+            "The password alone signs in until a new app is set up. "
+            "First check that the request is really theirs."
         ),
     )
-    def take_second_step_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+    def remove_second_step(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for account in queryset:
-            operating.take_second_step_off(account, by=person_of(request))
+            operators.remove_second_step(account, by=person_of(request))
 
 
 @admin.register(Group)
 class GroupAdmin(ServiceAdmin[Group], auth_admin.GroupAdmin):
     def write(self, request: HttpRequest, record: Group, form: ModelForm[Group], *, is_new: bool) -> None:
-        operating.save_group(record, permissions=form.cleaned_data["permissions"], by=person_of(request))
+        operators.save_group(record, permissions=form.cleaned_data["permissions"], by=person_of(request))
 
     def remove(self, request: HttpRequest, record: Group) -> None:
-        operating.delete_group(record, by=person_of(request))
+        operators.delete_group(record, by=person_of(request))
 
 
 class MembershipInline(ReadOnlyInline):
@@ -87,15 +88,15 @@ class TenantAdmin(ServiceAdmin[Tenant]):
     inlines = [MembershipInline]
 
     def write(self, request: HttpRequest, record: Tenant, form: ModelForm[Tenant], *, is_new: bool) -> None:
-        operating.save_workspace(record, by=person_of(request))
+        operators.save_workspace(record, by=person_of(request))
 
     def remove(self, request: HttpRequest, record: Tenant) -> None:
-        operating.delete_workspace(record, by=person_of(request))
+        operators.delete_workspace(record, by=person_of(request))
 
 
 @admin.register(Membership)
 class MembershipAdmin(ReadOnlyAdmin):
-    """Owners and admins of a workspace decide who belongs to it; an operator can take somebody out."""
+    """Owners and admins manage the members of a workspace; an operator can only remove them."""
 
     list_display = ["user", "tenant", "role", "created_at"]
     list_filter = ["role"]
@@ -103,12 +104,10 @@ class MembershipAdmin(ReadOnlyAdmin):
     search_fields = ["user__username", "tenant__name"]
     actions = ["expel"]
 
-    @admin.action(permissions=["operate"], description=_("Take out of the workspace"))
+    @admin.action(permissions=["operate"], description=_("Remove from the workspace"))
     @asks_first(
-        _("Take these people out of their workspace?"),
-        warning=_(
-            "They see nothing of it from then on, and the API tokens that they made there are revoked."
-        ),
+        _("Remove these people from their workspace?"),
+        warning=_("They lose access at once, and the API tokens that they made there are revoked."),
     )
     def expel(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         self.each(request, queryset, lambda row: members.expel(row.pk, by=request.user.get_username()))
@@ -141,7 +140,7 @@ class InvitationAdmin(ServiceAdmin[Invitation]):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReadOnlyAdmin):
-    """Tokens are made by people in their workspace or by `create_api_token`; here they can only be revoked."""
+    """Tokens are created in the workspace or by `create_api_token`; here they can only be revoked."""
 
     list_display = [
         "name",
@@ -171,17 +170,17 @@ class AccessAttemptAdmin(ReadOnlyAdmin):
     list_display = ["username", "ip_address", "failures_since_start", "attempt_time"]
     fields = ["username", "ip_address", "failures_since_start", "attempt_time", "user_agent"]
     search_fields = ["username", "ip_address"]
-    actions = ["let_in_again"]
+    actions = ["end_lock_out"]
 
-    @admin.action(permissions=["operate"], description=_("Let in again"))
-    def let_in_again(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
+    @admin.action(permissions=["operate"], description=_("End the lock-out"))
+    def end_lock_out(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> None:
         for attempt in queryset:
-            operating.let_in_again(attempt, by=person_of(request))
+            operators.end_lock_out(attempt, by=person_of(request))
 
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(ReadOnlyAdmin):
-    """Without its secret. It is taken off on the page of users."""
+    """Second steps without their secrets. An action on the page of users removes them."""
 
     list_display = ["user", "type", "created_at", "last_used_at"]
     list_select_related = ["user"]
@@ -190,7 +189,7 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
 
 @admin.register(SocialAccount)
 class SocialAccountAdmin(ReadOnlyAdmin):
-    """Who comes from the identity provider as whom."""
+    """Accounts of the identity provider, and the users they sign in as."""
 
     list_display = ["user", "provider", "uid", "last_login", "date_joined"]
     list_select_related = ["user"]
@@ -199,7 +198,7 @@ class SocialAccountAdmin(ReadOnlyAdmin):
 
 @admin.register(UserSession)
 class UserSessionAdmin(ReadOnlyAdmin):
-    """Where people are signed in, without the session's key. All of somebody's are ended on the page of users."""
+    """People's sessions, without the key. An action on the page of users ends all sessions of a person."""
 
     list_display = ["user", "ip", "created_at", "last_seen_at", "user_agent"]
     list_select_related = ["user"]

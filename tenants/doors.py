@@ -1,4 +1,4 @@
-"""What every page needs at its door: a signed-in person, and for most pages the actor."""
+"""The doors of pages: a signed-in person, and for most pages an actor."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -23,9 +23,12 @@ P = ParamSpec("P")
 def actor_page(
     view: Callable[Concatenate[HttpRequest, Actor, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for members of a workspace; the view gets the actor after the request, the page's frame finds it on the request.
+    """A page for members of a workspace.
 
-    Others are told what to do. A form names its workspace (`csrf_token` adds that to each): one that is not the session's does nothing.
+    The view gets the actor after the request; the frame reads `request.actor`.
+
+    People without a workspace see what to do. A form of another workspace (`csrf_token` names it) changes
+    nothing.
     """
 
     @wraps(view)
@@ -35,9 +38,8 @@ def actor_page(
         except NoWorkspace as problem:
             return _without_workspace(request, problem)
         request.actor = actor  # type: ignore[attr-defined]
-        if request.method == "POST" and request.POST.get("workspace", str(actor.tenant_id)) != str(
-            actor.tenant_id
-        ):
+        own = str(actor.tenant_id)
+        if request.method == "POST" and request.POST.get("workspace", own) != own:
             return _of_another_workspace(request, actor)
         return view(request, actor, *args, **kwargs)
 
@@ -47,7 +49,7 @@ def actor_page(
 def person_page(
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """A page for everybody who is signed in, also for people without a workspace; the frame shows the workspace if there is one."""
+    """A page for every signed-in person, also without a workspace. The frame shows the workspace, if any."""
 
     @wraps(view)
     def with_frame(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -62,34 +64,33 @@ def person_page(
 
 
 def person_of(request: HttpRequest) -> User:
-    """Whoever is signed in."""
-    assert isinstance(request.user, User)  # noqa: S101 - the door has made sure
+    """The signed-in person."""
+    assert isinstance(request.user, User)  # noqa: S101 - checked by the door
     return request.user
 
 
 def _without_workspace(request: HttpRequest, problem: NoWorkspace) -> HttpResponse:
-    """What somebody can do who is a member of nothing: no page of a workspace leads anywhere."""
+    """The page for a person without a workspace: invitations, and what to do."""
     if is_htmx(request):
         raise problem
     request.actor = None  # type: ignore[attr-defined]
     context = {"problem": problem, "invitations": list(invitations_of(person_of(request)))}
-    return render(request, "account/no_workspace.html", context, status=problem.status)
+    return render(request, "tenants/account/no_workspace.html", context, status=problem.status)
 
 
 def _of_another_workspace(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Which workspace the form was of, and the way back there, for those who belong to it."""
-    of = next(
-        (workspace for workspace in actor.elsewhere if str(workspace.id) == request.POST["workspace"]), None
-    )
+    """The page for a form of another workspace: which one, and the way back for its members."""
+    named = request.POST["workspace"]
+    of = next((workspace for workspace in actor.elsewhere if str(workspace.id) == named), None)
     context = {"actor": actor, "of": of, "back": path_of(request.headers.get("Referer", ""), request)}
-    response = render(request, "account/other_workspace.html", context, status=409)
+    response = render(request, "tenants/account/other_workspace.html", context, status=409)
     return retarget(reswap(response, "innerHTML"), "body") if is_htmx(request) else response
 
 
 def _door(
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Signed-in people only; times are shown in their zone."""
+    """Signed-in people only; times are shown in their time zone."""
 
     @wraps(view)
     def in_their_zone(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -101,7 +102,7 @@ def _door(
     @wraps(view)
     def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if is_htmx(request) and not request.user.is_authenticated:
-            raise Unauthenticated  # a redirect would put the sign-in page into the fragment's place
+            raise Unauthenticated  # a redirect would put the sign-in page into the fragment
         return for_people(request, *args, **kwargs)
 
     return door

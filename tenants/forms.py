@@ -1,4 +1,4 @@
-"""What is right of an API token, checked once for pages and API alike."""
+"""The rules of an API token, the same for pages and API."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ LONGEST = timedelta(days=3650)
 
 
 class ApiTokenForm(forms.Form):
-    """A name that tells tokens apart, a role, and when it ends (never, when empty)."""
+    """Name, role and expiry (empty: never) of an API token."""
 
     name = forms.CharField(max_length=100, label=_("Name"))
     role = forms.ChoiceField(choices=Role, label=_("Role"))

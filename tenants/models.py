@@ -19,25 +19,28 @@ M = TypeVar("M", bound=models.Model)
 
 
 class ScopedQuerySet(models.QuerySet[M]):
-    """Base of every query of a tenant's model: nothing is read before it is narrowed to the actor's tenant."""
+    """Base of every query of a tenant's model: `visible_to` first limits the rows to the actor's tenant."""
 
     def visible_to(self, actor: Actor) -> Self:
-        """Only what belongs to the actor's tenant. Raises Forbidden for a role that sees nothing here."""
+        """Only rows of the actor's tenant. Raises Forbidden for a role that may not read."""
         actor.require_read()
         return self.filter(tenant_id=actor.tenant_id)
 
     def one_for(self, actor: Actor, pk: UUID) -> M:
-        """The actor's one of that id. Raises NotFound."""
-        found = self.visible_to(actor).filter(pk=pk).first()
-        if found is None:
+        """The visible record of this id. Raises NotFound."""
+        record = self.visible_to(actor).filter(pk=pk).first()
+        if record is None:
             raise NotFound
-        return found
+        return record
 
     def lock_for(self, actor: Actor, pk: UUID) -> M:
-        """The same, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
-        found = self.select_for_update(of=["self"], no_key=True).one_for(actor, pk)
+        """The visible record, locked until the transaction ends, for a writer.
+
+        Raises NotFound, then Forbidden.
+        """
+        record = self.select_for_update(of=["self"], no_key=True).one_for(actor, pk)
         actor.require_write()
-        return found
+        return record
 
 
 class User(AbstractUser):
@@ -65,7 +68,7 @@ class User(AbstractUser):
 
 
 class Tenant(Record):
-    """The top isolation unit; people call it their workspace."""
+    """The unit of isolation; people call it their workspace."""
 
     class Type(models.TextChoices):
         PROVIDER = "provider", _("Provider")
@@ -106,7 +109,7 @@ class Membership(Record):
 
 
 class Invitation(Record):
-    """Somebody was asked to become a member, and has not answered yet."""
+    """An open invitation of a person into a tenant."""
 
     tenant = models.ForeignKey(
         Tenant, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("tenant")
@@ -129,7 +132,7 @@ class Invitation(Record):
 
 
 def _maker() -> models.QuerySet[Membership]:
-    """The membership of the person who made a token, where one is known and still belongs to the workspace."""
+    """The membership of a token's maker, while the maker belongs to the workspace."""
     return Membership.objects.filter(
         user=models.OuterRef("created_by"), tenant=models.OuterRef("tenant"), user__is_active=True
     )
@@ -149,7 +152,7 @@ class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
         )
 
     def working(self) -> Self:
-        """Those that are let in: not ended, and not left behind by their maker, whose role now stands as `maker_role`."""
+        """Accepted tokens: not ended, and their maker is still a member; adds the maker's `maker_role`."""
         return (
             self.unended()
             .filter(_maker_is_in())
@@ -157,14 +160,15 @@ class ApiTokenQuerySet(ScopedQuerySet["ApiToken"]):
         )
 
     def with_maker(self) -> Self:
-        """Each with its maker, and whether that one is still there as `maker_is_in`."""
+        """Tokens with their maker, and with `maker_is_in`: whether the maker is still a member."""
         return self.select_related("created_by").annotate(maker_is_in=_maker_is_in())
 
 
 class ApiToken(Record):
-    """A program's key to the JSON API. Only a hash is kept; the prefix lets people tell tokens apart.
+    """A program's key to the JSON API. Only its hash is stored; the prefix tells tokens apart.
 
-    `created_by` answers for it, and is empty for what a command made: no maker in the workspace, no way in, and no more rights than the maker has.
+    `created_by` is responsible for the token (None: a command created it). The token works only while its
+    maker is a member of the workspace, and never with a stronger role than the maker's.
     """
 
     tenant = models.ForeignKey(

@@ -1,9 +1,8 @@
-"""API tokens of a tenant: made, revoked, and one of the two ways to become an actor (the other is a session: `workspaces`)."""
+"""API tokens: created, revoked, and turned into an actor (sessions become actors in `workspaces`)."""
 
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -17,15 +16,16 @@ from tenants.actors import Actor, Role, lesser
 from tenants.models import ApiToken, ApiTokenQuerySet, Tenant
 
 log = structlog.get_logger(__name__)
-TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, so that leaks can be searched for
+TOKEN_START = "impg_"  # noqa: S105 - the public start of every token, to search for leaks
 LAST_USED_EVERY = timedelta(minutes=1)
 MADE_ALREADY = _(
-    "This token was made already, and it is shown only once. If you did not copy it, revoke it and make another one."
+    "This token already exists, and is shown only once. "
+    "If you did not copy it, revoke it and create a new one."
 )
 
 
 def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datetime | None = None) -> str:
-    """Make an API token that nobody in particular answers for, and return it; it is not stored and cannot be shown again."""
+    """Create an API token without a responsible person, and return its secret, which is not stored."""
     return _new_token(
         tenant.pk,
         name=name,
@@ -40,36 +40,36 @@ def create_api_token(tenant: Tenant, *, name: str, role: Role, expires_at: datet
 def issue_api_token(
     actor: Actor, *, name: str, role: Role, expires_at: datetime | None, token_id: UUID | None = None
 ) -> tuple[ApiToken, str]:
-    """Make an API token of at most the actor's own role; the second of the two is the token itself, never to be seen again.
+    """Create an API token of at most the actor's role. Returns the token and its secret, which is not stored.
 
-    A token that makes another one does so for the person who made it. Whoever chooses its id beforehand (a form that may be sent again) makes
-    one at most. Raises Forbidden, or ChangedMeanwhile when that one is there already.
+    A token creates tokens on behalf of its own maker. `token_id` makes a repeated form create one token at
+    most. Raises Forbidden, and ChangedMeanwhile when the id already exists.
     """
     actor.require_manage()
     if role == Role.OWNER != actor.role:
-        raise Forbidden(_("An admin cannot make an owner's token. Choose another role, or ask an owner."))
-    kept: dict[str, Any] = {
-        "name": name,
-        "role": role,
-        "expires_at": expires_at,
-        "token_id": token_id or uuid4(),
-    }
+        raise Forbidden(_("An admin cannot create an owner's token. Choose another role, or ask an owner."))
     try:
         with transaction.atomic():
             return _new_token(
-                actor.tenant_id, **kept, maker_id=actor.user_id or actor.maker_id, by=actor.label
+                actor.tenant_id,
+                name=name,
+                role=role,
+                expires_at=expires_at,
+                maker_id=actor.user_id or actor.maker_id,
+                by=actor.label,
+                token_id=token_id or uuid4(),
             )
     except IntegrityError as problem:
         raise ChangedMeanwhile(MADE_ALREADY) from problem
 
 
 def revoke_api_token(actor: Actor, token_id: UUID) -> None:
-    """End a token at once; one that has ended stays so. Raises NotFound, then Forbidden."""
+    """Revoke a token at once; an ended token stays ended. Raises NotFound, then Forbidden."""
     end_api_token(api_token_of(actor, token_id), by=actor.label)
 
 
 def end_api_token(token: ApiToken, *, by: str) -> None:
-    """The same by an operator, for any workspace."""
+    """Revoke a token of any workspace, for operators."""
     if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(
         revoked_at=timezone.now(), updated_at=timezone.now()
     ):
@@ -84,21 +84,24 @@ def api_tokens_of(actor: Actor) -> ApiTokenQuerySet:
     return ApiToken.objects.visible_to(actor).with_maker()
 
 
-def api_tokens_made_by(actor: Actor, user_id: UUID) -> QuerySet[ApiToken]:
-    """The workspace's tokens that this person answers for and that have not ended. Raises Forbidden for everybody but owners and admins."""
+def api_tokens_created_by(actor: Actor, user_id: UUID) -> QuerySet[ApiToken]:
+    """The unended tokens of this person in the workspace.
+
+    Raises Forbidden for everybody but owners and admins.
+    """
     return api_tokens_of(actor).unended().filter(created_by_id=user_id)
 
 
 def unended_tokens_of_maker(actor: Actor) -> QuerySet[ApiToken]:
-    """The workspace's tokens that the actor answers for in person and that have not ended."""
+    """The actor's own unended tokens in the workspace."""
     return ApiToken.objects.unended().filter(tenant_id=actor.tenant_id, created_by_id=actor.user_id)
 
 
 def api_token_of(actor: Actor, token_id: UUID) -> ApiToken:
     """One token of the workspace. Raises NotFound, then Forbidden."""
-    found = ApiToken.objects.with_maker().one_for(actor, token_id)
+    token = ApiToken.objects.with_maker().one_for(actor, token_id)
     actor.require_manage()
-    return found
+    return token
 
 
 def actor_by_token(token: str) -> Actor:
@@ -107,17 +110,21 @@ def actor_by_token(token: str) -> Actor:
 
 
 def valid_token(token: str) -> ApiToken:
-    """The stored token behind the secret. Raises Unauthenticated when it is unknown, has ended, or its maker left the workspace."""
-    found = ApiToken.objects.working().filter(token_hash=_hash(token)).first()
-    if found is None:
+    """The token of this secret.
+
+    Raises Unauthenticated for an unknown or ended token, or when its maker left.
+    """
+    api_token = ApiToken.objects.working().filter(token_hash=_hash(token)).first()
+    if api_token is None:
         raise Unauthenticated
-    _note_use(found, now=timezone.now())
-    return found
+    _note_use(api_token, now=timezone.now())
+    return api_token
 
 
 def actor_of_token(token: ApiToken) -> Actor:
-    """Whoever holds a token that `valid_token` gave acts for its tenant in its role, or in its maker's where that is less by now."""
-    role = lesser(Role(token.role), Role(getattr(token, "maker_role") or token.role))  # noqa: B009 - annotated by the read
+    """The actor of a token from `valid_token`: in the token's role, or its maker's if that is weaker now."""
+    maker_role = getattr(token, "maker_role")  # noqa: B009 - an annotation of valid_token
+    role = lesser(Role(token.role), Role(maker_role or token.role))
     return Actor(tenant_id=token.tenant_id, role=role, label=token.name, maker_id=token.created_by_id)
 
 
@@ -139,17 +146,17 @@ def _new_token(
         "token_hash": _hash(token),
         "expires_at": expires_at,
     }
-    made = ApiToken.objects.create(pk=token_id, tenant_id=tenant_id, created_by_id=maker_id, **kept)
-    log.info("api_token_made", tenant=str(tenant_id), token=str(made.pk), name=name, role=str(role), by=by)
-    return made, token
+    row = ApiToken.objects.create(pk=token_id, tenant_id=tenant_id, created_by_id=maker_id, **kept)
+    log.info("api_token_made", tenant=str(tenant_id), token=str(row.pk), name=name, role=str(role), by=by)
+    return row, token
 
 
 def _note_use(token: ApiToken, *, now: datetime) -> None:
-    # Once a minute is enough to tell a used token from a forgotten one, and keeps reads free of writes.
+    # Once a minute is enough to see whether a token is used, and keeps reads almost free of writes.
     if token.last_used_at is None or now - token.last_used_at > LAST_USED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
 
 
 def _hash(token: str) -> str:
-    # The token has 256 random bits, so a plain hash cannot be searched; a slow one would only slow every request.
+    # A token has 256 random bits, so a plain hash is safe; a slow hash would only slow every request.
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The workspace of a session: chosen when a person signs in, kept in the session, and changed by that person alone."""
+"""The workspace of a session: chosen at sign-in, stored in the session, changed only by its person."""
 
 from uuid import UUID
 
@@ -14,20 +14,20 @@ SESSION_TENANT = "tenant"
 
 
 class NoWorkspace(Forbidden):
-    """Signed in, and no member of the session's workspace. `elsewhere` are those that the person may choose instead."""
+    """The person has no workspace. `elsewhere` are the workspaces to choose from."""
 
     title = _("No workspace yet")
     detail = _(
-        "You belong to no workspace yet. Ask an owner or admin of a workspace to invite you by your user name."
+        "You have no workspace yet. Ask an owner or admin of a workspace to invite you by your user name."
     )
     elsewhere: tuple[Workspace, ...] = ()
 
 
 class WorkspaceLost(NoWorkspace):
-    """The membership has ended while the session was open. Nothing moves by itself into another workspace."""
+    """The membership ended while the session was open. The session never switches on its own."""
 
     title = _("No longer a member")
-    detail = _("You do not belong to this workspace any more. Choose another one to go on.")
+    detail = _("You are no longer a member of this workspace. Choose another workspace to go on.")
 
     def __init__(self, elsewhere: tuple[Workspace, ...]) -> None:
         super().__init__()
@@ -37,7 +37,8 @@ class WorkspaceLost(NoWorkspace):
 def actor_by_session(request: HttpRequest) -> Actor:
     """The signed-in person, acting for the session's workspace.
 
-    Raises Unauthenticated when nobody is signed in, NoWorkspace when the person belongs to no tenant, WorkspaceLost when to others alone.
+    Raises Unauthenticated, NoWorkspace for a person without memberships, WorkspaceLost for an ended
+    membership.
     """
     user = request.user
     if not user.is_authenticated:
@@ -63,13 +64,13 @@ def actor_by_session(request: HttpRequest) -> Actor:
 
 
 def bind_session(request: HttpRequest, user_id: UUID) -> None:
-    """Who signs in works in the first workspace by name, until they switch."""
+    """Bind a new session to the person's first workspace by name."""
     if first := _memberships_of(user_id).first():
         _bind(request, first)
 
 
 def switch_tenant(request: HttpRequest, tenant_id: UUID) -> None:
-    """From now on this session acts for another workspace of the person's. Raises NotFound."""
+    """Switch the session to another workspace of the person. Raises NotFound."""
     user = request.user
     if (
         not user.is_authenticated

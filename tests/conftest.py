@@ -5,21 +5,27 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 from django.utils import translation
+from hypothesis import HealthCheck, settings
 from pytest_django import Settings
 
 from core import pulse
-from tests.api_clients import api, long_minutes, stranger, viewer
+from tests.api_clients import api, long_minutes, owner, stranger, viewer
+from tests.hang import Hang
 from tests.issuing import issuer_site
 from tests.pages import signed_in
 from tests.publishes.pages.run import Run
 from tests.world import World, make_world
 
-__all__ = ["api", "issuer_site", "long_minutes", "stranger", "viewer"]
+__all__ = ["api", "issuer_site", "long_minutes", "owner", "stranger", "viewer"]
+
+# How long an example takes says how loaded the machine is, and nothing of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: from the first of them on, Playwright keeps an event loop in this thread, and nobody else can run one."""
+    """Browser tests come last: Playwright's event loop then stays in this thread, and no other can run."""
     items.sort(key=lambda item: "e2e" in item.path.parts)
 
 
@@ -43,20 +49,28 @@ def background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def hang() -> Iterator[Hang]:
+    """What hangs until the test is over, or lets go."""
+    made = Hang()
+    yield made
+    made.let_go()
+
+
+@pytest.fixture
 def world(db: None) -> World:
     """A tenant, a product, a cluster with two connected agents."""
-    made = make_world()
-    made.add_agent("busan-1")
-    made.add_agent("busan-2")
-    return made
+    new_world = make_world()
+    new_world.add_agent("busan-1")
+    new_world.add_agent("busan-2")
+    return new_world
 
 
 @pytest.fixture
 def other(db: None) -> World:
     """Another tenant with a world of its own."""
-    made = make_world("globex")
-    made.add_agent("else-1")
-    return made
+    new_world = make_world("globex")
+    new_world.add_agent("else-1")
+    return new_world
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An issuer of tokens over HTTP on loopback, for tests of the control plane: its documents say what a test wants."""
+"""An issuer of tokens over HTTP on loopback, for tests of the control plane; tests choose its documents."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""All texts that are marked for translation, found without gettext's tools: Babel reads the Python, Django turns templates into something Babel reads."""
+"""All texts marked for translation, found by Babel in Python, and by Django and Babel in templates."""
 
 import io
 import re

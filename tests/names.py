@@ -1,15 +1,16 @@
-"""A name server for tests that answers when it likes: what needs none (addresses, checks for addresses) goes on as ever."""
+"""A controllable name server for tests; look-ups of plain addresses work as usual."""
 
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
+
+from tests.hang import Hang
 
 Answer = Callable[..., Any]
 
 
 def asking(look_up: Callable[[str], str]) -> Answer:
-    """A `socket.getaddrinfo` that asks `look_up` for the address of each name; it may hang, and raises socket.gaierror for no address."""
+    """A `socket.getaddrinfo` that asks `look_up` for each name; it may hang, or raise socket.gaierror."""
     real = socket.getaddrinfo
 
     def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
@@ -24,11 +25,11 @@ def asking(look_up: Callable[[str], str]) -> Answer:
     return answer
 
 
-def hanging(seconds: float) -> Answer:
-    """Every name hangs that long, and has no address then."""
+def hanging(hang: Hang) -> Answer:
+    """Every name hangs until the test lets go, and has no address then."""
 
     def look_up(_name: str) -> str:
-        time.sleep(seconds)
+        hang.wait()
         raise socket.gaierror
 
     return asking(look_up)

@@ -36,6 +36,11 @@ def member(tenant: Tenant, role: Role) -> User:
     return user
 
 
+def html_of(response: Any) -> str:
+    """The page's HTML with single spaces, and none beside a tag: however its templates are laid out."""
+    return re.sub(r"(?<=>) | (?=[<>])", "", re.sub(r"\s+", " ", response.content.decode()))
+
+
 def text_of(response: Any) -> str:
     """What stands on the page, without tags and with single spaces."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))

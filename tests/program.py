@@ -1,4 +1,4 @@
-"""A real agent in the test's own thread: its disk, its batches and its words are the program's; its gateway is in memory, its requests are real ones.
+"""A real agent in the test's thread, with real disk, batches and requests; its gateway is in memory.
 
 `beat()` is what the program does at each heartbeat. Nothing is pushed to it.
 """
@@ -69,9 +69,9 @@ class Program:
     def start(self) -> None:
         """Read the disk, as at each start of the program."""
         self.store, self.driver = Store(self.folder), MemoryDriver(self.gateway)
-        self.kit = batch.Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=())
+        self.kit = batch.BatchParts(driver=self.driver, store=self.store, pinner=Pinner(), reserved=())
 
-    def beat(self, **told: Any) -> HeartbeatAnswer:
+    def beat(self, **changes: Any) -> HeartbeatAnswer:
         """One heartbeat, and all that its answer asks for."""
         carried = carried_now(self.driver, self.store.records)
         described = self.driver.describe()
@@ -82,7 +82,7 @@ class Program:
             gateway_ok=described.ok,
         )
         heartbeat = heartbeat.model_copy(
-            update={"pinned": key_set(self.control_plane.identity.control_plane_keys)} | told
+            update={"pinned": key_set(self.control_plane.identity.control_plane_keys)} | changes
         )
         answer = self.control_plane.heartbeat(heartbeat)
         agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)
@@ -114,8 +114,8 @@ class Program:
     def serves(self) -> dict[UUID, tuple[int, str]]:
         """What callers meet: generation and state by publish."""
         return {
-            publish: (held.spec.generation, held.spec.state.value)
-            for publish, held in self.gateway.carried.items()
+            publish: (carried.spec.generation, carried.spec.state.value)
+            for publish, carried in self.gateway.carried.items()
         }
 
 

@@ -1,4 +1,4 @@
-"""A pytest plugin (`-p tests.servers`): PostgreSQL and Valkey for one run, and the environment that the settings read.
+"""A pytest plugin (`-p tests.servers`): PostgreSQL and Valkey for one run, and the settings' environment.
 
 A plugin and not a conftest, because pytest-django reads the settings before any conftest is loaded.
 """
@@ -20,7 +20,7 @@ from demo.supervisor import Supervisor
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "SECRET_KEY": "for-tests-only-" + "0123456789abcdef" * 3,
-    "PUBLIC_URL": "http://testserver.localhost:2",  # looked up with each upstream, so a name that asks no name server
+    "PUBLIC_URL": "http://testserver.localhost:2",  # a name that needs no name server
     "ALLOWED_HOSTS": "*",
     "AGENT_NETWORKS": "127.0.0.0/8",
     "ENCRYPTION_KEYS": "tests:" + "dGVz" * 10 + "dGU=",
@@ -31,7 +31,10 @@ ENVIRONMENT = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before the settings are read. Servers that the environment names already are used, and none is started."""
+    """Before the settings are read.
+
+    Servers that the environment names already are used, and none is started.
+    """
     folder = tempfile.TemporaryDirectory(prefix="imp-tests-")
     early_config.add_cleanup(folder.cleanup)
     home = Path(folder.name)
@@ -51,7 +54,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
             raise pytest.UsageError(str(refusal)) from refusal
         for name, url in urls.items():
             os.environ.setdefault(name, url)
-    # Of several processes side by side, pytest-django gives each a database of its own; here each gets one of the broker's.
+    # Each parallel process has its own database (pytest-django) and its own broker database.
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{worker.removeprefix('gw')}"
 

@@ -37,9 +37,9 @@ class Voice:
         outbox.release(self.agent.pk, lease=claim.lease)
         return claim.waiting
 
-    def answer(self, waiting: outbox.Waiting, outcome: Outcome = Outcome.VERIFIED, **told: Any) -> None:
+    def answer(self, waiting: outbox.Waiting, outcome: Outcome = Outcome.VERIFIED, **changes: Any) -> None:
         """Answer one claimed item."""
-        answers.record(self.agent, [self.result(waiting.spec, outcome, token=waiting.token, **told)])
+        answers.record(self.agent, [self.result(waiting.spec, outcome, token=waiting.token, **changes)])
 
     def confirm_all(self) -> None:
         """Take everything that is due and say that it was verified."""
@@ -47,7 +47,7 @@ class Voice:
             self.answer(waiting)
 
     @staticmethod
-    def result(spec: Spec, outcome: Outcome, *, token: UUID | None, **told: Any) -> Result:
+    def result(spec: Spec, outcome: Outcome, *, token: UUID | None, **changes: Any) -> Result:
         """A result for a spec."""
         evidence = Evidence(probes=48, bursts=2, apply_ms=50, verify_ms=20, changes=3)
         return Result(
@@ -57,7 +57,7 @@ class Voice:
             outcome=outcome,
             token=token,
             evidence=evidence,
-            **told,
+            **changes,
         )
 
 

@@ -1,4 +1,7 @@
-"""The control plane as the agent sees it: sends signed requests, believes only answers sealed with a pinned key. Nothing else talks to it."""
+"""The line to the control plane: signed requests go out, only answers under a pinned key count.
+
+Nothing else talks to the control plane.
+"""
 
 import json
 from collections.abc import Iterable
@@ -18,7 +21,10 @@ T = TypeVar("T", bound=Wire)
 
 
 class ControlPlaneFailed(Exception):
-    """No believable answer: unreachable, refused (its own words are in the text), or sealed by nobody we know."""
+    """No believable answer: the control plane is unreachable, refuses, or its seal fits no pinned key.
+
+    The text of a refusal is the control plane's own.
+    """
 
     def __init__(self, message: str, *, code: str = "", status: int = 0) -> None:
         super().__init__(message)
@@ -60,18 +66,24 @@ class ControlPlane:
 
     @property
     def identity(self) -> Identity:
-        """Who the agent is, with the keys in use."""
+        """The agent's settings, with the keys in use."""
         return self._identity
 
     def use(self, identity: Identity) -> None:
-        """Sign and believe with these keys from now on. What is on its way was signed with the old ones, which stay good for a while."""
+        """Sign and believe with these keys from now on.
+
+        Requests under way carry the old keys, which stay valid for a while.
+        """
         self._identity = identity
 
     def heartbeat(self, heartbeat: messages.Heartbeat) -> messages.HeartbeatAnswer:
-        """Say that the agent lives and what it carries. Raises ControlPlaneFailed, as all below."""
+        """Send a heartbeat. Raises ControlPlaneFailed, as all methods below."""
         answer = self._ask(messages.PATH_HEARTBEAT, heartbeat, messages.HeartbeatAnswer)
         if answer.protocol < OLDEST:
-            reason = f"The control plane speaks protocol {answer.protocol}, this agent {OLDEST} to {VERSION}: update the control plane, or run an older agent."
+            reason = (
+                f"The control plane speaks protocol {answer.protocol}, this agent {OLDEST} to {VERSION}: "
+                "update the control plane, or run an older agent."
+            )
             raise ControlPlaneFailed(reason, code="protocol_unsupported")
         return answer
 
@@ -156,11 +168,11 @@ class ControlPlane:
             return kind.model_validate_json(opened.body)
         except signing.SignatureRefused as problem:
             raise ControlPlaneFailed(
-                f"The answer of {url} is not to be believed: {problem}", code="bad_seal"
+                f"The answer of {url} cannot be trusted: {problem}", code="bad_seal"
             ) from problem
         except ValidationError as problem:
             raise ControlPlaneFailed(
-                f"The answer of {url} is not understood ({problem.error_count()} wrong fields).",
+                f"The answer of {url} cannot be read ({problem.error_count()} wrong fields).",
                 code="not_understood",
             ) from problem
 

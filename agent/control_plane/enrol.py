@@ -1,4 +1,7 @@
-"""Enrolment: turns an operator's one-time code into an identity. The only module that knows codes and secrets."""
+"""Enrolment: turns an operator's one-time code into an identity.
+
+Only this module knows codes and secrets.
+"""
 
 import base64
 import binascii
@@ -15,7 +18,7 @@ from agent.protocol import messages, signing
 from agent.protocol.version import PROGRAM_VERSION
 
 AUDIENCE = "enrolment"
-"""Stands for an agent that has no id yet, as issuer of its request and audience of the answer."""
+"""The id of an agent that has none yet, as issuer of its request and audience of the answer."""
 
 
 class EnrolmentFailed(Exception):
@@ -24,7 +27,7 @@ class EnrolmentFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """What a one-time code carries."""
+    """The content of a one-time code."""
 
     url: str
     fingerprint: str
@@ -33,7 +36,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the operator chose for this agent on the command line."""
+    """The operator's choices for this agent on the command line."""
 
     driver: str
     options: dict[str, str]
@@ -60,7 +63,10 @@ def read_code(text: str) -> Code:
 
 
 def enrol(code: Code, plan: Plan, *, send: Callable[[str, bytes, str], str] | None = None) -> Identity:
-    """Make a key, hand in its public half, and pin the control plane's keys. Raises EnrolmentFailed; nothing is written here."""
+    """Make a key, hand in its public half, pin the control plane's keys. Raises EnrolmentFailed.
+
+    Writes nothing.
+    """
     key = signing.new_key()
     request = messages.EnrolRequest(
         secret=code.secret,
@@ -94,7 +100,7 @@ def enrol(code: Code, plan: Plan, *, send: Callable[[str, bytes, str], str] | No
 
 
 def open_answer(token: str, *, fingerprint: str, request_id: str) -> messages.EnrolAnswer:
-    """Believe the answer only under the key that the code names by its fingerprint. Raises EnrolmentFailed."""
+    """Believe the answer only under the key whose fingerprint the code names. Raises EnrolmentFailed."""
     try:
         pinned = [key for key in _claimed_keys(token) if signing.key_id(key) == fingerprint]
         opened = signing.unseal(
@@ -122,7 +128,7 @@ def _send(url: str, body: bytes, proof: str) -> str:
 
 
 def _claimed_keys(token: str) -> list[signing.Key]:
-    """The keys that an answer brings along, unproved: only good for finding the one with the pinned fingerprint."""
+    """The keys in an answer, not yet proved: good only for finding the key with the pinned fingerprint."""
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

@@ -1,4 +1,7 @@
-"""Says that the agent lives and what it carries, has fetched what differs, keeps pinned addresses fresh. Hands work on and writes nothing itself."""
+"""The heartbeat: says what the agent carries, has differences fetched, keeps addresses fresh.
+
+Hands work on and writes nothing itself.
+"""
 
 import random
 import threading
@@ -13,7 +16,7 @@ from agent.config import Identity
 from agent.control_plane import keys
 from agent.control_plane.client import ControlPlane, ControlPlaneFailed
 from agent.control_plane.pull import Puller
-from agent.drivers.base import Addresses, Driver, Held, Refused, Unreachable
+from agent.drivers.base import Addresses, Driver, PinnedSpec, Refused, Unreachable
 from agent.protocol.messages import Carried, Heartbeat
 from agent.protocol.signing import key_set
 from agent.protocol.spec import State
@@ -24,19 +27,25 @@ from agent.work.upstreams import Pinner
 from agent.work.worker import Worker
 
 FIRST_INTERVAL_S = 5.0
-"""Until the control plane has said one."""
+"""Seconds, until the control plane has named an interval."""
 SHORTEST_S, LONGEST_S = 0.1, 600.0
 JITTER = 0.2
-"""So that agents that a restart of the control plane has brought into step do not stay in it."""
+"""Share of the interval.
+
+A restart of the control plane brings agents into step; jitter takes them out of it.
+"""
 EARLIEST, LATEST = 0.25, 2.0
-"""Bounds of the pause after failures, in intervals: one lost beat must not make an agent count as gone, and a broken control plane not be asked more
-often than a healthy one."""
+"""Bounds of the back-off after failures, in intervals.
+
+One lost beat must not make an agent count as disconnected; a broken control plane must not be asked more
+often than a healthy one.
+"""
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kit:
-    """What the heartbeat works with."""
+class HeartbeatParts:
+    """The parts that the heartbeat uses."""
 
     driver: Driver
     store: Store
@@ -52,8 +61,8 @@ class Kit:
 class Heart:
     """Beats once at `start` and then every interval, until `stop`."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, parts: HeartbeatParts) -> None:
+        self._parts = parts
         self._interval_s = FIRST_INTERVAL_S
         self._failures = 0
         self._complaints: dict[UUID, str] = {}
@@ -69,35 +78,39 @@ class Heart:
         self._stopping.set()
 
     def beat(self) -> None:
-        """One heartbeat; what its answer asks for is begun. Raises ControlPlaneFailed."""
-        kit = self._kit
-        carried = carried_now(kit.driver, kit.store.records)
-        answer = kit.control_plane.heartbeat(self._heartbeat(carried))
+        """Send one heartbeat and begin what its answer asks for. Raises ControlPlaneFailed."""
+        parts = self._parts
+        carried = carried_now(parts.driver, parts.store.records)
+        answer = parts.control_plane.heartbeat(self._heartbeat(carried))
         self._interval_s = min(max(answer.interval_ms / 1000, SHORTEST_S), LONGEST_S)
-        keys.follow(kit.control_plane, answer, remember=kit.remember)
+        keys.follow(parts.control_plane, answer, remember=parts.remember)
         if answer.report:
-            kit.puller.ask(carried)
+            parts.puller.ask(carried)
 
     def refresh_addresses(self) -> None:
-        """Resolve the upstreams of what is live again; those that moved inside the fence go to the worker, the others keep their old addresses."""
-        kit = self._kit
-        live = [
+        """Resolve the upstreams of every live publish again.
+
+        Addresses that moved inside the fence go to the worker; an upstream without a new address keeps its
+        old ones.
+        """
+        parts = self._parts
+        live_specs = [
             record.good
-            for record in kit.store.records.values()
+            for record in parts.store.records.values()
             if record.good and not record.pending and record.good.spec.state == State.LIVE
         ]
-        pins = kit.pinner.pin(
-            [held.spec for held in live],
-            networks=kit.store.networks,
-            reserved=(*kit.reserved, *kit.store.reserved),
+        pins = parts.pinner.pin(
+            [pinned_spec.spec for pinned_spec in live_specs],
+            networks=parts.store.networks,
+            reserved=(*parts.reserved, *parts.store.reserved),
         )
         moved = {
-            held.spec.publish_id: new
-            for held, pin in zip(live, pins, strict=True)
-            if (new := self._moved(held, pin)) is not None
+            pinned_spec.publish_id: addresses
+            for pinned_spec, pin in zip(live_specs, pins, strict=True)
+            if (addresses := self._moved(pinned_spec, pin)) is not None
         }
         if moved:
-            kit.worker.move(moved)
+            parts.worker.move(moved)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -132,8 +145,8 @@ class Heart:
         return self._interval_s * random.uniform(EARLIEST * window, window)  # noqa: S311 (as above)
 
     def _heartbeat(self, carried: list[Carried]) -> Heartbeat:
-        driver, description = self._kit.driver, self._kit.driver.describe()
-        errors = [error for error in (description.error, self._kit.worker.disk.trouble()) if error]
+        driver, description = self._parts.driver, self._parts.driver.describe()
+        errors = [error for error in (description.error, self._parts.worker.disk.trouble()) if error]
         beat = Heartbeat(
             agent_version=PROGRAM_VERSION,
             driver=driver.name,
@@ -143,17 +156,17 @@ class Heart:
             gateway_version=description.version,
             gateway_mode=description.mode,
             proxy_url=driver.proxy_url,
-            reserved=self._kit.reserved,
-            pinned=key_set(self._kit.control_plane.identity.control_plane_keys),
+            reserved=self._parts.reserved,
+            pinned=key_set(self._parts.control_plane.identity.control_plane_keys),
         )
         return words.bounded(beat)
 
-    def _moved(self, held: Held, pin: Addresses | Refused | Unreachable) -> Addresses | None:
-        publish = held.spec.publish_id
+    def _moved(self, pinned_spec: PinnedSpec, pin: Addresses | Refused | Unreachable) -> Addresses | None:
+        publish = pinned_spec.publish_id
         if isinstance(pin, (Refused, Unreachable)):
             if self._complaints.get(publish) != str(pin):
                 self._complaints[publish] = str(pin)
                 log.warning("old_addresses_kept", publish=str(publish), code=pin.code, reason=str(pin))
             return None
         self._complaints.pop(publish, None)
-        return pin if pin != held.addresses else None
+        return pin if pin != pinned_spec.addresses else None

@@ -1,4 +1,7 @@
-"""Keys that change while the agent runs: its own, and the control plane's that it pins. The disk has them before they are used."""
+"""Key changes while the agent runs: its own key, and the control plane's pinned keys.
+
+A new key is on the disk before it is used.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +19,10 @@ log = structlog.get_logger()
 def follow(
     control_plane: ControlPlane, answer: HeartbeatAnswer, *, remember: Callable[[Identity], None]
 ) -> None:
-    """Do what a heartbeat's answer says about keys. Raises ControlPlaneFailed and OSError, with the old keys still in use.
+    """Do what a heartbeat's answer says about keys. Raises ControlPlaneFailed, OSError; old keys stay.
 
-    A program that is killed in between goes on with its old key: the control plane ends it only when the new one was used.
+    A program that is killed in between goes on with its old key: the control plane retires that key only
+    after the new one was used.
     """
     if answer.control_plane_keys:
         pinned = tuple(signing.import_key(jwk) for jwk in answer.control_plane_keys)

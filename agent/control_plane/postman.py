@@ -1,4 +1,7 @@
-"""Hands in results that no command waits for any more, and says every two seconds that long work goes on. Never touches the gateway."""
+"""Hands in results that no command waits for any more, and every two seconds says that long work goes on.
+
+Never touches the gateway.
+"""
 
 import threading
 import time
@@ -12,16 +15,17 @@ from agent.work.worker import Ticket
 
 PROGRESS_S = 2.0
 GIVE_UP_S = 60.0
-"""After that the heartbeat has long told what is carried, and the control plane asks again for what is not."""
+"""Seconds. By then a heartbeat has reported what is carried, and the control plane asks again for the rest.
+"""
 
 RESULTS_AT_ONCE = 100
-"""So that the control plane can record them before the agent gives up waiting."""
+"""Few enough that the control plane records them before the request times out."""
 
 log = structlog.get_logger()
 
 
 class Postman:
-    """Follows tickets to their end. Start it with `start`; it goes on until `stop`."""
+    """Follows tickets to their end, from `start` until `stop`."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
@@ -66,7 +70,7 @@ class Postman:
             back_off = self._hand_in([*done, *working], back_off)
 
     def _sorted(self) -> tuple[list[Ticket], list[Ticket]]:
-        """What is done, and what is not although somebody waits for word of it."""
+        """The finished tickets, and the unfinished ones of which a delivery waits for news."""
         done, working = list[Ticket](), list[Ticket]()
         for ticket, _ in self._followed.copy().values():
             if ticket.job.done.is_set():
@@ -86,7 +90,10 @@ class Postman:
             self._nudged = False
 
     def _hand_in(self, tickets: list[Ticket], back_off: float) -> float:
-        """Returns how long to wait before the next try, in seconds (0 after a success). What was handed in before a failure is not sent again."""
+        """Send results; returns the back-off before the next try, in seconds (0 after a success).
+
+        Results that were sent before a failure are not sent again.
+        """
         for start in range(0, len(tickets), RESULTS_AT_ONCE):
             results = [(ticket, ticket.result) for ticket in tickets[start : start + RESULTS_AT_ONCE]]
             try:
@@ -105,13 +112,8 @@ class Postman:
 
     def _give_up(self, tickets: list[Ticket]) -> None:
         latest = time.monotonic() - GIVE_UP_S
-        self._forget(
-            [
-                ticket
-                for ticket in tickets
-                if ticket.job.done.is_set() and self._followed[id(ticket)][1] < latest
-            ]
-        )
+        done = [ticket for ticket in tickets if ticket.job.done.is_set()]
+        self._forget([ticket for ticket in done if self._followed[id(ticket)][1] < latest])
 
     def _forget(self, tickets: list[Ticket]) -> None:
         with self._wake:

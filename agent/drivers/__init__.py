@@ -1,1 +1,1 @@
-"""One module per kind of gateway, and what they share."""
+"""One package per kind of gateway, and the code that all drivers share."""

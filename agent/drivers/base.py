@@ -1,4 +1,4 @@
-"""What every driver is: the protocol between the agent's single writer and one kind of gateway, with its words for what goes wrong."""
+"""The protocol between the agent's single writer and one kind of gateway, and its errors."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,10 @@ Addresses = dict[str, tuple[str, ...]]
 
 
 class Refused(Exception):
-    """The gateway will never take this: final. `entity` and `field` name the guilty part, `code` is stable."""
+    """The gateway will never take this: final.
+
+    `entity` and `field` name the guilty part, `code` is stable.
+    """
 
     def __init__(self, message: str, *, code: str, entity: str = "", field: str = "") -> None:
         super().__init__(message)
@@ -44,30 +47,44 @@ class SetupFailed(Exception):
     """The driver cannot be used on this machine with these options; the text is for the operator."""
 
 
-class Held(Wire):
-    """A spec as the agent holds it: with its upstreams' pinned addresses, and the host whose callers prove it ("" proves nothing)."""
+class PinnedSpec(Wire):
+    """A spec with its upstreams' pinned addresses, and the host that proves it ("" proves nothing)."""
 
     spec: Spec
     addresses: Addresses = {}
     probe_host: str = ""
 
+    @property
+    def publish_id(self) -> UUID:
+        """The publish that the spec is of."""
+        return self.spec.publish_id
+
 
 @dataclass(frozen=True, kw_only=True)
 class Desired:
-    """What one publish should be on the gateway, and what stays in force when the gateway refuses that."""
+    """The spec that the gateway should have of one publish, and the one that stands when it refuses."""
 
-    wanted: Held
-    fallback: Held | None = None
+    wanted: PinnedSpec
+    fallback: PinnedSpec | None = None
 
-    def fallback_over(self, generation: int) -> Held | None:
-        """The fallback, unless the gateway carries a higher generation (0 for none): then what it carries is to stay."""
+    @property
+    def publish_id(self) -> UUID:
+        """The publish that the goal is for."""
+        return self.wanted.publish_id
+
+    def fallback_over(self, generation: int) -> PinnedSpec | None:
+        """The fallback; None when the gateway carries a higher generation (0: none), which stays."""
         return self.fallback if self.fallback and self.fallback.spec.generation >= generation else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """How a change went: number of writes made, the publishes that were refused (their fallback stands, or what the gateway carries), and those
-    that were left alone because the gateway carries a higher generation of them: another agent was there, or this one's state was lost."""
+    """The outcome of a change.
+
+    `changes` is the number of writes. `refused`: the gateway took none of these publishes; the fallback
+    stands, or what the gateway carried. `ahead`: left alone, because the gateway carries a higher generation
+    (given here), as when another agent wrote it or this agent's state was lost.
+    """
 
     changes: int
     refused: Mapping[UUID, Refused] = field(default_factory=dict)
@@ -75,8 +92,11 @@ class Applied:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What the gateway's own configuration says of one publish. Anybody may have written it: what is no generation or digest does not travel."""
+class ShownState:
+    """What the gateway's own configuration says of one publish.
+
+    Anybody may have written it, so what is no generation or no digest does not travel.
+    """
 
     generation: int
     digest: str
@@ -88,15 +108,15 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What the gateway's configuration carries. `in_force` is False when the gateway runs something else than that."""
+    """What the gateway's configuration carries. `in_force` is False when the gateway runs something else."""
 
-    carried: Mapping[UUID, Seen]
+    carried: Mapping[UUID, ShownState]
     in_force: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """Whether the gateway's admin side answers, and what it says of itself."""
+    """The state of the gateway's admin side, and the gateway's own description."""
 
     ok: bool
     error: str = ""
@@ -105,7 +125,7 @@ class Description:
 
 
 class Driver(Protocol):
-    """One gateway. Only the agent's worker thread calls `apply` and `verify`; the others may come from any thread."""
+    """One gateway. Only the worker thread calls `apply` and `verify`; any thread may call the rest."""
 
     name: str
     proxy_url: str
@@ -114,22 +134,37 @@ class Driver(Protocol):
         """The `host:port` pairs of the gateway that no upstream may be."""
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Make all of it true in one change, writing only what differs. Publishes that are not named stay. Raises Unreachable."""
+        """Make all of it true in one change, writing only what differs. Raises Unreachable.
+
+        Publishes that are not named stay.
+        """
 
     def observe(self, *, hasty: bool = False) -> Observed:
-        """Read back what the gateway carries; `hasty` is for who must not wait long for one that hangs. Raises Unreachable."""
+        """Read back what the gateway carries. Raises Unreachable.
 
-    def verify(self, held: Held) -> Evidence:
-        """Prove that callers meet this spec, without reaching an upstream. Raises Unproved when they do not within the deadline."""
+        `hasty` is for callers that must not wait long for a gateway that hangs.
+        """
+
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
+        """Prove that callers meet this spec, without reaching an upstream.
+
+        Raises Unproved when they do not within the deadline.
+        """
 
     def describe(self) -> Description:
         """For the heartbeat; never raises."""
 
     def is_empty(self) -> bool:
-        """True when the gateway is this agent's alone and has lost everything. Cheap; False when in doubt; never raises."""
+        """True when the gateway is this agent's alone and has lost everything.
+
+        Cheap; False when in doubt; never raises.
+        """
 
     def is_altered(self) -> bool:
-        """True when another hand has changed what only this agent writes; the next `apply` puts it right. Cheap; never raises."""
+        """True when somebody else changed what only this agent writes; the next `apply` puts it right.
+
+        Cheap; never raises.
+        """
 
 
 class Setup(Protocol):
@@ -141,25 +176,25 @@ class Setup(Protocol):
         """Add the driver's own options to `enroll`."""
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
-        """What to remember of them. Raises SetupFailed."""
+        """The options to remember. Raises SetupFailed."""
 
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
         """Write what the gateway needs to start; called once, at enrolment."""
 
     def next_step(self, state: Path) -> str:
-        """What the operator starts after the enrolment, as a command ("" for nothing)."""
+        """The command that the operator runs after the enrolment, "" for none."""
 
     def create(self, state: Path, options: dict[str, str], *, node: str) -> Driver:
         """The driver for a run of the agent with this id. Raises SetupFailed."""
 
 
-def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, Seen]) -> dict[UUID, int]:
-    """The publishes of which a gateway carries a higher generation than is desired, each with that generation."""
-    specs = [one.wanted.spec for one in desired]
+def ahead_of(desired: Sequence[Desired], carried: Mapping[UUID, ShownState]) -> dict[UUID, int]:
+    """The publishes that the gateway carries at a higher generation than desired, with that generation."""
+    specs = [goal.wanted.spec for goal in desired]
     return {
-        spec.publish_id: there.generation
+        spec.publish_id: shown.generation
         for spec in specs
-        if (there := carried.get(spec.publish_id)) and there.generation > spec.generation
+        if (shown := carried.get(spec.publish_id)) and shown.generation > spec.generation
     }
 
 
@@ -169,13 +204,13 @@ def upstream_key(upstream: Upstream) -> str:
 
 
 def authority_of(upstream: Upstream) -> str:
-    """How an upstream is called in the Host header: with its port, unless it is the scheme's own."""
+    """The upstream's Host header: with its port, unless that is the scheme's own."""
     host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
     return host if upstream.port == DEFAULT_PORTS.get(upstream.scheme) else f"{host}:{upstream.port}"
 
 
 def refuse_auth_except(spec: Spec, *modes: AuthMode) -> None:
-    """Raise Refused when the spec asks for an auth mode that the driver cannot enforce: never serve it open instead."""
+    """Raise Refused for an auth mode that the driver cannot enforce: no publish is served open instead."""
     if spec.auth.mode not in modes:
         raise Refused(
             f"This gateway driver cannot enforce auth mode {spec.auth.mode}.",

@@ -1,4 +1,4 @@
-"""A gateway in memory, for tests of everything around drivers: can refuse, be slow or be away, and can be shared by two agents."""
+"""A gateway in memory, for tests: it can refuse, be slow or be away, and two agents can share it."""
 
 import argparse
 import threading
@@ -12,10 +12,10 @@ from agent.drivers.base import (
     Applied,
     Description,
     Desired,
-    Held,
     Observed,
+    PinnedSpec,
     Refused,
-    Seen,
+    ShownState,
     Unproved,
     Unreachable,
     ahead_of,
@@ -29,7 +29,7 @@ from agent.protocol.spec import AuthMode, State
 class MemoryGateway:
     """The gateway itself, with the switches that tests turn."""
 
-    carried: dict[UUID, Held] = field(default_factory=dict)
+    carried: dict[UUID, PinnedSpec] = field(default_factory=dict)
     refuse: dict[UUID, Refused] = field(default_factory=dict)
     unproved: set[UUID] = field(default_factory=set)
     away: bool = False
@@ -37,7 +37,7 @@ class MemoryGateway:
     auth_modes: tuple[AuthMode, ...] = tuple(AuthMode)
     in_force: bool = True
     altered: bool = False
-    """Whether another hand was in its files; the next change puts that right."""
+    """Whether somebody else changed its files; the next change repairs them."""
     changes: list[set[UUID]] = field(default_factory=list)
     """The publishes of each change that really wrote something, oldest first."""
     before: Callable[[str], None] = lambda _point: None
@@ -46,12 +46,12 @@ class MemoryGateway:
 
 
 class MemorySetup:
-    """A gateway in the agent's own process; it forgets all at each start and is filled again by heartbeats."""
+    """A gateway in the agent's own process; each start empties it, and heartbeats fill it again."""
 
     name = "memory"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """It has no options."""
+        """No options."""
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:  # noqa: ARG002 (the protocol's shape)
         """Nothing to remember."""
@@ -61,7 +61,7 @@ class MemorySetup:
         """Nothing to write."""
 
     def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
-        """It runs within the agent."""
+        """None: the gateway runs within the agent."""
         return ""
 
     def create(self, state: Path, options: dict[str, str], *, node: str) -> "MemoryDriver":  # noqa: ARG002 (the protocol's shape)
@@ -83,32 +83,38 @@ class MemoryDriver:
         return ()
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Take what is not refused, in one change."""
+        """Take every goal that is not refused, in one change."""
         gateway = self.gateway
         with gateway.lock:
             self._reach("apply")
             time.sleep(gateway.apply_s)
             ahead = ahead_of(desired, self._carried())
-            ours = [one for one in desired if one.wanted.spec.publish_id not in ahead]
-            refused = {one.wanted.spec.publish_id: why for one in ours if (why := self._refusal(one.wanted))}
+            applicable = [goal for goal in desired if goal.publish_id not in ahead]
+            refused = {
+                goal.publish_id: refusal for goal in applicable if (refusal := self._refusal(goal.wanted))
+            }
             standing = [
-                self._fallback(one) if one.wanted.spec.publish_id in refused else one.wanted for one in ours
+                self._fallback(goal) if goal.publish_id in refused else goal.wanted for goal in applicable
             ]
-            differing = {held.spec.publish_id: held for held in standing if held and not self._carries(held)}
+            differing = {
+                pinned_spec.publish_id: pinned_spec
+                for pinned_spec in standing
+                if pinned_spec and not self._carries(pinned_spec)
+            }
             self._reach("swap")
             self._swap(differing)
             gateway.altered = False
         return Applied(changes=len(differing), refused=refused, ahead=ahead)
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits)
-        """What it carries."""
+        """The specs in memory."""
         self._reach("observe")
         return Observed(carried=self._carried(), in_force=self.gateway.in_force)
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Right unless a test says otherwise."""
         self._reach("verify")
-        if held.spec.publish_id in self.gateway.unproved:
+        if pinned_spec.publish_id in self.gateway.unproved:
             raise Unproved("The gateway does not serve this generation yet.")
         return Evidence(probes=48, bursts=2)
 
@@ -126,7 +132,7 @@ class MemoryDriver:
         return False
 
     def is_altered(self) -> bool:
-        """As a test says."""
+        """As the test has set it."""
         return self.gateway.altered
 
     def _reach(self, point: str) -> None:
@@ -134,31 +140,31 @@ class MemoryDriver:
         if self.gateway.away:
             raise Unreachable("The gateway is away.")
 
-    def _refusal(self, held: Held) -> Refused | None:
+    def _refusal(self, pinned_spec: PinnedSpec) -> Refused | None:
         try:
-            refuse_auth_except(held.spec, *self.gateway.auth_modes)
+            refuse_auth_except(pinned_spec.spec, *self.gateway.auth_modes)
         except Refused as problem:
             return problem
-        return self.gateway.refuse.get(held.spec.publish_id)
+        return self.gateway.refuse.get(pinned_spec.publish_id)
 
-    def _carried(self) -> dict[UUID, Seen]:
+    def _carried(self) -> dict[UUID, ShownState]:
         return {
-            publish: Seen(generation=held.spec.generation, digest=held.spec.digest)
-            for publish, held in self.gateway.carried.items()
+            publish: ShownState(generation=pinned_spec.spec.generation, digest=pinned_spec.spec.digest)
+            for publish, pinned_spec in self.gateway.carried.items()
         }
 
-    def _fallback(self, one: Desired) -> Held | None:
-        there = self.gateway.carried.get(one.wanted.spec.publish_id)
-        return one.fallback_over(there.spec.generation if there else 0)
+    def _fallback(self, goal: Desired) -> PinnedSpec | None:
+        carried = self.gateway.carried.get(goal.publish_id)
+        return goal.fallback_over(carried.spec.generation if carried else 0)
 
-    def _carries(self, held: Held) -> bool:
-        there = self.gateway.carried.get(held.spec.publish_id)
-        return there is None if held.spec.state == State.ABSENT else there == held
+    def _carries(self, pinned_spec: PinnedSpec) -> bool:
+        carried = self.gateway.carried.get(pinned_spec.publish_id)
+        return carried is None if pinned_spec.spec.state == State.ABSENT else carried == pinned_spec
 
-    def _swap(self, differing: dict[UUID, Held]) -> None:
-        for publish, held in differing.items():
+    def _swap(self, differing: dict[UUID, PinnedSpec]) -> None:
+        for publish, pinned_spec in differing.items():
             self.gateway.carried.pop(publish, None)
-            if held.spec.state != State.ABSENT:
-                self.gateway.carried[publish] = held
+            if pinned_spec.spec.state != State.ABSENT:
+                self.gateway.carried[publish] = pinned_spec
         if differing:
             self.gateway.changes.append(set(differing))

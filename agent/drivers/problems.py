@@ -1,4 +1,7 @@
-"""What callers read when a gateway answers in the place of an upstream: the same on every kind of gateway, bodies in Korean and English in one."""
+"""The bodies that a gateway answers in the place of an upstream: the same on every kind of gateway.
+
+Korean and English stand in one body.
+"""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +13,10 @@ PROBLEM_TYPE = "application/problem+json; charset=utf-8"
 
 @dataclass(frozen=True, kw_only=True)
 class Challenges:
-    """The `WWW-Authenticate` of a publish's refusals: 401 to those without credentials and with wrong ones, 403 for too few scopes."""
+    """The `WWW-Authenticate` of a publish's refusals.
+
+    401 to callers without credentials and with wrong ones, 403 for too few scopes.
+    """
 
     missing: str
     invalid: str
@@ -18,7 +24,10 @@ class Challenges:
 
 
 def challenges(spec: Spec) -> Challenges:
-    """What a publish that asks for credentials says that it wants (RFC 9110 §11.6.1, RFC 6750 §3). No scheme is registered for keys: `Key` is Kong's word."""
+    """The challenges of a publish that asks for credentials (RFC 9110 §11.6.1, RFC 6750 §3).
+
+    No scheme is registered for API keys; `Key` is Kong's.
+    """
     realm = f"realm={_quoted(spec.host)}"
     if spec.auth.mode == AuthMode.API_KEY:
         wanted = f"Key {realm}, header={_quoted(spec.auth.key_header)}"
@@ -84,7 +93,7 @@ GATEWAY_BODIES = {
         "API 서버가 제때 응답하지 않았습니다. / The API's server did not answer in time.",
     ),
 }
-"""What a gateway says where no upstream has answered, by status."""
+"""The gateway's own answers, by status, where no upstream has answered."""
 
 UNAUTHENTICATED_BODY = _problem(
     401,
@@ -96,5 +105,6 @@ FORBIDDEN_BODY = _problem(
     403,
     "Forbidden",
     "forbidden",
-    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다. / This token does not open this API: it lacks a scope.",
+    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다."
+    " / This token does not open this API: it lacks a scope.",
 )

@@ -1,4 +1,7 @@
-"""The proof of live: the only module that sends requests through the proxy, the way callers do; none of them reaches an upstream or carries a key."""
+"""The proof of live: sends requests through the proxy, as callers do.
+
+Only this module does; no request reaches an upstream or carries a key.
+"""
 
 import selectors
 import socket
@@ -8,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
-from agent.drivers.base import Held, Unproved
+from agent.drivers.base import PinnedSpec, Unproved
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, Spec, State
 
@@ -27,7 +30,7 @@ class _WrongAnswer(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One answer of the proxy; header names are in lower case, repeated headers keep every value."""
+    """One answer of the proxy. Header names are in lower case; a repeated header keeps every value."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -40,7 +43,10 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One request to send in each of a burst's connections, and what is wrong with an answer ("" when it is right)."""
+    """One request for each of a burst's connections.
+
+    `judge` says what is wrong with an answer, "" when it is right.
+    """
 
     host: str
     path: str
@@ -53,7 +59,10 @@ def marker_path(spec: Spec) -> str:
 
 
 def auth_marker_path(spec: Spec) -> str:
-    """The path that carries a generation behind the publish's auth: 401 without credentials, with them the same answer as the marker."""
+    """The path that carries a generation behind the publish's auth.
+
+    401 without credentials; with credentials the same answer as the marker.
+    """
     return f"{marker_path(spec)}/auth"
 
 
@@ -62,28 +71,31 @@ def marker_prefix(spec: Spec) -> str:
     return f"/.well-known/imp/{spec.publish_id}"
 
 
-def questions_of(held: Held) -> tuple[Question, ...]:
-    """What to ask for a spec; nothing when nothing can tell (an absent spec whose host never was here)."""
-    if not held.probe_host:
+def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
+    """The questions that prove a spec; none for an absent spec whose host was never served."""
+    if not pinned_spec.probe_host:
         return ()
-    spec, generation = held.spec, str(held.spec.generation)
+    spec, generation = pinned_spec.spec, str(pinned_spec.spec.generation)
     judges = {State.LIVE: _judge_live, State.WITHDRAWN: _judge_withdrawn, State.ABSENT: _judge_absent}
     judge = judges[spec.state]
     marker = Question(
-        host=held.probe_host, path=marker_path(spec), judge=lambda answer: judge(answer, generation)
+        host=pinned_spec.probe_host, path=marker_path(spec), judge=lambda answer: judge(answer, generation)
     )
     if spec.state != State.LIVE or spec.auth.mode == AuthMode.NONE:
         return (marker,)
-    return marker, Question(host=held.probe_host, path=auth_marker_path(spec), judge=_judge_closed)
+    return marker, Question(host=pinned_spec.probe_host, path=auth_marker_path(spec), judge=_judge_closed)
 
 
-def prove(held: Held, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
-    """Ask all questions until two bursts in a row were all right. Raises Unproved with the last wrong answer after `deadline_s` seconds."""
-    return prove_all(questions_of(held), proxy=proxy, deadline_s=deadline_s)
+def prove(pinned_spec: PinnedSpec, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
+    """Ask all questions until two bursts in a row were right.
+
+    Raises Unproved with the last wrong answer after `deadline_s` seconds.
+    """
+    return prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=deadline_s)
 
 
 def prove_all(questions: tuple[Question, ...], *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
-    """The same for questions of a driver's own; none of them proves nothing."""
+    """`prove` for a driver's own questions; no questions prove nothing."""
     if not questions:
         return Evidence()
     started = time.monotonic()
@@ -106,9 +118,10 @@ def prove_all(questions: tuple[Question, ...], *, proxy: tuple[str, int], deadli
 
 
 def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: float) -> None:
-    """Open all connections, 24 for each question, before the first request goes out, so that every worker of the gateway is asked at the same time.
+    """Open 24 connections per question before the first request: all workers are asked at the same time.
 
-    Bare sockets: asyncio's streams take four times the processor time, and a cluster's agents may all be proving a hundred publishes.
+    Bare sockets: asyncio's streams take four times the processor time, and a cluster's agents may all be
+    proving a hundred publishes.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(*proxy, type=socket.SOCK_STREAM)[0]
     with ExitStack() as stack:
@@ -131,7 +144,13 @@ def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: fl
 
 
 def _request(question: Question) -> bytes:
-    return f"GET {question.path} HTTP/1.1\r\nhost: {question.host}\r\nuser-agent: imp-proof\r\nconnection: close\r\n\r\n".encode()
+    lines = (
+        f"GET {question.path} HTTP/1.1",
+        f"host: {question.host}",
+        "user-agent: imp-proof",
+        "connection: close",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def _as_ready(connections: list[socket.socket], event: int, deadline: float) -> Iterator[socket.socket]:
@@ -149,7 +168,10 @@ def _as_ready(connections: list[socket.socket], event: int, deadline: float) -> 
 
 
 def _answers(connections: list[socket.socket], deadline: float) -> Iterator[tuple[socket.socket, Answer]]:
-    """The answers as they come, in no order, each with its connection. Each is read only as long as it says: Envoy closes a connection a second late."""
+    """The answers as they come, in no order, each with its connection.
+
+    A connection is read only as far as the answer's length: Envoy closes a connection a second late.
+    """
     texts = {connection: bytearray() for connection in connections}
     while texts:
         for connection in _as_ready(list(texts), selectors.EVENT_READ, deadline):
@@ -164,7 +186,7 @@ def _answers(connections: list[socket.socket], deadline: float) -> Iterator[tupl
 
 
 def _parse(text: bytes, *, is_all: bool) -> Answer | None:
-    """The answer in a text, or None while it is not whole. What is cut off or no answer at all has status 0."""
+    """The answer in a text, None while it is not whole. Status 0: cut off, or no HTTP answer at all."""
     head, end, body = text.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = tuple(
@@ -198,14 +220,13 @@ def _judge_absent(answer: Answer, _generation: str) -> str:
 
 
 def _judge_closed(answer: Answer) -> str:
-    # Another generation's routes know this path only as another's marker (404), so a 401 tells both: this generation, and closed.
+    # Other generations answer this path with another marker's 404, so a 401 proves both: this generation, and
+    # closed.
     return "" if answer.status == 401 else f"{_describe(answer)} where it asks for credentials"
 
 
 def _describe(answer: Answer) -> str:
     carried = ", ".join(answer.header(GENERATION_HEADER)) or "no generation"
-    return (
-        f"the proxy answered {answer.status} with {carried}"
-        if answer.status
-        else "the proxy closed the connection without an answer"
-    )
+    if not answer.status:
+        return "the proxy closed the connection without an answer"
+    return f"the proxy answered {answer.status} with {carried}"

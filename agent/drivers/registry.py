@@ -1,4 +1,4 @@
-"""Which drivers there are: the one list that a new driver is added to."""
+"""The list of drivers: a new driver is added here and nowhere else."""
 
 from agent.drivers.base import Setup
 from agent.drivers.envoy.setup import EnvoySetup

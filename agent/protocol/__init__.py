@@ -1,7 +1,10 @@
-"""What the control plane and an agent say to each other: the only part of `agent` that the control plane may import."""
+"""The messages between control plane and agent: all of `agent` that the control plane may import."""
 
 VERSION = 1
-"""The newest protocol version that this side speaks; both sides name theirs in each heartbeat, answer and command."""
+"""The newest protocol version of this side; both sides name theirs in each heartbeat, answer and command."""
 
 OLDEST = 1
-"""The oldest one that this side still understands. A field that may be ignored needs no new version: unknown fields are, and all have defaults."""
+"""The oldest version that this side understands.
+
+A field that may be ignored needs no new version: unknown fields are ignored, and all have defaults.
+"""

@@ -1,7 +1,7 @@
 """Names of request headers that gateways keep for themselves; the same on every kind of gateway."""
 
 CONSUMER_HEADER = "imp-consumer"
-"""The header by which every gateway tells an upstream whose key it was."""
+"""The header by which every gateway tells an upstream the consumer of the key."""
 
 NEVER_PASSED_ON = (
     CONSUMER_HEADER,
@@ -10,9 +10,12 @@ NEVER_PASSED_ON = (
     "x-forwarded-scheme",
     "x-forwarded-ssl",
 )
-"""What a caller sends under these names reaches no upstream, on no publish, in no spelling: CGI and WSGI read `imp_consumer` as the same name."""
+"""Header names that reach no upstream when a caller sends them, on any publish, in any spelling.
 
-SAID_BY_GATEWAYS = (
+CGI and WSGI read `imp_consumer` as the same name.
+"""
+
+SET_BY_GATEWAYS = (
     *(
         "x-forwarded-for",
         "x-forwarded-proto",
@@ -23,4 +26,4 @@ SAID_BY_GATEWAYS = (
     ),
     *("x-real-ip", "x-request-id"),
 )
-"""What a gateway itself may say of a caller: in any other spelling these reach no upstream either."""
+"""Headers that a gateway itself may set; a caller's other spellings of them reach no upstream either."""

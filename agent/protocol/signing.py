@@ -1,7 +1,8 @@
-"""Signatures of both directions: sealed messages (JWS), and the proof that goes with an agent's request (the DPoP shape).
+"""Signatures of both directions: sealed messages (JWS), and the proof of an agent's request (the DPoP shape).
 
-Both sides sign with Ed25519 (RFC 9864 `alg: Ed25519`). A seal names its purpose in the `typ` header, so that no message can be
-taken for another kind, and an answer names the message it answers, so that an old answer cannot be replayed.
+Both sides sign with Ed25519 (RFC 9864 `alg: Ed25519`). A seal names its purpose in the `typ` header, so that
+no message can pass for another kind. An answer names the message that it answers, so that an old answer
+cannot be replayed.
 """
 
 import base64
@@ -25,7 +26,10 @@ CONTROL_PLANE = "control-plane"
 """The control plane's name as issuer and audience; agents go by their id."""
 
 SIZE_LIMIT = 32 * 1024 * 1024
-"""Bytes that a sealed message may have: far above one spec with 10,000 keys (some 4 MB). Senders cut what is larger into pieces."""
+"""Bytes of a sealed message at most: far above one spec with 10,000 keys (some 4 MB).
+
+Senders cut what is larger into pieces.
+"""
 
 SKEW_S = 60
 """Clock difference that is tolerated between the two sides, in seconds."""
@@ -54,7 +58,7 @@ class ClockRefused(SignatureRefused):
 
 
 class Purpose(StrEnum):
-    """What a sealed message is; stands in its `typ` header."""
+    """The kind of a sealed message; stands in its `typ` header."""
 
     COMMAND = "imp-command+jwt"
     ANSWER = "imp-answer+jwt"
@@ -72,7 +76,7 @@ class Sealed:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A message whose signature, audience and time were right. `key` is the id of the key that it was signed with."""
+    """A message whose signature, audience and time were right. `key` is the id of the key that signed it."""
 
     issuer: str
     id: str
@@ -114,7 +118,7 @@ def key_id(key: Key) -> str:
 
 
 def key_set(keys: Iterable[Key]) -> str:
-    """One text for a set of keys, the same in any order."""
+    """One text for a set of keys, the same in any order of the keys."""
     return hashlib.sha256("\n".join(sorted(key_id(key) for key in keys)).encode()).hexdigest()
 
 
@@ -153,7 +157,7 @@ def unseal(
     answers: str = "",
     now: float | None = None,
 ) -> Opened:
-    """Check a sealed message and return what is in it. Raises SignatureRefused with the reason."""
+    """Check a sealed message and return its content. Raises SignatureRefused with the reason."""
     claims, signed_with = _verify(token, keys, purpose, now=now)
     if claims.get("aud") != audience:
         raise SignatureRefused("The message is meant for somebody else.")
@@ -173,7 +177,7 @@ def unseal(
 def prove_request(
     key: Key, *, agent_id: str, method: str, url: str, body: bytes, now: float | None = None
 ) -> Sealed:
-    """The proof that goes with one request of an agent (`Authorization: Imp <token>`), bound to method, URL and body."""
+    """The proof of one request of an agent (`Authorization: Imp <token>`), bound to method, URL and body."""
     issued_at = int(time.time() if now is None else now)
     request_id = str(uuid.uuid4())
     claims = {
@@ -192,7 +196,10 @@ def prove_request(
 def check_request(
     token: str, keys: Iterable[Key], *, method: str, url: str, body: bytes, now: float | None = None
 ) -> Opened:
-    """Check a request's proof. Raises SignatureRefused; whether its id was used before is the caller's to check."""
+    """Check a request's proof. Raises SignatureRefused.
+
+    The caller checks whether the id was used before.
+    """
     claims, signed_with = _verify(token, keys, Purpose.REQUEST, now=now)
     if (claims.get("htm"), claims.get("htu"), claims.get("bsh")) != (method, url, _body_hash(body)):
         raise SignatureRefused("The proof was made for another request (method, URL or body differ).")
@@ -206,7 +213,7 @@ def check_request(
 
 
 def issuer_of(token: str) -> str:
-    """Who a message says it is from, unproved: only good for finding the key to check it with. Empty when unreadable."""
+    """The sender that a message names, not yet proved: good only for finding its key. "" when unreadable."""
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -265,7 +272,8 @@ def _check_time(claims: dict[str, object], now: float) -> None:
         )
     if expires_at < now - SKEW_S:
         raise ClockRefused(
-            f"The message expired {now - expires_at:.0f} s ago: it is a replay, or the sender's clock is behind; set both clocks by NTP."
+            f"The message expired {now - expires_at:.0f} s ago: it is a replay, "
+            "or the sender's clock is behind; set both clocks by NTP."
         )
 
 

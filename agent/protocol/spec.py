@@ -1,4 +1,4 @@
-"""The desired state of one publish, in words no gateway owns: what a driver is asked to make true."""
+"""The desired state of one publish, in words that no gateway owns: the task of a driver."""
 
 import hashlib
 from enum import StrEnum
@@ -11,13 +11,13 @@ from agent.protocol.bounds import Generation
 
 
 class Wire(BaseModel):
-    """Base of all that travels: immutable, unknown fields of a newer peer are ignored, and errors do not quote what may be a key."""
+    """Base of every message: immutable, unknown fields are ignored, errors quote no input (a key)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class State(StrEnum):
-    """What callers of the host meet: the services, a 410 on everything, or nothing at all."""
+    """The answers to callers of the host: the services, 410 on every path, or nothing of ours."""
 
     LIVE = "live"
     WITHDRAWN = "withdrawn"
@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 class AuthMode(StrEnum):
-    """How callers prove who they are. The values are the brief's."""
+    """How callers prove their identity."""
 
     NONE = "none"
     API_KEY = "api-key"
@@ -33,7 +33,10 @@ class AuthMode(StrEnum):
 
 
 class Upstream(Wire):
-    """Where a service lives. `path` is put before the forwarded path ("" or "/base"); times are milliseconds."""
+    """Where a service lives.
+
+    `path` ("" or "/base") goes before the forwarded path; times are milliseconds.
+    """
 
     scheme: str
     host: str
@@ -44,7 +47,7 @@ class Upstream(Wire):
 
 
 class Route(Wire):
-    """One path of a service: matches `path` itself and everything below it. No methods means every method."""
+    """One path of a service, with every path below it. No methods means every method."""
 
     id: UUID
     path: str
@@ -64,7 +67,8 @@ class Service(Wire):
 class ApiKey(Wire):
     """One key that api-key mode lets in, and the consumer whom the upstream is told of.
 
-    `fingerprint` stands for the key in everything that is stored; `secret` is joined when the spec is sent, and is no part of the digest.
+    `fingerprint` stands for the key in everything that is stored; `secret` is added when the spec is sent,
+    and is no part of the digest.
     """
 
     id: UUID
@@ -76,8 +80,9 @@ class ApiKey(Wire):
 class Auth(Wire):
     """What a caller has to show before a service answers; only the fields of its mode are set.
 
-    api-key: one of `keys` in the header `key_header`. oauth2: a token of `issuer` for `audience` with all `scopes` (in its claim `scope`, or `scp`, as a text
-    or a list), signed by one of `jwks` (public JWKs), as `Authorization: Bearer`.
+    api-key: one of `keys` in the header `key_header`. oauth2: a token in `Authorization: Bearer`, of `issuer`
+    for `audience`, signed by one of `jwks` (public JWKs), with all `scopes` in its claim `scope` or `scp` (a
+    text or a list).
     """
 
     mode: AuthMode = AuthMode.NONE
@@ -90,7 +95,10 @@ class Auth(Wire):
 
 
 class Spec(Wire):
-    """One publish at one generation. A withdrawn spec keeps its host and has no services; an absent one has neither."""
+    """One publish at one generation.
+
+    A withdrawn spec keeps its host and has no services; an absent one has neither.
+    """
 
     publish_id: UUID
     generation: Generation
@@ -101,9 +109,12 @@ class Spec(Wire):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of everything but the generation and the secrets: two generations that want the same carry the same digest.
+        """SHA-256 (hex) of everything but the generation and the secrets.
 
-        Defaults are left out, so that a new field changes nothing between old and new peers until it says something.
+        Two generations that want the same have the same digest.
+
+        Defaults are left out, so that a new field changes nothing between old and new peers until it has a
+        value.
         """
         return hashlib.sha256(
             self.model_dump_json(exclude=_UNDIGESTED, exclude_defaults=True).encode()
@@ -114,9 +125,10 @@ _UNDIGESTED: dict[str, Any] = {"generation": True, "auth": {"keys": {"__all__": 
 
 
 def fingerprint(carried: list[tuple[UUID, int, str]]) -> str:
-    """SHA-256 (hex) over (publish, generation, digest) of all that is carried; empty carries hash like an empty text.
+    """SHA-256 (hex) over (publish, generation, digest) of all that is carried.
 
-    The control plane computes the same in SQL (`publishes.engine.expectations`), so the line format is part of the protocol.
+    The control plane computes the same in SQL (`publishes.engine.expectations`), so the line format is part
+    of the protocol.
     """
     lines = "\n".join(
         f"{publish}:{generation}:{digest}"

@@ -1,4 +1,4 @@
-"""Which version of imp-gateway this is: read from pyproject.toml, where it stands once."""
+"""The version of imp-gateway, read from pyproject.toml, its only place."""
 
 import tomllib
 from pathlib import Path
@@ -6,4 +6,4 @@ from pathlib import Path
 PROGRAM_VERSION: str = tomllib.loads(
     (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
 )["project"]["version"]
-"""What agents say of themselves, and what operators and the API's document show."""
+"""The version in agents' heartbeats, on operators' pages and in the API's document."""

@@ -1,1 +1,1 @@
-"""One run of the agent: its parts, and its own door for commands."""
+"""One run of the agent: its parts, and its server for commands."""

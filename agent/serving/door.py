@@ -1,4 +1,7 @@
-"""The port that commands come through: what strangers send is refused by its headers, has to be there in time, and takes no place from others for long."""
+"""The port that takes commands.
+
+A stranger's request is refused by its headers, has to be complete in time, and holds no place for long.
+"""
 
 import time
 from typing import TYPE_CHECKING
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 REQUEST_S = 10.0
-"""Within this a request has to be here, headers and body, from its connection or its first byte on."""
+"""Seconds for a whole request, headers and body, from its connection or first byte on."""
 IDLE_S = 30.0
 """How long a connection is kept for the next request."""
 CONNECTIONS = 500
@@ -30,7 +33,7 @@ class _LengthRequired(Error):  # type: ignore[misc]  # the library has no types,
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc]
-    """Complete, with an error, as soon as its headers say that it will not be taken."""
+    """A request that is complete, with an error, as soon as its headers show that it is refused."""
 
     error: Error | None
 
@@ -62,7 +65,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
         super().__init__(*parts, **more)
 
     def received(self, data: bytes) -> bool:
-        """Take what came; the first byte of a request sets its clock, and no later one moves it."""
+        """Take received bytes; the first byte of a request sets its clock, and no later byte moves it."""
         was_idle, now = self.request is None, time.monotonic()
         taken: bool = super().received(data)
         if self.request is None:
@@ -73,7 +76,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
     @property
     def is_waiting(self) -> bool:
-        """Whether nobody works for it, and nothing is on its way to it."""
+        """Whether no thread works for the connection and no answer is on its way."""
         return not self.requests and not self.total_outbufs_len and not self.will_close
 
 
@@ -83,11 +86,14 @@ class Door(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Connection
 
     def readable(self) -> bool:
-        """Whether a connection may come in: for each that finds no place, the one that has kept us waiting longest goes."""
+        """Whether a connection may come in.
+
+        Without a free place, the connection that has waited longest is closed for it.
+        """
         if len(self.active_channels) >= CONNECTIONS and (
-            waiting := [one for one in self.active_channels.values() if one.is_waiting]
+            waiting := [connection for connection in self.active_channels.values() if connection.is_waiting]
         ):
-            min(waiting, key=lambda one: one.due).will_close = True
+            min(waiting, key=lambda connection: connection.due).will_close = True
         return bool(super().readable())
 
     def maintenance(self, now: float) -> None:  # noqa: ARG002 (the wall clock may jump)

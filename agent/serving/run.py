@@ -58,11 +58,11 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
     control_plane, store, reserved = ControlPlane(identity), Store(state), reserved_of(identity, driver)
     postman, pinner = Postman(control_plane), Pinner()
     worker = Worker(
-        batch.Kit(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge
+        batch.BatchParts(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge
     )
     puller = Puller(control_plane=control_plane, worker=worker, postman=postman, store=store)
     heart = heartbeat.Heart(
-        heartbeat.Kit(
+        heartbeat.HeartbeatParts(
             driver=driver,
             store=store,
             control_plane=control_plane,
@@ -105,12 +105,14 @@ def _serve(state: Path, identity: Identity, driver: Driver) -> None:
 
 
 def _wait(stop: threading.Event, *, threads: Iterable[threading.Thread]) -> None:
-    """Until the signal comes. An agent that lost one of its threads would go on in part: it ends, and whoever supervises it starts it anew."""
+    """Wait for the stop signal. Raises CannotServe when a thread has ended.
+
+    An agent without one of its threads would go on in part: it ends, and its supervisor starts it again.
+    """
     while not stop.wait(LOOK_S):
         if ended := [thread.name for thread in threads if not thread.is_alive()]:
-            raise CannotServe(
-                f"A part of the agent has ended ({', '.join(ended)}); its log says why, and it has to be started anew."
-            )
+            parts = ", ".join(ended)
+            raise CannotServe(f"A part of the agent has ended ({parts}). Its log says why. Start it again.")
 
 
 def _log_end(problem: threading.ExceptHookArgs) -> None:

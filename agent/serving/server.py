@@ -1,4 +1,7 @@
-"""The agent's own door: takes signed commands over HTTP and answers what became of them. Lets nobody in whose seal is wrong, and writes nothing itself."""
+"""The agent's HTTP server: takes signed commands and answers with their results.
+
+A command with a wrong seal is refused. Writes nothing itself.
+"""
 
 import json
 import threading
@@ -29,8 +32,8 @@ class _Problem(Exception):
         self.status, self.code, self.detail = status, code, detail
 
 
-class Once:
-    """Remembers ids until they expire, so that a message is accepted once."""
+class ReplayGuard:
+    """The replay guard: remembers message ids until they expire, so that each is accepted once."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -52,7 +55,7 @@ class App:
 
     def __init__(self, *, control_plane: ControlPlane, worker: Worker, postman: Postman) -> None:
         self._control_plane, self._worker, self._postman = control_plane, worker, postman
-        self._once = Once()
+        self._replay_guard = ReplayGuard()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Route one request."""
@@ -94,10 +97,13 @@ class App:
 
     def _command(self, token: str) -> tuple[HTTPStatus, str, str]:
         opened, command = self._open(token)
-        if not self._once.take(opened.id, expires_at=opened.expires_at):
+        if not self._replay_guard.take(opened.id, expires_at=opened.expires_at):
             raise _Problem(HTTPStatus.CONFLICT, "replayed", "This command was taken before.")
         if not OLDEST <= command.protocol <= VERSION:
-            words = f"This agent speaks protocol {OLDEST} to {VERSION}, the command is of {command.protocol}: update the older of the two sides."
+            words = (
+                f"This agent speaks protocol {OLDEST} to {VERSION}, the command is of {command.protocol}: "
+                "update the older of the two sides."
+            )
             raise _Problem(HTTPStatus.BAD_REQUEST, "protocol_unsupported", words)
         tickets = self._worker.submit(
             command.items, networks=command.upstream_networks, reserved=command.reserved

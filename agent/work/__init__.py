@@ -1,1 +1,1 @@
-"""The single writer and what it stands on: batches, proof, state, names, the watch over the gateway."""
+"""The single writer and its parts: batches, proof, state, pinned addresses, the watch over the gateway."""

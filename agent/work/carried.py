@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from agent.drivers.base import Driver, Held, Observed, Seen, Unreachable
+from agent.drivers.base import Driver, Observed, PinnedSpec, ShownState, Unreachable
 from agent.protocol.bounds import REPORT_ROWS
 from agent.protocol.messages import LET_IN_AT_ONCE, Carried, LetIn, Report
 from agent.protocol.spec import State, fingerprint
@@ -81,13 +81,13 @@ def _line(publish: UUID, record: Record, observed: Observed) -> Carried:
     )
 
 
-def _shows(seen: Seen | None, held: Held) -> bool:
+def _shows(seen: ShownState | None, held: PinnedSpec) -> bool:
     if held.spec.state == State.ABSENT:
         return seen is None
-    return seen == Seen(generation=held.spec.generation, digest=held.spec.digest)
+    return seen == ShownState(generation=held.spec.generation, digest=held.spec.digest)
 
 
-def _carried(held: Held, *, verified: bool) -> Carried:
+def _carried(held: PinnedSpec, *, verified: bool) -> Carried:
     spec = held.spec
     return Carried(
         publish_id=spec.publish_id,
@@ -98,7 +98,7 @@ def _carried(held: Held, *, verified: bool) -> Carried:
     )
 
 
-def _unknown(publish: UUID, seen: Seen) -> Carried:
+def _unknown(publish: UUID, seen: ShownState) -> Carried:
     # The state folder is lost or old, or another agent of this gateway was there; the control plane knows whether this one is live or withdrawn.
     return Carried(
         publish_id=publish, generation=seen.generation, digest=seen.digest, state=State.LIVE, verified=False

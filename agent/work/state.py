@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from agent.drivers.base import Addresses, Desired, Held
+from agent.drivers.base import Addresses, Desired, PinnedSpec
 from agent.files import FileDamaged, write_durably
 from agent.protocol.messages import Absence
 from agent.protocol.spec import State, Wire
@@ -19,11 +19,11 @@ class Record(Wire):
     """One publish. `highest` stays when all else is gone; `good` was verified; `pending` was stored before the gateway was touched."""
 
     highest: int
-    good: Held | None = None
-    pending: Held | None = None
+    good: PinnedSpec | None = None
+    pending: PinnedSpec | None = None
 
     @property
-    def wanted(self) -> Held | None:
+    def wanted(self) -> PinnedSpec | None:
         """What the gateway should carry now."""
         return self.pending or self.good
 
@@ -64,13 +64,13 @@ class Store:
             if record.wanted
         ]
 
-    def pending(self) -> list[Held]:
+    def pending(self) -> list[PinnedSpec]:
         """What was accepted but not verified, say because the agent was killed in between."""
         return [record.pending for record in self.records.values() if record.pending]
 
     def accept(
         self,
-        pending: Iterable[Held],
+        pending: Iterable[PinnedSpec],
         *,
         seen: Mapping[UUID, int],
         networks: tuple[str, ...],
@@ -85,7 +85,7 @@ class Store:
             )
         self._write(changed, networks=networks, reserved=reserved)
 
-    def settle(self, *, good: Iterable[Held] = (), dropped: Iterable[UUID] = ()) -> None:
+    def settle(self, *, good: Iterable[PinnedSpec] = (), dropped: Iterable[UUID] = ()) -> None:
         """Remember what was verified, and forget the pending specs that were refused."""
         changed = {publish: self.records[publish].model_copy(update={"pending": None}) for publish in dropped}
         for held in good:

@@ -1,4 +1,4 @@
-"""The fence, applied to whole specs: resolves upstreams, pins their addresses, and keeps every door of this machine shut."""
+"""The fence, applied to whole specs: pins resolved upstream addresses, keeps this machine's ports shut."""
 
 import socket
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from fence.lookups import RESOLVE_S, LastKnown, Lookups
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """The fence of one cluster with the ports of this agent, its gateway and the control plane taken out."""
+    """The fence of one cluster, without the ports of this agent, its gateway and the control plane."""
 
     rules: fence.Fence
     own_ports: frozenset[int]
@@ -34,7 +34,8 @@ class Guard:
     def check(self, host: str, port: int, *, resolver: fence.Resolver = fence.resolve) -> tuple[str, ...]:
         """The addresses to pin. Raises fence.FenceRefused."""
         addresses = fence.check(host, port, self.rules, resolver=resolver)
-        # A server on 0.0.0.0 or 127.0.0.1 may be reached by any spelling of this machine, so its port is shut on all of them.
+        # A server on 0.0.0.0 or 127.0.0.1 may be reached by any address of this machine, so its port is shut
+        # on all of them.
         if port in self.own_ports and any(is_own_address(address) for address in addresses):
             raise fence.FenceRefused(
                 "reserved", f"{host}:{port} is a port of the gateway or of imp-gateway itself."
@@ -47,23 +48,28 @@ class Pinner:
 
     def __init__(self, *, resolver: fence.Resolver = fence.resolve) -> None:
         self._lookups = Lookups(resolver)
-        self._shut = LastKnown()
+        self._last_known = LastKnown()
 
     def pin(
         self, specs: Iterable[Spec], *, networks: Iterable[str], reserved: Iterable[str]
     ) -> list[Addresses | Refused | Unreachable]:
-        """Per spec, in order: the addresses to pin, or why there are none. Takes no longer than `RESOLVE_S`. Raises ValueError as `Guard.of`."""
+        """Per spec, in order: the addresses to pin, or the reason for none. Raises ValueError as `Guard.of`.
+
+        Takes no longer than `RESOLVE_S`.
+        """
         listed, reserved = [_upstreams(spec) for spec in specs], tuple(reserved)
         if not any(listed):
             return [{} for _ in listed]
-        shut = [host for host, _ in map(fence.split_endpoint, reserved) if host]
-        found = self._lookups.find([shut, *([one.host for one in upstreams] for upstreams in listed)])
-        guard = Guard.of(networks, reserved, resolver=self._shut.through(found))
-        return [_pinned(upstreams, guard, found) for upstreams in listed]
+        reserved_hosts = [host for host, _ in map(fence.split_endpoint, reserved) if host]
+        resolver = self._lookups.find(
+            [reserved_hosts, *([upstream.host for upstream in upstreams] for upstreams in listed)]
+        )
+        guard = Guard.of(networks, reserved, resolver=self._last_known.through(resolver))
+        return [_pinned(upstreams, guard, resolver) for upstreams in listed]
 
 
 def is_own_address(address: fence.Address) -> bool:
-    """True when the address belongs to this machine: only then can a socket be bound to it."""
+    """True when the address belongs to this machine: only then a socket can be bound to it."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -80,13 +86,13 @@ def _upstreams(spec: Spec) -> list[Upstream]:
 
 
 def _pinned(
-    upstreams: Iterable[Upstream], guard: Guard, found: fence.Resolver
+    upstreams: Iterable[Upstream], guard: Guard, resolver: fence.Resolver
 ) -> Addresses | Refused | Unreachable:
     addresses: Addresses = {}
     for upstream in upstreams:
         key = upstream_key(upstream)
         try:
-            addresses[key] = guard.check(upstream.host, upstream.port, resolver=found)
+            addresses[key] = guard.check(upstream.host, upstream.port, resolver=resolver)
         except fence.FenceRefused as problem:
             return _judge(key, problem)
     return addresses

@@ -1,5 +1,8 @@
-"""Looks on a clock of its own whether the gateway has lost everything, or was written by another hand or another version of the agent, and has it put
-right from this agent's disk: no control plane is needed for that."""
+"""Watches the gateway by a clock of its own and has it repaired from this agent's disk.
+
+A repair is due when the gateway has lost everything, or when somebody else or another version of the agent
+wrote it. No control plane is needed.
+"""
 
 import threading
 
@@ -14,7 +17,10 @@ log = structlog.get_logger()
 
 
 class Watch:
-    """Looks every two seconds, until `stop`; first after two seconds, so that a control plane that is there can say what is newer than our disk."""
+    """Looks every two seconds, until `stop`; first after two seconds.
+
+    A control plane that is up can then say what is newer than the disk.
+    """
 
     def __init__(self, driver: Driver, worker: Worker) -> None:
         self._driver, self._worker = driver, worker
@@ -30,7 +36,7 @@ class Watch:
         self._stopping.set()
 
     def look(self) -> None:
-        """One look."""
+        """Check once, and have the worker repair the gateway when that is due."""
         if self._driver.is_empty():
             self._worker.restore()
         elif self._driver.is_altered() or (not self._worker.is_renewed and self._driver.describe().ok):

@@ -1,4 +1,7 @@
-"""The single writer: a queue and one thread that takes whatever waits as one batch. Nothing else touches the gateway or the publishes' state."""
+"""The single writer: a queue and one thread that takes whatever waits as one batch.
+
+Nothing else touches the gateway or the publishes' state.
+"""
 
 import threading
 import time
@@ -22,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, kw_only=True)
 class Job:
-    """One spec on its way, shared by everyone who asked for exactly it."""
+    """One spec on its way, shared by all requests for exactly this spec."""
 
     spec: Spec
     networks: tuple[str, ...]
@@ -32,13 +35,13 @@ class Job:
 
     @property
     def key(self) -> Key:
-        """What makes two requests the same."""
+        """Requests with the same key share a job."""
         return (self.spec.publish_id, self.spec.generation, self.spec.digest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """One asker's claim on a job: its result carries the asker's own delivery and token."""
+    """One request's claim on a job: its result carries the request's own delivery and token."""
 
     item: Item
     job: Job
@@ -58,10 +61,10 @@ class Ticket:
 
 
 class Worker:
-    """Start it with `start`; it goes on until `stop`."""
+    """Runs from `start` until `stop`."""
 
-    def __init__(self, kit: batch.Kit, *, on_done: Callable[[], None] = lambda: None) -> None:
-        self._kit = kit
+    def __init__(self, parts: batch.BatchParts, *, on_done: Callable[[], None] = lambda: None) -> None:
+        self._parts = parts
         self._on_done = on_done
         self._wake = threading.Condition()
         self._waiting: list[Job] = []
@@ -70,21 +73,23 @@ class Worker:
         self._chores: dict[str, Callable[[], None]] = {}
         self._stopping = False
         self.disk = Disk()
-        """What this thread could not write."""
+        """The failed writes of this thread."""
         self.is_renewed = False
-        """Whether, since the start, all that stands has been given the shape of this version of the agent."""
+        """Whether all that stands was rewritten in the form of this version since the start."""
         self.thread = threading.Thread(target=self._run, name="work", daemon=True)
 
     def start(self) -> list[Ticket]:
-        """Begin, with what an earlier run left unfinished; its tickets are returned."""
+        """Begin with the unfinished work of an earlier run; returns its tickets."""
         tickets = self.recover()
         self.thread.start()
         return tickets
 
     def recover(self) -> list[Ticket]:
         """Queue what an earlier run left unfinished."""
-        unfinished = [Item(spec=held.spec) for held in self._kit.store.pending()]
-        return self.submit(unfinished, networks=self._kit.store.networks, reserved=self._kit.store.reserved)
+        unfinished = [Item(spec=pinned_spec.spec) for pinned_spec in self._parts.store.pending()]
+        return self.submit(
+            unfinished, networks=self._parts.store.networks, reserved=self._parts.store.reserved
+        )
 
     def stop(self, *, timeout_s: float) -> None:
         """Take no more work and wait for the current step, at most `timeout_s` seconds."""
@@ -96,7 +101,7 @@ class Worker:
     def submit(
         self, items: Iterable[Item], *, networks: tuple[str, ...], reserved: tuple[str, ...] = ()
     ) -> list[Ticket]:
-        """Queue specs. One that is on its way already is not queued again: both askers share it."""
+        """Queue specs. A spec that is on its way already is not queued again: both requests share its job."""
         with self._wake:
             tickets = [
                 Ticket(item=item, job=self._job(Job(spec=item.spec, networks=networks, reserved=reserved)))
@@ -113,16 +118,16 @@ class Worker:
 
     def restore(self) -> None:
         """Have a gateway that lost everything filled again from the disk."""
-        self._put("gateway_not_filled", lambda: batch.restore(self._kit))
+        self._put("gateway_not_filled", lambda: batch.restore(self._parts))
 
     def renew(self) -> None:
-        """Have all that stands given the shape that this version of the agent gives it; what has it costs no write."""
+        """Have all that stands rewritten in this version's form; what has that form costs no write."""
         self._put("gateway_not_renewed", self._renew)
 
     def forget(self, absences: Iterable[Absence]) -> None:
         """Have the disk forget what is gone for good."""
         known = tuple(absences)
-        self._put("absences_not_forgotten", lambda: self._kit.store.forget(known))
+        self._put("absences_not_forgotten", lambda: self._parts.store.forget(known))
 
     def _put(self, event: str, chore: Callable[[], None]) -> None:
         with self._wake:
@@ -137,7 +142,10 @@ class Worker:
         return job
 
     def work_once(self) -> None:
-        """Work on whatever waits now, as one batch. The thread's step; tests without the thread take it themselves."""
+        """Work on whatever waits now, as one batch.
+
+        The thread's step; tests without the thread call it themselves.
+        """
         with self._wake:
             jobs, self._waiting = self._waiting, []
             moved, self._moved = self._moved, {}
@@ -145,7 +153,7 @@ class Worker:
         for event, chore in chores.items():
             self._aside(event, chore)
         if moved:
-            self._aside("upstreams_not_moved", lambda: batch.repin(self._kit, moved))
+            self._aside("upstreams_not_moved", lambda: batch.repin(self._parts, moved))
         if jobs:
             self._work(jobs)
 
@@ -160,7 +168,7 @@ class Worker:
         try:
             # The last command's networks are the newest word of the control plane on them.
             batch.run(
-                self._kit,
+                self._parts,
                 [job.spec for job in jobs],
                 networks=jobs[-1].networks,
                 reserved=jobs[-1].reserved,
@@ -216,11 +224,11 @@ class Worker:
         log.error("cannot_write", path=str(problem.path), reason=str(problem))
 
     def _renew(self) -> None:
-        batch.renew(self._kit)
+        batch.renew(self._parts)
         self.is_renewed = True
 
     def _aside(self, event: str, step: Callable[[], None]) -> None:
-        """What nobody waits for; the next look asks for it again."""
+        """Run a step that nobody waits for; the next look asks for a failed one again."""
         try:
             step()
         except Unreachable as problem:

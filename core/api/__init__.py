@@ -1,1 +1,1 @@
-"""What every door for programs stands on: idempotency keys, limits, versions, pages of lists."""
+"""Shared parts of the JSON API: idempotency keys, rate limits, versions, paging."""

@@ -1,8 +1,8 @@
-"""The same POST twice under one `Idempotency-Key`: it is done once, and both get the same answer.
+"""Idempotency keys: a POST that is sent twice under one key runs once, and both requests get the same answer.
 
-The key's row is committed before anything is done. A POST is one transaction, and its answer is kept in it, for 24 hours: whoever is killed has
-done all and said so, or nothing. A refusal frees the key, because nothing was done. An answer marked `no-store` carries a secret: its body
-is not kept, and not said twice.
+The key's row is committed before the work starts. The POST is one transaction that also stores the answer,
+for 24 hours: a process that is killed has done everything, or nothing. A refusal frees the key, because
+nothing was done. The body of a `no-store` answer carries a secret, so it is neither stored nor replayed.
 """
 
 import hashlib
@@ -34,27 +34,24 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 JSON = "application/json; charset=utf-8"
 KEPT = timedelta(hours=24)
-GIVEN_UP_AFTER = timedelta(
-    seconds=90
-)  # longer than any request of ours can run: whoever claimed the key was killed
+GIVEN_UP_AFTER = timedelta(seconds=90)
+"""Longer than any request can run: the process that claimed the key was killed."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _KEPT_HEADERS = ("Location", "ETag")
 
 
 class BadKey(BadRequest):
-    """The key cannot be one."""
+    """The key is malformed."""
 
     code = "bad_idempotency_key"
     detail = _("An Idempotency-Key is 1 to 255 visible ASCII characters.")
 
 
 class KeyInUse(Conflict):
-    """Another request with this key is still being worked on."""
+    """Another request with this key is still running."""
 
     code = "idempotency_in_progress"
-    detail = _(
-        "A request with this Idempotency-Key is still being worked on. Wait a second, then send it again."
-    )
+    detail = _("A request with this Idempotency-Key is still running. Wait a second, then send it again.")
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,34 +62,35 @@ class KeyOfAnother(Invalid):
     """The key was used for another request."""
 
     code = "idempotency_key_reused"
-    detail = _(
-        "This Idempotency-Key was used for another request. Choose a new key for each thing that you want done."
-    )
+    detail = _("This Idempotency-Key was used for another request. Use a new key for each request.")
 
 
 class ShownOnce(Conflict):
-    """It was done, and its answer held a secret."""
+    """The request was done, and its answer contained a secret."""
 
     code = "shown_once"
     detail = _(
-        "This was done already, and its answer held a secret that is shown once. Look at what is there; if the secret is lost, make a new one."
+        "This was already done, and the secret in its answer is shown only once. "
+        "Check the result; if you lost the secret, create a new one."
     )
 
 
 View = Callable[..., Any]
 
 
-def once(view: View, *, who: Callable[[HttpRequest], tuple[UUID, str]]) -> View:
-    """A view whose POST is one transaction, and is done once per key. `who` gives the tenant, and the role that the key holds for.
+def once(view: View, *, scope: Callable[[HttpRequest], tuple[UUID, str]]) -> View:
+    """A view whose POST is one transaction that runs once per key.
 
-    Needs IdempotencyMiddleware. A view that talks to other hosts first says so by `talks_first`.
+    `scope` gives the tenant and the role of the key.
+
+    Needs IdempotencyMiddleware. A view that asks other hosts first is marked with `talks_first`.
     """
 
     @wraps(view)
     def door(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        row = _claimed(request, who)
+        row = _claimed(request, scope)
         if row is not None and row.status is not None:
             return _replay(row)
         try:
@@ -104,64 +102,62 @@ def once(view: View, *, who: Callable[[HttpRequest], tuple[UUID, str]]) -> View:
         return work(request, row, *args, **kwargs)
 
     def work(request: HttpRequest, row: IdempotencyKey | None, *args: Any, **kwargs: Any) -> Any:
-        """All of it is one transaction: one that lost to another has done nothing, and may be tried once more."""
+        """Run the view in one transaction, which can be repeated when it lost to another one."""
         with ExitStack() as stack:
             request.idempotency, request.work = row, stack  # type: ignore[attr-defined]
             if not getattr(view, "talks_first", False):
                 begin(request)
-            told = view(request, *args, **kwargs)
-            return told if row is None else _keep(row, _answer(told, kwargs.get("response")))
+            result = view(request, *args, **kwargs)
+            return result if row is None else _keep(row, _answer(result, kwargs.get("response")))
 
     return door
 
 
 def talks_first(view: View) -> View:
-    """A view that asks other hosts before it begins its work, because no transaction may be open while it does."""
+    """Mark a view that asks other hosts before its transaction begins: none may be open while it asks."""
     view.talks_first = True  # type: ignore[attr-defined]
     return view
 
 
 def begin(request: HttpRequest) -> AbstractContextManager[None]:
-    """Begin the transaction of a POST, which ends with its answer and not with the block that is given back."""
+    """Begin the transaction of a POST. It ends with the answer, not with the returned block."""
     request.work.enter_context(transaction.atomic())  # type: ignore[attr-defined]
     return nullcontext()
 
 
 class IdempotencyMiddleware:
-    """Frees the key of a request that was refused or broke: nothing was done."""
+    """Frees the key of a request that was refused or failed: nothing was done."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(
-            request
-        )  # Django turns what breaks into an answer, so there always is one
+        response = self.get_response(request)
         row: IdempotencyKey | None = getattr(request, "idempotency", None)
         if row is not None and response.status_code >= 300:
             _free(row)
         elif response.status_code < 500 and connection.connection is not None:
-            _free_others()
+            _free_remaining()
         return response
 
 
 def forget_old_keys() -> None:
-    """Drop keys that are over; the sweep calls this."""
+    """Delete expired keys; the sweep calls this."""
     IdempotencyKey.objects.filter(expires_at__lt=timezone.now()).delete()
 
 
-def _claimed(request: HttpRequest, who: Callable[[HttpRequest], tuple[UUID, str]]) -> IdempotencyKey | None:
+def _claimed(request: HttpRequest, scope: Callable[[HttpRequest], tuple[UUID, str]]) -> IdempotencyKey | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
-    tenant_id, role = who(request)
+    tenant_id, role = scope(request)
     return _claim(tenant_id, key, fingerprint=_fingerprint(request, role=role))
 
 
 def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
     if not _KEY.fullmatch(key):
         raise BadKey
-    _free_others()
+    _free_remaining()
     now = timezone.now()
     IdempotencyKey.objects.filter(tenant_id=tenant_id, key=key, expires_at__lt=now).delete()
     fresh: dict[str, Any] = {
@@ -181,7 +177,7 @@ def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
 
 
 def _take_over(row: IdempotencyKey, *, now: datetime) -> bool:
-    """Whose request was killed is tried again; one of several at once does it."""
+    """Take over the key of a killed request. Of several requests at once, one succeeds."""
     mine = uuid.uuid4()
     left = IdempotencyKey.objects.filter(
         pk=row.pk, claim=row.claim, status=None, claimed_at__lte=now - GIVEN_UP_AFTER
@@ -198,16 +194,19 @@ def _replay(row: IdempotencyKey) -> HttpResponse:
     )
 
 
-def _answer(told: Any, head: HttpResponse | None) -> HttpResponse:
-    """What ninja would make of what a view returns."""
-    status, body = (told.status_code, told.value) if isinstance(told, Status) else (200, told)
+def _answer(result: Any, head: HttpResponse | None) -> HttpResponse:
+    """The response that ninja would build from the view's result."""
+    status, body = (result.status_code, result.value) if isinstance(result, Status) else (200, result)
     answer = HttpResponse(content_type=JSON) if head is None else head
     answer.status_code, answer.content = status, json.dumps(body.model_dump(), cls=NinjaJSONEncoder)
     return answer
 
 
 def _keep(row: IdempotencyKey, answer: HttpResponse) -> HttpResponse:
-    """Keep the answer with what was done. Raises KeyInUse, so that nothing was done, when another try has taken over."""
+    """Store the answer in the same transaction.
+
+    Raises KeyInUse, which rolls back, when another try took over.
+    """
     if not IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(
         status=answer.status_code, **_kept(answer)
     ):
@@ -216,19 +215,22 @@ def _keep(row: IdempotencyKey, answer: HttpResponse) -> HttpResponse:
 
 
 _not_freed: dict[UUID, UUID] = {}
-"""Keys, and this process's claims on them, whose requests met a database that was away; they are freed as soon as it is back."""
+"""Keys, with this process's claims, that could not be freed because the database was unavailable."""
 
 
 def _free(row: IdempotencyKey) -> None:
     try:
         _delete(row.pk, row.claim)
-    except Error as problem:  # the answer stands all the same
+    except Error as problem:  # the answer is sent anyway
         _not_freed[row.pk] = row.claim
         log.warning("idempotency_key_not_freed", reason=type(problem).__name__)
 
 
-def _free_others() -> None:
-    """Free what could not be freed while the database was away. To be called where it is in use anyway."""
+def _free_remaining() -> None:
+    """Free the keys that remained while the database was unavailable.
+
+    Called where the database is used anyway.
+    """
     while _not_freed:
         pk, claim = _not_freed.popitem()
         try:

@@ -1,7 +1,8 @@
-"""How many requests a token may make in a minute, and how often something may fail, over all web processes together.
+"""Rate limits over all web processes: requests of a token per minute, and failures per address.
 
-The count stands in PostgreSQL, so that no answer needs the broker. A process takes a hundredth of the limit at once and spends it by
-itself: one small statement per sixty requests, and the limit is never exceeded. What a process took and did not spend is lost.
+The count is kept in PostgreSQL, so that no answer needs the broker. A process reserves a hundredth of the
+limit at a time and spends its share alone: one small statement per sixty requests, and the limit is never
+exceeded. The unspent rest of a share is lost.
 """
 
 import math
@@ -22,7 +23,8 @@ from core.models import RateWindow
 from core.problems import Problem
 
 SHARE = 100
-_FORGOTTEN_AFTER = timedelta(minutes=20)  # longer than failures are counted for
+_FORGOTTEN_AFTER = timedelta(minutes=20)
+"""Longer than any window of failures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As the answer says it."""
+        """The RateLimit headers of the answer."""
         return {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
@@ -44,7 +46,7 @@ class Allowance:
 
 
 class TooManyRequests(Problem):
-    """The token has used up its minute."""
+    """The token has used up its requests of this minute."""
 
     status = 429
     code = "too_many_requests"
@@ -56,13 +58,11 @@ class TooManyRequests(Problem):
 
 
 class TooManyFailures(Problem):
-    """It failed too often from this address."""
+    """Too many failures from one address."""
 
     status = 429
     code = "too_many_failures"
-    detail = _(
-        "This failed too often from your address. Wait a minute, then try again with what you know to be right."
-    )
+    detail = _("Too many failures from your address. Wait a minute, then try again with the right values.")
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class TooManyFailures(Problem):
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """What fails for somebody who is not known, counted: so often in so many minutes, then it is refused before it is looked at."""
+    """Failures of an unknown caller. After `most` of them in `minutes`, further tries are refused unread."""
 
     of: str
     most: int
@@ -86,7 +86,7 @@ class Failures:
             raise TooManyFailures
 
     def count(self) -> None:
-        """It failed once more. One query."""
+        """Count one more failure. One query."""
         _reserve(self._id, limit=self.most)
 
     @property
@@ -96,10 +96,10 @@ class Failures:
 
 @dataclass(kw_only=True)
 class _Share:
-    """What this process holds of one token's minute; `others` is what nobody has taken yet."""
+    """This process's share of one token's minute; `unreserved` is what no process has taken yet."""
 
     left: int
-    others: int
+    unreserved: int
     ends: float
 
 
@@ -108,28 +108,31 @@ _lock = threading.Lock()
 
 
 def take(token_id: UUID, *, limit: int) -> Allowance:
-    """Use up one request of this minute. Raises TooManyRequests. No query while the process holds a share."""
+    """Use up one request of this minute.
+
+    Raises TooManyRequests. No query while the process has a share left.
+    """
     with _lock:
         share = _shares.get(token_id)
-        if share and share.ends > time.monotonic() and (share.left or not share.others):
+        if share and share.ends > time.monotonic() and (share.left or not share.unreserved):
             return _spend(share, limit=limit)
     reserved = _reserve(token_id, limit=limit)
     with _lock:
-        for gone in [known for known, share in _shares.items() if share.ends <= time.monotonic()]:
-            del _shares[gone]
-        if held := _shares.get(token_id):
-            reserved.left += held.left
+        for ended_id in [known for known, share in _shares.items() if share.ends <= time.monotonic()]:
+            del _shares[ended_id]
+        if current := _shares.get(token_id):
+            reserved.left += current.left
         _shares[token_id] = reserved
         return _spend(reserved, limit=limit)
 
 
 def forget_old_windows() -> None:
-    """Drop counts of minutes that are over; the sweep calls this."""
+    """Delete the counts of past minutes; the sweep calls this."""
     RateWindow.objects.filter(starts_at__lt=Now() - _FORGOTTEN_AFTER).delete()
 
 
 class RateLimitMiddleware:
-    """Says on every answer to a token how much is left."""
+    """Adds the RateLimit headers to every answer to a token."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -147,7 +150,7 @@ def _spend(share: _Share, *, limit: int) -> Allowance:
     if not share.left:
         raise TooManyRequests(Allowance(limit=limit, remaining=0, reset_s=reset_s))
     share.left -= 1
-    return Allowance(limit=limit, remaining=share.left + share.others, reset_s=reset_s)
+    return Allowance(limit=limit, remaining=share.left + share.unreserved, reset_s=reset_s)
 
 
 def _reserve(token_id: UUID, *, limit: int) -> _Share:
@@ -156,11 +159,12 @@ def _reserve(token_id: UUID, *, limit: int) -> _Share:
         cursor.execute(_RESERVE, {"token": token_id, "wanted": wanted, "limit": limit})
         taken, seconds = cursor.fetchone()
     got = max(0, min(wanted, limit - (taken - wanted)))
-    return _Share(left=got, others=max(0, limit - taken), ends=time.monotonic() + float(seconds))
+    return _Share(left=got, unreserved=max(0, limit - taken), ends=time.monotonic() + float(seconds))
 
 
 _RESERVE = f"""
-INSERT INTO {RateWindow._meta.db_table} AS held (token_id, starts_at, taken) VALUES (%(token)s, date_trunc('minute', statement_timestamp()), %(wanted)s)
-ON CONFLICT (token_id, starts_at) DO UPDATE SET taken = least(held.taken, %(limit)s) + %(wanted)s
+INSERT INTO {RateWindow._meta.db_table} AS stored (token_id, starts_at, taken)
+VALUES (%(token)s, date_trunc('minute', statement_timestamp()), %(wanted)s)
+ON CONFLICT (token_id, starts_at) DO UPDATE SET taken = least(stored.taken, %(limit)s) + %(wanted)s
 RETURNING taken, extract(epoch FROM starts_at + interval '1 minute' - statement_timestamp())
 """  # noqa: S608 - the table's name from the model, values as parameters

@@ -1,4 +1,4 @@
-"""Pages of lists for the JSON API: an array of rows in the body, and the way to the other pages in `Link` and `X-Total-Count`."""
+"""Paging of the JSON API: the body is an array of rows; `Link` and `X-Total-Count` describe the pages."""
 
 from typing import TypeVar
 
@@ -20,21 +20,24 @@ class PageIn(Schema):
     page_size: int = Field(PAGE_SIZE, ge=1, le=PAGE_SIZE_MAX, description="Rows per page.")
 
 
-def page_of(request: HttpRequest, response: HttpResponse, *, rows: QuerySet[M], which: PageIn) -> list[M]:
-    """The rows of one page; `Link` and `X-Total-Count` on the answer say where the others are. One query for the last page, two otherwise."""
-    start = (which.page - 1) * which.page_size
-    found = list(rows[start : start + which.page_size + 1])
-    has_all = len(found) <= which.page_size and (found or start == 0)
-    total = start + len(found) if has_all else rows.count()
-    _say_where(request, response, which=which, total=total)
-    return found[: which.page_size]
+def page_of(request: HttpRequest, response: HttpResponse, *, rows: QuerySet[M], paging: PageIn) -> list[M]:
+    """The rows of one page; sets `Link` and `X-Total-Count`.
+
+    One query for the last page, two for any other.
+    """
+    start = (paging.page - 1) * paging.page_size
+    page = list(rows[start : start + paging.page_size + 1])
+    has_all = len(page) <= paging.page_size and (page or start == 0)
+    total = start + len(page) if has_all else rows.count()
+    _set_page_headers(request, response, paging=paging, total=total)
+    return page[: paging.page_size]
 
 
-def _say_where(request: HttpRequest, response: HttpResponse, *, which: PageIn, total: int) -> None:
-    last = max(1, -(-total // which.page_size))
-    numbers = {"first": 1, "prev": min(which.page - 1, last), "next": which.page + 1, "last": last}
-    there = {rel: number for rel, number in numbers.items() if 1 <= number <= last}
-    response["Link"] = ", ".join(f'<{_url(request, number)}>; rel="{rel}"' for rel, number in there.items())
+def _set_page_headers(request: HttpRequest, response: HttpResponse, *, paging: PageIn, total: int) -> None:
+    last = max(1, -(-total // paging.page_size))
+    numbers = {"first": 1, "prev": min(paging.page - 1, last), "next": paging.page + 1, "last": last}
+    pages = {rel: number for rel, number in numbers.items() if 1 <= number <= last}
+    response["Link"] = ", ".join(f'<{_url(request, number)}>; rel="{rel}"' for rel, number in pages.items())
     response["X-Total-Count"] = str(total)
 
 

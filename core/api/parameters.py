@@ -1,4 +1,4 @@
-"""What stands behind the question mark of an API's URL: a parameter that the list does not know is refused by name."""
+"""Query parameters of the JSON API: an unknown parameter is refused by name."""
 
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -16,7 +16,7 @@ NAMED_AT_MOST = 100
 
 
 def only_known(view: View) -> View:
-    """A view with parameters in its URL (`Query[...]`), which then takes no others. Raises Invalid."""
+    """A view with query parameters (`Query[...]`) accepts no others. Raises Invalid."""
     known = set(_names(view))
     if not known:
         return view

@@ -1,4 +1,4 @@
-"""Which version of a record somebody has seen: `ETag` on the way out, `If-Match` on the way in; and changes that lose nobody else's."""
+"""Which revision of a record somebody looked at: `ETag` out, `If-Match` in; and edits that lose nobody else's."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,23 +10,25 @@ from django.urls import reverse
 from ninja import Header
 
 from core.problems import ChangedMeanwhile
-from core.records import Record
+from core.records import Edited
 
 A = ParamSpec("A")
 T = TypeVar("T")
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Edited)
 TRIES = 10
 """How often a change is made when others were faster each time."""
 
 IfMatch = Annotated[
     str | None,
-    Header(alias="If-Match", description="The ETag that you last saw; 412 when it is another by now."),
+    Header(
+        alias="If-Match", description="The ETag that you last saw; 412 when somebody has edited it since."
+    ),
 ]
 
 
-def etag_of(record: Record) -> str:
-    """Changes whenever the record is saved."""
-    return f'"{record.pk.hex[:8]}-{round(record.updated_at.timestamp() * 1_000_000):x}"'
+def etag_of(record: Edited) -> str:
+    """The revision as a strong entity tag, `"3"`: another one after each edit, and after nothing else."""
+    return f'"{record.revision}"'
 
 
 def mark(response: HttpResponse, record: R) -> R:
@@ -41,23 +43,26 @@ def mark_new(request: HttpRequest, response: HttpResponse, record: R, *, at: str
     return mark(response, record)
 
 
-def require_match(record: Record, if_match: str | None) -> None:
-    """Raises ChangedMeanwhile when the caller names versions (`If-Match`) and this is none of them. `*` and nothing at all match anything."""
-    if _names_versions(if_match) and etag_of(record) not in {
+def require_match(record: Edited, if_match: str | None) -> None:
+    """Raises ChangedMeanwhile when the caller names revisions (`If-Match`) and the current one is not among them.
+
+    `*` and nothing at all match anything.
+    """
+    if _names_revisions(if_match) and etag_of(record) not in {
         part.strip() for part in str(if_match).split(",")
     }:
         raise ChangedMeanwhile
 
 
 def merging(view: Callable[A, T]) -> Callable[A, T]:
-    """A PUT that keeps what the request leaves out: read, merge, and write only if what was read is still there (`seen`).
+    """A PUT that keeps what the request leaves out: read, merge, and write if the revision is still the one read.
 
-    When somebody else was faster, it is done anew on what they wrote. Whoever names versions is told so instead.
+    When somebody else was faster, it is done anew on what they wrote. Whoever names revisions is told so instead.
     """
 
     @wraps(view)
     def put(*args: A.args, **kwargs: A.kwargs) -> T:
-        if not _names_versions(kwargs.get("if_match")):
+        if not _names_revisions(kwargs.get("if_match")):
             for _try in range(TRIES - 1):
                 with suppress(ChangedMeanwhile):
                     return view(*args, **kwargs)
@@ -66,5 +71,5 @@ def merging(view: Callable[A, T]) -> Callable[A, T]:
     return put
 
 
-def _names_versions(if_match: object) -> bool:
+def _names_revisions(if_match: object) -> bool:
     return isinstance(if_match, str) and if_match.strip() != "*"

@@ -1,1 +1,1 @@
-"""What every page stands on: the frame, lists, rows, live parts, forms that were sent, wizards. Knows nothing of the domain."""
+"""Shared parts of all pages: frame, lists, rows, live parts, saving, wizards. Knows nothing of the domain."""

@@ -1,4 +1,4 @@
-"""What lists share: their search text, their tabs, and what of both stands in the URL."""
+"""Lists of a page: search text, tabs by status, and both in the URL."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.db.models import Count
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 
-from core.pages.searching import found_in, search_text
+from core.pages.searching import search_text, text_filter
 from core.problems import Text
 
 PER_PAGE = 25
@@ -18,7 +18,7 @@ PER_PAGE = 25
 
 @dataclass(frozen=True, kw_only=True)
 class Tab:
-    """One of the tabs above a list; the first one, with no value, shows all."""
+    """A tab above a list. The first tab has no value and shows all rows."""
 
     value: str
     text: Text
@@ -29,7 +29,7 @@ class Tab:
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """A page of rows with what it was narrowed to."""
+    """A page of rows, with its search text and status."""
 
     page: Page[Any]
     tabs: tuple[Tab, ...]
@@ -38,12 +38,12 @@ class Listing:
 
     @property
     def query(self) -> str:
-        """What a link to another page of the list has to keep."""
+        """The query string that a link to another page has to keep."""
         return _query(self.text, self.status)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing at all, whatever was looked for."""
+        """Whether there are no rows at all, and no search text."""
         return not any(tab.count for tab in self.tabs) and not self.text
 
 
@@ -54,16 +54,16 @@ def listing(
     search: tuple[str, ...],
     statuses: list[tuple[str, Any]],
     every: Text,
-    told: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda rows: rows,
+    annotated: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda rows: rows,
 ) -> Listing:
-    """Rows narrowed by the URL's `q` and `status`, 25 per page, with a tab per status that counts what the text finds. Two queries.
+    """Rows filtered by the URL's `q` and `status`, 25 per page, with a counting tab per status. Two queries.
 
-    `told` adds what the page tells of its rows; it is not counted with, since joins would count rows twice.
+    `annotated` adds the page's annotations after counting: their joins would count rows twice.
     """
     text = search_text(request.GET.get("q", ""))
     status = request.GET.get("status", "")
     status = status if status in dict(statuses) else ""
-    rows = rows.filter(found_in(text, *search))
+    rows = rows.filter(text_filter(text, *search))
     counts = dict(rows.order_by().values_list("status").annotate(number=Count("pk")))
     choices = [
         ("", every, sum(counts.values())),
@@ -74,7 +74,7 @@ def listing(
         for v, name, n in choices
     )
     shown = rows.filter(status=status) if status else rows
-    paginator = Paginator(told(shown), PER_PAGE)
+    paginator = Paginator(annotated(shown), PER_PAGE)
     paginator.count = next(tab.count for tab in tabs if tab.is_current)  # counted above
     return Listing(page=paginator.get_page(request.GET.get("page")), tabs=tabs, text=text, status=status)
 

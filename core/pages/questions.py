@@ -1,4 +1,4 @@
-"""What is asked before a thing is done: in a dialog with script, on a page of its own without. The answer is a redirect, or the refusal in words."""
+"""Confirmation questions: a dialog with script, a page without. The answer is a redirect, or the refusal."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from core.problems import Conflict, Problem, Text
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """`verb` is the dialog's id, `url` where the answer goes, `back` where somebody goes who thinks better of it."""
+    """A question to confirm. `verb` is the dialog's id, `url` takes the answer, `back` is the way out."""
 
     verb: str
     title: Text
@@ -24,10 +24,11 @@ class Question:
     texts: tuple[Text, ...] = ()
     warning: Text = ""
     is_danger: bool = False
+    is_primary: bool = False
 
 
 def chosen(questions: Iterable[Question], verb: str) -> Question | None:
-    """The one of that verb, if it may be asked now."""
+    """The question of that verb, if it may be asked now."""
     return next((question for question in questions if question.verb == verb), None)
 
 
@@ -36,24 +37,27 @@ def ask_or_do(
     question: Question | None,
     *,
     do: Callable[[], object],
-    said: Text,
+    success: Text,
     then: str,
     back: str,
 ) -> HttpResponse:
-    """GET asks on a page; POST does it, says so and leads on. A question that may not be asked now leads back, but doing it says why not."""
+    """GET shows the question; POST calls `do`, shows `success` and redirects to `then`.
+
+    Without a question, GET redirects to `back`, and POST still calls `do`, whose refusal is shown.
+    """
     if request.method != "POST":
-        return render(request, "question.html", {"question": question}) if question else redirect(back)
+        return render(request, "frame/question.html", {"question": question}) if question else redirect(back)
     try:
         do()
     except Conflict as problem:
         return _refused(request, question, problem, back=back)
-    messages.success(request, str(said))
+    messages.success(request, str(success))
     return HttpResponseClientRedirect(then) if is_htmx(request) else redirect(then)
 
 
 def _refused(request: HttpRequest, question: Question | None, problem: Problem, *, back: str) -> HttpResponse:
-    if question is None:  # the page was old: show what is true now, and why it was refused
+    if question is None:  # the page was outdated: show the current one, with the refusal
         messages.error(request, str(problem.detail))
         return HttpResponseClientRedirect(back) if is_htmx(request) else redirect(back)
-    template = "_question.html" if is_htmx(request) else "question.html"
+    template = "components/question.html" if is_htmx(request) else "frame/question.html"
     return render(request, template, {"question": question, "problem": problem}, status=409)

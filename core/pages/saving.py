@@ -1,4 +1,4 @@
-"""What became of a form that a person sent: saved, or shown again with the reason."""
+"""The result of a form that a person sent: saved, or shown again with the reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt(Generic[T]):
-    """`saved` is what was saved. Else `problem` is for the top of the form (None: its fields say it), with the answer's `status`."""
+    """The result of saving: `saved`, or a `problem` for the top of the form (None: its fields show it)."""
 
     saved: T | None = None
     problem: Problem | None = None
@@ -21,13 +21,13 @@ class Attempt(Generic[T]):
 
 
 def attempt(save: Callable[[], T], *forms: BaseForm | BaseFormSet[Any]) -> Attempt[T]:
-    """Save what `forms` checked; a refusal in words is an answer, not an error."""
+    """Call `save`, and turn a refusal into a result. `forms` are the forms that were checked."""
     try:
         return Attempt(saved=save())
     except Conflict as refusal:
         return Attempt(problem=refusal, status=409)
     except Invalid as refusal:
-        is_said = any(form.errors or not form.is_valid() for form in forms)
-        return Attempt(
-            problem=None if is_said else Invalid(next(iter(refusal.fields.values()))[0]), status=422
-        )  # what only the service could see
+        if any(form.errors or not form.is_valid() for form in forms):
+            return Attempt(status=422)
+        first_text = next(iter(refusal.fields.values()))[0]  # only the service could see this fault
+        return Attempt(problem=Invalid(first_text), status=422)

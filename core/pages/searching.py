@@ -1,4 +1,4 @@
-"""What somebody looks for: cleaned once for pages and API alike, and looked for in columns."""
+"""Search texts: cleaned in one way for pages and API, and searched in columns."""
 
 from typing import Annotated
 
@@ -9,14 +9,14 @@ TEXT_MAX = 100
 
 
 def search_text(typed: str) -> str:
-    """The text without blanks around it, at most 100 characters, and without NUL, which PostgreSQL does not hold."""
+    """The text stripped, cut to 100 characters, and without NUL, which PostgreSQL cannot store."""
     return typed.replace("\x00", "").strip()[:TEXT_MAX]
 
 
 SearchText = Annotated[str, Field(max_length=TEXT_MAX), AfterValidator(search_text)]
-"""The same for the JSON API, which refuses a longer one."""
+"""The search text of the JSON API, which refuses a longer one."""
 
 
-def found_in(text: str, *columns: str) -> Q:
-    """Rows in which one of the columns holds the text, large or small; all rows when there is no text."""
+def text_filter(text: str, *columns: str) -> Q:
+    """Rows with the text in one of the columns, ignoring case; all rows for an empty text."""
     return Q(*((f"{column}__icontains", text) for column in columns), _connector=Q.OR) if text else Q()

@@ -1,7 +1,8 @@
-"""A wizard of several pages that keeps what was chosen in the session; it knows nothing of what it is for.
+"""A wizard of several pages that keeps the choices in the session.
 
-formtools brings the steps, their forms and the session storage. Left alone it mixes two runs of one session, forgets on GET, finishes on GET,
-keeps the raw POST, answers an unknown step with a 500, lets steps be skipped and finishes twice on two clicks. `RunWizard` closes these.
+formtools provides the steps, their forms and the session storage. On its own it mixes two runs of one
+session, forgets on GET, finishes on GET, stores the raw POST, answers an unknown step with 500, lets steps be
+skipped, and finishes twice on two clicks. `RunWizard` prevents all of these.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,10 @@ CANCEL = "wizard_cancel"
 
 
 class RunStorage(BaseStorage):
-    """What one run has chosen so far. Reading never writes the session, and which step is shown is the URL's affair, not the session's."""
+    """The choices of one run.
+
+    Reading never writes the session; the URL, not the session, selects the step.
+    """
 
     def __init__(self, prefix: str, request: HttpRequest, file_storage: None = None) -> None:
         super().__init__(prefix, request, file_storage)
@@ -33,27 +37,30 @@ class RunStorage(BaseStorage):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was chosen yet, or all of it is gone with an older session."""
+        """Whether there are no choices: none were made yet, or they ended with an older session."""
         return not self.data[self.step_data_key]
 
     @property
     def run_key(self) -> UUID | None:
-        """The key of exactly these choices."""
+        """The idempotency key of exactly these choices."""
         text = self.extra_data.get("run_key")
         return UUID(text) if text else None
 
     def kept(self, step: str, name: str) -> str:
-        """One field of a step as it was typed; empty when there is none."""
+        """One field of a step as typed; empty when there is none."""
         values: list[str] = self.data[self.step_data_key].get(step, {}).get(name, [])
         return values[-1] if values else ""
 
     @property
     def wrong(self) -> frozenset[str]:
-        """Steps that are kept as they were typed, though they were refused."""
+        """Steps that were refused, and are kept as typed."""
         return frozenset(self.extra_data.get("wrong", []))
 
     def keep(self, step: str, fields: dict[str, list[str]], *, is_right: bool = True) -> bool:
-        """Keep a step's fields (none: forget the step). Says whether that changed anything; a change makes a new run key."""
+        """Keep a step's fields (none: delete the step).
+
+        Returns whether they changed; a change makes a new run key.
+        """
         kept = self.data[self.step_data_key]
         wrong = self.wrong - {step} | (frozenset() if is_right else {step})
         if kept.get(step, {}) == fields and wrong == self.wrong:
@@ -65,7 +72,7 @@ class RunStorage(BaseStorage):
         return True
 
     def reset(self) -> None:
-        """Forget the run."""
+        """Delete the run's choices."""
         self.init_data()
         self.request.session.pop(self.prefix, None)
 
@@ -88,45 +95,46 @@ class RunWizard(NamedUrlSessionWizardView):
     storage_name = "core.pages.wizards.RunStorage"
     storage: RunStorage
     restart_text: Text = _(
-        "Nothing is chosen here: choices end with the session, with Cancel, and once the draft is made. Please choose again."
+        "There are no choices here. They end with the session, with Cancel, and once the draft is created. "
+        "Choose again."
     )
 
     def subject(self) -> str:
-        """What the run is about: two runs of one session with different subjects do not mix."""
+        """The key of the run: runs of one session with different subjects do not mix."""
         raise NotImplementedError
 
     def cancel_url(self) -> str:
-        """Where somebody goes who gives up."""
+        """The URL after Cancel."""
         raise NotImplementedError
 
     def finish(self) -> HttpResponse:
-        """What the last step's POST does, given that every step is right."""
+        """The action of the last step's POST. Every step is valid by then."""
         raise NotImplementedError
 
     def already_finished(self) -> HttpResponse | None:
-        """The answer to a last POST that comes a second time, when the first has finished the run; None when it has not."""
+        """The answer to a repeated last POST; None when the run is not finished yet."""
         return None
 
     def kept_changed(self, step: str) -> None:
-        """Called when a step's fields have changed."""
+        """Called after a step's fields changed."""
 
     def get_prefix(self, _request: HttpRequest, *_args: Any, **_kwargs: Any) -> str:
         return f"{self.url_name}:{self.subject()}"
 
     def get(self, request: HttpRequest, *_args: Any, step: str | None = None, **_kwargs: Any) -> HttpResponse:  # noqa: ARG002 - Django's signature
-        """Show a step. Nothing is reset and nothing is finished by it."""
+        """Show a step. Nothing is reset or finished."""
         if step is None:
             return redirect(self.get_step_url(self.steps.first))
         return self.enter(step) or self.show()
 
     def show(self) -> HttpResponse:
-        """The current step with what was kept of it."""
+        """The current step with its kept fields."""
         return self.render(self.get_form(data=self.storage.get_step_data(self.steps.current)))
 
     def post(
         self, request: HttpRequest, *_args: Any, step: str | None = None, **_kwargs: Any
     ) -> HttpResponse:
-        """Keep the step's own fields and go on, back or away; on the last step, finish."""
+        """Keep the step's own fields and go on, back or out; the last step finishes."""
         if step is None:
             return HttpResponseNotAllowed(["GET"])
         if CANCEL in request.POST:
@@ -135,7 +143,10 @@ class RunWizard(NamedUrlSessionWizardView):
         return self._finished_before(step) or self.enter(step) or self._take(request.POST)
 
     def enter(self, step: str) -> HttpResponse | None:
-        """Make a step the current one; the answer that leads elsewhere when an earlier step is missing. Raises NotFound for no step of ours."""
+        """Make a step the current one.
+
+        Returns a redirect when an earlier step is missing. Raises NotFound.
+        """
         if step not in self.get_form_list():
             raise NotFound
         self.storage.current_step = step
@@ -147,7 +158,7 @@ class RunWizard(NamedUrlSessionWizardView):
         return redirect(self.get_step_url(first_missing))
 
     def keep(self, step: str, form: Form) -> None:
-        """Keep a step's own fields as they were typed, right or not, and nothing else of what was posted."""
+        """Keep a step's own fields as typed, valid or not, and nothing else of the POST."""
         typed: Any = form.data
         names = [form.add_prefix(name) for name in form.fields]
         given = {name: values for name in names if any(values := typed.getlist(name))}
@@ -155,7 +166,7 @@ class RunWizard(NamedUrlSessionWizardView):
             self.kept_changed(step)
 
     def incomplete(self) -> str | None:
-        """The first step before the current one that is not right; None when all are."""
+        """The first invalid step before the current one; None when all are valid."""
         return next((step for step in self._earlier() if not self._is_complete(step)), None)
 
     def render(self, form: Form | None = None, **kwargs: Any) -> HttpResponse:
@@ -178,7 +189,7 @@ class RunWizard(NamedUrlSessionWizardView):
         if current == self.steps.last:
             return self.finish()
         following = self.steps.next
-        assert following is not None  # noqa: S101 - the last step was answered above
+        assert following is not None  # noqa: S101 - the last step returned above
         return redirect(self.get_step_url(following))
 
     def _is_complete(self, step: str) -> bool:

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL, but for one thing: no statement is waited for without end. Named by the setting DATABASES."""
+"""Django's PostgreSQL backend with a deadline for every statement. Named by the setting DATABASES."""

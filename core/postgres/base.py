@@ -1,4 +1,4 @@
-"""A database connection that gives up: a server that is frozen, or a network that swallows, is noticed by us and not by the other side."""
+"""A database connection with a deadline: we notice a frozen server or a network that drops packets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ _patience: ContextVar[float | None] = ContextVar("patience", default=None)
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Wait so long at most for each statement in this block, instead of DATABASE_DEADLINE_S."""
+    """The deadline of each statement in this block, instead of DATABASE_DEADLINE_S."""
     token = _patience.set(seconds)
     try:
         yield
@@ -25,10 +25,10 @@ def patience(seconds: float) -> Iterator[None]:
 
 
 class Connection(psycopg.Connection[Any]):
-    """Closed when the server does not answer in time: what it still does is not known, and its own time-outs end it."""
+    """Closes itself when the server does not answer in time; the server's own time-outs end the statement."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg does, with our deadline. Raises OperationalError."""
+        """psycopg's wait with our deadline. Raises OperationalError."""
         limit = timeout or _patience.get() or settings.DATABASE_DEADLINE_S
         try:
             return super().wait(gen, interval, limit)
@@ -38,6 +38,6 @@ class Connection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's own, with that connection."""
+    """Django's wrapper with this connection class."""
 
     Database: Any = SimpleNamespace(**vars(psycopg) | {"connect": Connection.connect})

@@ -1,1 +1,1 @@
-"""What protects: secrets and sessions at rest, the bounds of what comes in, and the one guarded way out to hosts that somebody named."""
+"""Protection: secrets and sessions at rest, bounds of requests, and the SSRF guard for outbound requests."""

@@ -1,4 +1,4 @@
-"""What the body of a request may be: why one is refused before anybody has looked at what it asks for."""
+"""Bounds of request bodies: the refusals that come before the body is read."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.texts import DEPTH_MAX, VALUES_MAX, JsonRefused, read_json
 
 
 class BodyTooLarge(Problem):
-    """The body has more bytes than this URL takes."""
+    """The body has more bytes than this URL accepts."""
 
     status = 413
     code = "body_too_large"
@@ -20,9 +20,7 @@ class BodyTooLarge(Problem):
     @classmethod
     def of(cls, most: int) -> "BodyTooLarge":
         """With the limit, in bytes."""
-        return cls(
-            _("The body has more than %(most)d bytes, which is the most that is taken here.") % {"most": most}
-        )
+        return cls(_("The body is too large: %(most)d bytes at most.") % {"most": most})
 
 
 class BodyTooSlow(Problem):
@@ -31,15 +29,15 @@ class BodyTooSlow(Problem):
     status = 408
     code = "body_too_slow"
     title = _("Too slow")
-    detail = _("The body came too slowly. Nothing was done; send it again.")
+    detail = _("The body arrived too slowly. Nothing was done; send it again.")
 
 
 class TooMuchAtOnce(Problem):
-    """Too many bytes of large bodies are on their way at once."""
+    """Too many bytes of large bodies are arriving at once."""
 
     status = 503
     code = "too_much_at_once"
-    detail = _("Too many large bodies are on their way. Nothing was done; send it again in a few seconds.")
+    detail = _("Too many large requests at once. Nothing was done; send it again in a few seconds.")
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +45,7 @@ class TooMuchAtOnce(Problem):
 
 
 class TooManyValues(BadRequest):
-    """A JSON body has more values, or is deeper, than anything that is asked for here."""
+    """A JSON body has too many values or levels."""
 
     code = "too_many_values"
     detail = _(
@@ -59,7 +57,10 @@ class TooManyValues(BadRequest):
 
 
 class BoundedParser(Parser):
-    """Ninja's, but for a bound on count and depth. Raises TooManyValues, and ValueError for what is no JSON."""
+    """Ninja's parser with bounds of count and depth.
+
+    Raises TooManyValues, and ValueError for invalid JSON.
+    """
 
     def parse_body(self, request: HttpRequest) -> Any:
         """The body's JSON."""

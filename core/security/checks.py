@@ -1,4 +1,4 @@
-"""Settings with which nothing may run, said by `manage.py check` before anybody relies on them."""
+"""System checks for unsafe settings, run by `manage.py check`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ KEY_LENGTH, KEY_CHARACTERS = 32, 10
 
 
 def check_secret_key(**_asked: Any) -> list[Error]:
-    """Whoever guesses the key signs sessions and links in our name."""
+    """SECRET_KEY must be strong: with it, anybody can sign sessions and links."""
     key = str(settings.SECRET_KEY)
     if len(key) >= KEY_LENGTH and len(set(key)) >= KEY_CHARACTERS:
         return []
@@ -24,7 +24,7 @@ def check_secret_key(**_asked: Any) -> list[Error]:
 
 
 def check_debug(**_asked: Any) -> list[Error]:
-    """Debug pages show settings and code to everybody."""
+    """DEBUG must be off in production: debug pages show settings and code."""
     if not settings.DEBUG or not settings.SESSION_COOKIE_SECURE:
         return []
     return [

@@ -1,11 +1,11 @@
-"""Headers that go with every answer: private ones are stored nowhere, and no other site makes use of them."""
+"""Headers of every response: nothing is cached, and no other site may embed it."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
 _ALWAYS = {
-    "Cache-Control": "no-store",  # static files say for themselves how long they are good
+    "Cache-Control": "no-store",  # static files set their own
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": ", ".join(
         f"{name}=()" for name in ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
@@ -14,7 +14,7 @@ _ALWAYS = {
 
 
 class HeadersMiddleware:
-    """Adds what an answer does not say itself."""
+    """Adds the headers that a response does not set itself."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""Names of hosts to addresses. Each purpose has a small pool of its own, and in it each owner a part: names that hang keep nobody else waiting."""
+"""DNS look-ups: a small pool per purpose, a share per owner, so that slow names delay nobody else."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,10 @@ _shut = LastKnown()
 
 
 def fence_around(networks: Iterable[str], reserved: Iterable[str], *, deadline_s: float) -> fence.Fence:
-    """These networks, less the reserved `host:port` pairs. Waits half a second at most for their names; one that hangs keeps the addresses known last."""
+    """A fence of these networks without the reserved `host:port` pairs.
+
+    Waits at most half a second for their names; a name that hangs keeps its last known addresses.
+    """
     pairs = tuple(reserved)
     hosts = [host for host, _ in map(fence.split_endpoint, pairs)]
     return fence.Fence.of(

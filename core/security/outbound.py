@@ -1,7 +1,9 @@
-"""The one way out: every connection of the control plane to a host that somebody named. Nothing else opens a socket.
+"""The SSRF guard: every connection of the control plane to a host that somebody entered.
 
-The name is looked up once, every address it has is checked, and the checked address is the one that is connected to. No redirects, no
-proxy from the environment, a cap on the answer's size, and one deadline over all of it, to the last byte.
+Nothing else opens a socket.
+
+The name is resolved once, each address is checked, and a checked address is connected to (no DNS rebinding).
+No redirects, no proxy from the environment, a limit of the answer's size, one deadline to the last byte.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 class OutboundFailed(Exception):
-    """No answer. `code` is stable; `text` is for people. Only `is_final` ones will fail again as long as nobody changes anything."""
+    """No usable answer. `code` is stable, `text` is for people. A retry helps unless `is_final`."""
 
     def __init__(self, code: str, text: Text, *, is_final: bool = False) -> None:
         super().__init__(code)
@@ -39,9 +41,9 @@ class OutboundFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """Where a request may go: into `networks`, but to none of the `reserved` endpoints. Plain http is for addresses inside `http_networks` alone.
+    """Allowed targets: in `networks`, none of the `reserved` endpoints; plain http only in `http_networks`.
 
-    The host is looked up by `names`, on the account of `owner`.
+    `names` resolves the host, and counts the look-up for `owner`.
     """
 
     networks: tuple[str, ...]
@@ -53,7 +55,7 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked, and how long and how much of an answer is waited for."""
+    """A request, with its deadline in seconds and the limit of the answer in bytes."""
 
     url: str
     method: str = "GET"
@@ -66,14 +68,14 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back, whole."""
+    """A complete answer."""
 
     status: int
     body: bytes
 
 
 def public_rules(owner: Hashable = None) -> Rules:
-    """For issuers that providers name: public addresses, and what the operator allowed besides (OUTBOUND_NETWORKS, by plain http too)."""
+    """For issuers of providers: public addresses, and OUTBOUND_NETWORKS (plain http too)."""
     allowed = tuple(settings.OUTBOUND_NETWORKS)
     return Rules(
         networks=(*fence.PUBLIC, *allowed),
@@ -85,14 +87,17 @@ def public_rules(owner: Hashable = None) -> Rules:
 
 
 def fetch_json(url: str, *, deadline_s: float, owner: Hashable = None) -> Any:
-    """GET a JSON document from an issuer that the tenant `owner` named. No transaction may be open. Raises OutboundFailed."""
+    """GET a JSON document of an issuer of the tenant `owner`.
+
+    No transaction may be open. Raises OutboundFailed.
+    """
     answer = ask(
         Request(url=url, headers={"Accept": "application/json"}, deadline_s=deadline_s), public_rules(owner)
     )
     if 300 <= answer.status < 400:
         raise OutboundFailed(
             "redirected",
-            _("It answers with a redirect, which is not followed. Use the address that it leads to."),
+            _("It answers with a redirect, which is not followed. Use its target address."),
             is_final=True,
         )
     if answer.status != 200:
@@ -100,11 +105,11 @@ def fetch_json(url: str, *, deadline_s: float, owner: Hashable = None) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as problem:
-        raise OutboundFailed("not_json", _("Its answer is no JSON.")) from problem
+        raise OutboundFailed("not_json", _("Its answer is not JSON.")) from problem
 
 
 def ask(request: Request, rules: Rules) -> Answer:
-    """One exchange, whatever the status. No transaction may be open. Raises OutboundFailed."""
+    """One HTTP exchange, with any status. No transaction may be open. Raises OutboundFailed."""
     until = monotonic() + request.deadline_s
     parts = _checked_parts(request.url)
     address = _pinned(parts, rules, deadline_s=min(request.deadline_s, request.connect_s))
@@ -115,20 +120,20 @@ def ask(request: Request, rules: Rules) -> Answer:
     except httpx2.ConnectError as problem:
         raise OutboundFailed(
             "unreachable",
-            _("No connection could be made: nothing listens there, or its certificate is not right."),
+            _("The connection failed: no server is listening, or its certificate is invalid."),
         ) from problem
     except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
         raise OutboundFailed(
-            "unreachable", _("It broke the connection off, or its answer is no HTTP.")
+            "unreachable", _("It closed the connection, or its answer is not HTTP.")
         ) from problem
 
 
 def connections(
     targets: Iterable[tuple[fence.Address, ...]], port: int, *, deadline_s: float
 ) -> dict[tuple[fence.Address, ...], bool | None]:
-    """Whether one address of each target takes a TCP connection: False when all refuse, None when none answers in time. Nothing is sent.
+    """Whether an address of each target accepts TCP: False when all refuse, None without an answer in time.
 
-    All targets are tried side by side. The caller has checked the addresses against a fence.
+    All targets are tried at once, and nothing is sent. The caller has checked the addresses against a fence.
     """
     return asyncio.run(_connections(tuple(targets), port, deadline_s))
 
@@ -198,7 +203,7 @@ def _pinned(parts: SplitResult, rules: Rules, *, deadline_s: float) -> fence.Add
 
 def _not_pinned(refusal: fence.FenceRefused) -> OutboundFailed:
     if isinstance(refusal.__cause__, TimeoutError):
-        return OutboundFailed("slow_name", _("Its host could not be looked up in time."))
+        return OutboundFailed("slow_name", _("Its host name could not be resolved in time."))
     if refusal.code == "unresolvable":
         return OutboundFailed(refusal.code, _("Its host has no address."))
     return OutboundFailed(
@@ -212,14 +217,14 @@ def _port(parts: SplitResult) -> int:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    # Reading the certificate authorities takes longer than the rest of a request, so it is done once.
+    # Loading the certificate authorities takes longer than a request, so it is done once.
     return ssl.create_default_context()
 
 
 async def _exchange(
     request: Request, parts: SplitResult, address: fence.Address, deadline_s: float
 ) -> Answer:
-    # A deadline over the whole exchange needs something that can be cancelled at any byte, and that is a task, not a thread.
+    # A deadline to the last byte needs a task, because a thread cannot be cancelled.
     literal = f"[{address}]" if address.version == 6 else str(address)
     url = parts._replace(netloc=f"{literal}:{_port(parts)}", fragment="").geturl()
     async with (

@@ -1,6 +1,8 @@
-"""Secrets at rest: the only module that turns a secret into what a database row holds, and back. Knows no app and no model by name.
+"""Secrets at rest: the only module that encrypts and decrypts secrets in database rows.
 
-A ciphertext names the key that made it, and is bound to table, row and column: moved to another place it is not readable there.
+Knows no app and no model.
+
+A ciphertext names its key, and is bound to table, row and column: it cannot be read in another place.
 """
 
 import base64
@@ -20,15 +22,18 @@ _NONCE_BYTES = 12
 
 
 class SecretLost(Exception):
-    """A ciphertext that cannot be read: its key is not in the ring, or it is not what stood at this place. Never quotes it."""
+    """A ciphertext that cannot be read: its key is missing, or it belongs to another place.
+
+    Never quotes it.
+    """
 
 
 class CiphertextField(models.TextField[str, str]):
-    """A column for ciphertexts of this module; `rotate_secrets` finds the columns by this class."""
+    """A column for ciphertexts; `rotate_secrets` finds the columns by this class."""
 
 
 def encrypt(secret: str, *, table: str, row: UUID, column: str) -> str:
-    """The ciphertext for exactly this place, made with the first key of the ring."""
+    """Encrypt a secret for exactly this place, with the first key of the ring."""
     name, key = next(iter(_ring().items()))
     nonce = os.urandom(_NONCE_BYTES)
     sealed = AESGCM(key).encrypt(nonce, secret.encode(), _place(table, row, column))
@@ -36,24 +41,22 @@ def encrypt(secret: str, *, table: str, row: UUID, column: str) -> str:
 
 
 def decrypt(ciphertext: str, *, table: str, row: UUID, column: str) -> str:
-    """The secret that was encrypted for exactly this place. Raises SecretLost."""
+    """Decrypt the ciphertext of exactly this place. Raises SecretLost."""
     form, name, text = (*ciphertext.split("."), "", "", "")[:3]
     key = _ring().get(name)
     if form != _FORMAT or key is None:
+        is_ours = form == _FORMAT
         raise SecretLost(
-            f"ENCRYPTION_KEYS holds no key named {name!r}."
-            if form == _FORMAT
-            else "What is stored is no ciphertext of ours."
+            f"ENCRYPTION_KEYS has no key named {name!r}."
+            if is_ours
+            else "The stored value is not a ciphertext."
         )
     try:
         sealed = base64.urlsafe_b64decode(text)
-        return (
-            AESGCM(key)
-            .decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _place(table, row, column))
-            .decode()
-        )
+        nonce, encrypted = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        return AESGCM(key).decrypt(nonce, encrypted, _place(table, row, column)).decode()
     except (InvalidTag, binascii.Error, ValueError) as problem:
-        raise SecretLost("The ciphertext was not made for this place, or it is damaged.") from problem
+        raise SecretLost("The ciphertext belongs to another place, or it is damaged.") from problem
 
 
 def is_current(ciphertext: str) -> bool:
@@ -76,11 +79,12 @@ def _parsed(entries: tuple[str, ...]) -> dict[str, bytes]:
             key = b""
         if not name.isalnum() or len(key) != 32 or name in ring:
             raise ImproperlyConfigured(
-                "ENCRYPTION_KEYS must list name:key pairs: different names of letters and digits, keys of 32 bytes in base64."
+                "ENCRYPTION_KEYS must list name:key pairs: different names of letters and digits, keys of "
+                "32 bytes in base64."
             )
         ring[name] = key
     if not ring:
-        raise ImproperlyConfigured("ENCRYPTION_KEYS holds no key.")
+        raise ImproperlyConfigured("ENCRYPTION_KEYS has no key.")
     return ring
 
 

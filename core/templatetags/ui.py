@@ -1,7 +1,8 @@
-"""The design's components as template tags; their templates are in templates/components/, their looks in static/css/components.css.
+"""The design's components as template tags: see templates/components/ and static/css/.
 
-Three of them wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
-{% fact label=… %}…{% endfact %}. Those without a tag are included: {% include "components/choice_card.html" with … only %}.
+Those that wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
+{% fact label=… %}…{% endfact %}, {% notice … %}…{% endnotice %}, {% empty_state … %}…{% endempty_state %}.
+Those without a tag are included: {% include "components/search.html" %}.
 """
 
 import re
@@ -11,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.forms.boundfield import BoundField, BoundWidget
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -23,7 +24,7 @@ from lucide.templatetags.lucide import lucide
 register = template.Library()
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
-# In this order: most browsers also carry the signs of older ones.
+# The order matters: most browsers also send the signs of older ones.
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
@@ -41,30 +42,34 @@ _SYSTEMS = (
     ("Linux", "Linux"),
 )
 _SVG = re.compile(r"<svg[^>]*>")
-_SPACE = re.compile(r">\s+<")
+_SPACE = re.compile(r"(?<=>)\s+(?=<)| (?=/>)")
 
 
 @register.simple_tag
 @cache
 def icon(name: str) -> SafeString:
-    """A lucide icon, inline; decoration only, so the words beside it have to say the same."""
+    """A lucide icon, inline. It is decoration: the text beside it must say the same."""
     drawn = lucide(name, size=None).strip()
     return mark_safe(  # noqa: S308
-        _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("><", drawn))
+        _SVG.sub('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">', _SPACE.sub("", drawn))
     )
 
 
 @register.simple_tag
 @cache
 def symbol(name: str) -> SafeString:
-    """The drawing of a lucide icon for a hidden svg, where many rows show it: `<svg class="icon"><use href="#i-NAME"/></svg>`."""
-    drawn = _SPACE.sub("><", lucide(name, size=None).strip()).removesuffix("</svg>")
-    return mark_safe(_SVG.sub(f'<symbol id="i-{name}" viewBox="0 0 24 24">', drawn) + "</symbol>")  # noqa: S308 - from the package
+    """A lucide icon as a symbol for many rows: `<svg class="icon"><use href="#i-NAME"/></svg>`."""
+    drawn = _SPACE.sub("", lucide(name, size=None).strip()).removesuffix("</svg>")
+    opened = _SVG.sub(f'<symbol id="i-{name}" viewBox="0 0 24 24">', drawn)
+    return mark_safe(opened + "</symbol>")  # noqa: S308 - from the package
 
 
 @register.simple_tag
 def badge(text: str, tone: str = "grey", extra: str = "") -> SafeString:
-    """A status: a dot and a word. Tones: grey, green, amber, blue, red, violet. `extra` takes busy, hollow, large."""
+    """A status: a dot and a word.
+
+    Tones: grey, green, amber, blue, red, violet. `extra` takes busy, hollow, large.
+    """
     return format_html('<span class="badge tone-{} {}">{}</span>', tone, extra, text)
 
 
@@ -95,7 +100,7 @@ def at(value: datetime | None) -> SafeString:
 
 
 def ago_text(value: datetime) -> str:
-    """How long ago in words; the words are those of the browser's Intl.RelativeTimeFormat."""
+    """How long ago in words, the same words as the browser's Intl.RelativeTimeFormat."""
     seconds = max(0, round((timezone.now() - value).total_seconds()))
     if seconds < 1:
         return gettext("now")
@@ -114,13 +119,13 @@ def ago_text(value: datetime) -> str:
 
 @register.filter
 def seconds(milliseconds: int | None) -> str:
-    """Milliseconds as seconds with one digit: 0.8. Never 0.0: that would look like nothing was measured."""
+    """Milliseconds as seconds with one digit: 0.8. At least 0.1: 0.0 would look unmeasured."""
     return "" if milliseconds is None else f"{max(0.1, milliseconds / 1000):.1f}"
 
 
 @register.filter
 def device(user_agent: str) -> str:
-    """`Firefox · Windows`: what a person tells their browsers apart by. An unknown one is shown by its first word."""
+    """`Firefox · Windows`, to tell one's browsers apart. An unknown browser is shown by its first word."""
     browser = next(
         (name for sign, name in _BROWSERS if sign in user_agent), user_agent.partition("/")[0][:40] or "?"
     )
@@ -129,14 +134,24 @@ def device(user_agent: str) -> str:
 
 
 @register.simple_block_tag
-def section(content: str, *, id: str, title: str, count: int | None = None, extra: str = "") -> SafeString:  # noqa: A002 - the attribute's name
-    """A card with a heading. The heading's id is `<id>-title`."""
+def section(
+    content: str,
+    *,
+    id: str,  # noqa: A002 - the attribute's name
+    title: str,
+    count: int | None = None,
+    extra: str = "",
+) -> SafeString:
+    """A card with a heading, whose id is `<id>-title`."""
     return _wrapped("section", content, id=id, title=title, count=count, extra=extra)
 
 
 @register.simple_block_tag
 def dialog(content: str, *, id: str, title: str, open: bool = False) -> SafeString:  # noqa: A002 - a template's keyword
-    """A modal dialog. Anything with data-dialog="<id>" opens it; without script that link leads to a page with the same form."""
+    """A modal dialog, opened by data-dialog="<id>".
+
+    Without script the link leads to a page with the same form.
+    """
     return _wrapped("dialog", content, id=id, title=title, open=open)
 
 
@@ -146,9 +161,40 @@ def fact(content: str, *, label: str) -> SafeString:
     return _wrapped("fact", content, label=label)
 
 
+@register.simple_block_tag
+def notice(content: str, *, tone: str = "red", title: str = "", role: str = "") -> SafeString:
+    """A paragraph that stands out: red, amber, blue, violet. role="alert" only where it answers what was just done."""
+    return _wrapped("notice", content.strip(), tone=tone, title=title, role=role)
+
+
+@register.simple_block_tag
+def empty_state(
+    content: str, *, icon: str, title: str, url: str = "", action: str = "", is_second: object = False
+) -> SafeString:
+    """Why there is nothing yet, and what to do: a link, which `is_second` where the page's primary action is elsewhere."""
+    return _wrapped(
+        "empty_state", content.strip(), icon=icon, title=title, url=url, action=action, is_second=is_second
+    )
+
+
+@register.inclusion_tag("components/choice_card.html")
+def choice_card(
+    radio: BoundWidget, *, title: str = "", note: str = "", aside: str = "", reason: str = ""
+) -> dict[str, Any]:
+    """A radio that is a card, in <div class="choices">. `aside` stands beside the title; a `reason` says why it cannot be chosen."""
+    shown = {"title": title or radio.choice_label, "note": note, "aside": aside, "reason": reason}
+    return {"radio": radio, **shown}
+
+
+@register.inclusion_tag("components/radio_line.html")
+def radio_line(bound: BoundField, *, hint: str = "") -> dict[str, Any]:
+    """A choice of few, side by side."""
+    return {"field": bound, "hint": hint}
+
+
 @register.inclusion_tag("components/stepper.html")
 def stepper(steps: Iterable[tuple[str, str]], current: int) -> dict[str, Any]:
-    """The steps of a wizard as (caption, URL or ""); `current` counts from 0. Steps before it are done, and links if they have a URL."""
+    """The steps of a wizard as (caption, URL or ""); `current` counts from 0. Earlier steps are done."""
     return {
         "steps": [
             {"caption": caption, "url": url, "is_done": n < current, "is_current": n == current}
@@ -159,16 +205,16 @@ def stepper(steps: Iterable[tuple[str, str]], current: int) -> dict[str, Any]:
 
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField, *, hint: str = "", optional: bool = False) -> dict[str, Any]:
-    """Label, input, hint and errors of a form's field, tied together for screen readers by Django's own aria-describedby."""
+    """Label, input, hint and errors of a form's field, linked for screen readers by aria-describedby."""
     return {"field": bound, "hint": hint or bound.help_text, "optional": optional}
 
 
 @register.inclusion_tag("components/pager.html")
 def pager(page: Any, name: str = "page", query: str = "") -> dict[str, Any]:
-    """Links to the pages before and after; `name` is the URL's parameter, `query` what else stands in it."""
+    """Links to the previous and next page; `name` is the URL's parameter, `query` its other parameters."""
     return {"page": page, "name": name, "query": query}
 
 
 def _wrapped(component: str, content: str, **context: object) -> SafeString:
-    # simple_block_tag hands over what was rendered, and so escaped, already.
+    # simple_block_tag passes content that is already rendered and escaped.
     return render_to_string(f"components/{component}.html", {"content": mark_safe(content), **context})  # noqa: S308

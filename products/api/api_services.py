@@ -1,4 +1,4 @@
-"""The JSON API of API services: a service, its upstream and its routes are read and changed as one."""
+"""The JSON API of API services: a service is read and changed together with its upstream and routes."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.api.paging import PageIn, page_of
 from core.api.versions import IfMatch, mark, mark_new, merging, require_match
-from core.pages.searching import SearchText, found_in
+from core.pages.searching import SearchText, text_filter
 from products.api.schemas import ServiceIn, ServiceOut
 from products.catalogue import api_services, selectors
 from products.forms import checked_service
@@ -19,27 +19,27 @@ router = Router(tags=["API services"])
 
 
 class ServiceFilters(Schema):
-    """What the list is narrowed to."""
+    """The filters of the list."""
 
     status: ApiService.Status | None = None
-    q: SearchText = Field("", description="Looked for in the name.")
+    q: SearchText = Field("", description="Searched in the name.")
 
 
 @router.get("/api-services", response=list[ServiceOut], summary="API services")
 def list_api_services(
-    request: HttpRequest, response: HttpResponse, filters: Query[ServiceFilters], which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, filters: Query[ServiceFilters], paging: Query[PageIn]
 ) -> list[ServiceOut]:
     """By name, with their routes."""
     rows = (
         ApiService.objects.visible_to(actor_of(request))
-        .filter(found_in(filters.q, "name"))
+        .filter(text_filter(filters.q, "name"))
         .prefetch_related("routes")
     )
     chosen = rows.filter(status=filters.status) if filters.status else rows
-    return [ServiceOut.of(service) for service in page_of(request, response, rows=chosen, which=which)]
+    return [ServiceOut.of(service) for service in page_of(request, response, rows=chosen, paging=paging)]
 
 
-@router.post("/api-services", response={201: ServiceOut}, summary="Make an API service")
+@router.post("/api-services", response={201: ServiceOut}, summary="Create an API service")
 def create_api_service(request: HttpRequest, response: HttpResponse, body: ServiceIn) -> Status[ServiceOut]:
     """name and upstream_url are required."""
     actor = actor_of(request)
@@ -66,19 +66,21 @@ def update_api_service(
     body: ServiceIn,
     if_match: IfMatch = None,
 ) -> ServiceOut:
-    """What is live changes only when it is published again. With If-Match: 412 when it was changed since that ETag."""
+    """Live publishes change only when published again. With If-Match: 412 after another change."""
     actor = actor_of(request)
     service = selectors.service_of(actor, service_id)
     actor.require_write()
     require_match(service, if_match)
     fields = checked_service(actor, body.model_dump(exclude_none=True), service=service)
     return ServiceOut.of(
-        mark(response, api_services.update_service(actor, service_id, fields=fields, seen=service.updated_at))
+        mark(
+            response, api_services.update_service(actor, service_id, fields=fields, revision=service.revision)
+        )
     )
 
 
 @router.delete("/api-services/{uuid:service_id}", response={204: None}, summary="Delete an API service")
 def delete_api_service(request: HttpRequest, service_id: UUID) -> Status[None]:
-    """With its routes; 409 while a product has it or something live carries it."""
+    """Its routes are deleted too; 409 while a product or a live publish uses it."""
     api_services.delete_service(actor_of(request), service_id)
     return Status(204, None)

@@ -1,4 +1,4 @@
-"""The JSON API of products: what they say of themselves, their services, and their status."""
+"""The JSON API of products: fields, services and status."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.api.paging import PageIn, page_of
 from core.api.versions import IfMatch, mark, mark_new, merging, require_match
-from core.pages.searching import SearchText, found_in
+from core.pages.searching import SearchText, text_filter
 from products.api.schemas import ProductIn, ProductOut
 from products.catalogue import products, selectors
 from products.forms import checked_product
@@ -20,27 +20,27 @@ router = Router(tags=["products"])
 
 
 class ProductFilters(Schema):
-    """What the list is narrowed to."""
+    """The filters of the list."""
 
     status: Product.Status | None = None
-    q: SearchText = Field("", description="Looked for in the name.")
+    q: SearchText = Field("", description="Searched in the name.")
 
 
 @router.get("/products", response=list[ProductOut], summary="Products")
 def list_products(
-    request: HttpRequest, response: HttpResponse, filters: Query[ProductFilters], which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, filters: Query[ProductFilters], paging: Query[PageIn]
 ) -> list[ProductOut]:
     """By name and version."""
     rows = (
         Product.objects.visible_to(actor_of(request))
-        .filter(found_in(filters.q, "name"))
+        .filter(text_filter(filters.q, "name"))
         .prefetch_related("links")
     )
     chosen = rows.filter(status=filters.status) if filters.status else rows
-    return [ProductOut.of(product) for product in page_of(request, response, rows=chosen, which=which)]
+    return [ProductOut.of(product) for product in page_of(request, response, rows=chosen, paging=paging)]
 
 
-@router.post("/products", response={201: ProductOut}, summary="Make a product")
+@router.post("/products", response={201: ProductOut}, summary="Create a product")
 def create_product(request: HttpRequest, response: HttpResponse, body: ProductIn) -> Status[ProductOut]:
     """A draft: link services to it and activate it, then it can be published."""
     actor = actor_of(request)
@@ -67,7 +67,7 @@ def update_product(
     body: ProductIn,
     if_match: IfMatch = None,
 ) -> ProductOut:
-    """What is live changes only when it is published again. With If-Match: 412 when it was changed since that ETag."""
+    """Live publishes change only when published again. With If-Match: 412 after another change."""
     actor = actor_of(request)
     product = selectors.product_of(actor, product_id)
     actor.require_write()
@@ -76,7 +76,7 @@ def update_product(
     linked = given.pop("api_services", None)
     fields = checked_product(given, product=product)
     changed = products.update_product(
-        actor, product_id, fields=fields, service_ids=linked, seen=product.updated_at
+        actor, product_id, fields=fields, service_ids=linked, revision=product.revision
     )
     return ProductOut.of(mark(response, changed))
 
@@ -90,7 +90,7 @@ def delete_product(request: HttpRequest, product_id: UUID) -> Status[None]:
 
 @router.post("/products/{uuid:product_id}/activate", response=ProductOut, summary="Activate a draft")
 def activate_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
-    """From then on it can be published. Needs an API service."""
+    """An active product can be published. Needs an API service."""
     return ProductOut.of(mark(response, products.activate(actor_of(request), product_id)))
 
 
@@ -100,13 +100,13 @@ def activate_product(request: HttpRequest, response: HttpResponse, product_id: U
     summary="Make an active product a draft again",
 )
 def deactivate_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
-    """Refused (409) while anything of it is live or going live."""
+    """409 while a publish of it is live or going live."""
     return ProductOut.of(mark(response, products.deactivate(actor_of(request), product_id)))
 
 
 @router.post("/products/{uuid:product_id}/archive", response=ProductOut, summary="Archive a product for good")
 def archive_product(request: HttpRequest, response: HttpResponse, product_id: UUID) -> ProductOut:
-    """What is live stays live, and can only be withdrawn."""
+    """Live publishes stay live, and can only be withdrawn."""
     return ProductOut.of(mark(response, products.archive(actor_of(request), product_id)))
 
 

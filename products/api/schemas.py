@@ -1,4 +1,4 @@
-"""The shapes of products and API services in the JSON API: what comes in (all optional, nothing unknown) and what goes out."""
+"""Schemas of products and API services: input (all optional, no unknown fields) and output."""
 
 from datetime import datetime
 from typing import Self
@@ -15,7 +15,7 @@ _MANY = 1_000
 
 
 class ProductIn(Schema, extra="forbid"):
-    """A product; what is left out keeps its value. name and version are required in a new one."""
+    """A product; omitted fields keep their values. name and version are required for a new product."""
 
     name: str | None = Field(None, examples=["Payment API"])
     version: str | None = Field(None, examples=["2.0"])
@@ -41,6 +41,7 @@ class ProductOut(Schema):
     logo_url: str
     status: str = Field(examples=["active"], description="draft, active or archived.")
     api_services: list[UUID]
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
@@ -55,6 +56,7 @@ class ProductOut(Schema):
             "docs_url",
             "logo_url",
             "status",
+            "revision",
             "created_at",
             "updated_at",
         )
@@ -68,7 +70,7 @@ class ProductOut(Schema):
 
 
 class RouteIn(Schema, extra="forbid"):
-    """A path of a service. With the id of one of its routes it is that route; otherwise the one with the same path, or a new one."""
+    """A route of a service: the route of this id, else the route with the same path, else a new one."""
 
     id: UUID | None = None
     path: str | None = Field(None, examples=["/billing"])
@@ -80,7 +82,7 @@ class RouteIn(Schema, extra="forbid"):
 
 
 class ServiceIn(Schema, extra="forbid"):
-    """An API service with its upstream and all its routes; what is left out keeps its value."""
+    """An API service with its upstream and all its routes; omitted fields keep their values."""
 
     name: str | None = Field(None, examples=["Billing Service"])
     version: str | None = None
@@ -127,6 +129,7 @@ class ServiceOut(Schema):
     connect_timeout_ms: int
     timeout_ms: int
     routes: list[RouteOut]
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
@@ -140,6 +143,7 @@ class ServiceOut(Schema):
             "status",
             "connect_timeout_ms",
             "timeout_ms",
+            "revision",
             "created_at",
             "updated_at",
         )

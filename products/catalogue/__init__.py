@@ -1,1 +1,1 @@
-"""The catalogue of what is sold: the services and selectors of products and API services. Every door goes through it."""
+"""The catalogue: services and selectors of products and API services. Every door uses it."""

@@ -1,19 +1,22 @@
-"""What people can do with API services: a service, its upstream and its routes change as one."""
+"""Services of API services: a service changes together with its upstream and routes."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.records import refuse_if_changed, save_named
-from core.usage import Hold, held, named
+from core.usage import Hold, named, uses_holding
 from products import errors
 from products.models import ApiService, Product, Route
 from tenants.actors import Actor
 
 NAME_TAKEN = _("Another API service has this name. Choose another one.")
+_LINKED = _("It is linked to %(products)s. Unlink it there first.")
+_ARCHIVED_WITH = _(
+    "It belongs to archived products, which are read-only: %(products)s. Deactivate it instead."
+)
 COLUMNS = (
     "name",
     "version",
@@ -30,7 +33,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class RouteFields:
-    """One route, as a form has checked it. `id` is that of the route it was; what has none is matched by its path, or new."""
+    """A checked route.
+
+    `id` is the route's; without it, the route with the same path is meant, or a new one.
+    """
 
     path: str
     methods: tuple[str, ...] = ()
@@ -46,7 +52,7 @@ class RouteFields:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceFields:
-    """A service with its upstream and its routes, as a form has checked it; routes are in their order."""
+    """A checked service with its upstream, and its routes in their order."""
 
     name: str
     upstream_scheme: str
@@ -63,7 +69,7 @@ class ServiceFields:
 
 @transaction.atomic
 def create_service(actor: Actor, *, fields: ServiceFields) -> ApiService:
-    """Make a service with its routes. Raises Invalid when the name is taken."""
+    """Create a service with its routes. Raises Invalid when the name is used."""
     actor.require_write()
     service = ApiService(tenant_id=actor.tenant_id, **{name: getattr(fields, name) for name in COLUMNS})
     save_named(service, taken=NAME_TAKEN)
@@ -73,14 +79,14 @@ def create_service(actor: Actor, *, fields: ServiceFields) -> ApiService:
 
 @transaction.atomic
 def update_service(
-    actor: Actor, service_id: UUID, *, fields: ServiceFields, seen: datetime | None = None
+    actor: Actor, service_id: UUID, *, fields: ServiceFields, revision: int | None = None
 ) -> ApiService:
-    """Change a service, its upstream and its routes in one go. What is live changes only when it is published again.
+    """Change a service with its upstream and routes. Live publishes change only when published again.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     service = lock_service(actor, service_id)
-    refuse_if_changed(service, seen=seen)
+    refuse_if_changed(service, revision=revision)
     for name in COLUMNS:
         setattr(service, name, getattr(fields, name))
     save_named(service, columns=COLUMNS, taken=NAME_TAKEN)
@@ -90,23 +96,14 @@ def update_service(
 
 @transaction.atomic
 def delete_service(actor: Actor, service_id: UUID) -> None:
-    """Delete a service with its routes; refused while a product has it or something live carries it."""
+    """Delete a service with its routes. Raises InUse while a product or a live publish uses it."""
     service = lock_service(actor, service_id)
     if products := list(service.products.order_by("name")):
-        open_ones = [product for product in products if product.status != Product.Status.ARCHIVED]
-        raise errors.InUse(
-            _("It is linked to %(products)s. Unlink it there first.") % {"products": _named(open_ones)}
-            if open_ones
-            else _(
-                "It belongs to %(products)s, archived and read-only. Make it inactive instead of deleting it."
-            )
-            % {"products": _named(products)}
-        )
-    if live := held(service, Hold.LIVE):
-        raise errors.InUse(
-            _("It is still live in %(uses)s. Withdraw that; published again it goes without this service.")
-            % {"uses": named(live)}
-        )
+        changeable = [product for product in products if product.status != Product.Status.ARCHIVED]
+        text = _LINKED if changeable else _ARCHIVED_WITH
+        raise errors.InUse(text % {"products": _named(changeable or products)})
+    if live := uses_holding(service, Hold.LIVE):
+        raise errors.InUse(_("It is still live in %(uses)s. Withdraw it first.") % {"uses": named(live)})
     service.delete()
 
 
@@ -115,12 +112,12 @@ def _named(products: list[Product]) -> str:
 
 
 def lock_service(actor: Actor, service_id: UUID) -> ApiService:
-    """The service, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    """The service, locked until the transaction ends, for a writer. Raises NotFound, then Forbidden."""
     return ApiService.objects.lock_for(actor, service_id)
 
 
 def _put_routes(service: ApiService, wanted: tuple[RouteFields, ...]) -> None:
-    """Make exactly these the service's routes, keeping the rows (and so the ids) of those that stay."""
+    """Make exactly these the service's routes. Routes that stay keep their rows and ids."""
     left = {route.pk: route for route in service.routes.all()}
     kept: list[Route | None] = [left.pop(fields.id, None) if fields.id else None for fields in wanted]
     for place, fields in enumerate(wanted):

@@ -1,16 +1,15 @@
-"""What people can do with products. Every door calls these; each checks the role, the tenant, the state, and says no in words."""
+"""Services of products. Every door calls them; each checks role, tenant and state."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.problems import Invalid
-from core.records import refuse_if_changed
-from core.usage import Hold, held, named, uses_of
+from core.records import refuse_if_changed, save_edit
+from core.usage import Hold, named, uses_holding, uses_of
 from products import errors
 from products.models import ApiService, Product, ProductService
 from tenants.actors import Actor
@@ -18,7 +17,7 @@ from tenants.actors import Actor
 
 @dataclass(frozen=True, kw_only=True)
 class ProductFields:
-    """What a product says of itself, as a form has checked it."""
+    """The checked fields of a product."""
 
     name: str
     version: str
@@ -34,7 +33,7 @@ class ProductFields:
 
 @transaction.atomic
 def create_product(actor: Actor, *, fields: ProductFields, service_ids: Collection[UUID] = ()) -> Product:
-    """Make a draft, with services linked to it if any are named."""
+    """Create a draft, with linked services."""
     actor.require_write()
     product = Product.objects.create(tenant_id=actor.tenant_id, **fields.as_columns())
     _link(actor, product, service_ids)
@@ -48,19 +47,19 @@ def update_product(
     *,
     fields: ProductFields,
     service_ids: Collection[UUID] | None = None,
-    seen: datetime | None = None,
+    revision: int | None = None,
 ) -> Product:
-    """Change what a product says of itself, and which services it has if those are given. Raises ProductIsArchived.
+    """Change a product, and its services if `service_ids` is not None. Raises ProductIsArchived.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     product = lock_product(actor, product_id)
-    refuse_if_changed(product, seen=seen)
+    refuse_if_changed(product, revision=revision)
     _refuse_archived(product)
     columns = fields.as_columns()
     for name, value in columns.items():
         setattr(product, name, value)
-    product.save(update_fields=[*columns, "updated_at"])
+    save_edit(product, columns=[*columns])
     if service_ids is not None:
         _link(actor, product, service_ids)
     return product
@@ -68,20 +67,20 @@ def update_product(
 
 @transaction.atomic
 def link_services(
-    actor: Actor, product_id: UUID, *, service_ids: Collection[UUID], seen: datetime | None = None
+    actor: Actor, product_id: UUID, *, service_ids: Collection[UUID], revision: int | None = None
 ) -> Product:
-    """Make exactly these the product's services. What is live changes only when it is published again (A84)."""
+    """Link exactly these services. Live publishes change only when published again."""
     product = lock_product(actor, product_id)
-    refuse_if_changed(product, seen=seen)
+    refuse_if_changed(product, revision=revision)
     _refuse_archived(product)
     if _link(actor, product, service_ids):
-        product.save(update_fields=["updated_at"])
+        save_edit(product)
     return product
 
 
 @transaction.atomic
 def activate(actor: Actor, product_id: UUID) -> Product:
-    """From draft to active: from then on it can be published. Needs a service."""
+    """Make a draft active, so that it can be published. Raises ServiceNeeded without a service."""
     product = lock_product(actor, product_id)
     _require(product, Product.Status.DRAFT, _("Only a draft can be activated."))
     if not product.links.exists():
@@ -91,17 +90,17 @@ def activate(actor: Actor, product_id: UUID) -> Product:
 
 @transaction.atomic
 def deactivate(actor: Actor, product_id: UUID) -> Product:
-    """From active back to draft; refused while anything of it is live or going live (A74)."""
+    """Make an active product a draft again. Raises StillDeployed while a publish is live or going live."""
     product = lock_product(actor, product_id)
     _require(product, Product.Status.ACTIVE, _("Only an active product can be deactivated."))
-    if live := held(product, Hold.LIVE):
+    if live := uses_holding(product, Hold.LIVE):
         raise errors.StillDeployed(errors.StillDeployed.detail % {"uses": named(live)})
     return _become(product, Product.Status.DRAFT)
 
 
 @transaction.atomic
 def archive(actor: Actor, product_id: UUID) -> Product:
-    """From active to archived, for good. What is live stays live, and can only be withdrawn."""
+    """Archive an active product for good. Live publishes stay live, and can only be withdrawn."""
     product = lock_product(actor, product_id)
     _require(
         product, Product.Status.ACTIVE, _("Only an active product can be archived. A draft can be deleted.")
@@ -111,7 +110,7 @@ def archive(actor: Actor, product_id: UUID) -> Product:
 
 @transaction.atomic
 def delete_product(actor: Actor, product_id: UUID) -> None:
-    """Delete a draft that has no publish and never had one."""
+    """Delete a draft that never had a publish. Raises InUse."""
     product = lock_product(actor, product_id)
     _require(
         product,
@@ -125,36 +124,37 @@ def delete_product(actor: Actor, product_id: UUID) -> None:
         )
     if uses:
         raise errors.InUse(
-            _("It was published before, and that history is kept. Activate it and archive it instead.")
+            _("It was published before, and its history is kept. Activate it and archive it instead.")
         )
     product.delete()
 
 
 def lock_product(actor: Actor, product_id: UUID) -> Product:
-    """The product, locked until the transaction ends, for somebody who may change it. Raises NotFound, then Forbidden."""
+    """The product, locked until the transaction ends, for a writer. Raises NotFound, then Forbidden."""
     return Product.objects.lock_for(actor, product_id)
 
 
 def _link(actor: Actor, product: Product, service_ids: Collection[UUID]) -> bool:
-    """Whether that changed anything. Raises Invalid for a service that is not there, ServiceNeeded when an active product would have none."""
+    """Link exactly these services; returns whether they changed.
+
+    Raises Invalid for a missing service, and ServiceNeeded when an active product would have none.
+    """
     wanted, linked = set(service_ids), set(product.links.values_list("service_id", flat=True))
     if wanted == linked:
         return False
     if not wanted and product.status == Product.Status.ACTIVE:
         raise errors.ServiceNeeded(
             _(
-                "An active product keeps at least one API service. Link another one first, or deactivate the product."
+                "An active product needs at least one API service. Link another one first, or deactivate the "
+                "product."
             )
         )
     rows = ApiService.objects.visible_to(actor).filter(pk__in=wanted).order_by("pk")
-    there = {
-        service.pk for service in rows.select_for_update(no_key=True)
-    }  # whoever deletes one of them now has to wait, and is refused
-    if wanted - there:
+    locked = rows.select_for_update(no_key=True)  # a concurrent deletion waits, and is then refused
+    existing = {service.pk for service in locked}
+    if wanted - existing:
         raise Invalid(
-            fields={
-                "api_services": [_("One of these API services is not there any more. Load the page again.")]
-            }
+            fields={"api_services": [_("One of these API services no longer exists. Load the page again.")]}
         )
     product.links.filter(service_id__in=linked - wanted).delete()
     ProductService.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""Reads of products and API services."""
+"""Queries of products and API services."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -10,7 +10,7 @@ from products.models import ApiService, Product, ProductService
 from tenants.actors import Actor
 
 LINKABLE = 500
-"""How many services a product's dialog offers."""
+"""The most services that a product's dialog offers."""
 
 
 def products_of(actor: Actor) -> QuerySet[Product]:
@@ -19,7 +19,7 @@ def products_of(actor: Actor) -> QuerySet[Product]:
 
 
 def with_service_count(products: QuerySet[Product]) -> QuerySet[Product]:
-    """The same with `service_count`."""
+    """Adds `service_count`."""
     return products.annotate(service_count=Count("links")).order_by("name", "version", "pk")
 
 
@@ -39,7 +39,7 @@ def api_services_of(actor: Actor) -> QuerySet[ApiService]:
 
 
 def with_counts(services: QuerySet[ApiService]) -> QuerySet[ApiService]:
-    """The same with `route_count` and `product_count`."""
+    """Adds `route_count` and `product_count`."""
     counts = {"route_count": Count("routes", distinct=True), "product_count": Count("links", distinct=True)}
     return services.annotate(**counts).order_by("name")
 
@@ -52,7 +52,7 @@ def linkable_services(actor: Actor, product: Product) -> list[ApiService]:
 
 
 def named_services(actor: Actor, ids: Iterable[str]) -> list[ApiService]:
-    """Those of the tenant's services that a link names; what is no id, or not there, is left out. One query, none for no id."""
+    """The tenant's services with these ids; invalid and unknown ids are left out. One query at most."""
     wanted = [UUID(text) for text in ids if _is_id(text)]
     return list(ApiService.objects.visible_to(actor).filter(pk__in=wanted)) if wanted else []
 

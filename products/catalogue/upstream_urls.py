@@ -1,4 +1,4 @@
-"""An upstream as people write it, and as it is stored: http://host:port/path."""
+"""Upstream URLs, as typed and as stored: http://host:port/path."""
 
 import ipaddress
 import re
@@ -17,7 +17,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamUrl:
-    """The parts of an upstream's URL. `path` is put before the forwarded path: empty, or /base."""
+    """The parts of an upstream's URL. `path` is the prefix of forwarded paths: empty, or /base."""
 
     scheme: str
     host: str
@@ -26,7 +26,7 @@ class UpstreamUrl:
 
     @classmethod
     def of(cls, service: ApiService) -> "UpstreamUrl":
-        """Where a service lives."""
+        """The upstream of a service."""
         return cls(
             scheme=service.upstream_scheme,
             host=service.upstream_host,
@@ -41,52 +41,50 @@ class UpstreamUrl:
 
 
 def parse(text: str) -> UpstreamUrl:
-    """The parts of what somebody typed. Raises ValidationError in words."""
-    if not re.match(r"https?://", text, re.IGNORECASE) or any(
-        character <= " " for character in text
-    ):  # urlsplit drops line breaks silently
+    """Parse a typed URL. Raises ValidationError."""
+    has_blank = any(character <= " " for character in text)  # urlsplit drops line breaks silently
+    if has_blank or not re.match(r"https?://", text, re.IGNORECASE):
         raise ValidationError(
-            _("Begin with http:// or https://, as in http://billing-upstream:8080."), code="scheme"
+            _("Start with http:// or https://, as in http://billing-upstream:8080."), code="scheme"
         )
     try:
         parts = urlsplit(text)
         host = (parts.hostname or "").lower()
     except ValueError as problem:
         raise ValidationError(
-            _("This is no URL such as http://billing-upstream:8080."), code="url"
+            _("This is not a URL such as http://billing-upstream:8080."), code="url"
         ) from problem
     if parts.username is not None or parts.password is not None:
         raise ValidationError(
-            _("Leave out the user name and password: an upstream is called without them."), code="credentials"
+            _("Remove the user name and password: an upstream is called without them."), code="credentials"
         )
     if parts.query or parts.fragment or "?" in text or "#" in text:
         raise ValidationError(
-            _("Leave out what stands behind ? or #: an upstream is a host, a port and perhaps a path."),
+            _("Remove everything after ? or #: an upstream is a host, a port and an optional path."),
             code="query",
         )
     if not _is_host(host) or len(host) > 253:
         raise ValidationError(
-            _("%(host)s is no host name or address that a gateway could call."),
+            _("%(host)s is not a valid host name or address."),
             code="host",
             params={"host": host or text},
         )
-    port = _port(parts)
-    path = parts.path.rstrip("/")
+    port, path = _port(parts), parts.path.rstrip("/")
     if not _PATH.match(path) or len(path) > 200 or any(segment in {".", ".."} for segment in path.split("/")):
         raise ValidationError(
             _(
-                "The path of an upstream is made of letters, digits and the URL's plain signs, without . or .. segments."
+                "The path of an upstream has letters, digits and plain URL characters, "
+                "without . or .. segments."
             ),
             code="path",
         )
-    scheme = parts.scheme.lower()
-    return UpstreamUrl(scheme=scheme, host=host, port=port, path=path)
+    return UpstreamUrl(scheme=parts.scheme.lower(), host=host, port=port, path=path)
 
 
 def _port(parts: SplitResult) -> int:
     try:
         port = parts.port
-    except ValueError:  # no number, or larger than any port
+    except ValueError:  # not a number, or too large
         port = 0
     if port == 0:
         raise ValidationError(_("A port is a number from 1 to 65535."), code="port")

@@ -1,1 +1,1 @@
-"""OpenAPI 3 documents: read safely, turned into an API service, and compared with the one that is there. Nothing is ever fetched."""
+"""OpenAPI 3 documents: read within bounds, compared with an API service, imported. Nothing is fetched."""

@@ -1,4 +1,4 @@
-"""What reading one document may cost, and the refusal of a document."""
+"""The budget of reading a document, and the refusal of a document."""
 
 from time import monotonic
 
@@ -13,7 +13,7 @@ _LOOKS_AT_CLOCK = 1_000
 
 
 class DocumentRefused(Invalid):
-    """The document is not one that we can take; each text says where and why."""
+    """The document is refused; each text says where and why."""
 
     code = "openapi"
 
@@ -22,7 +22,7 @@ class DocumentRefused(Invalid):
 
 
 class Budget:
-    """Counts visited values and their characters, an alias as often as it is used, and looks at the clock every 1,000 values."""
+    """Counts values and characters (aliases at each use), and checks the time every 1,000 values."""
 
     def __init__(self) -> None:
         self.values = 0
@@ -37,7 +37,8 @@ class Budget:
         if self.values > MAX_VALUES or self.characters > MAX_CHARACTERS:
             raise DocumentRefused(
                 _(
-                    "The document has too many values, counting what aliases repeat. Leave out examples and schemas; servers and paths are all that is read."
+                    "The document has too many values, aliases included. "
+                    "Remove examples and schemas; only servers and paths are read."
                 )
             )
         if self.values >= self._looks_next:
@@ -45,7 +46,8 @@ class Budget:
             if monotonic() > self._ends:
                 raise DocumentRefused(
                     _(
-                        "Reading the document takes longer than %(seconds)d seconds. Divide the document, or leave out examples and schemas."
+                        "Reading the document takes longer than %(seconds)d seconds. "
+                        "Split the document, or remove examples and schemas."
                     )
                     % {"seconds": MAX_SECONDS}
                 )

@@ -1,4 +1,4 @@
-"""What of an OpenAPI 3 document an API service needs: title, version, servers, and paths with their methods."""
+"""Reads from an OpenAPI 3 document what an API service needs: title, version, servers, paths, methods."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class ApiPath:
-    """A path without query and fragment, with its methods in our order; `source` is the name that the document gives it."""
+    """A path without query and fragment, its methods in our order, and its name in the document."""
 
     path: str
     methods: tuple[str, ...]
@@ -39,7 +39,7 @@ class ApiPath:
 
 @dataclass(frozen=True, kw_only=True)
 class Api:
-    """What was read. `servers` are those that can be an upstream; `notes` say what was left out."""
+    """The API of a document. `servers` can be upstreams; `notes` say what was left out."""
 
     title: str
     version: str
@@ -51,14 +51,14 @@ class Api:
 
 @dataclass(frozen=True)
 class _Notes:
-    """Why paths were left out, and what else of the document is not read."""
+    """Notes for people: paths that were left out, and other parts that are not read."""
 
     left_out: list[Text] = field(default_factory=list)
-    others: list[Text] = field(default_factory=list)
+    unread: list[Text] = field(default_factory=list)
 
 
 def read(document: Document) -> Api:
-    """The API that a document describes. Raises DocumentRefused with every complaint and its place, 20 at most."""
+    """The API of a document. Raises DocumentRefused with up to 20 complaints and their places."""
     root = document.data
     _require_version_3(root)
     info = root.get("info") if isinstance(root.get("info"), dict) else {}
@@ -66,7 +66,7 @@ def read(document: Document) -> Api:
     complaints: list[Text] = []
     if len(title) < 2:
         complaints.append(
-            _("%(place)s: the API needs a title of at least two characters.")
+            _("%(place)s: a title needs at least two characters.")
             % {"place": document.place("info", "title")}
         )
     notes = _Notes()
@@ -74,7 +74,7 @@ def read(document: Document) -> Api:
     paths = tuple(_paths(document, root, notes))
     if not paths:
         complaints += notes.left_out or [
-            _("%(place)s: there is no path with an operation, so there would be no route.")
+            _("%(place)s: no path has an operation, so there would be no route.")
             % {"place": document.place("paths")}
         ]
     if complaints:
@@ -88,19 +88,19 @@ def read(document: Document) -> Api:
         description=_cut(description, 500),
         servers=servers,
         paths=paths,
-        notes=(*notes.left_out, *notes.others),
+        notes=(*notes.left_out, *notes.unread),
     )
 
 
 def _require_version_3(root: Any) -> None:
     if not isinstance(root, dict):
-        raise DocumentRefused(_("This is no OpenAPI document: it should begin with openapi: 3."))
+        raise DocumentRefused(_("This is not an OpenAPI document: it must start with openapi: 3."))
     if "swagger" in root:
         raise DocumentRefused(
             _("This is Swagger 2.0. Convert it to OpenAPI 3 first (editor.swagger.io does).")
         )
     if not re.match(r"3\.\d", _text(root.get("openapi"))):
-        raise DocumentRefused(_("openapi: only version 3 is taken, as in openapi: 3.1.0."))
+        raise DocumentRefused(_("openapi: only version 3 is supported, as in openapi: 3.1.0."))
 
 
 def _servers(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[str]:
@@ -108,12 +108,12 @@ def _servers(document: Document, root: dict[str, Any], notes: _Notes) -> Iterato
     for number, server in enumerate(listed[:MAX_SERVERS] if isinstance(listed, list) else []):
         url = _line(server.get("url")) if isinstance(server, dict) else ""
         variables = server.get("variables") if isinstance(server, dict) else None
-        filled = _VARIABLE.sub(lambda found, given=variables: _default(given, found[1]), url)  # type: ignore[misc]
+        filled = _VARIABLE.sub(lambda variable, given=variables: _default(given, variable[1]), url)  # type: ignore[misc]
         try:
             yield str(parse(filled))
         except ValidationError as problem:
             place = f"{document.place('servers')} → {number + 1}"
-            notes.others.append(
+            notes.unread.append(
                 _("%(place)s: %(url)s was left out. %(reason)s")
                 % {"place": place, "url": url or "—", "reason": " ".join(problem.messages)}
             )
@@ -129,7 +129,7 @@ def _paths(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[
     listed: dict[str, Any] = paths if isinstance(paths, dict) else {}
     if len(listed) > MAX_PATHS:
         raise DocumentRefused(
-            _("%(place)s: more than %(most)d paths. Divide the document.")
+            _("%(place)s: more than %(most)d paths. Split the document.")
             % {"place": document.place("paths"), "most": MAX_PATHS}
         )
     for key, item in listed.items():
@@ -138,15 +138,13 @@ def _paths(document: Document, root: dict[str, Any], notes: _Notes) -> Iterator[
             continue
         if not key.isprintable():
             place = document.place("paths", _cut(key, 60))
-            notes.left_out.append(_("%(place)s: the path has characters that no URL has.") % {"place": place})
-        elif not key.startswith("/") or len(key) > MAX_PATH:
-            place = (
-                document.place("paths", key)
-                if len(key) <= MAX_PATH
-                else document.place("paths", _cut(key, 60))
-            )
             notes.left_out.append(
-                _("%(place)s: a path starts with / and has %(most)d characters at most.")
+                _("%(place)s: the path has characters that are not allowed in a URL.") % {"place": place}
+            )
+        elif not key.startswith("/") or len(key) > MAX_PATH:
+            place = document.place("paths", key if len(key) <= MAX_PATH else _cut(key, 60))
+            notes.left_out.append(
+                _("%(place)s: a path starts with / and has at most %(most)d characters.")
                 % {"place": place, "most": MAX_PATH}
             )
         else:
@@ -159,7 +157,7 @@ def _path(document: Document, key: str, item: Any, notes: _Notes) -> Iterator[Ap
         operations, beside = _resolved(document, item)
     except LookupError:
         notes.left_out.append(
-            _("%(place)s: its $ref leads elsewhere or nowhere. Only what stands in this document is read.")
+            _("%(place)s: its $ref leads out of this document, or nowhere. Only this document is read.")
             % place
         )
         return
@@ -167,35 +165,36 @@ def _path(document: Document, key: str, item: Any, notes: _Notes) -> Iterator[Ap
     methods = tuple(method for name, method in _OPERATIONS.items() if name in operations)
     path = re.split("[?#]", key, maxsplit=1)[0]
     if beside:
-        notes.others.append(
+        notes.unread.append(
             _("%(place)s: %(names)s beside its $ref is not read.") % (place | {"names": ", ".join(beside)})
         )
     if path != key:
-        notes.others.append(
+        notes.unread.append(
             _("%(place)s: a path ends before ? or #. Read as %(path)s.") % (place | {"path": path})
         )
     if unknown := sorted(name for name in operations if name not in _KNOWN and not name.startswith("x-")):
-        said = place | {"names": _cut(_line(", ".join(unknown)), 100)}
-        notes.others.append(_("%(place)s: %(names)s is no method that a route can name.") % said)
+        values = place | {"names": _cut(_line(", ".join(unknown)), 100)}
+        notes.unread.append(_("%(place)s: %(names)s is not a method of routes.") % values)
     if operations.get("servers"):
-        notes.others.append(_("%(place)s: its own servers are not read; a service has one upstream.") % place)
-    if own := [
-        method
-        for name, method in _OPERATIONS.items()
-        if isinstance(operations.get(name), dict) and operations[name].get("servers")
-    ]:
-        notes.others.append(
+        notes.unread.append(_("%(place)s: its own servers are not read; a service has one upstream.") % place)
+    named = [name for name in _OPERATIONS if _has_servers(operations.get(name))]
+    if named:
+        notes.unread.append(
             _("%(place)s: the servers of %(methods)s are not read; a service has one upstream.")
-            % (place | {"methods": ", ".join(own)})
+            % (place | {"methods": ", ".join(_OPERATIONS[name] for name in named)})
         )
     if methods:
         yield ApiPath(path=path, methods=methods, source=key)
 
 
-def _resolved(document: Document, item: Any) -> tuple[dict[str, Any], list[str]]:
-    """A path item, following references inside the document, and what a route would need of the names beside them.
+def _has_servers(operation: object) -> bool:
+    return isinstance(operation, dict) and bool(operation.get("servers"))
 
-    Raises LookupError for references that lead out of the document, in circles, or are longer than anybody writes.
+
+def _resolved(document: Document, item: Any) -> tuple[dict[str, Any], list[str]]:
+    """A path item after following references inside the document, and the unread names beside the references.
+
+    Raises LookupError for references that leave the document, go in circles, or are too long.
     """
     beside: dict[str, None] = {}
     for _step in range(10):
@@ -218,21 +217,21 @@ def _resolved(document: Document, item: Any) -> tuple[dict[str, Any], list[str]]
 
 
 def _line(value: object) -> str:
-    """A value as one line of plain text; empty for what is no text."""
+    """A value as one line of plain text; empty if it is not a text."""
     return printable(_text(value))
 
 
 def _text(value: object) -> str:
-    """A value as it is written; empty for what is no text. Only JSON has true and false apart from texts."""
+    """A value as written; empty if it is not a text. Only JSON distinguishes booleans from texts."""
     if isinstance(value, bool):
         return json.dumps(value)
     return value if isinstance(value, str) else ""
 
 
 def first_notes(notes: list[Text]) -> tuple[Text, ...]:
-    """As many notes as a page shows, and how many more there are."""
+    """The notes that a page shows, and the number of further ones."""
     more = len(notes) - MOST_NOTES
-    return (*notes[:MOST_NOTES], _("And %(n)d more of the kind.") % {"n": more}) if more > 0 else tuple(notes)
+    return (*notes[:MOST_NOTES], _("And %(n)d more.") % {"n": more}) if more > 0 else tuple(notes)
 
 
 def _cut(text: str, most: int) -> str:

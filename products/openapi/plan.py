@@ -1,8 +1,7 @@
-"""What an import would create or change, worked out before anything is done; and doing it."""
+"""Plans what an import would create or change, and carries the plan out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -23,11 +22,11 @@ from tenants.actors import Actor
 
 NAME_LENGTH = 100
 _STEM = 80
-"""So much of a title stands in a suggested name, which leaves room for a version or a number."""
+"""Characters of the title in a suggested name; the rest is for a version or number."""
 
 
 class Difference(StrEnum):
-    """What happens to a route."""
+    """The change of a route."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -37,7 +36,7 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RouteChange:
-    """One route before and after. `sources` are the document's paths that it stands for."""
+    """A route before and after. `sources` are the document's paths that it covers."""
 
     difference: Difference
     path: str
@@ -58,9 +57,9 @@ class FieldChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """What the person chose. Empty: the upstream that the service has, else the document's first server; a name that is free.
+    """The person's choices. Empty: the current upstream, else the document's first server; a free name.
 
-    `is_new`: a new service, though there is one of the document's title.
+    `is_new`: create a new service even if one has the document's title.
     """
 
     is_new: bool = False
@@ -70,7 +69,10 @@ class Chosen:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What would be done. `service` is the one that changes in place, None when one is created; `namesake` has the document's title."""
+    """The planned import.
+
+    `service` changes in place (None: a new service); `namesake` has the document's title.
+    """
 
     service: ApiService | None
     namesake: ApiService | None
@@ -82,7 +84,7 @@ class Plan:
 
     @property
     def upstream(self) -> str:
-        """The upstream that was chosen."""
+        """The chosen upstream."""
         parts = self.fields
         return str(
             UpstreamUrl(
@@ -95,7 +97,7 @@ class Plan:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether the service is as the document has it already."""
+        """Whether the service already matches the document."""
         return (
             self.service is not None
             and not self.changes
@@ -104,7 +106,7 @@ class Plan:
 
     @property
     def opens_everything(self) -> bool:
-        """Whether the upstream becomes open as a whole, which whoever imports has to confirm."""
+        """Whether every path of the upstream becomes open, which the person has to confirm."""
         return any(
             route.is_everything and route.difference in {Difference.ADDED, Difference.CHANGED}
             for route in self.routes
@@ -112,7 +114,7 @@ class Plan:
 
     @property
     def now(self) -> str:
-        """The upstream as it is; empty for a new service."""
+        """The current upstream; empty for a new service."""
         return str(UpstreamUrl.of(self.service)) if self.service else ""
 
     @property
@@ -135,7 +137,7 @@ class Plan:
 
 
 def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: Chosen | None = None) -> Plan:
-    """What importing a document would do: to the given service, to the one of its title, or a new one. Raises DocumentRefused or Invalid."""
+    """Plan an import into the given, the namesake, or a new service. Raises DocumentRefused, Invalid."""
     chosen = chosen or Chosen()
     document = load(text)
     api = read(document)
@@ -145,7 +147,8 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: 
         most = {"n": len(routes), "most": MAX_ROUTES}
         raise DocumentRefused(
             _(
-                "The document needs %(n)d routes; a service has %(most)d at most. Divide it into several documents."
+                "The document needs %(n)d routes; a service has at most %(most)d. "
+                "Split it into several documents."
             )
             % most
         )
@@ -155,11 +158,7 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: 
     choices = tuple(dict.fromkeys(url for url in (chosen.upstream, kept, *api.servers) if url))
     if not choices:
         raise Invalid(
-            fields={
-                "upstream_url": [
-                    _("The document names no server that a gateway could call. Enter the upstream URL.")
-                ]
-            }
+            fields={"upstream_url": [_("The document names no usable server. Enter the upstream URL.")]}
         )
     given = _given(api, service, routes, upstream=choices[0])
     if service is None:
@@ -177,33 +176,32 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: 
     )
 
 
-def carry_out(actor: Actor, made: Plan, *, seen: datetime | None = None) -> ApiService:
-    """Create or change the service as planned. Raises what the service's own verbs raise."""
-    if made.service is None:
-        return api_services.create_service(actor, fields=made.fields)
-    return api_services.update_service(actor, made.service.pk, fields=made.fields, seen=seen)
+def carry_out(actor: Actor, planned: Plan, *, revision: int | None = None) -> ApiService:
+    """Create or change the service as planned. Raises the refusals of the catalogue's services."""
+    if planned.service is None:
+        return api_services.create_service(actor, fields=planned.fields)
+    return api_services.update_service(actor, planned.service.pk, fields=planned.fields, revision=revision)
 
 
 def _given(
     api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], *, upstream: str
 ) -> dict[str, Any]:
-    """What the document says, for the form; a route that is there keeps its id, whether it strips, and whether it is active."""
-    there = {route.path: route for route in reversed(service.routes.all())} if service else {}
+    """The document as form values. An existing route keeps its id, `strip_path` and `is_active`."""
+    existing = {route.path: route for route in reversed(service.routes.all())} if service else {}
     rows: list[dict[str, Any]] = []
-    for one in routes:
-        old = there.get(one.path)
-        flags = (
-            {"id": old.pk, "strip_path": old.strip_path, "is_active": old.status == Route.Status.ACTIVE}
-            if old
-            else {}
-        )
-        rows.append({"path": one.path, "methods": list(one.methods), **flags})
+    for route in routes:
+        old = existing.get(route.path)
+        flags: dict[str, Any] = {}
+        if old:
+            is_active = old.status == Route.Status.ACTIVE
+            flags = {"id": old.pk, "strip_path": old.strip_path, "is_active": is_active}
+        rows.append({"path": route.path, "methods": list(route.methods), **flags})
     given = {"version": api.version, "description": api.description, "upstream_url": upstream, "routes": rows}
     return given if service else given | {"status": ApiService.Status.ACTIVE}
 
 
 def _free_name(actor: Actor, api: Api) -> str:
-    """The title with the version, or with the first number that is free."""
+    """The title with the version, or with the first free number."""
     names = set(
         ApiService.objects.visible_to(actor)
         .filter(name__startswith=api.title[:_STEM])
@@ -235,29 +233,28 @@ def _field_changes(service: ApiService | None, fields: ServiceFields) -> Iterabl
 
 
 def _route_changes(existing: list[Route], routes: tuple[Collapsed, ...]) -> Iterable[RouteChange]:
-    there: dict[str, set[str]] = {}
-    for route in existing:
-        there.setdefault(route.path, set()).update(route.methods or METHODS)
-    for one in routes:
-        before = _in_order(there.pop(one.path, set()))
-        difference = (
-            Difference.ADDED
-            if not before
-            else Difference.SAME
-            if before == one.methods
-            else Difference.CHANGED
-        )
-        sources = one.sources if one.is_wider else ()
+    methods_before: dict[str, set[str]] = {}
+    for stored in existing:
+        methods_before.setdefault(stored.path, set()).update(stored.methods or METHODS)
+    for route in routes:
+        before = _in_order(methods_before.pop(route.path, set()))
+        sources = route.sources if route.is_wider else ()
         yield RouteChange(
-            difference=difference,
-            path=one.path,
-            methods=one.methods,
+            difference=_difference(before, route.methods),
+            path=route.path,
+            methods=route.methods,
             before=before,
             sources=sources,
-            is_everything=one.is_everything,
+            is_everything=route.is_everything,
         )
-    for path, methods in there.items():
+    for path, methods in methods_before.items():
         yield RouteChange(difference=Difference.REMOVED, path=path, methods=_in_order(methods))
+
+
+def _difference(before: tuple[str, ...], after: tuple[str, ...]) -> Difference:
+    if not before:
+        return Difference.ADDED
+    return Difference.SAME if before == after else Difference.CHANGED
 
 
 def _in_order(methods: set[str]) -> tuple[str, ...]:
@@ -265,7 +262,7 @@ def _in_order(methods: set[str]) -> tuple[str, ...]:
 
 
 def _usable(api: Api, document: Document) -> tuple[list[ApiPath], list[Text]]:
-    """The paths that a route can have, and why each other one is left out. Raises DocumentRefused when no path is left."""
+    """The usable paths, and the reasons for the others. Raises DocumentRefused without a usable path."""
     usable: list[ApiPath] = []
     left_out: list[Text] = []
     for path in api.paths:

@@ -9,7 +9,7 @@ from products.openapi.document import ApiPath
 
 @dataclass(frozen=True, kw_only=True)
 class Collapsed:
-    """A route with the document's paths that it stands for."""
+    """A route with the document's paths that it covers."""
 
     path: str
     methods: tuple[str, ...]
@@ -17,27 +17,28 @@ class Collapsed:
 
     @property
     def is_wider(self) -> bool:
-        """Whether it lets through more than the document names."""
+        """Whether it opens more than the document names."""
         return self.sources != (self.path,)
 
     @property
     def is_everything(self) -> bool:
-        """Whether it stands for every path at all: a route matches its path and everything below it."""
+        """Whether it opens every path: a route matches its path and everything below it."""
         return self.path == "/"
 
 
 def collapse(paths: Iterable[ApiPath]) -> tuple[Collapsed, ...]:
-    """As few routes as serve all of the paths.
+    """The fewest routes that serve all of the paths.
 
-    A path is cut before its first parameter: /pets/{id}/photos becomes /pets. Paths with the same beginning become one route
-    with all of their methods, and what a shorter route lets through already has none of its own.
+    A path is cut before its first parameter: /pets/{id}/photos becomes /pets. Paths with the same start
+    become one route with all their methods. A path that a shorter route already serves has no route of its
+    own.
     """
     methods: dict[str, set[str]] = {}
     sources: dict[str, list[str]] = {}
-    for one in paths:
-        start = static_start(one.path)
-        methods.setdefault(start, set()).update(one.methods)
-        sources.setdefault(start, []).append(one.path)
+    for source in paths:
+        start = static_start(source.path)
+        methods.setdefault(start, set()).update(source.methods)
+        sources.setdefault(start, []).append(source.path)
     for path in sorted(methods, key=lambda path: (len(path), path)):
         covering = next(
             (above for above in _above(path) if above in methods and methods[path] <= methods[above]), None
@@ -52,7 +53,7 @@ def collapse(paths: Iterable[ApiPath]) -> tuple[Collapsed, ...]:
 
 
 def static_start(path: str) -> str:
-    """What stands before a path's first parameter, whole segments only."""
+    """The whole segments before a path's first parameter."""
     kept: list[str] = []
     for segment in path.split("/")[1:]:
         if "{" in segment or "}" in segment:

@@ -1,4 +1,4 @@
-"""The text of a document as data: YAML or JSON within a budget, nothing but plain values as they are written, with the lines to point at."""
+"""Parses YAML or JSON within a budget: plain values as written, with line numbers."""
 
 import json
 from collections import Counter
@@ -15,20 +15,20 @@ MAX_BYTES = 1_000_000
 
 
 def printable(text: str) -> str:
-    """One line that can be shown and stored: JSON may hold control characters, and half of a surrogate pair."""
+    """One line that can be shown and stored: without control characters and half surrogate pairs."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 @dataclass(kw_only=True)
 class Document:
-    """What was read, its text, which tells the lines when somebody asks for one, and what is left of its budget."""
+    """A parsed document: data, text (for line numbers), and the rest of its budget."""
 
     data: Any
     text: str = field(repr=False)
     budget: Budget
 
     def place(self, *keys: str) -> str:
-        """Where something stands, in words: `paths → /pets (line 12)`. Two names at most."""
+        """A place in the document: `paths → /pets (line 12)`. Two names at most."""
         name, line = (
             " → ".join(printable(key) for key in keys),
             self._lines.get(keys) or self._lines.get(keys[:1]),
@@ -37,7 +37,7 @@ class Document:
 
     @cached_property
     def _lines(self) -> yaml_text.Lines:
-        """The lines of all names at the top, and of those below them. JSON is nearly YAML; where it is not, there is no line to tell."""
+        """The lines of the names in the first two levels; empty for JSON that is not valid YAML."""
         try:
             return yaml_text.parse(self.text, Budget()).lines
         except (DocumentRefused, RecursionError):
@@ -45,21 +45,22 @@ class Document:
 
 
 def decoded(raw: bytes) -> str:
-    """The text of an uploaded file. Raises DocumentRefused."""
+    """Decode an uploaded file. Raises DocumentRefused."""
     if len(raw) > MAX_BYTES:
         raise DocumentRefused(
             _(
-                "The document is larger than 1 MB. Leave out examples and schemas; servers and paths are all that is read."
+                "The document is larger than 1 MB. "
+                "Remove examples and schemas; only servers and paths are read."
             )
         )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        raise DocumentRefused(_("The file is no text in UTF-8. Save it in that encoding.")) from problem
+        raise DocumentRefused(_("The file is not UTF-8 text. Save it as UTF-8.")) from problem
 
 
 def load(text: str, budget: Budget | None = None) -> Document:
-    """A document from its text. Raises DocumentRefused in words with line and column."""
+    """Parse a document. Raises DocumentRefused with line and column."""
     budget = budget or Budget()
     text = decoded(text.encode("utf-8", "replace"))
     if not text.strip():
@@ -72,7 +73,7 @@ def load(text: str, budget: Budget | None = None) -> Document:
 
 
 def _json(text: str, budget: Budget) -> Any:
-    """Numbers stay as they are written: a version 1.10 is not 1.1."""
+    """Parse JSON; numbers stay texts, because version 1.10 is not 1.1."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         budget.spend(len(pairs))
@@ -88,9 +89,7 @@ def _json(text: str, budget: Budget) -> Any:
         return json.loads(text, object_pairs_hook=unique, parse_int=str, parse_float=str)
     except json.JSONDecodeError as problem:
         at = {"line": problem.lineno, "column": problem.colno}
-        raise DocumentRefused(
-            _("This is no JSON: it cannot be read at line %(line)d, column %(column)d.") % at
-        ) from problem
+        raise DocumentRefused(_("Invalid JSON at line %(line)d, column %(column)d.") % at) from problem
 
 
 def _doubled(names: list[str]) -> str:

@@ -1,7 +1,8 @@
-"""YAML as plain values in one pass over its events: mappings, lists and texts as they are written.
+"""YAML as plain values, in one pass over its events: mappings, lists and texts as written.
 
-Values have no types but null: `1.10`, `No` and `2026-02-31` are what their author wrote. Tags, merge keys and duplicate names are refused.
-An alias costs as much as what it repeats, so that a small text cannot become a large one.
+Values are untyped except null: `1.10`, `No` and `2026-02-31` stay texts. Tags, merge keys and duplicate names
+are refused. An alias costs as much as the part that it repeats, so that a small text cannot become a large
+one.
 """
 
 from collections.abc import Iterator
@@ -25,14 +26,14 @@ Lines = dict[tuple[str, ...], int]
 
 
 class Parsed(NamedTuple):
-    """The data, and the lines of the names at the top and right below them."""
+    """The data, and the lines of the names in the first two levels."""
 
     data: Any
     lines: Lines
 
 
 class _Part(NamedTuple):
-    """A value with what it costs each time it is used: values and characters in it, and levels below it."""
+    """A value with its cost per use: its values, characters, and levels below it."""
 
     value: Any
     values: int
@@ -41,8 +42,8 @@ class _Part(NamedTuple):
 
 
 def parse(text: str, budget: Budget) -> Parsed:
-    """The only document of a text. Raises DocumentRefused with line and column, RecursionError for what is nested too deeply."""
-    # Events come one by one; building a tree of nodes first would overrun C's stack, or take half a minute.
+    """Parse a text with one document. Raises DocumentRefused with line and column, and RecursionError."""
+    # Events are read one by one: a tree of nodes could overrun C's stack, or take half a minute.
     events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
     reader = _Reader(events, budget)
     try:
@@ -55,7 +56,7 @@ def parse(text: str, budget: Budget) -> Parsed:
 
 
 class _Reader:
-    """Takes event after event; every value costs when it is read, and again when an alias repeats it."""
+    """Reads the events; every value costs when read, and again when an alias repeats it."""
 
     def __init__(self, events: Iterator[Any], budget: Budget) -> None:
         self.lines: Lines = {}
@@ -63,7 +64,7 @@ class _Reader:
         self._anchors: dict[str, _Part] = {}
 
     def document(self) -> Any:
-        """The value of the stream's first document, None when there is none. A second document is refused."""
+        """The value of the only document; None for an empty stream. A second document is refused."""
         next(self._events)
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None
@@ -123,7 +124,7 @@ class _Reader:
         part = self._part(event, ()) if isinstance(event, yaml.AliasEvent) else None
         if part is None or not isinstance(part.value, str):
             raise _refusal(
-                _("A name must be a plain text: line %(line)d, column %(column)d."), event.start_mark
+                _("A name must be plain text: line %(line)d, column %(column)d."), event.start_mark
             )
         return part.value, part
 
@@ -152,11 +153,13 @@ def _require_plain_tag(event: Any) -> None:
 
 
 def _tagged() -> str:
-    return _("Tags and merge keys are not taken: line %(line)d, column %(column)d. Write the value itself.")
+    return _(
+        "Tags and merge keys are not supported: line %(line)d, column %(column)d. Write the value itself."
+    )
 
 
 def _unreadable() -> str:
-    return _("This is no YAML: it cannot be read at line %(line)d, column %(column)d.")
+    return _("Invalid YAML at line %(line)d, column %(column)d.")
 
 
 def _refusal(text: str, mark: Any) -> DocumentRefused:

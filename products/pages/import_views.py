@@ -1,4 +1,4 @@
-"""The page that imports an OpenAPI document: it shows what would be done, and does it when asked again."""
+"""The import of an OpenAPI document: the page shows the plan first, and carries it out when confirmed."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from core.forms import refuse_unless_valid
 from core.problems import Conflict, Invalid, NotFound, Problem
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue import selectors
 from products.models import ApiService
 from products.openapi import plan as importing
@@ -25,11 +25,11 @@ from tenants.doors import actor_page
 
 NEW = "new"
 SWITCH = "switch"
-"""The name of the buttons that show the plan for the other target."""
+"""The name of the buttons that switch the plan to the other target."""
 
 
 class ImportForm(forms.Form):
-    """A document, pasted or as a file, and the upstream if it is another than the document's."""
+    """A document, pasted or as a file, and optionally another upstream."""
 
     document = forms.CharField(
         required=False,
@@ -46,7 +46,7 @@ class ImportForm(forms.Form):
     name = forms.CharField(required=False, max_length=100, label=gettext_lazy("Name"))
 
     def text(self) -> str:
-        """The document's text: the file, if there is one. Raises DocumentRefused."""
+        """The document's text, from the file if given. Raises DocumentRefused."""
         file = self.cleaned_data.get("file")
         if not isinstance(file, UploadedFile):
             return str(self.cleaned_data.get("document", ""))
@@ -56,7 +56,7 @@ class ImportForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @actor_page
 def create(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Import a document: into the service of its title if there is one, or into a new one. `target` says which of the two was shown."""
+    """Import a document into the service of its title, or into a new one. `target` names the shown one."""
     actor.require_write()
     return _page(request, actor, None, target=_target(request, actor))
 
@@ -80,13 +80,13 @@ def _page(
     chosen = importing.Chosen()
     try:
         text, chosen = _given(request)
-        made = importing.plan(actor, text, service=target, chosen=chosen)
+        planned = importing.plan(actor, text, service=target, chosen=chosen)
         if "apply" in request.POST:
-            _require_confirmed(request, made)
+            _require_confirmed(request, planned)
             return _done(
                 request,
-                importing.carry_out(actor, made, seen=seen_of(request.POST)),
-                is_new=made.service is None,
+                importing.carry_out(actor, planned, revision=revision_of(request.POST)),
+                is_new=planned.service is None,
             )
     except (Invalid, Conflict) as refusal:
         if isinstance(refusal, Invalid) and refusal.fields.keys() - (
@@ -98,15 +98,15 @@ def _page(
             }
             return _asked(request, service, typed=typed, problem=refusal)
         problem = refusal
-        made = importing.plan(actor, text, service=target, chosen=replace(chosen, name=""))
+        planned = importing.plan(actor, text, service=target, chosen=replace(chosen, name=""))
     context = {
-        "plan": made,
+        "plan": planned,
         "text": text,
         "service": service,
         "problem": problem,
-        "name": chosen.name or made.fields.name,
+        "name": chosen.name or planned.fields.name,
     }
-    return render(request, "services/import_plan.html", context, status=_status(problem))
+    return render(request, "products/imports/plan.html", context, status=_status(problem))
 
 
 def _target_name(request: HttpRequest) -> str:
@@ -120,7 +120,7 @@ def _status(problem: Problem | None) -> int:
 
 
 def _target(request: HttpRequest, actor: Actor) -> ApiService | None:
-    """The service whose change was shown; None for the first look and for a new one. Raises NotFound."""
+    """The service of the shown plan; None for the first plan and for a new service. Raises NotFound."""
     target = _target_name(request)
     if target in {"", NEW}:
         return None
@@ -130,13 +130,14 @@ def _target(request: HttpRequest, actor: Actor) -> ApiService | None:
         raise NotFound from problem
 
 
-def _require_confirmed(request: HttpRequest, made: importing.Plan) -> None:
-    if made.opens_everything and "everything" not in request.POST:
+def _require_confirmed(request: HttpRequest, planned: importing.Plan) -> None:
+    if planned.opens_everything and "everything" not in request.POST:
         raise Invalid(
             fields={
                 "everything": [
                     _(
-                        "Confirm that every path of the upstream becomes open, or leave such paths out of the document."
+                        "Confirm that every path of the upstream becomes open, "
+                        "or remove such paths from the document."
                     )
                 ]
             }
@@ -148,7 +149,7 @@ def _given(request: HttpRequest) -> tuple[str, importing.Chosen]:
     refuse_unless_valid(form)
     given = form.cleaned_data
     is_new = _target_name(request) == NEW
-    # The other target has a name and an upstream of its own.
+    # The other target has its own name and upstream.
     chosen = (
         importing.Chosen(is_new=is_new)
         if SWITCH in request.POST
@@ -164,7 +165,7 @@ def _asked(
     typed: Mapping[str, str],
     problem: Invalid | None = None,
 ) -> HttpResponse:
-    """The form with what was typed: a complaint about the upstream stands there, each about the document in a sentence of its own."""
+    """The form as typed. Complaints about the upstream are shown at its field, all others in a list."""
     given = {name: typed.get(name, "") for name in ("document", "upstream_url")}
     form = ImportForm(given if problem else None, initial=given)
     fields = dict(problem.fields) if problem else {}
@@ -174,7 +175,7 @@ def _asked(
     complaints = [str(text) for texts in fields.values() for text in texts]
     return render(
         request,
-        "services/import.html",
+        "products/imports/document.html",
         {"form": form, "service": service, "complaints": complaints},
         status=422 if problem else 200,
     )
@@ -185,6 +186,6 @@ def _done(request: HttpRequest, service: ApiService, *, is_new: bool) -> HttpRes
         request,
         _("The API service was created from the document")
         if is_new
-        else _("The API service was changed to what the document says"),
+        else _("The API service was updated from the document"),
     )
     return redirect("services:detail", service.pk)

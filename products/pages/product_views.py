@@ -16,7 +16,7 @@ from core.pages.lists import listing
 from core.pages.questions import ask_or_do, chosen
 from core.pages.saving import Attempt, attempt
 from core.problems import Text
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue import products, selectors
 from products.errors import ProductIsArchived
 from products.forms import ProductForm
@@ -30,28 +30,27 @@ from tenants.doors import actor_page
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The tenant's products, by status and text."""
-    rows, told = selectors.products_of(actor), selectors.with_service_count
-    found = listing(
+    products_listed = listing(
         request,
-        rows,
+        selectors.products_of(actor),
         search=("name", "description"),
         statuses=Product.Status.choices,
         every=_("All"),
-        told=told,
+        annotated=selectors.with_service_count,
     )
-    return render(request, "products/index.html", {"listing": found, "actor": actor})
+    return render(request, "products/products/index.html", {"listing": products_listed, "actor": actor})
 
 
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """One product with its services; its publishes come from the app above, by inclusion tag."""
+    """One product with its services. An inclusion tag of the app above adds its publishes."""
     product = selectors.product_of(actor, product_id)
     linked = list(selectors.services_of(product))
     asked = questions.of_product(product, services=len(linked)) if actor.writes else []
     return render(
         request,
-        "products/detail.html",
+        "products/products/detail.html",
         {"product": product, "services": linked, "actor": actor, "questions": asked},
     )
 
@@ -59,7 +58,7 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse
 @require_http_methods(["GET", "POST"])
 @actor_page
 def create(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """A new product, with the services that the link named."""
+    """Create a product, with the services that the link names."""
     actor.require_write()
     form = ProductForm(_posted(request))
     named = selectors.named_services(actor, (request.POST or request.GET).getlist("service"))
@@ -70,13 +69,13 @@ def create(request: HttpRequest, actor: Actor) -> HttpResponse:
     if tried.saved:
         messages.success(request, _("The product was created"))
         return redirect("products:detail", tried.saved.pk)
-    return render(request, "products/form.html", {"form": form, "named": named}, status=tried.status)
+    return render(request, "products/products/form.html", {"form": form, "named": named}, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """Change what a product says of itself."""
+    """Change a product's fields."""
     product = selectors.product_of(actor, product_id)
     actor.require_write()
     if product.status == Product.Status.ARCHIVED:
@@ -85,7 +84,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     tried = _tried(
         request,
         lambda: products.update_product(
-            actor, product_id, fields=form.product_fields(), seen=seen_of(request.POST)
+            actor, product_id, fields=form.product_fields(), revision=revision_of(request.POST)
         ),
         form,
     )
@@ -95,10 +94,10 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     context = {
         "form": form,
         "product": selectors.product_of(actor, product_id),
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
         "problem": tried.problem,
     }
-    return render(request, "products/form.html", context, status=tried.status)
+    return render(request, "products/products/form.html", context, status=tried.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -107,31 +106,31 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     """Choose the product's services: in a dialog with script, on a page without."""
     product = selectors.product_of(actor, product_id)
     actor.require_write()
-    there = selectors.linkable_services(actor, product)
-    ids = [service.pk for service in there if str(service.pk) in request.POST.getlist("services")]
+    linkable = selectors.linkable_services(actor, product)
+    ids = [service.pk for service in linkable if str(service.pk) in request.POST.getlist("services")]
     tried = _tried(
         request,
-        lambda: products.link_services(actor, product_id, service_ids=ids, seen=seen_of(request.POST)),
+        lambda: products.link_services(
+            actor, product_id, service_ids=ids, revision=revision_of(request.POST)
+        ),
     )
     if tried.saved:
         messages.success(request, _("The linked API services were changed"))
         target = reverse("products:detail", args=[product_id])
         return HttpResponseClientRedirect(target) if is_htmx(request) else redirect(target)
-    typed = (
-        request.POST.getlist("services")
-        if tried.problem
-        else [str(service.pk) for service in there if getattr(service, "is_linked", False)]
-    )
+    typed = request.POST.getlist("services")
+    if not tried.problem:
+        typed = [str(service.pk) for service in linkable if getattr(service, "is_linked", False)]
     context = {
         "product": product,
-        "there": there,
+        "there": linkable,
         "typed": typed,
         "problem": tried.problem,
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
     }
     return render(
         request,
-        "products/_link.html" if is_htmx(request) else "products/link.html",
+        "products/products/_link.html" if is_htmx(request) else "products/products/link.html",
         context,
         status=tried.status,
     )
@@ -140,48 +139,47 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @actor_page
 def activate(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """활성화."""
+    """Activate a product; GET asks first."""
     return _ask_or_do(
-        request, actor, product_id, verb="activate", do=products.activate, said=_("The product is active")
+        request, actor, product_id, verb="activate", do=products.activate, success=_("The product is active")
     )
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def deactivate(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """비활성화."""
+    """Deactivate a product; GET asks first."""
     return _ask_or_do(
         request,
         actor,
         product_id,
         verb="deactivate",
         do=products.deactivate,
-        said=_("The product is a draft again"),
+        success=_("The product is a draft again"),
     )
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def archive(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """보관."""
+    """Archive a product; GET asks first."""
     return _ask_or_do(
-        request, actor, product_id, verb="archive", do=products.archive, said=_("The product was archived")
+        request, actor, product_id, verb="archive", do=products.archive, success=_("The product was archived")
     )
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
-    """삭제."""
-    then = reverse("products:list")
+    """Delete a product; GET asks first."""
     return _ask_or_do(
         request,
         actor,
         product_id,
         verb="delete",
         do=products.delete_product,
-        said=_("The product was deleted"),
-        then=then,
+        success=_("The product was deleted"),
+        then=reverse("products:list"),
     )
 
 
@@ -190,7 +188,7 @@ def _posted(request: HttpRequest) -> QueryDict | None:
 
 
 def _tried(request: HttpRequest, save: Callable[[], Product], *forms: ProductForm) -> Attempt[Product]:
-    """What became of a form that was sent; nothing yet when it was only asked for."""
+    """The result of a sent form; an empty one for GET."""
     return attempt(save, *forms) if request.method == "POST" else Attempt()
 
 
@@ -201,7 +199,7 @@ def _ask_or_do(
     *,
     verb: str,
     do: Callable[[Actor, UUID], object],
-    said: Text,
+    success: Text,
     then: str = "",
 ) -> HttpResponse:
     product = selectors.product_of(actor, product_id)
@@ -209,5 +207,5 @@ def _ask_or_do(
     back = reverse("products:detail", args=[product_id])
     question = chosen(questions.of_product(product, services=product.links.count()), verb)
     return ask_or_do(
-        request, question, do=lambda: do(actor, product_id), said=said, then=then or back, back=back
+        request, question, do=lambda: do(actor, product_id), success=success, then=then or back, back=back
     )

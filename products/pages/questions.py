@@ -1,4 +1,4 @@
-"""What may be asked about a product or an API service now, in words."""
+"""The confirmation questions of products and API services."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from core.pages.questions import Question
-from core.usage import Hold, held, named
+from core.usage import Hold, named, uses_holding
 from products.models import ApiService, Product
 
 
 def of_product(product: Product, *, services: int) -> list[Question]:
-    """Activation and deletion of a draft; deactivation and archiving of what is active; nothing of what is archived. One query at most."""
+    """Draft: activate, delete. Active: deactivate, archive. Archived: nothing. One query at most."""
     if product.status == Product.Status.DRAFT:
         return [_activate(product, services), _delete(product)]
     if product.status == Product.Status.ACTIVE:
@@ -20,7 +20,7 @@ def of_product(product: Product, *, services: int) -> list[Question]:
 
 
 def of_service(service: ApiService) -> list[Question]:
-    """Its deletion."""
+    """The question before deletion."""
     back = reverse("services:detail", args=[service.pk])
     return [
         Question(
@@ -29,7 +29,7 @@ def of_service(service: ApiService) -> list[Question]:
             button=_("Delete"),
             url=reverse("services:delete", args=[service.pk]),
             back=back,
-            texts=(_("%(name)s disappears with its routes.") % {"name": service.name},),
+            texts=(_("%(name)s is deleted with its routes.") % {"name": service.name},),
             warning=_("This cannot be undone."),
             is_danger=True,
         )
@@ -40,27 +40,31 @@ def _activate(product: Product, services: int) -> Question:
     texts = (_("It can be published."), _("Linked API services: %(n)d") % {"n": services})
     title = _("Activate “%(product)s”?") % {"product": product}
     return Question(
-        verb="activate", title=title, button=_("Activate"), texts=texts, **_places(product, "activate")
+        verb="activate",
+        title=title,
+        button=_("Activate"),
+        texts=texts,
+        is_primary=services > 0,
+        **_urls(product, "activate"),
     )
 
 
 def _deactivate(product: Product) -> Question:
-    texts = (_("It becomes a draft again and cannot be published until it is activated."),)
-    if live := held(product, Hold.LIVE):
+    texts = (_("It becomes a draft again, and cannot be published until it is activated."),)
+    if live := uses_holding(product, Hold.LIVE):
         texts = (
-            _("This is refused now, because it is live: %(names)s. Withdraw that first.")
-            % {"names": named(live)},
+            _("This is refused while it is live: %(names)s. Withdraw it first.") % {"names": named(live)},
         )
     title = _("Deactivate “%(product)s”?") % {"product": product}
     return Question(
-        verb="deactivate", title=title, button=_("Deactivate"), texts=texts, **_places(product, "deactivate")
+        verb="deactivate", title=title, button=_("Deactivate"), texts=texts, **_urls(product, "deactivate")
     )
 
 
 def _archive(product: Product) -> Question:
     texts = (
-        _("It becomes read-only and cannot be published any more."),
-        _("What is live stays live and can only be withdrawn."),
+        _("It becomes read-only, and can no longer be published."),
+        _("Live publishes stay live, and can only be withdrawn."),
     )
     title = _("Archive “%(product)s”?") % {"product": product}
     warning = _("This cannot be undone.")
@@ -71,12 +75,12 @@ def _archive(product: Product) -> Question:
         texts=texts,
         warning=warning,
         is_danger=True,
-        **_places(product, "archive"),
+        **_urls(product, "archive"),
     )
 
 
 def _delete(product: Product) -> Question:
-    texts = (_("Its API services stay; only their links to the product are lost."),)
+    texts = (_("Its API services stay; only their links to the product are deleted."),)
     title = _("Delete “%(product)s”?") % {"product": product}
     warning = _("This cannot be undone.")
     return Question(
@@ -86,11 +90,11 @@ def _delete(product: Product) -> Question:
         texts=texts,
         warning=warning,
         is_danger=True,
-        **_places(product, "delete"),
+        **_urls(product, "delete"),
     )
 
 
-def _places(product: Product, verb: str) -> dict[str, Any]:
+def _urls(product: Product, verb: str) -> dict[str, Any]:
     return {
         "url": reverse(f"products:{verb}", args=[product.pk]),
         "back": reverse("products:detail", args=[product.pk]),

@@ -1,6 +1,5 @@
-"""Pages of API services: a service, its upstream and its routes are one form."""
+"""Pages of API services: a service with its upstream and routes is one form."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from core.pages.lists import listing
 from core.pages.questions import ask_or_do, chosen
 from core.pages.rows import acted, action_of, typed_fields, typed_rows
 from core.pages.saving import attempt
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue import api_services, selectors
 from products.forms import MAX_ROUTES, RouteRow, ServiceForm, initial_rows, route_rows, service_fields
 from products.models import ApiService
@@ -28,22 +27,21 @@ from tenants.doors import actor_page
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The tenant's API services, by status and text."""
-    rows, told = selectors.api_services_of(actor), selectors.with_counts
-    found = listing(
+    services_listed = listing(
         request,
-        rows,
+        selectors.api_services_of(actor),
         search=("name", "description", "upstream_host"),
         statuses=ApiService.Status.choices,
         every=_("All"),
-        told=told,
+        annotated=selectors.with_counts,
     )
-    return render(request, "services/index.html", {"listing": found, "actor": actor})
+    return render(request, "products/services/index.html", {"listing": services_listed, "actor": actor})
 
 
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
-    """One service: its upstream, its routes, the products that have it; what is live with it comes from the app above."""
+    """One service with its upstream, routes and products. An inclusion tag adds its live publishes."""
     service = selectors.service_of(actor, service_id)
     context = {
         "actor": actor,
@@ -52,13 +50,13 @@ def detail(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse
         "products": list(service.products.order_by("name", "version")),
         "questions": questions.of_service(service) if actor.writes else [],
     }
-    return render(request, "services/detail.html", context)
+    return render(request, "products/services/detail.html", context)
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def create(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """A new service."""
+    """Create a service."""
     actor.require_write()
     return _form(request, actor, None)
 
@@ -75,26 +73,21 @@ def edit(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @actor_page
 def delete(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse:
-    """삭제."""
+    """Delete a service; GET asks first."""
     service = selectors.service_of(actor, service_id)
     actor.require_write()
-    question, back = (
-        chosen(questions.of_service(service), "delete"),
-        reverse("services:detail", args=[service_id]),
-    )
-    do = lambda: api_services.delete_service(actor, service_id)  # noqa: E731
     return ask_or_do(
         request,
-        question,
-        do=do,
-        said=_("The API service was deleted"),
+        chosen(questions.of_service(service), "delete"),
+        do=lambda: api_services.delete_service(actor, service_id),
+        success=_("The API service was deleted"),
         then=reverse("services:list"),
-        back=back,
+        back=reverse("services:detail", args=[service_id]),
     )
 
 
 def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> HttpResponse:
-    """Show the form, change its rows, or take it."""
+    """Show the form, change its rows, or save it."""
     if action := action_of(request):
         form = ServiceForm(actor, service=service)
         form.initial.update(typed_fields(form, request.POST))
@@ -111,7 +104,7 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
         )
     form, typed = ServiceForm(actor, request.POST, service=service), route_rows(request.POST)
     tried = attempt(
-        lambda: _save(actor, service, service_fields(form, typed), seen_of(request.POST)), form, typed
+        lambda: _save(actor, service, service_fields(form, typed), revision_of(request.POST)), form, typed
     )
     if tried.saved:
         messages.success(
@@ -122,13 +115,11 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
 
 
 def _save(
-    actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, seen: datetime | None
+    actor: Actor, service: ApiService | None, fields: api_services.ServiceFields, revision: int | None
 ) -> ApiService:
-    return (
-        api_services.update_service(actor, service.pk, fields=fields, seen=seen)
-        if service
-        else api_services.create_service(actor, fields=fields)
-    )
+    if service is None:
+        return api_services.create_service(actor, fields=fields)
+    return api_services.update_service(actor, service.pk, fields=fields, revision=revision)
 
 
 def _shown(
@@ -140,5 +131,11 @@ def _shown(
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
-    context = {"service": service, "form": form, "rows": rows, "seen": request.POST.get("seen"), **more}
-    return render(request, "services/form.html", context, status=status)
+    context = {
+        "service": service,
+        "form": form,
+        "rows": rows,
+        "revision": request.POST.get("revision"),
+        **more,
+    }
+    return render(request, "products/services/form.html", context, status=status)

@@ -8,9 +8,12 @@ from django.urls import reverse
 from ninja import Status
 
 from products.models import ApiService, ProductService, Route
-from publishes.api.schemas import OperationOut, PublishOut
+from publishes.api.schemas import ActionOut, OperationOut, PublishDetailOut, PublishOut
+from publishes.engine import allowed
 from publishes.models import Operation, ProductPublish
 from publishes.reading import selectors
+from publishes.reading.situation import Situation
+from tenants.actors import Actor
 
 Carried = dict[UUID, list[UUID]]
 """Services, each with its routes."""
@@ -20,6 +23,13 @@ def shown(publishes: Sequence[ProductPublish]) -> list[PublishOut]:
     """What is live carries what was deployed; all else, what a publish would deploy now. Two queries at most."""
     carried = carried_by(publishes)
     return [PublishOut.of(publish, **carried[publish.pk]) for publish in publishes]
+
+
+def detail(actor: Actor, now: Situation) -> PublishDetailOut:
+    """One publish by itself, with what the actor may do with it now. Two queries at most."""
+    actions = {action: ActionOut.of(may) for action, may in allowed.permissions(actor, now).items()}
+    carried = carried_by([now.publish])[now.publish.pk]
+    return PublishDetailOut.of(now.publish, allowed_actions=actions, **carried)
 
 
 def carried_by(publishes: Sequence[ProductPublish]) -> dict[UUID, dict[str, list[UUID]]]:

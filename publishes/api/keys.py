@@ -77,11 +77,11 @@ class KeysOffOut(Schema):
     "/product-publishes/{uuid:publish_id}/keys", response=list[KeyOut], summary="The keys of a publish"
 )
 def list_keys(
-    request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, paging: Query[PageIn]
 ) -> list[KeyOut]:
     """Without their secrets, the newest first; those with the state `active` are to be let in."""
     publish = selectors.publish_of(actor_of(request), publish_id)
-    return _shown(publish, page_of(request, response, rows=callers.keys_of(publish), which=which))
+    return _shown(publish, page_of(request, response, rows=callers.keys_of(publish), paging=paging))
 
 
 @router.post(

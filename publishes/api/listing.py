@@ -75,11 +75,11 @@ class PublishFilters(Schema):
 
 @router.get("/product-publishes", response=list[PublishRowOut], summary="All publishes of the workspace")
 def list_all_publishes(
-    request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], paging: Query[PageIn]
 ) -> list[PublishRowOut]:
     """Across products, with what is going on with each."""
     rows = listing.with_conditions(listing.matching(actor_of(request), filters.chosen))
-    page = page_of(request, response, rows=rows.order_by(_order(filters.sort), "pk"), which=which)
+    page = page_of(request, response, rows=rows.order_by(_order(filters.sort), "pk"), paging=paging)
     carried = carried_by(page)
     return [
         PublishRowOut.of(row, conditions=list(listing.conditions_of(row)), **carried[row.pk]) for row in page

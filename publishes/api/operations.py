@@ -30,12 +30,12 @@ class OperationFilters(Schema):
 
 @router.get("/operations", response=list[OperationOut], summary="Operations")
 def list_operations(
-    request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], paging: Query[PageIn]
 ) -> list[OperationOut]:
     """Of all publishes of the workspace, newest first; those of deleted publishes too."""
     given = filters.model_dump(exclude_none=True)
     rows = selectors.operations_of(actor_of(request), is_open=given.pop("open", None), **given)
-    return [OperationOut.of(operation) for operation in page_of(request, response, rows=rows, which=which)]
+    return [OperationOut.of(operation) for operation in page_of(request, response, rows=rows, paging=paging)]
 
 
 @router.get("/operations/{uuid:operation_id}", response=OperationOut, summary="One operation")

@@ -14,13 +14,24 @@ from core.problems import Invalid
 from products.catalogue.selectors import product_of
 from products.models import Product
 from publishes import spec
-from publishes.api.answers import accepted, shown
-from publishes.api.schemas import EventOut, NoteIn, OperationOut, PublishIn, PublishOut, ReasonIn
-from publishes.engine import lifecycle
-from publishes.forms import PublishForm, initial_of
+from publishes.api.answers import accepted, detail, shown
+from publishes.api.schemas import (
+    EventOut,
+    NoteIn,
+    OperationOut,
+    PublishDetailOut,
+    PublishIn,
+    PublishOut,
+    ReasonIn,
+)
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
+from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import ProductPublish
 from publishes.reading import selectors
-from publishes.verbs import deleting, drafts, publishing, rules, withdrawing
+from publishes.reading.history import timeline_of
+from publishes.reading.situation import situation_at, situation_of
+from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Actor
 from tenants.api.callers import actor_of
 
@@ -33,41 +44,49 @@ _FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
     "/products/{uuid:product_id}/publishes", response=list[PublishOut], summary="The publishes of a product"
 )
 def list_publishes(
-    request: HttpRequest, response: HttpResponse, product_id: UUID, which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, product_id: UUID, paging: Query[PageIn]
 ) -> list[PublishOut]:
     """Newest first."""
     actor = actor_of(request)
     return shown(
         page_of(
-            request, response, rows=selectors.publishes_of(actor, product_of(actor, product_id)), which=which
+            request,
+            response,
+            rows=selectors.publishes_of(actor, product_of(actor, product_id)),
+            paging=paging,
         )
     )
 
 
-@router.post("/products/{uuid:product_id}/publishes", response={201: PublishOut}, summary="Make a draft")
+@router.post(
+    "/products/{uuid:product_id}/publishes", response={201: PublishDetailOut}, summary="Make a draft"
+)
 @talks_first
 def create_publish(
     request: HttpRequest, response: HttpResponse, product_id: UUID, body: PublishIn
-) -> Status[PublishOut]:
+) -> Status[PublishDetailOut]:
     """cluster_id and gateway_id are required; all services of the product are taken."""
     actor = actor_of(request)
     product = product_of(actor, product_id)
     actor.require_write()
-    rules.require_active(product)
+    allowed.require_active(product)
     settings = _settings(actor, product, body)
     begin(request)
     publish = drafts.create_publish(actor, product, settings=settings)
-    return Status(201, shown([mark_new(request, response, publish, at="api:get_publish")])[0])
+    mark_new(request, response, publish, at="api:get_publish")
+    return Status(201, detail(actor, situation_of(publish)))
 
 
-@router.get("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="One publish")
-def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> PublishOut:
-    """Its settings and status."""
-    publish = selectors.publish_of(actor_of(request), publish_id)
-    return shown([mark(response, publish)])[0]
+@router.get("/product-publishes/{uuid:publish_id}", response=PublishDetailOut, summary="One publish")
+def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> PublishDetailOut:
+    """Its settings and status, and what the caller may do with it now (lists leave that out)."""
+    actor = actor_of(request)
+    now = situation_at(actor, publish_id)
+    mark(response, now.publish)
+    return detail(actor, now)
 
 
-@router.put("/product-publishes/{uuid:publish_id}", response=PublishOut, summary="Change a draft")
+@router.put("/product-publishes/{uuid:publish_id}", response=PublishDetailOut, summary="Change a draft")
 @merging
 def update_publish(
     request: HttpRequest,
@@ -76,16 +95,16 @@ def update_publish(
     publish_id: UUID,
     body: PublishIn,
     if_match: IfMatch = None,
-) -> PublishOut:
-    """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was changed since that ETag."""
+) -> PublishDetailOut:
+    """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was edited since that ETag."""
     actor = actor_of(request)
-    publish = selectors.publish_of(actor, publish_id)
-    actor.require_write()
-    lifecycle.check_editable(publish)
+    now = situation_at(actor, publish_id)
+    publish = now.publish
+    allowed.check(actor, now, Action.EDIT)
     require_match(publish, if_match)
     settings = _settings(actor, publish.product, body, publish=publish)
-    changed = drafts.update_publish(actor, publish_id, settings=settings, seen=publish.updated_at)
-    return shown([mark(response, changed)])[0]
+    changed = drafts.update_publish(actor, publish_id, settings=settings, revision=publish.revision)
+    return detail(actor, situation_of(mark(response, changed)))
 
 
 @router.post(
@@ -130,11 +149,11 @@ def delete_publish(
     "/product-publishes/{uuid:publish_id}/events", response=list[EventOut], summary="The history of a publish"
 )
 def list_events(
-    request: HttpRequest, response: HttpResponse, publish_id: UUID, which: Query[PageIn]
+    request: HttpRequest, response: HttpResponse, publish_id: UUID, paging: Query[PageIn]
 ) -> list[EventOut]:
     """Newest first."""
-    rows = selectors.timeline_of(selectors.publish_of(actor_of(request), publish_id))
-    return [EventOut.of(event) for event in page_of(request, response, rows=rows, which=which)]
+    rows = timeline_of(selectors.publish_of(actor_of(request), publish_id))
+    return [EventOut.of(event) for event in page_of(request, response, rows=rows, paging=paging)]
 
 
 def _settings(

@@ -8,6 +8,7 @@ from ninja import Schema
 from pydantic import Field
 
 from publishes.choices import Condition
+from publishes.engine.allowed import Action, Permission
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 
 
@@ -70,6 +71,7 @@ class PublishOut(Schema):
     published_by: str | None
     withdrawn_at: datetime | None
     withdrawn_by: str | None
+    revision: int = Field(examples=[1], description="Counts people's edits; the ETag says the same.")
     created_at: datetime
     updated_at: datetime
 
@@ -97,10 +99,40 @@ class PublishOut(Schema):
             published_by=publish.published_by or None,
             withdrawn_at=publish.withdrawn_at,
             withdrawn_by=publish.withdrawn_by or None,
+            revision=publish.revision,
             created_at=publish.created_at,
             updated_at=publish.updated_at,
             **more,
         )
+
+
+class ActionOut(Schema):
+    """Whether the caller may do it now."""
+
+    allowed: bool
+    code: str | None = Field(
+        examples=["wrong_state"],
+        description="The code of the refusal that it would get now; null when allowed.",
+    )
+    reason: str | None = Field(description="The sentence of that refusal, in the language asked for.")
+
+    @classmethod
+    def of(cls, permission: Permission) -> Self:
+        """From the permission."""
+        return cls(
+            allowed=permission.is_allowed,
+            code=permission.code or None,
+            reason=str(permission.reason) or None,
+        )
+
+
+class PublishDetailOut(PublishOut):
+    """One publish by itself, with what the caller may do with it."""
+
+    allowed_actions: dict[Action, ActionOut] = Field(
+        description="By action, whether the caller may do it now, by role and state. More actions may come. "
+        "What would be sent (services, hostname, upstreams, issuer) is checked when a publish is requested."
+    )
 
 
 class PublishRowOut(PublishOut):

@@ -1,1 +1,1 @@
-"""Who may call a publish: keys, issuers, and the settings of an auth mode. The only room that writes credentials."""
+"""Who may call a publish: keys, issuers, settings of an auth mode. Only this room makes keys and asks issuers."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from agent.protocol.headers import NEVER_PASSED_ON, SAID_BY_GATEWAYS
+from agent.protocol.headers import NEVER_PASSED_ON, SET_BY_GATEWAYS
 from core.problems import Text
 from publishes.choices import AuthMode
 
@@ -32,7 +32,7 @@ _TAKEN: tuple[tuple[re.Pattern[str], Text], ...] = (
         re.compile(
             "|".join(
                 (
-                    *SAID_BY_GATEWAYS,
+                    *SET_BY_GATEWAYS,
                     *NEVER_PASSED_ON,
                     "x-forwarded-.+",
                     "x-envoy-.+",

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from core.problems import ChangedMeanwhile, NotFound
 from core.security.secrets import encrypt
-from publishes import errors
-from publishes.choices import AuthMode, EventKind, KeyState
-from publishes.engine import syncs
+from publishes.choices import EventKind, KeyState
+from publishes.engine import allowed, syncs
+from publishes.engine.allowed import Action
 from publishes.engine.keys import COLUMN, note_key
 from publishes.engine.locks import lock_publish
 from publishes.models import Credential, Operation, ProductPublish
@@ -55,7 +55,8 @@ def issue_test_key(
     `seen` is the id of the newest key that the caller knows of, empty for none, so that a form that is sent twice makes one key.
     Raises NotFound, Forbidden, NoKeysAskedFor or ChangedMeanwhile.
     """
-    publish = _locked(actor, publish_id)
+    publish = lock_publish(actor, publish_id)
+    allowed.require(actor, publish, Action.MAKE_TEST_KEY)
     if seen is not None and seen != _newest(publish):
         raise ChangedMeanwhile(KEY_MADE_MEANWHILE)
     before = list(publish.credentials.filter(is_test=True, state=KeyState.ACTIVE).order_by("-created_at"))
@@ -69,7 +70,8 @@ def issue_test_key(
 @transaction.atomic
 def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> Ended:
     """Let a key in no longer, at once; without an id, every test key. Raises NotFound when there is no such key."""
-    publish = _locked(actor, publish_id)
+    publish = lock_publish(actor, publish_id)
+    allowed.require(actor, publish, Action.SWITCH_OFF_KEY)
     rows = publish.credentials.filter(state=KeyState.ACTIVE)
     ended = list(rows.filter(pk=credential_id) if credential_id else rows.filter(is_test=True))
     if not ended:
@@ -78,13 +80,6 @@ def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = N
         _end(credential, after=timedelta())
         note_key(publish, EventKind.KEY_OFF, credential, actor=actor)
     return Ended(credentials=tuple(ended), operation=syncs.sync(publish, actor=actor))
-
-
-def _locked(actor: Actor, publish_id: UUID) -> ProductPublish:
-    publish = lock_publish(actor, publish_id)
-    if publish.auth_mode != AuthMode.API_KEY:
-        raise errors.NoKeysAskedFor
-    return publish
 
 
 def _newest(publish: ProductPublish) -> str:

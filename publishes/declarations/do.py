@@ -17,7 +17,7 @@ from products.models import ApiService, Product
 from publishes.choices import Status
 from publishes.declarations import files
 from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present
-from publishes.forms import PublishForm, initial_of
+from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Actor
@@ -42,7 +42,7 @@ def put_service(actor: Actor, namespace: str, wanted: files.Service) -> None:
     row = ApiService.objects.visible_to(actor).filter(name=wanted.name).first()
     fields = checked_service(actor, wanted.model_dump(), service=row)
     service = (
-        api_services.update_service(actor, row.pk, fields=fields)
+        api_services.update_service(actor, row.pk, fields=fields, revision=row.revision)
         if row
         else api_services.create_service(actor, fields=fields)
     )
@@ -55,7 +55,7 @@ def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Pro
     fields = checked_product(wanted.model_dump(exclude={"status", "services"}), product=row)
     linked = _ids_of(ApiService, actor, wanted.services)
     product = (
-        products.update_product(actor, row.pk, fields=fields, service_ids=linked)
+        products.update_product(actor, row.pk, fields=fields, service_ids=linked, revision=row.revision)
         if row
         else products.create_product(actor, fields=fields, service_ids=linked)
     )
@@ -81,7 +81,7 @@ def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
     _refuse_missing("cluster", set(wanted.clusters) - set(clusters))
     fields = checked_gateway(actor, wanted.model_dump() | {"clusters": list(clusters.values())}, gateway=row)
     gateway = (
-        gateway_services.update_gateway(actor, row.pk, fields=fields)
+        gateway_services.update_gateway(actor, row.pk, fields=fields, revision=row.revision)
         if row
         else gateway_services.create_gateway(actor, fields=fields)
     )
@@ -116,7 +116,7 @@ def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
     with transaction.atomic():
         if row:
             # What the file leaves out is as it was read.
-            made = drafts.update_publish(actor, row.pk, settings=settings, seen=row.updated_at)
+            made = drafts.update_publish(actor, row.pk, settings=settings, revision=row.revision)
         else:
             made = drafts.create_publish(actor, product, settings=settings)
         put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)

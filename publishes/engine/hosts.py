@@ -1,16 +1,32 @@
 """Hostnames: which are free, and whose they are."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 from django.utils.text import slugify
 
 from clusters.models import Cluster
 from products.models import Product
 from publishes import errors
+from publishes.choices import Status
 from publishes.models import ProductPublish, PublishQuerySet
-from publishes.verbs.rules import reserved_from
+
+
+def reserved_from(tenant_id: UUID) -> Q:
+    """Others' publishes that keep their hostname from this tenant: what was deleted lately, and drafts that were changed lately.
+
+    No draft keeps a hostname from whoever had it until lately.
+    """
+    since = timezone.now() - timedelta(days=settings.DRAFT_HOST_DAYS)
+    same = ProductPublish.objects.filter(cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base"))
+    draft = Q(deleted_at=None, status=Status.DRAFT, updated_at__gt=since) & ~Exists(
+        same.filter(_was_deleted(), tenant_id=tenant_id)
+    )
+    return ~Q(tenant_id=tenant_id) & (draft | _was_deleted())
 
 
 def suggest_hostname(
@@ -72,6 +88,12 @@ def claim_host(publish: ProductPublish) -> None:
 def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
     """Whether the host lies below one of the suffixes that operators allow for the cluster."""
     return any(host.endswith(f".{suffix}") for suffix in cluster.host_suffixes)
+
+
+def _was_deleted() -> Q:
+    """Deleted lately. Agents that were away let go of a host later than that, which then counts."""
+    since = timezone.now() - timedelta(hours=settings.HOST_QUARANTINE_H)
+    return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))
 
 
 def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:

@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, CharField, Value, When
+from django.db.models import Case, CharField, Q, Value, When
 from django.db.models.query import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
-from core.problems import Text
-from core.records import write_locked
+from core.records import in_order, write_locked
 from publishes.choices import OPEN_PHASES, EventKind, Phase, Status
 from publishes.errors import WrongState
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
@@ -38,37 +36,6 @@ _STAMPS = {
     Status.WITHDRAWN: ("withdrawn_at", "withdrawn_by"),
 }
 _EVENT = {Status.PUBLISHED: EventKind.PUBLISHED, Status.WITHDRAWN: EventKind.WITHDRAWN}
-_REFUSAL: dict[tuple[Status, Status], Text] = {
-    (Status.PUBLISHED, Status.PUBLISHED): _(
-        "It is published already. Withdraw it first if you want to publish it anew."
-    ),
-    (Status.DRAFT, Status.WITHDRAWN): _(
-        "A draft is not live, so there is nothing to withdraw. Publish it, or delete it."
-    ),
-    (Status.WITHDRAWN, Status.WITHDRAWN): _("It is withdrawn already. Publish it again, or delete it."),
-}
-
-
-def check(publish: ProductPublish, to: Status) -> None:
-    """Raises WrongState, with a sentence that says what to do, unless the publish may move to that status."""
-    if publish.status not in _FROM[to]:
-        raise WrongState(_REFUSAL[Status(publish.status), to])
-
-
-def check_editable(publish: ProductPublish) -> None:
-    """Only a draft can be edited. Raises WrongState."""
-    if publish.status != Status.DRAFT:
-        raise WrongState(
-            _(
-                "Only a draft can be changed. Other settings need a new publish with a hostname of its own; this one is free once it is deleted."
-            )
-        )
-
-
-def check_deletable(publish: ProductPublish) -> None:
-    """What is live is withdrawn before it is deleted. Raises WrongState."""
-    if publish.status == Status.PUBLISHED:
-        raise WrongState(_("It is live. Withdraw it first; then it can be deleted."))
 
 
 def phases_before(model: type[Operation | Delivery], to: Phase) -> list[Phase]:
@@ -77,15 +44,16 @@ def phases_before(model: type[Operation | Delivery], to: Phase) -> list[Phase]:
 
 
 def advance(rows: QuerySet[Operation] | QuerySet[Delivery], to: Phase, **changes: Any) -> int:
-    """Move those of the rows to a phase that may, by one conditional UPDATE; `changes` go along, and `finished_at` is set or cleared by itself.
+    """Move those of the rows to a phase that may, by one conditional UPDATE that locks them in the order of their ids.
 
-    Returns how many that were: what somebody else has moved on in between stays as it is, and it is the caller who knows what that means.
+    `changes` go along, and `finished_at` is set or cleared by itself. Returns how many rows moved: what somebody
+    else has moved on in between stays as it is, and the caller knows what that means.
     """
     now = timezone.now()
     finished_at = None if to in OPEN_PHASES else now
-    return rows.filter(phase__in=phases_before(rows.model, to)).update(
-        phase=to, finished_at=finished_at, updated_at=now, **changes
-    )
+    may_move = Q(phase__in=phases_before(rows.model, to))
+    moving: QuerySet[Any] = in_order(rows.filter(may_move))
+    return moving.filter(may_move).update(phase=to, finished_at=finished_at, updated_at=now, **changes)
 
 
 def advance_locked(

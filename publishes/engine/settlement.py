@@ -4,11 +4,9 @@ Phases move by the table of `lifecycle`; here through `outbox.close` alone. Lock
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
@@ -20,10 +18,9 @@ from core.records import free_of
 from publishes import spec
 from publishes.choices import OPEN_PHASES, Desired, EventKind, Kind, Phase, Status
 from publishes.engine import alarms, lifecycle, outbox
+from publishes.engine.verdicts import Failure, Success, verdict_of
 from publishes.models import Credential, Delivery, Operation, ProductPublish, PublishEvent
 from tenants.actors import Actor
-
-log = structlog.get_logger(__name__)
 
 _DONE_EVENTS = {
     Kind.DELETE: EventKind.DELETED,
@@ -31,42 +28,12 @@ _DONE_EVENTS = {
     Kind.HEAL: EventKind.IN_STEP,
     Kind.SYNC: EventKind.SYNCED,
 }
-NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
 AGENT_GONE = gettext_noop(
     "The agent has not been heard of since three heartbeats. It catches up by itself when it is back."
 )
 AHEAD = gettext_noop(
     "An agent has a version of this publish that we do not know of, as after a restored backup. An operator has to adopt it first."
 )
-TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Success:
-    """An operation that is done, and the deliveries that were confirmed."""
-
-    operation: Operation
-    confirmed: Sequence[Delivery]
-
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """For the history, once the operation is closed."""
-        agents = [{"name": delivery.agent.name, **delivery.evidence} for delivery in self.confirmed]
-        return {"took_ms": self.operation.took_ms, "generation": self.operation.generation, "agents": agents}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """An operation that has failed, and why."""
-
-    operation: Operation
-    code: str
-    words: str
-
-    @property
-    def evidence(self) -> dict[str, Any]:
-        """For the history, once the operation is closed."""
-        return {"code": self.code, "kind": self.operation.kind, "took_ms": self.operation.took_ms}
 
 
 def cancel(operation: Operation, *, actor: Actor) -> None:
@@ -189,24 +156,9 @@ def settle(*operations: Operation) -> None:
         .select_related("agent")
     ):
         deliveries[delivery.operation_id].append(delivery)
-    verdicts = [_verdict(operation, deliveries[operation.pk]) for operation in undecided]
+    verdicts = [verdict_of(operation, deliveries[operation.pk]) for operation in undecided]
     _succeed([verdict for verdict in verdicts if isinstance(verdict, Success)])
     _fail([verdict for verdict in verdicts if isinstance(verdict, Failure)])
-
-
-def _verdict(operation: Operation, deliveries: Sequence[Any]) -> "Success | Failure | None":
-    refused = next((d for d in deliveries if d.phase == Phase.FAILED and d.is_counting), None)
-    confirmed = [d for d in deliveries if d.phase == Phase.SUCCEEDED]
-    waiting = [d for d in deliveries if d.phase in OPEN_PHASES and d.is_counting]
-    if refused:
-        return Failure(operation=operation, code=refused.code, words=_words(refused))
-    if (confirmed and not waiting) or (not deliveries and operation.kind != Kind.PUBLISH):
-        return Success(operation=operation, confirmed=confirmed)
-    if operation.deadline_at <= timezone.now():
-        code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
-        guilty = next((d for d in waiting or deliveries if d.message), None)
-        return Failure(operation=operation, code=code, words=_words(guilty) if guilty else text)
-    return None
 
 
 def forget_other_drivers() -> None:
@@ -299,8 +251,3 @@ def _line(operation: Operation, kind: EventKind, *, note: str = "", evidence: di
 def _note(lines: Sequence[PublishEvent]) -> None:
     """One query, none for no lines."""
     PublishEvent.objects.bulk_create(lines)
-
-
-def _words(delivery: Delivery) -> str:
-    guilty = " ".join(part for part in (delivery.entity, delivery.field) if part)
-    return f"{delivery.agent.name}: {guilty + ': ' if guilty else ''}{delivery.message}"

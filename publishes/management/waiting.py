@@ -45,8 +45,7 @@ def tenant_actor(slug: str) -> Actor:
     if tenant is None:
         known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
         raise CommandError(
-            _("There is no tenant with the slug %(slug)s. Known: %(known)s.")
-            % {"slug": slug, "known": known},
+            _("No tenant has the slug %(slug)s. Known: %(known)s.") % {"slug": slug, "known": known},
             returncode=EXIT_USAGE,
         )
     return Actor(tenant_id=tenant.pk, role=Role.OWNER, label="command line", tenant_name=tenant.name)

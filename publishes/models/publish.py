@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from core.records import Record
+from core.records import Edited
 from gateways.models import Gateway
 from products.models import Product
 from publishes.choices import AuthMode, Desired, Environment, Status, Visibility
@@ -25,7 +25,7 @@ class PublishQuerySet(ScopedQuerySet["ProductPublish"]):
         return super().visible_to(actor).filter(deleted_at__isnull=False)
 
 
-class ProductPublish(Record):
+class ProductPublish(Edited):
     """One product on one gateway of one cluster in one environment. Deleted ones stay as tombstones."""
 
     tenant = models.ForeignKey(

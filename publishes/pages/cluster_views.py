@@ -29,7 +29,7 @@ PER_PAGE = 25
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The clusters that I may use, with what of mine is live there. Two queries."""
-    return render(request, "clusters/index.html", _listed(request, actor))
+    return render(request, "publishes/clusters/index.html", _listed(request, actor))
 
 
 @require_GET
@@ -38,14 +38,14 @@ def index_live(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Their rows alone, polled. Two queries."""
     context = _listed(request, actor)
     page = f"{reverse('clusters:list')}?page={context['page'].number}"
-    return live.part(request, "clusters/_list.html", context, version=context["version"], page=page)
+    return live.part(request, "publishes/clusters/_list.html", context, version=context["version"], page=page)
 
 
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpResponse:
     """One cluster: is it there, who serves it, and what of mine runs there? Four queries."""
-    return render(request, "clusters/detail.html", _shown(actor, cluster_id))
+    return render(request, "publishes/clusters/detail.html", _shown(actor, cluster_id))
 
 
 @require_GET
@@ -55,7 +55,7 @@ def detail_live(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpRes
     context = _shown(actor, cluster_id)
     return live.part(
         request,
-        "clusters/_detail.html",
+        "publishes/clusters/_detail.html",
         context,
         version=context["version"],
         page=reverse("clusters:detail", args=[cluster_id]),

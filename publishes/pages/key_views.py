@@ -13,9 +13,12 @@ from django_htmx.http import trigger_client_event
 from core.pages.frame import is_htmx
 from core.problems import Conflict, NotFound
 from publishes.callers import credentials
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
 from publishes.reading import callers
+from publishes.reading.situation import situation_of
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
@@ -26,11 +29,11 @@ from tenants.doors import actor_page
 def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """테스트 키 만들기, 바꾸기. GET is the dialog's form as a page, for those without script."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
-    actor.require_write()
     if request.method == "GET":
+        allowed.require(actor, publish, Action.MAKE_TEST_KEY)
         return render(
             request,
-            "publishes/key.html",
+            "publishes/keys/index.html",
             _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"},
         )
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
@@ -51,7 +54,9 @@ def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         publish = publish_page.publish_at(actor, product_id, publish_id)
     except NotFound:
         return publish_page.lead_away(request, actor, product_id, publish_id)
-    return render(request, "publishes/_reached.html", _context(actor, publish) | callers.shown_of(publish))
+    return render(
+        request, "publishes/keys/_reached.html", _context(actor, publish) | callers.shown_of(publish)
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -62,11 +67,11 @@ def switch_off(
 ) -> HttpResponse:
     """키 사용 중지."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
-    actor.require_write()
     if request.method == "GET":
+        allowed.require(actor, publish, Action.SWITCH_OFF_KEY)
         return render(
             request,
-            "publishes/key.html",
+            "publishes/keys/index.html",
             _context(actor, publish) | {"asks": "off", "key": callers.active_key(publish, credential_id)},
         )
     try:
@@ -84,10 +89,11 @@ def _context(actor: Actor, publish: ProductPublish) -> dict[str, Any]:
 
 def _answer(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """The section for a script, and the parts of the page that show what goes on are told; a page of its own for everybody else."""
-    context |= callers.shown_of(context["publish"])
+    publish, actor = context["publish"], context["actor"]
+    context |= callers.shown_of(publish) | {"actions": allowed.permissions(actor, situation_of(publish))}
     if not is_htmx(request):
-        return render(request, "publishes/key.html", context, status=status)
-    response = render(request, "publishes/_auth.html", context, status=status)
+        return render(request, "publishes/keys/index.html", context, status=status)
+    response = render(request, "publishes/keys/_auth.html", context, status=status)
     return trigger_client_event(
         trigger_client_event(response, "live-changed"), "history-changed", after="settle"
     )

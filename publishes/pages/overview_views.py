@@ -29,7 +29,7 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponse:
         "statuses": Status.values,
         "clusters": clusters,
     }
-    return render(request, "publishes/overview.html", _context(request, actor) | choices)
+    return render(request, "publishes/overview/index.html", _context(request, actor) | choices)
 
 
 @require_GET
@@ -39,7 +39,7 @@ def board(request: HttpRequest, actor: Actor) -> HttpResponse:
     context = _context(request, actor)
     page = f"{reverse('overview:list')}?{context['query']}"
     return live.part(
-        request, "publishes/_overview.html", context, version=context["overview"].version, page=page
+        request, "publishes/overview/_overview.html", context, version=context["overview"].version, page=page
     )
 
 
@@ -62,7 +62,7 @@ def compare(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         raise NotFound
     return render(
         request,
-        "publishes/compare.html",
+        "publishes/compare/index.html",
         {"comparison": found, "publish": found.publish, "product": found.publish.product},
     )
 

@@ -14,13 +14,15 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from agent.protocol.spec import Spec
 from core.pages.frame import is_htmx
+from core.pages.live import version_of
 from core.problems import NotFound, Problem
 from core.texts import whole_number
-from products.models import Product
 from publishes import spec
-from publishes.choices import Kind, Status
+from publishes.choices import Status
+from publishes.engine import allowed
 from publishes.models import ProductPublish
 from publishes.reading import curl, selectors
+from publishes.reading.history import history_of
 from tenants.actors import Actor
 
 POLL_MS = ((2, 100), (10, 250))
@@ -53,11 +55,13 @@ def detail_page(
     deployed = deployed_of(now.publish)
     context = live_context(actor, now) | carried_context(now.publish, deployed)
     context |= {
-        "history": selectors.history_of(now.publish, number=page_number(request, "history")),
+        "history": history_of(now.publish, number=page_number(request, "history")),
         "curl": command_of(now, deployed),
         "problem": problem,
     }
-    return render(request, "publishes/detail.html", context, status=problem.status if problem else 200)
+    return render(
+        request, "publishes/publish/detail.html", context, status=problem.status if problem else 200
+    )
 
 
 def deployed_of(publish: ProductPublish) -> Spec | None:
@@ -86,10 +90,7 @@ def page_number(request: HttpRequest, name: str) -> int:
 def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
     """What the status fragment and the agent board show, and how soon they ask again."""
     poll_ms = _poll_ms(now)
-    writes = actor.writes and now.publish.frozen_at is None
-    may = writes and not now.is_asked
-    is_down = now.publish.status in {Status.DRAFT, Status.WITHDRAWN}
-    is_active = now.publish.product.status == Product.Status.ACTIVE
+    actions = allowed.permissions(actor, now)
     return {
         "live": now,
         "publish": now.publish,
@@ -97,17 +98,8 @@ def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
         "actor": actor,
         "poll_ms": poll_ms,
         "rest_ms": REST_MS,
-        "version": f"{now.version}-{poll_ms}",
-        "verbs": {
-            "execute": may and is_down and is_active and now.is_place_open,
-            "delete": may and is_down,
-            "withdraw": may and now.publish.status == Status.PUBLISHED,
-            "cancel": actor.writes and now.is_cancellable,
-        },
-        "can_edit": may and now.publish.status == Status.DRAFT,
-        "can_retry": writes
-        and now.has_failed
-        and ((is_active and now.is_place_open) or now.asked_kind != Kind.PUBLISH),
+        "version": version_of(now.version, poll_ms, [(name, actions[name].code) for name in actions]),
+        "actions": actions,
     }
 
 
@@ -126,7 +118,7 @@ def _poll_ms(now: selectors.Live) -> int:
 
 def live_fragment(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Status and, out of band, the board; whoever shows the history is told to fetch it."""
-    response = render(request, "publishes/_live.html", context | {"with_board": True}, status=status)
+    response = render(request, "publishes/publish/_live.html", context | {"with_board": True}, status=status)
     return trigger_client_event(response, "history-changed", after="settle")
 
 

@@ -13,13 +13,15 @@ from django_htmx.http import trigger_client_event
 from core.pages.live import part
 from core.pages.saving import Attempt, attempt
 from core.problems import NotFound
-from core.records import seen_of
+from core.records import revision_of
 from products.catalogue.selectors import product_of
-from publishes.engine import lifecycle
-from publishes.forms import SettingsForm
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
+from publishes.forms.settings import SettingsForm
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
-from publishes.reading import selectors
+from publishes.reading.environments import board_of
+from publishes.reading.history import history_of
 from publishes.verbs import drafts
 from tenants.actors import Actor
 from tenants.doors import actor_page
@@ -30,15 +32,14 @@ from tenants.doors import actor_page
 def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """Change a draft's settings."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
-    actor.require_write()
-    lifecycle.check_editable(publish)
+    allowed.require(actor, publish, Action.EDIT)
     form = SettingsForm(
         request.POST or None, product=publish.product, cluster=publish.cluster, publish=publish
     )
 
     def save() -> ProductPublish:
         settings = form.settings(gateway=publish.gateway)
-        return drafts.update_publish(actor, publish_id, settings=settings, seen=seen_of(request.POST))
+        return drafts.update_publish(actor, publish_id, settings=settings, revision=revision_of(request.POST))
 
     tried = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
     if tried.saved:
@@ -48,7 +49,7 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         "product": publish.product,
         "publish": publish,
         "form": form,
-        "seen": request.POST.get("seen"),
+        "revision": request.POST.get("revision"),
         "problem": tried.problem,
     }
     return render(request, "publishes/wizard/edit.html", context, status=tried.status)
@@ -65,14 +66,14 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUI
 @actor_page
 def live(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The status fragment, polled while something is open: 204 when nothing changed since `?seen=`. Two queries."""
-    return _fragment(request, actor, product_id, publish_id, template="publishes/_live.html")
+    return _fragment(request, actor, product_id, publish_id, template="publishes/publish/_live.html")
 
 
 @require_GET
 @actor_page
 def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """The agent board, polled at rest; when more than the clock changed it wakes the status fragment."""
-    return _fragment(request, actor, product_id, publish_id, template="publishes/_agents.html")
+    return _fragment(request, actor, product_id, publish_id, template="publishes/publish/_agents.html")
 
 
 @require_GET
@@ -86,9 +87,9 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     context = {
         "product": publish.product,
         "publish": publish,
-        "history": selectors.history_of(publish, number=publish_page.page_number(request, "page")),
+        "history": history_of(publish, number=publish_page.page_number(request, "page")),
     }
-    return render(request, "publishes/_history.html", context)
+    return render(request, "publishes/publish/_history.html", context)
 
 
 @require_GET
@@ -104,7 +105,7 @@ def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
         "product": now.publish.product,
         "curl": publish_page.command_of(now, publish_page.deployed_of(now.publish)),
     }
-    return render(request, "publishes/_command.html", context)
+    return render(request, "publishes/publish/_command.html", context)
 
 
 @require_GET
@@ -118,7 +119,7 @@ def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     context = {"product": publish.product, "publish": publish} | publish_page.carried_context(
         publish, publish_page.deployed_of(publish)
     )
-    return render(request, "publishes/_carried.html", context)
+    return render(request, "publishes/publish/_carried.html", context)
 
 
 @require_GET
@@ -126,12 +127,12 @@ def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
     product = product_of(actor, product_id)
-    now = selectors.board_of(actor, product)
+    now = board_of(actor, product)
     context, page = (
         {"actor": actor, "product": product, "board": now},
         reverse("products:detail", args=[product_id]),
     )
-    return part(request, "publishes/_board.html", context, version=now.version, page=page)
+    return part(request, "publishes/board/_board.html", context, version=now.version, page=page)
 
 
 def _fragment(
@@ -142,7 +143,7 @@ def _fragment(
     except NotFound:
         return publish_page.lead_away(request, actor, product_id, publish_id)
     is_seen = request.GET.get("seen") == context["version"]
-    if template == "publishes/_live.html":
+    if template == "publishes/publish/_live.html":
         return HttpResponse(status=204) if is_seen else publish_page.live_fragment(request, context)
     response = render(request, template, context)
     return response if is_seen else trigger_client_event(response, "live-changed")

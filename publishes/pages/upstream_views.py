@@ -27,6 +27,6 @@ def check(request: HttpRequest, actor: Actor) -> HttpResponse:
     clusters = list(Cluster.objects.filter(gateways__in=Gateway.objects.visible_to(actor)).distinct()[:MOST])
     return render(
         request,
-        "publishes/_upstream.html",
+        "publishes/upstreams/_check.html",
         {"advice": upstreams.advise(actor, host=url.host, port=url.port, clusters=clusters)},
     )

@@ -9,11 +9,21 @@ from django.views.decorators.http import require_http_methods
 
 from core.pages.frame import is_htmx
 from core.problems import BadRequest, Forbidden, NotFound, Problem
+from publishes.engine.allowed import Action
 from publishes.models import Operation, ProductPublish
 from publishes.pages import publish_page
 from publishes.verbs import cancelling, deleting, publishing, retrying, withdrawing
 from tenants.actors import Actor
 from tenants.doors import actor_page
+
+_ACTIONS = {
+    "execute": Action.PUBLISH,
+    "withdraw": Action.WITHDRAW,
+    "delete": Action.DELETE,
+    "cancel": Action.CANCEL,
+    "retry": Action.RETRY,
+}
+"""What the pages call a verb, and the action that it is."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,7 +90,11 @@ def retry(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID
         actor.require_write()
         return redirect("publishes:detail", product_id, publish_id)
     return _do(
-        request, actor, (product_id, publish_id), verb="", service=lambda: retrying.retry(actor, publish_id)
+        request,
+        actor,
+        (product_id, publish_id),
+        verb="retry",
+        service=lambda: retrying.retry(actor, publish_id),
     )
 
 
@@ -98,8 +112,8 @@ def _ask_or_do(
     context = publish_page.live_context(actor, publish_page.live_at(actor, *ids))
     actor.require_write()
     return (
-        render(request, "publishes/confirm.html", context | {"verb": verb})
-        if context["verbs"][verb]
+        render(request, "publishes/publish/confirm.html", context | {"verb": verb})
+        if context["actions"][_ACTIONS[verb]].is_allowed
         else redirect("publishes:detail", *ids)
     )
 
@@ -139,13 +153,12 @@ def _refused(
         "verb": verb,
         "typed": request.POST,
     }
-    context["is_asked_again"] = bool(problem.fields) and context["verbs"].get(
-        verb, False
-    )  # then the form says what is wrong
+    # Then the form says what is wrong.
+    context["is_asked_again"] = bool(problem.fields) and context["actions"][_ACTIONS[verb]].is_allowed
     if is_htmx(request):
         return publish_page.live_fragment(request, context, status=problem.status)
     if context["is_asked_again"]:
-        return render(request, "publishes/confirm.html", context, status=problem.status)
+        return render(request, "publishes/publish/confirm.html", context, status=problem.status)
     return publish_page.detail_page(request, actor, *ids, problem=problem)
 
 

@@ -22,11 +22,13 @@ from gateways.models import Gateway
 from products.catalogue.selectors import products_of
 from products.models import Product, ProductService
 from publishes import errors, spec
-from publishes.forms import ClusterForm, GatewayForm, SettingsForm
+from publishes.engine import allowed
+from publishes.forms.places import ClusterForm, GatewayForm
+from publishes.forms.settings import SettingsForm
 from publishes.models import ProductPublish
 from publishes.reading import places
 from publishes.reading.places import ClusterCard, GatewayCard
-from publishes.verbs import drafts, prechecks, rules
+from publishes.verbs import drafts, prechecks
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
@@ -269,7 +271,7 @@ def _publishable(actor: Actor, product_id: UUID) -> Product:
     if product is None:
         raise NotFound
     actor.require_write()
-    rules.require_active(product)
+    allowed.require_active(product)
     if not product.is_linked:
         raise errors.NoService
     return product

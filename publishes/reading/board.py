@@ -12,6 +12,25 @@ from publishes.models import Operation, ProductPublish
 from publishes.reading.silence import refusal_of
 
 _NOTHING = UUID(int=0)
+_PATHS = (
+    ("last_seen_at", "liveness__last_seen_at"),
+    ("gateway_ok", "liveness__gateway_ok"),
+    ("gateway_error", "liveness__gateway_error"),
+    ("proxy_url", "liveness__proxy_url"),
+    ("running", "proved__generation"),
+    ("running_state", "proved__state"),
+    ("running_verified", "proved__verified"),
+    ("phase", "delivery__phase"),
+    ("attempt", "delivery__attempt"),
+    ("step", "delivery__step"),
+    ("message", "delivery__message"),
+    ("changed_at", "delivery__updated_at"),
+    ("evidence", "delivery__evidence"),
+    ("refusal", "refused__message"),
+    ("entity", "refused__entity"),
+    ("field", "refused__field"),
+)
+"""The fields of a row that stand in what belongs to the agent: its liveness, and the relations of `agents_of`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,45 +113,20 @@ def agents_of(
 ) -> tuple[AgentRow, ...]:
     """The agents that can serve the publish's gateway, by name; a blocked one while its word is awaited. One query."""
     rows = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
-    told = rows.annotate(
+    compared = rows.annotate(
         is_blocked=ExpressionWrapper(Q(blocked_at__isnull=False), output_field=BooleanField()),
         is_connected=connected(),
         not_believed=refusal_of(),
-        seen=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
-        now=FilteredRelation(
-            "deliveries", condition=Q(deliveries__operation=newest.pk if newest else _NOTHING)
-        ),
-        no=FilteredRelation(
-            "deliveries",
-            condition=Q(
-                deliveries__operation=asked.pk if asked else _NOTHING, deliveries__phase=Phase.FAILED
-            ),
-        ),
+        proved=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
+        delivery=FilteredRelation("deliveries", condition=_is_of(newest)),
+        refused=FilteredRelation("deliveries", condition=_is_of(asked) & Q(deliveries__phase=Phase.FAILED)),
     )
-    columns = (
-        told.filter(Q(blocked_at=None) | Q(now__isnull=False))
-        .order_by("name")
-        .values(
-            "name",
-            "is_blocked",
-            "is_connected",
-            "not_believed",
-            last_seen_at=F("liveness__last_seen_at"),
-            gateway_ok=F("liveness__gateway_ok"),
-            gateway_error=F("liveness__gateway_error"),
-            proxy_url=F("liveness__proxy_url"),
-            running=F("seen__generation"),
-            running_state=F("seen__state"),
-            running_verified=F("seen__verified"),
-            phase=F("now__phase"),
-            attempt=F("now__attempt"),
-            step=F("now__step"),
-            message=F("now__message"),
-            changed_at=F("now__updated_at"),
-            evidence=F("now__evidence"),
-            refusal=F("no__message"),
-            entity=F("no__entity"),
-            field=F("no__field"),
-        )
-    )
-    return tuple(AgentRow(**row) for row in columns)
+    awaited = compared.filter(Q(blocked_at=None) | Q(delivery__isnull=False)).order_by("name")
+    columns = {name: F(path) for name, path in _PATHS}
+    own = ("name", "is_blocked", "is_connected", "not_believed")
+    return tuple(AgentRow(**row) for row in awaited.values(*own, **columns))
+
+
+def _is_of(operation: Operation | None) -> Q:
+    """Which delivery of an agent is the operation's; none when there is no operation."""
+    return Q(deliveries__operation=operation.pk if operation else _NOTHING)

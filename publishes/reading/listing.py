@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, TextChoices, 
 from django.db.models.query import QuerySet
 
 from clusters.models import Agent
-from core.pages.searching import found_in, search_text
+from core.pages.searching import search_text, text_filter
 from publishes.choices import (
     OPEN_PHASES,
     PEOPLES_KINDS,
@@ -72,7 +72,7 @@ def matching(actor: Actor, filters: Filters) -> QuerySet[ProductPublish]:
     if filters.condition:
         rows = rows.filter(_CONDITIONS[Condition(filters.condition)]())
     return rows.filter(
-        found_in(filters.text, "product__name", "hostname_base", "cluster__name", "gateway__name")
+        text_filter(filters.text, "product__name", "hostname_base", "cluster__name", "gateway__name")
     )
 
 

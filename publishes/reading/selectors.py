@@ -9,46 +9,35 @@ from django.db.models import Exists, F, OuterRef, Prefetch, Q, Subquery, prefetc
 from django.db.models.query import QuerySet
 
 from agent.protocol.spec import Spec
-from clusters.models import open_to
 from core.pages.live import version_of
 from core.problems import NotFound
 from products.models import Product
 from publishes.choices import (
     DEPLOYING_KINDS,
-    ENDED_EVENTS,
     OPEN_PHASES,
     PEOPLES_KINDS,
-    REQUEST_EVENTS,
-    Environment,
-    Kind,
     Phase,
     Status,
 )
-from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
+from publishes.models import Delivery, Operation, ProductPublish
 from publishes.reading.board import AgentRow, agents_of
 from publishes.reading.silence import silent
+from publishes.reading.situation import PLACE, Situation, facts, facts_on
 from tenants.actors import Actor
 
-COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
-_BOARD_ORDER = {Status.PUBLISHED: 0, Status.WITHDRAWN: 1, Status.DRAFT: 2}
-_PLACE = ("product", "cluster", "gateway")
-EVENTS_PER_PAGE = 20
 _DELIVERIES = Prefetch("deliveries", queryset=Delivery.objects.select_related("agent"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live:
+class Live(Situation):
     """What is going on with a publish now.
 
-    `operation` is the last one that a person asked for; `following` is what the system did after it (going back), if anything.
-    `is_place_open`: whether operators let the tenant use its cluster. `agents` are those of it, each with how far it is with the newest of the two.
+    `following` is what the system did after `operation` (going back), if anything. `agents` are those of its
+    cluster, each with how far it is with the newest of the two.
     """
 
-    publish: ProductPublish
-    operation: Operation | None = None
     following: Operation | None = None
     agents: tuple[AgentRow, ...] = ()
-    is_place_open: bool = True
 
     @property
     def confirmed(self) -> int:
@@ -76,29 +65,9 @@ class Live:
         return newest.generation if newest is not None and newest.is_open else None
 
     @property
-    def is_asked(self) -> bool:
-        """Whether a person's operation is open; another one is refused until it has closed."""
-        return self.operation is not None and self.operation.is_open
-
-    @property
-    def is_cancellable(self) -> bool:
-        """Whether a person may stop what is going on: only a publish goes back."""
-        return self.is_asked and self.asked_kind == Kind.PUBLISH
-
-    @property
-    def asked_kind(self) -> str:
-        """The verb that a person asked for last; empty before the first."""
-        return self.operation.kind if self.operation else ""
-
-    @property
     def is_cancelled(self) -> bool:
         """Whether the last thing asked for was stopped by a person, and nothing was asked for since."""
         return self.operation is not None and self.operation.phase == Phase.CANCELLED
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the last thing asked for failed, and nothing was done since."""
-        return self.operation is not None and self.operation.phase == Phase.FAILED
 
     @property
     def version(self) -> str:
@@ -125,12 +94,12 @@ def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
 
 def publish_of(actor: Actor, publish_id: UUID) -> ProductPublish:
     """A publish of the actor's tenant with product, cluster and gateway. Raises NotFound."""
-    return ProductPublish.objects.select_related(*_PLACE).one_for(actor, publish_id)
+    return ProductPublish.objects.select_related(*PLACE).one_for(actor, publish_id)
 
 
 def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:
     """The publishes of one product, newest first."""
-    return ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*_PLACE)
+    return ProductPublish.objects.visible_to(actor).filter(product=product).select_related(*PLACE)
 
 
 def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
@@ -141,15 +110,6 @@ def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublis
         last_phase=Subquery(asked.values("phase")[:1]),
         is_silent=Exists(ProductPublish.objects.filter(silent(), pk=OuterRef("pk"))),
     )
-
-
-def live_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, list[Environment]]:
-    """Where each of the products is PUBLISHED, in the brief's order. One query."""
-    rows = ProductPublish.objects.visible_to(actor).filter(product__in=products, status=Status.PUBLISHED)
-    found: dict[UUID, set[str]] = {}
-    for product_id, environment in rows.values_list("product_id", "environment").distinct():
-        found.setdefault(product_id, set()).add(environment)
-    return {product_id: [env for env in Environment if env in there] for product_id, there in found.items()}
 
 
 def live_of(actor: Actor, publish_id: UUID) -> Live:
@@ -164,33 +124,19 @@ def live_of(actor: Actor, publish_id: UUID) -> Live:
     rows = Operation.objects.visible_to(actor).filter(
         generations, publish_id=publish_id, publish__deleted_at=None
     )
-    rows = rows.order_by("generation").select_related(*(f"publish__{name}" for name in _PLACE))
-    operations = list(
-        rows.defer("spec").annotate(is_place_open=open_to(actor.tenant_id, "publish__cluster__"))
-    )
-    if not operations:
-        mine = ProductPublish.objects.select_related(*_PLACE).annotate(
-            is_place_open=open_to(actor.tenant_id, "cluster__")
-        )
-        publish = mine.one_for(actor, publish_id)
-        return Live(
-            publish=publish,
-            agents=agents_of(publish, asked=None, newest=None),
-            is_place_open=_is_place_open(publish),
-        )
-    asked, newest = operations[0], operations[-1]
-    agents = agents_of(asked.publish, asked=asked, newest=newest)
+    rows = rows.order_by("generation").select_related(*(f"publish__{name}" for name in PLACE))
+    operations = list(rows.defer("spec").annotate(**facts(actor.tenant_id, "publish__")))
+    asked = next((row for row in operations if row.kind in PEOPLES_KINDS), None)
+    newest = operations[-1] if operations else None
+    mine = ProductPublish.objects.select_related(*PLACE).annotate(**facts(actor.tenant_id))
+    publish = newest.publish if newest else mine.one_for(actor, publish_id)
     return Live(
-        publish=asked.publish,
+        publish=publish,
         operation=asked,
         following=newest if newest is not asked else None,
-        agents=agents,
-        is_place_open=_is_place_open(asked),
+        agents=agents_of(publish, asked=asked, newest=newest),
+        **facts_on(newest or publish),
     )
-
-
-def _is_place_open(row: Operation | ProductPublish) -> bool:
-    return bool(getattr(row, "is_place_open"))  # noqa: B009 - annotated
 
 
 def deployed_spec_of(publish: ProductPublish) -> Spec | None:
@@ -238,105 +184,6 @@ def operations_of(actor: Actor, *, is_open: bool | None = None, **exact: Any) ->
         .prefetch_related(_DELIVERIES)
         .defer("spec")
     )
-    return (
-        rows
-        if is_open is None
-        else rows.filter(phase__in=OPEN_PHASES)
-        if is_open
-        else rows.exclude(phase__in=OPEN_PHASES)
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """One page of a publish's history, newest first. `older` is the number of the page after it, if there is one."""
-
-    events: tuple[PublishEvent, ...]
-    number: int = 1
-    older: int | None = None
-
-
-def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
-    """The history of a publish, newest first, each line with its operation but for the spec."""
-    return publish.events.select_related("operation").defer("operation__spec")
-
-
-def history_of(publish: ProductPublish, *, number: int = 1) -> History:
-    """A page of the history; 20 lines each. One query.
-
-    An operation that has ended is one line, which tells when it was asked for too; the request has a line of its own while it is open.
-    """
-    start = (number - 1) * EVENTS_PER_PAGE
-    ended = PublishEvent.objects.filter(operation=OuterRef("operation"), kind__in=ENDED_EVENTS)
-    lines = timeline_of(publish).exclude(Exists(ended), kind__in=REQUEST_EVENTS)
-    rows = list(lines[start : start + EVENTS_PER_PAGE + 1])
-    return History(
-        events=tuple(rows[:EVENTS_PER_PAGE]),
-        number=number,
-        older=number + 1 if len(rows) > EVENTS_PER_PAGE else None,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One environment of the board on a product's page."""
-
-    environment: Environment
-    publishes: tuple[ProductPublish, ...]
-
-    @property
-    def title(self) -> str:
-        """DEV, STAGING or PROD, as the brief heads its columns."""
-        return COLUMN_TITLES[self.environment]
-
-    @property
-    def is_deployed(self) -> bool:
-        """Whether anything is PUBLISHED in it."""
-        return any(publish.status == Status.PUBLISHED for publish in self.publishes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Board:
-    """배포 현황: all three environments in the brief's order, each with its publishes."""
-
-    columns: tuple[Column, ...]
-
-    @property
-    def deployed(self) -> int:
-        """In how many environments something is PUBLISHED."""
-        return sum(column.is_deployed for column in self.columns)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no publish at all."""
-        return not any(column.publishes for column in self.columns)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anything that a person asked for is still going on."""
-        return any(getattr(publish, "doing", None) for column in self.columns for publish in column.publishes)
-
-    @property
-    def version(self) -> str:
-        """A short hash over all that is shown."""
-        names = ("pk", "status", "hostname_base", "frozen_at", "doing", "last_phase", "is_silent")
-        return version_of(
-            [
-                [getattr(publish, name, None) for name in names]
-                for column in self.columns
-                for publish in column.publishes
-            ]
-        )
-
-
-def board_of(actor: Actor, product: Product) -> Board:
-    """The product's publishes by environment; in each what is live stands first, then what was withdrawn, then drafts. One query."""
-    rows = sorted(
-        with_progress(publishes_of(actor, product)), key=lambda row: _BOARD_ORDER[Status(row.status)]
-    )
-    return Board(
-        columns=tuple(
-            Column(environment=env, publishes=tuple(row for row in rows if row.environment == env))
-            for env in Environment
-        )
-    )
+    if is_open is None:
+        return rows
+    return rows.filter(phase__in=OPEN_PHASES) if is_open else rows.exclude(phase__in=OPEN_PHASES)

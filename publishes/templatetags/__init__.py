@@ -1,0 +1,1 @@
+"""Template tags of publishes, also for pages of lower apps."""

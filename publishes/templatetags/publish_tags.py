@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.core.paginator import Paginator
 from django.template.context import Context
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from agent.protocol.spec import Upstream
 from core.pages import lists
-from core.templatetags.ui import badge
+from core.templatetags.ui import badge, symbol
 from gateways.models import Gateway
-from products.models import METHODS, ApiService, Product
+from products.models import ApiService, Product
 from publishes.choices import ENDED_EVENTS, Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish, PublishEvent
-from publishes.reading import callers, carriers, first_run, listing, selectors, words
+from publishes.reading import callers, carriers, environments, first_run, listing, selectors, words
 from publishes.reading.board import AgentRow
 from publishes.reading.places import ClusterCard
 from tenants.actors import Actor
@@ -51,6 +53,8 @@ _EVENTS = {
     EventKind.SYNCED: ("refresh-cw", "green"),
 }
 
+_COMPARED = frozenset(ENDED_EVENTS) - {EventKind.DELETED, EventKind.SYNCED}
+
 register.filter("board_sentence", words.board_sentence)
 register.filter("progress", words.progress)
 register.filter("announcement", words.announcement)
@@ -61,10 +65,10 @@ register.filter("silence_sentence", words.silence_sentence)
 register.filter("silent_agents", words.silent_agents)
 
 
-@register.inclusion_tag("publishes/_board.html")
+@register.inclusion_tag("publishes/board/_board.html")
 def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
     """배포 현황: the product's publishes by environment. One query."""
-    return {"actor": actor, "product": product, "board": selectors.board_of(actor, product)}
+    return {"actor": actor, "product": product, "board": environments.board_of(actor, product)}
 
 
 @register.simple_tag
@@ -73,14 +77,14 @@ def first_steps(actor: Actor) -> SafeString:
     steps = first_run.steps_to_first_publish(actor)
     current = next((step for step in steps if not step.is_done), None)
     context = {"steps": steps, "current": current, "done": sum(step.is_done for step in steps)}
-    return render_to_string("publishes/_first_steps.html", context) if steps else SafeString("")
+    return render_to_string("publishes/board/_first_steps.html", context) if steps else SafeString("")
 
 
-@register.inclusion_tag("publishes/_auth.html", takes_context=True)
+@register.inclusion_tag("publishes/keys/_auth.html", takes_context=True)
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
     """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
     return callers.shown_of(publish) | {
-        "actor": context["actor"],
+        "actions": context["actions"],
         "publish": publish,
         "product": publish.product,
         "csrf_token": context.get("csrf_token"),
@@ -90,19 +94,26 @@ def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
 @register.simple_tag
 def with_environments(actor: Actor, products: Sequence[Product]) -> list[tuple[Product, list[str]]]:
     """The products, each with the heads of the environments where it is live. One query."""
-    live = selectors.live_environments(actor, products)
+    published = environments.published_environments(actor, products)
     return [
-        (product, [selectors.COLUMN_TITLES[env] for env in live.get(product.pk, [])]) for product in products
+        (product, [environments.COLUMN_TITLES[env] for env in published.get(product.pk, [])])
+        for product in products
     ]
 
 
-@register.inclusion_tag("publishes/_carriers.html")
+@register.simple_tag
+def upstream_check_url(upstream: str) -> str:
+    """Where a page asks which clusters let an upstream through, and whether something listens there."""
+    return f"{reverse('upstream-check')}?{urlencode({'url': upstream})}"
+
+
+@register.inclusion_tag("publishes/board/_carriers.html")
 def service_carriers(service: ApiService) -> dict[str, Any]:
     """Which publishes carry which version of an API service. Two queries."""
     return {"carriers": carriers.carriers_of(service)}
 
 
-@register.inclusion_tag("publishes/_of_gateway.html", takes_context=True)
+@register.inclusion_tag("publishes/board/_of_gateway.html", takes_context=True)
 def gateway_publishes(context: Context, actor: Actor, gateway: Gateway) -> dict[str, Any]:
     """사용 중인 배포 (A76): the publishes of a gateway, 25 per page. Two queries."""
     rows = selectors.with_progress(
@@ -148,7 +159,7 @@ def trouble_badges(publish: ProductPublish) -> SafeString:
 @register.simple_tag
 def column_title(environment: str) -> str:
     """DEV, STAGING or PROD."""
-    return selectors.COLUMN_TITLES[Environment(environment)]
+    return environments.COLUMN_TITLES[Environment(environment)]
 
 
 @register.simple_tag
@@ -181,6 +192,12 @@ def event_word(event: PublishEvent) -> str:
 
 
 @register.filter
+def has_changes(event: PublishEvent) -> bool:
+    """Whether a line of history tells the end of a generation that can be compared with the one before."""
+    return event.kind in _COMPARED and event.operation is not None and event.operation.generation > 1
+
+
+@register.filter
 def ended_operation(event: PublishEvent) -> Operation | None:
     """The operation whose end a line of history tells; None for all other lines."""
     return event.operation if event.kind in ENDED_EVENTS else None
@@ -194,6 +211,13 @@ def step_badge(row: AgentRow, publish: ProductPublish) -> SafeString:
 
 
 @register.simple_tag
+def event_symbols(events: Sequence[PublishEvent]) -> SafeString:
+    """The drawings that the lines of a history use, each once."""
+    pictures = sorted({event_icon(event.kind) for event in events})
+    return format_html_join("", "{}", ((symbol(picture),) for picture in pictures))
+
+
+@register.simple_tag
 def event_icon(kind: str) -> str:
     """The picture of a line of history."""
     return _EVENTS[EventKind(kind)][0]
@@ -203,12 +227,6 @@ def event_icon(kind: str) -> str:
 def event_tone(kind: str) -> str:
     """The tone of a line of history."""
     return _EVENTS[EventKind(kind)][1]
-
-
-@register.filter
-def methods(names: Sequence[str]) -> list[str]:
-    """HTTP methods in the order people are used to."""
-    return sorted(names, key=METHODS.index)
 
 
 @register.filter

@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from publishes import errors
-from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Kind
-from publishes.engine import settlement
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS
+from publishes.engine import allowed, settlement
+from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import Operation
+from publishes.reading.situation import situation_of
 from tenants.actors import Actor
 
 
@@ -20,13 +21,11 @@ def cancel(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) 
     With `operation_id` only that very operation is stopped. Raises WrongState when it has ended, NotCancellable for withdrawals and deletions.
     """
     publish = lock_publish(actor, publish_id)
-    asked = (
-        publish.operations.select_for_update().filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).first()
-    )
-    if asked is None or operation_id not in (None, asked.pk):
-        raise errors.WrongState(_("It has ended already, so there is nothing to cancel."))
-    if asked.kind != Kind.PUBLISH:
-        raise errors.NotCancellable
+    now = situation_of(publish)
+    if operation_id is not None and (now.operation is None or now.operation.pk != operation_id):
+        raise errors.WrongState(allowed.HAS_ENDED)
+    allowed.check(actor, now, Action.CANCEL)
+    asked = publish.operations.select_for_update().get(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES)
     asked.publish = publish
     settlement.cancel(asked, actor=actor)
     return asked

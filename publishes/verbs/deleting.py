@@ -6,10 +6,10 @@ from django.db import transaction
 
 from publishes import spec
 from publishes.choices import Kind
-from publishes.engine import lifecycle, outbox, settlement
+from publishes.engine import allowed, outbox, settlement
+from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import Operation
-from publishes.verbs.rules import refuse_if_open
 from tenants.actors import Actor
 
 
@@ -17,8 +17,7 @@ from tenants.actors import Actor
 def request_delete(actor: Actor, publish_id: UUID) -> Operation | None:
     """Queue a deletion; a draft that was never sent anywhere is deleted at once, and None is returned."""
     publish = lock_publish(actor, publish_id)
-    refuse_if_open(publish)
-    lifecycle.check_deletable(publish)
+    allowed.require(actor, publish, Action.DELETE)
     if not publish.generation:
         publish.delete()
         return None

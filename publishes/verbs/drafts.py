@@ -1,24 +1,23 @@
 """Drafts: made and changed; nothing is deployed by either."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 
 from clusters.models import Cluster
-from core.records import refuse_if_changed
+from core.records import refuse_if_changed, save_edit
 from gateways.models import Gateway
 from gateways.services import hold_place
 from products.catalogue.products import lock_product
 from products.models import Product
 from publishes import errors
 from publishes.choices import EventKind, Status
-from publishes.engine import lifecycle
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import ProductPublish, PublishEvent
-from publishes.verbs.rules import refuse_if_open, require_active, require_open
 from tenants.actors import Actor
 
 SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_required", "hostname_base")
@@ -43,8 +42,8 @@ def create_publish(
     actor: Actor, product: Product, *, settings: Settings, run_key: UUID | None = None
 ) -> ProductPublish:
     """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
-    require_active(lock_product(actor, product.pk))
-    require_open(settings.cluster, actor.tenant_id)
+    allowed.require_active(lock_product(actor, product.pk))
+    allowed.require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     values = {name: getattr(settings, name) for name in ("cluster", "gateway", *SETTINGS)}
     publish, is_new = ProductPublish.objects.get_or_create(
@@ -57,25 +56,24 @@ def create_publish(
 
 @transaction.atomic
 def update_publish(
-    actor: Actor, publish_id: UUID, *, settings: Settings, seen: datetime | None = None
+    actor: Actor, publish_id: UUID, *, settings: Settings, revision: int | None = None
 ) -> ProductPublish:
     """Change a draft's settings. Its cluster and gateway stay once it was sent there.
 
-    `seen` is the `updated_at` that the caller looked at; when it is not the current one, ChangedMeanwhile is raised.
+    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
     """
     publish = lock_publish(actor, publish_id)
-    lifecycle.check_editable(publish)
-    refuse_if_changed(publish, seen=seen)
-    refuse_if_open(publish)
+    allowed.require(actor, publish, Action.EDIT)
+    refuse_if_changed(publish, revision=revision)
     place = (settings.cluster.pk, settings.gateway.pk)
     if publish.generation and place != (publish.cluster_id, publish.gateway_id):
         raise errors.PlaceIsFixed
     if settings.cluster.pk != publish.cluster_id:
-        require_open(settings.cluster, actor.tenant_id)
+        allowed.require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
     for name in ("cluster", "gateway", *SETTINGS):
         setattr(publish, name, getattr(settings, name))
-    publish.save(update_fields=["cluster", "gateway", *SETTINGS, "updated_at"])
+    save_edit(publish, columns=["cluster", "gateway", *SETTINGS])
     _note(publish, EventKind.UPDATED, actor=actor)
     return publish
 

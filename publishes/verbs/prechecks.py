@@ -15,10 +15,10 @@ from core.problems import Problem, Text
 from publishes import errors, spec
 from publishes.callers import issuers
 from publishes.choices import AuthMode
+from publishes.engine.hosts import reserved_from
 from publishes.models import ProductPublish
 from publishes.reading import places
 from publishes.verbs import upstreams
-from publishes.verbs.rules import reserved_from
 
 DEADLINE_S = 1.5
 ALL_S = 1.8

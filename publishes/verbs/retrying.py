@@ -1,14 +1,18 @@
 """The verb retry."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from publishes import errors
-from publishes.choices import PEOPLES_KINDS, Kind, Phase
+from publishes.choices import Kind
+from publishes.engine import allowed
+from publishes.engine.allowed import Action
+from publishes.engine.locks import lock_publish
 from publishes.models import Operation
-from publishes.reading import selectors
+from publishes.reading.situation import Situation, situation_at, situation_of
 from publishes.verbs.deleting import request_delete
 from publishes.verbs.publishing import Work, request_publish
 from publishes.verbs.withdrawing import request_withdraw
@@ -18,22 +22,31 @@ from tenants.actors import Actor
 def retry(
     actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None, work: Work = transaction.atomic
 ) -> Operation | None:
-    """Run the last failed verb again, as a new operation with a fresh snapshot. Raises WrongState when it did not fail.
+    """Run the last failed verb again, as a new operation with a fresh snapshot.
 
-    With `operation_id` only that very operation is tried again. Raises NotTheLast when something newer was asked for. `work` as for a publish.
+    With `operation_id` only that very operation is tried again. `work` as for a publish. Raises WrongState when
+    it did not fail, NotTheLast when something newer was asked for, and what that verb raises.
     """
-    publish = selectors.publish_of(actor, publish_id)
-    actor.require_write()
-    last = Operation.objects.visible_to(actor).filter(publish=publish, kind__in=PEOPLES_KINDS).first()
-    if last is None or last.phase != Phase.FAILED:
-        raise errors.WrongState(_("Nothing has failed here, so there is nothing to try again."))
-    if operation_id not in (None, last.pk):
-        raise errors.NotTheLast
+    last = _last_failed(actor, situation_at(actor, publish_id), operation_id)
+
+    @contextmanager
+    def still_the_last() -> Iterator[None]:
+        with work():
+            _last_failed(actor, situation_of(lock_publish(actor, publish_id)), last.pk)
+            yield
+
     if last.kind == Kind.PUBLISH:
-        return request_publish(actor, publish_id, note=last.note, work=work)
-    with work():
+        return request_publish(actor, publish_id, note=last.note, work=still_the_last)
+    with still_the_last():
         return (
             request_withdraw(actor, publish_id, reason=last.note)
             if last.kind == Kind.WITHDRAW
             else request_delete(actor, publish_id)
         )
+
+
+def _last_failed(actor: Actor, now: Situation, operation_id: UUID | None) -> Operation:
+    allowed.check(actor, now, Action.RETRY)
+    if now.operation is None or operation_id not in (None, now.operation.pk):
+        raise errors.NotTheLast
+    return now.operation

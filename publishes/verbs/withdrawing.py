@@ -5,11 +5,12 @@ from uuid import UUID
 from django.db import transaction
 
 from publishes import spec
-from publishes.choices import Kind, Status
-from publishes.engine import lifecycle, outbox, settlement
+from publishes.choices import Kind
+from publishes.engine import allowed, outbox, settlement
+from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import Operation
-from publishes.verbs.rules import checked_reason, refuse_if_open
+from publishes.verbs.notes import checked_reason
 from tenants.actors import Actor
 
 
@@ -17,8 +18,7 @@ from tenants.actors import Actor
 def request_withdraw(actor: Actor, publish_id: UUID, *, reason: str) -> Operation:
     """Queue a withdrawal: every path answers 410. The reason (1 to 500 characters) is kept in the history."""
     publish = lock_publish(actor, publish_id)
-    refuse_if_open(publish)
-    lifecycle.check(publish, Status.WITHDRAWN)
+    allowed.require(actor, publish, Action.WITHDRAW)
     operation = outbox.enqueue(
         publish, Kind.WITHDRAW, spec.withdrawn(publish), actor=actor, note=checked_reason(reason)
     )

@@ -1,4 +1,4 @@
-"""Who calls the JSON API: a bearer token, or a signed-in browser (whose writes carry the CSRF token)."""
+"""Authentication of the JSON API: a bearer token, or a signed-in browser (writes need the CSRF token)."""
 
 from typing import Any
 from uuid import UUID
@@ -18,14 +18,14 @@ class TokenAuth(HttpBearer):
     """`Authorization: Bearer impg_…`"""
 
     def authenticate(self, request: HttpRequest, token: str) -> Actor:
-        """The token's actor, and one request less of the token's minute."""
-        found = valid_token(token)
-        request.allowance = limits.take(found.pk, limit=settings.API_REQUESTS_PER_MINUTE)  # type: ignore[attr-defined]
-        return actor_of_token(found)
+        """The token's actor; takes one request of the token's minute."""
+        api_token = valid_token(token)
+        request.allowance = limits.take(api_token.pk, limit=settings.API_REQUESTS_PER_MINUTE)  # type: ignore[attr-defined]
+        return actor_of_token(api_token)
 
 
 class _BySession(APIKeyCookie):
-    """Nobody is asked for a CSRF token before he has a session: he is told to sign in."""
+    """Without a session the answer is 401, before any CSRF check."""
 
     param_name = settings.SESSION_COOKIE_NAME
 
@@ -49,18 +49,18 @@ class OperatorAuth(_BySession):
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """The actor of an API request, whom one of the first two above has put there."""
+    """The actor of an API request, set by TokenAuth or SessionAuth."""
     actor: Any = getattr(request, "auth")  # noqa: B009 - ninja's attribute, unknown to Django's request type
     assert isinstance(actor, Actor)  # noqa: S101
     return actor
 
 
 def is_operator(request: HttpRequest) -> bool:
-    """Whether an operator calls, where OperatorAuth lets one in."""
+    """Whether an operator calls, where OperatorAuth allows one."""
     return isinstance(getattr(request, "auth", None), User)
 
 
 def scope_of(request: HttpRequest) -> tuple[UUID, str]:
-    """For whom an idempotency key holds."""
+    """The scope of an idempotency key: tenant and role."""
     actor = actor_of(request)
     return actor.tenant_id, actor.role

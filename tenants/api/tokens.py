@@ -1,4 +1,4 @@
-"""The JSON API of API tokens: made, listed and revoked by owners and admins. A token is shown once."""
+"""The JSON API of API tokens, for owners and admins. A token is shown once."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -26,14 +26,15 @@ class TokenIn(Schema, extra="forbid"):
 
 
 class TokenOut(Schema):
-    """A token without its secret; `prefix` is how it begins."""
+    """A token without its secret; `prefix` is its beginning."""
 
     id: UUID
     name: str
     role: str = Field(examples=["developer"])
     prefix: str = Field(examples=["impg_k3Vx1"])
     created_by: str | None = Field(
-        description="The username of whoever answers for it; null when a command made it", examples=["jiwoo"]
+        description="The username of the responsible person; null when a command created the token",
+        examples=["jiwoo"],
     )
     created_at: datetime
     expires_at: datetime | None
@@ -55,15 +56,15 @@ class NewTokenOut(TokenOut):
 
 
 @router.get("/api-tokens", response=list[TokenOut], summary="The API tokens of the workspace")
-def list_api_tokens(request: HttpRequest, response: HttpResponse, which: Query[PageIn]) -> list[TokenOut]:
+def list_api_tokens(request: HttpRequest, response: HttpResponse, paging: Query[PageIn]) -> list[TokenOut]:
     """Newest first, ended ones too. For owners and admins."""
     rows = tokens.api_tokens_of(actor_of(request))
-    return [TokenOut.of(token) for token in page_of(request, response, rows=rows, which=which)]
+    return [TokenOut.of(token) for token in page_of(request, response, rows=rows, paging=paging)]
 
 
-@router.post("/api-tokens", response={201: NewTokenOut}, summary="Make an API token")
+@router.post("/api-tokens", response={201: NewTokenOut}, summary="Create an API token")
 def create_api_token(request: HttpRequest, response: HttpResponse, body: TokenIn) -> Status[NewTokenOut]:
-    """The only answer that ever holds `token`. name and role are required. For owners and admins."""
+    """The only answer with `token`. name and role are required. For owners and admins."""
     actor = actor_of(request)
     actor.require_manage()
     token, secret = tokens.issue_api_token(
@@ -75,12 +76,12 @@ def create_api_token(request: HttpRequest, response: HttpResponse, body: TokenIn
 
 @router.get("/api-tokens/{uuid:token_id}", response=TokenOut, summary="One API token")
 def get_api_token(request: HttpRequest, token_id: UUID) -> TokenOut:
-    """Without its secret, which nobody has any more."""
+    """Without its secret, which is not stored."""
     return TokenOut.of(tokens.api_token_of(actor_of(request), token_id))
 
 
 @router.delete("/api-tokens/{uuid:token_id}", response={204: None}, summary="Revoke an API token")
 def revoke_api_token(request: HttpRequest, token_id: UUID) -> Status[None]:
-    """It is nobody's from the next request on; the row stays in the list."""
+    """The token is refused at its next request; it stays in the list."""
     tokens.revoke_api_token(actor_of(request), token_id)
     return Status(204, None)

@@ -21,6 +21,6 @@ urlpatterns = [
     path("/members", workspace_views.people, name="members"),
     path("/members/<uuid:membership_id>/role", workspace_views.role, name="member-role"),
     path("/members/<uuid:membership_id>/remove", workspace_views.remove, name="member-remove"),
-    path("/tokens", workspace_views.tokens, name="tokens"),
+    path("/tokens", workspace_views.api_tokens, name="tokens"),
     path("/tokens/<uuid:token_id>/revoke", workspace_views.revoke, name="token-revoke"),
 ]

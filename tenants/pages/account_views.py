@@ -1,4 +1,4 @@
-"""My account: preferences, password, where I am signed in, and which workspace I work in."""
+"""My account: preferences, password, sessions and workspace."""
 
 from typing import Any
 from uuid import UUID
@@ -25,15 +25,14 @@ from tenants.workspaces import switch_tenant
 @require_GET
 @person_page
 def home(request: HttpRequest) -> HttpResponse:
-    """Where everybody begins: at the products of the workspace, and operators without one at what they operate. Whoever is invited reads it."""
+    """Redirect members to WORKSPACE_HOME_URL, other operators to the admin; show open invitations."""
     person, is_member = person_of(request), request.actor is not None  # type: ignore[attr-defined]
-    for invitation in (
-        invitations.invitations_of(person) if is_member or person.is_staff else ()
-    ):  # the others' page lists them
-        messages.info(
-            request, _("%(tenant)s invites you. Answer under My account.") % {"tenant": invitation.tenant}
-        )
-    return redirect("products:list" if is_member or not person.is_staff else "admin:index")
+    if is_member or person.is_staff:  # the page of a person without a workspace lists the invitations itself
+        for invitation in invitations.invitations_of(person):
+            text = _("%(tenant)s invites you. Answer under My account.") % {"tenant": invitation.tenant}
+            messages.info(request, text)
+    is_operator_alone = person.is_staff and not is_member
+    return redirect("admin:index" if is_operator_alone else settings.WORKSPACE_HOME_URL)
 
 
 @require_GET
@@ -46,7 +45,10 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @person_page
 def preferences(request: HttpRequest) -> HttpResponse:
-    """Keep language, theme and time zone; this browser follows at once. A form that was refused stays at this address, so GET leads to its page."""
+    """Save language, theme and time zone; this browser uses them at once.
+
+    GET redirects to the account page.
+    """
     if request.method == "GET":
         return redirect("account:index")
     form = PreferencesForm(request.POST, instance=person_of(request))
@@ -68,16 +70,16 @@ def preferences(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @person_page
 def password(request: HttpRequest) -> HttpResponse:
-    """Change the password; this session goes on, all others end. GET leads to the form."""
+    """Change the password; this session stays, all others end. GET redirects to the account page."""
     if request.method == "GET":
         return redirect("account:index")
     form = NewPasswordForm(person_of(request), request.POST)
     if not form.is_valid():
         return _page(request, password=form)
     form.save()
-    was = str(request.session.session_key)
+    old_key = str(request.session.session_key)
     update_session_auth_hash(request, form.user)
-    sessions.go_on(was=was, now=str(request.session.session_key))
+    sessions.rename(old=old_key, new=str(request.session.session_key))
     sessions.end_other_sessions(person_of(request), but=str(request.session.session_key))
     messages.success(request, _("Your password was changed; other browsers are signed out"))
     return redirect("account:index")
@@ -104,7 +106,7 @@ def end_other_sessions(request: HttpRequest) -> HttpResponse:
 @require_POST
 @person_page
 def workspace(request: HttpRequest) -> HttpResponse:
-    """Work in another workspace from now on, and go on where the form says."""
+    """Switch to another workspace, and redirect to the form's `next`."""
     try:
         tenant_id = UUID(request.POST.get("tenant", ""))
     except ValueError as problem:
@@ -116,7 +118,7 @@ def workspace(request: HttpRequest) -> HttpResponse:
 @require_POST
 @person_page
 def accept(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
-    """Become a member. Whoever works in another workspace goes on there."""
+    """Accept an invitation. The session switches only if it has no workspace."""
     membership = invitations.accept(person_of(request), invitation_id)
     if request.actor is None:  # type: ignore[attr-defined]
         switch_tenant(request, membership.tenant_id)
@@ -127,7 +129,7 @@ def accept(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
 @require_POST
 @person_page
 def decline(request: HttpRequest, invitation_id: UUID) -> HttpResponse:
-    """Say no to an invitation."""
+    """Decline an invitation."""
     invitations.decline(person_of(request), invitation_id)
     messages.success(request, _("The invitation was declined"))
     return redirect("account:index")
@@ -145,16 +147,16 @@ def _page(request: HttpRequest, **forms: Any) -> HttpResponse:
         "invitations": list(invitations.invitations_of(person)),
         "elsewhere": request.elsewhere,  # type: ignore[attr-defined]
     }
-    return render(request, "account/index.html", context | forms, status=422 if forms else 200)
+    return render(request, "tenants/account/index.html", context | forms, status=422 if forms else 200)
 
 
 def _of_the_browser(request: HttpRequest) -> str:
-    """The language of the next page when nobody chooses one: the cookie of an earlier choice goes with this answer."""
+    """The browser's own language; the cookie of an earlier choice is deleted with this response."""
     request.COOKIES.pop(settings.LANGUAGE_COOKIE_NAME, None)
     return get_language_from_request(request)
 
 
 def _shown_now(request: HttpRequest) -> dict[str, str]:
-    """What the switches of the frame chose in this browser: saving the form for the theme must not change the language."""
+    """This browser's cookies as initial values: saving the theme must not change the language."""
     chosen = {"language": request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, ""), "theme": theme_of(request)}
     return {name: value for name, value in chosen.items() if value}

@@ -1,4 +1,4 @@
-"""Signing in: by password, by an identity provider, with a second step; the last two only while they are configured."""
+"""Sign-in: by password, by an identity provider, with a second step. The last two only if configured."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.api.limits import Failures, TooManyFailures
-from core.problem_pages import locked_out
+from core.problem_responses import locked_out
 from core.problems import Forbidden, NotFound
 from tenants.doors import person_page
 from tenants.people.sign_in_rules import address_of
@@ -30,32 +30,32 @@ from tenants.people.sign_in_rules import address_of
 log = structlog.get_logger(__name__)
 View = Callable[..., HttpResponse]
 FAILURES, FAILURES_MINUTES = 60, 15
-"""How many wrong passwords an address may send, and in which time: an office shares one address."""
+"""Wrong passwords per address, and the window: an office shares one address."""
 
 
 class SignInForm(AuthenticationForm):
     """User name and password."""
 
     error_messages = AuthenticationForm.error_messages | {
-        "invalid_login": _("The user name or the password is not right. Mind capital and small letters."),
+        "invalid_login": _("Wrong user name or password. Check capital and small letters."),
     }
 
 
 class SignIn(LoginView):
-    """The sign-in page. What comes after the password is the library's: a second step, and noting the session."""
+    """The sign-in page. The library does the rest: second step, and noting the session."""
 
-    template_name = "sign_in.html"
+    template_name = "tenants/sign_in/form.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
-    def post(self, request: HttpRequest, *args: Any, **told: Any) -> HttpResponse:
-        """Wrong passwords count for the address too, whatever names it tries."""
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Wrong passwords also count per address, for all names together."""
         failures = Failures(of=f"sign-in {address_of(request)}", most=FAILURES, minutes=FAILURES_MINUTES)
         try:
             failures.require_few()
         except TooManyFailures:
             return locked_out(request)
-        response = super().post(request, *args, **told)
+        response = super().post(request, *args, **kwargs)
         if not request.user.is_authenticated and response.status_code == 200:
             failures.count()
         return response
@@ -66,32 +66,32 @@ class SignIn(LoginView):
         )
         return response
 
-    def get_context_data(self, **told: Any) -> dict[str, Any]:
-        return super().get_context_data(**told) | {
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {
             "provider": settings.OIDC_NAME if settings.OIDC_ISSUER else ""
         }
 
 
 def _while_on(setting: str, view: View) -> View:
-    """The view, while the setting is on; nothing at all otherwise."""
+    """The view while the setting is on; otherwise 404."""
 
     @wraps(view)
-    def gate(request: HttpRequest, **told: Any) -> HttpResponse:
+    def gate(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if not getattr(settings, setting):
             raise NotFound
-        return view(request, **told)
+        return view(request, **kwargs)
 
     return gate
 
 
 def _with_issuer(view: View) -> View:
-    """The view; an identity provider that does not answer as it should is told in words."""
+    """The view, with an error page when the identity provider fails."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, **told: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
-            return view(request, **told)
-        except OSError as problem:  # what the library's HTTP client raises: no connection, a refusal, no JSON
+            return view(request, **kwargs)
+        except OSError as problem:  # raised by the library's HTTP client: no connection, a refusal, no JSON
             log.warning("identity_provider_failed", reason=type(problem).__name__)
             return render(request, "socialaccount/authentication_error.html", status=502)
 
@@ -99,13 +99,13 @@ def _with_issuer(view: View) -> View:
 
 
 def admin_sign_in(request: HttpRequest) -> HttpResponse:
-    """Operators sign in where everybody does: the admin's own form knows no second step, and notes no session that could be ended."""
+    """Send operators to the common sign-in: the admin's own form has no second step and notes no session."""
     if request.user.is_authenticated:
-        raise Forbidden(_("This account is no operator's."))
+        raise Forbidden(_("This account is not an operator."))
     return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
-# The names are the library's. Those of its pages that are not here (signing up above all) do not exist.
+# The library's URL names. Its other pages (sign-up above all) do not exist.
 urlpatterns = [
     path("sign-in", SignIn.as_view(), name="sign-in"),
     path("sign-in", SignIn.as_view(), name="account_login"),

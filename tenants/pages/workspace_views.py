@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.problems import ChangedMeanwhile, Conflict, Forbidden, Invalid, Problem
-from tenants import tokens as services
+from tenants import tokens
 from tenants.actors import Actor, Role
 from tenants.doors import actor_page
 from tenants.forms import ApiTokenForm
@@ -25,7 +26,7 @@ from tenants.people.account_forms import MemberForm, NewTokenForm, RoleForm
 @require_http_methods(["GET", "POST"])
 @actor_page
 def people(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Everybody in the workspace, and who was invited; POST invites somebody."""
+    """The members and invitations of the workspace; POST invites a person."""
     form = MemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -44,7 +45,7 @@ def people(request: HttpRequest, actor: Actor) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @actor_page
 def role(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpResponse:
-    """Give a member another role. GET leads to the page with the form."""
+    """Change a member's role. GET redirects to the page with the form."""
     members.member_of(actor, membership_id)
     if request.method == "GET":
         return redirect("account:members")
@@ -56,30 +57,31 @@ def role(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpRespons
         request,
         actor,
         lambda: members.change_role(actor, membership_id, role=chosen),
-        said=_("The role was changed"),
+        success=_("The role was changed"),
     )
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def remove(request: HttpRequest, actor: Actor, membership_id: UUID) -> HttpResponse:
-    """Take somebody out; GET asks first."""
+    """Remove a member; GET asks first."""
     if request.method == "POST":
         return _change(
             request,
             actor,
             lambda: members.remove_member(actor, membership_id),
-            said=_("The member was removed"),
+            success=_("The member was removed"),
         )
     member = members.member_of(actor, membership_id)
-    tokens = services.api_tokens_made_by(actor, member.user_id).count()
-    return render(request, "account/remove_member.html", {"actor": actor, "member": member, "tokens": tokens})
+    token_count = tokens.api_tokens_created_by(actor, member.user_id).count()
+    context = {"actor": actor, "member": member, "tokens": token_count}
+    return render(request, "tenants/account/remove_member.html", context)
 
 
 @require_POST
 @actor_page
 def take_back(request: HttpRequest, actor: Actor, invitation_id: UUID) -> HttpResponse:
-    """End an invitation that nobody has answered yet."""
+    """Take back an open invitation."""
     invitations.take_back(actor, invitation_id)
     messages.success(request, _("The invitation was taken back"))
     return redirect("account:members")
@@ -98,20 +100,21 @@ def leave(request: HttpRequest, actor: Actor) -> HttpResponse:
         else:
             messages.success(request, _("You have left %(tenant)s") % {"tenant": actor.tenant_name})
             return redirect("account:index")
-    context = {"actor": actor, "problem": problem, "tokens": services.unended_tokens_of_maker(actor).count()}
-    return render(request, "account/leave.html", context, status=409 if problem else 200)
+    context = {"actor": actor, "problem": problem, "tokens": tokens.unended_tokens_of_maker(actor).count()}
+    return render(request, "tenants/account/leave.html", context, status=409 if problem else 200)
 
 
 @never_cache
 @require_http_methods(["GET", "POST"])
 @actor_page
-def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """The workspace's API tokens; POST makes one and shows it, this once."""
+def api_tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
+    """The workspace's API tokens; POST creates a token and shows it once."""
     form = NewTokenForm(request.POST or None)
-    made, problem = "", None
+    secret = ""
+    problem: Problem | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            _token, made = services.issue_api_token(
+            _token, secret = tokens.issue_api_token(
                 actor, **_token_values(form), token_id=form.cleaned_data["id"]
             )
         except Forbidden as refusal:
@@ -121,15 +124,13 @@ def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
     shown = form if form.errors else NewTokenForm()
     context = {
         "actor": actor,
-        "tokens": services.api_tokens_of(actor),
+        "tokens": tokens.api_tokens_of(actor),
         "form": shown,
-        "made": made,
+        "made": secret,
         "problem": problem,
         "now": timezone.now(),
     }
-    return render(
-        request, "account/tokens.html", context, status=409 if problem else 422 if form.errors else 200
-    )
+    return render(request, "tenants/account/tokens.html", context, status=409 if problem else _status(form))
 
 
 @require_http_methods(["GET", "POST"])
@@ -137,13 +138,13 @@ def tokens(request: HttpRequest, actor: Actor) -> HttpResponse:
 def revoke(request: HttpRequest, actor: Actor, token_id: UUID) -> HttpResponse:
     """End a token at once; GET asks first."""
     if request.method == "POST":
-        services.revoke_api_token(actor, token_id)
+        tokens.revoke_api_token(actor, token_id)
         messages.success(request, _("The token was revoked"))
         return redirect("account:tokens")
     return render(
         request,
-        "account/revoke_token.html",
-        {"actor": actor, "token": services.api_token_of(actor, token_id)},
+        "tenants/account/revoke_token.html",
+        {"actor": actor, "token": tokens.api_token_of(actor, token_id)},
     )
 
 
@@ -155,12 +156,14 @@ def _token_values(form: NewTokenForm) -> dict[str, Any]:
     ).checked()
 
 
-def _change(request: HttpRequest, actor: Actor, service: Callable[[], object], *, said: str) -> HttpResponse:
+def _change(
+    request: HttpRequest, actor: Actor, service: Callable[[], object], *, success: str
+) -> HttpResponse:
     try:
         service()
     except Conflict as refusal:
         return _people(request, actor, problem=refusal)
-    messages.success(request, said)
+    messages.success(request, success)
     return redirect("account:members")
 
 
@@ -177,8 +180,9 @@ def _people(
         "problem": problem,
     }
     return render(
-        request,
-        "account/members.html",
-        context,
-        status=problem.status if problem else 422 if form.errors else 200,
+        request, "tenants/account/members.html", context, status=problem.status if problem else _status(form)
     )
+
+
+def _status(form: Form) -> int:
+    return 422 if form.errors else 200

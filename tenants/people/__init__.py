@@ -1,1 +1,1 @@
-"""People: who signs in and how, their sessions, and the members of a workspace."""
+"""People: sign-in, sessions, and the members and invitations of a workspace."""

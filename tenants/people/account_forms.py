@@ -13,7 +13,7 @@ from core.forms import validate_plain_text
 from tenants.actors import Role
 from tenants.models import User
 
-# What the browser offers while one types; every zone that the system knows is accepted.
+# Suggestions of the browser; every zone of the system is accepted.
 COMMON_ZONES: tuple[str, ...] = (
     "Asia/Seoul",
     "Asia/Tokyo",
@@ -46,8 +46,8 @@ class PreferencesForm(forms.ModelForm[User]):
             )
         }
 
-    def __init__(self, *args: object, **told: object) -> None:
-        super().__init__(*args, **told)  # type: ignore[arg-type]
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.fields["language"].widget.choices = [
             ("", _("As the browser has it")),
             ("ko", "한국어"),
@@ -57,29 +57,29 @@ class PreferencesForm(forms.ModelForm[User]):
     def clean_time_zone(self) -> str:
         zone = str(self.cleaned_data["time_zone"])
         if zone not in available_timezones():
-            raise forms.ValidationError(_("There is no such time zone. Write it like Asia/Seoul."))
+            raise forms.ValidationError(_("Unknown time zone. Enter one such as Asia/Seoul."))
         return zone
 
 
 class NotLikeTheAccount(UserAttributeSimilarityValidator):
-    """Django's check, in words of ours: its own put the name of a field before a Korean particle that seldom fits."""
+    """Django's check with our text: Django's Korean puts a wrong particle after the field's name."""
 
     def get_error_message(self) -> str:
         return gettext(
-            "The password is too much like your user name, your name or your e-mail address. Choose another one."
+            "The password is too similar to your user name, name or e-mail address. Choose another one."
         )
 
 
 class NewPasswordForm(PasswordChangeForm):
-    """Django's, on a page that has more than this form: nobody is carried to it."""
+    """Django's form without autofocus, because its page has other forms too."""
 
-    def __init__(self, *args: object, **told: object) -> None:
-        super().__init__(*args, **told)  # type: ignore[arg-type]
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.fields["old_password"].widget.attrs.pop("autofocus", None)
 
 
 class MemberForm(forms.Form):
-    """Who is to be invited, and as what."""
+    """The person to invite, and their role."""
 
     username = forms.CharField(max_length=150, validators=[validate_plain_text], label=_("User name"))
     role = forms.ChoiceField(choices=Role, initial=Role.DEVELOPER, label=_("Role"))
@@ -92,7 +92,10 @@ class RoleForm(forms.Form):
 
 
 class NewTokenForm(forms.Form):
-    """A token as people choose it: its end in days, and its id, so that the form makes one however often it is sent. `ApiTokenForm` checks what comes of it."""
+    """A new token: `days` until it expires, and an id, so that sending the form twice creates one token.
+
+    `ApiTokenForm` checks the result.
+    """
 
     ENDS = [("30", _("30 days")), ("90", _("90 days")), ("365", _("1 year")), ("", _("Never"))]
 
@@ -101,7 +104,7 @@ class NewTokenForm(forms.Form):
         max_length=100,
         validators=[validate_plain_text],
         label=_("Name"),
-        help_text=_("What it is for, such as: CI pipeline."),
+        help_text=_("Its purpose, such as CI pipeline."),
     )
     role = forms.ChoiceField(choices=Role, initial=Role.DEVELOPER, label=_("Role"))
     days = forms.ChoiceField(choices=ENDS, initial="90", required=False, label=_("Expires"))

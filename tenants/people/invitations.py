@@ -1,4 +1,4 @@
-"""Invitations into a workspace: made and taken back by owners and admins, or operators; accepted or declined by the invited person alone."""
+"""Invitations: owners, admins and operators create them; only the invited person accepts or declines."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -18,28 +18,28 @@ from tenants.people import members
 log = structlog.get_logger(__name__)
 LIFETIME = timedelta(days=7)
 MOST = 100
-"""How many may wait in one workspace."""
+"""The most open invitations of one workspace."""
 
 
 def invitations_into(actor: Actor) -> QuerySet[Invitation]:
-    """Those that wait in the workspace, by name. Raises Forbidden for everybody but owners and admins."""
+    """The workspace's open invitations by name. Raises Forbidden for everybody but owners and admins."""
     actor.require_manage()
-    return _waiting().filter(tenant_id=actor.tenant_id).select_related("user").order_by("user__username")
+    return _open().filter(tenant_id=actor.tenant_id).select_related("user").order_by("user__username")
 
 
 def invitations_of(user: User) -> QuerySet[Invitation]:
-    """Those that wait for a person's answer."""
-    return _waiting().filter(user=user).select_related("tenant").order_by("tenant__name", "pk")
+    """The open invitations of a person."""
+    return _open().filter(user=user).select_related("tenant").order_by("tenant__name", "pk")
 
 
 @transaction.atomic
 def invite(actor: Actor, *, username: str, role: Role) -> Invitation:
-    """Ask somebody who has an account to become a member. Raises Invalid when nobody has the name, or is a member or invited already."""
+    """Invite a person with an account. Raises Invalid for an unknown name, a member, or an invited person."""
     members.lock(actor)
     members.require_owner_for(actor, role)
     user = User.objects.filter(username=username.strip(), is_active=True).first()
     if user is None:
-        raise Invalid(fields={"username": [_("Nobody has this name. Operators make accounts; ask one.")]})
+        raise Invalid(fields={"username": [_("No account has this name. Ask an operator to create one.")]})
     invitation = Invitation(tenant_id=actor.tenant_id, user=user, role=role)
     offer(invitation, by=actor.label)
     return invitation
@@ -47,42 +47,46 @@ def invite(actor: Actor, *, username: str, role: Role) -> Invitation:
 
 @transaction.atomic
 def offer(invitation: Invitation, *, by: str) -> None:
-    """Store a new invitation for seven days; an operator's into any workspace. Raises Invalid as above, or when a hundred wait there."""
+    """Store an invitation for seven days; an operator's goes into any workspace.
+
+    Raises Invalid for a member or an invited person, and for a workspace with 100 open invitations.
+    """
     if Membership.objects.filter(user=invitation.user, tenant_id=invitation.tenant_id).exists():
-        raise Invalid(fields={"username": [_("This person is a member already.")]})
+        raise Invalid(fields={"username": [_("This person is already a member.")]})
     forget_expired()
-    if _waiting().filter(tenant_id=invitation.tenant_id).count() >= MOST:
-        raise Invalid(
-            fields={"username": [_("Too many invitations wait for an answer. Take one back first.")]}
-        )
+    if _open().filter(tenant_id=invitation.tenant_id).count() >= MOST:
+        raise Invalid(fields={"username": [_("Too many open invitations. Take one back first.")]})
     invitation.by, invitation.expires_at = by, timezone.now() + LIFETIME
     try:
         with transaction.atomic():
             invitation.save(force_insert=True)
     except IntegrityError as problem:
-        raise Invalid(fields={"username": [_("This person was invited already.")]}) from problem
+        raise Invalid(fields={"username": [_("This person is already invited.")]}) from problem
     _log("member_invited", invitation, by=by)
 
 
 @transaction.atomic
 def take_back(actor: Actor, invitation_id: UUID) -> None:
-    """End an invitation of the workspace. Raises NotFound, Forbidden, OwnersOnly."""
-    invitation = _one(Invitation.objects.filter(tenant_id=actor.tenant_id), invitation_id)
+    """Take back an invitation of the workspace. Raises NotFound, Forbidden, OwnersOnly."""
+    invitation = _locked(Invitation.objects.filter(tenant_id=actor.tenant_id), invitation_id)
     actor.require_manage()
     members.require_owner_for(actor, Role(invitation.role))
     withdraw(invitation, by=actor.label)
 
 
 def withdraw(invitation: Invitation, *, by: str) -> None:
-    """The same by an operator, for any workspace."""
+    """Take back an invitation of any workspace, for operators."""
     _log("invitation_taken_back", invitation, by=by)
     invitation.delete()
 
 
 @transaction.atomic
 def accept(user: User, invitation_id: UUID) -> Membership:
-    """Become a member in the role of the invitation. Raises NotFound when it is not this person's, or does not wait any more."""
-    invitation = _one(invitations_of(user), invitation_id)
+    """Accept: become a member in the invitation's role.
+
+    Raises NotFound unless it is this person's and open.
+    """
+    invitation = _locked(invitations_of(user), invitation_id)
     membership, _is_new = Membership.objects.get_or_create(
         user=user, tenant=invitation.tenant, defaults={"role": invitation.role}
     )
@@ -93,22 +97,22 @@ def accept(user: User, invitation_id: UUID) -> Membership:
 
 @transaction.atomic
 def decline(user: User, invitation_id: UUID) -> None:
-    """End an invitation by saying no. Raises NotFound as above."""
-    invitation = _one(invitations_of(user), invitation_id)
+    """Decline an invitation. Raises NotFound unless it is this person's and open."""
+    invitation = _locked(invitations_of(user), invitation_id)
     invitation.delete()
     _log("invitation_declined", invitation, by=user.get_username())
 
 
 def forget_expired() -> None:
-    """Drop invitations that nobody has answered in time; the sweep calls this."""
+    """Delete expired invitations; the sweep calls this."""
     Invitation.objects.filter(expires_at__lte=Now()).delete()
 
 
-def _waiting() -> QuerySet[Invitation]:
+def _open() -> QuerySet[Invitation]:
     return Invitation.objects.filter(expires_at__gt=Now())
 
 
-def _one(rows: QuerySet[Invitation], invitation_id: UUID) -> Invitation:
+def _locked(rows: QuerySet[Invitation], invitation_id: UUID) -> Invitation:
     invitation = (
         rows.filter(pk=invitation_id).select_for_update(of=["self"]).select_related("user", "tenant").first()
     )

@@ -1,4 +1,4 @@
-"""Who belongs to a workspace in which role. Owners and admins decide, admins not about owners; nobody about themselves, but that they leave."""
+"""Members of a workspace. Owners and admins manage them, but admins no owners, and nobody themselves."""
 
 from uuid import UUID
 
@@ -16,27 +16,27 @@ log = structlog.get_logger(__name__)
 
 
 class NotOneself(Conflict):
-    """Nobody may lock themselves out by a click."""
+    """Nobody may lock themselves out."""
 
     code = "not_oneself"
     detail = _("You cannot change or remove yourself. Ask another owner or admin, or leave under My account.")
 
 
 class LastOwner(Conflict):
-    """A workspace without an owner could not be managed any more."""
+    """A workspace must keep an owner."""
 
     code = "last_owner"
     detail = _("This is the only owner. Make somebody else an owner first.")
 
 
 class OwnersOnly(Forbidden):
-    """An admin reaches for an owner's rights."""
+    """An admin tried to change an owner."""
 
-    detail = _("Only an owner can make, change or remove owners. Ask one.")
+    detail = _("Only an owner can add, change or remove owners. Ask an owner.")
 
 
 def members_of(actor: Actor) -> QuerySet[Membership]:
-    """Everybody in the workspace, by name. Raises Forbidden for everybody but owners and admins."""
+    """The members of the workspace by name. Raises Forbidden for everybody but owners and admins."""
     actor.require_manage()
     return (
         Membership.objects.filter(tenant_id=actor.tenant_id).select_related("user").order_by("user__username")
@@ -45,7 +45,7 @@ def members_of(actor: Actor) -> QuerySet[Membership]:
 
 @transaction.atomic
 def change_role(actor: Actor, membership_id: UUID, *, role: Role) -> Membership:
-    """Give a member another role. Raises NotOneself, OwnersOnly, LastOwner."""
+    """Change a member's role. Raises NotOneself, OwnersOnly, LastOwner."""
     membership = _changeable(actor, membership_id)
     require_owner_for(actor, role)
     if membership.role == Role.OWNER and role != Role.OWNER:
@@ -58,7 +58,10 @@ def change_role(actor: Actor, membership_id: UUID, *, role: Role) -> Membership:
 
 @transaction.atomic
 def remove_member(actor: Actor, membership_id: UUID) -> Membership:
-    """Take somebody out of the workspace and revoke the tokens that they made; the account stays. Raises NotOneself, OwnersOnly, LastOwner."""
+    """Remove a member and revoke their tokens; the account stays.
+
+    Raises NotOneself, OwnersOnly, LastOwner.
+    """
     membership = _changeable(actor, membership_id)
     _take_out(membership, by=actor.label)
     return membership
@@ -66,7 +69,10 @@ def remove_member(actor: Actor, membership_id: UUID) -> Membership:
 
 @transaction.atomic
 def leave(actor: Actor) -> None:
-    """Leave the workspace oneself, with the tokens that one has made there. Raises NotFound for who is no member in person, LastOwner."""
+    """Leave the workspace and revoke one's tokens.
+
+    Raises NotFound for an actor that is not a member, LastOwner.
+    """
     if actor.user_id is None:
         raise NotFound
     _lock_tenant(actor.tenant_id)
@@ -81,21 +87,21 @@ def leave(actor: Actor) -> None:
 
 
 def member_of(actor: Actor, membership_id: UUID) -> Membership:
-    """A member of the workspace, for those who manage it. Raises NotFound, then Forbidden."""
-    found = (
+    """A member, for owners and admins. Raises NotFound, then Forbidden."""
+    membership = (
         Membership.objects.filter(tenant_id=actor.tenant_id, pk=membership_id)
         .select_related("user", "tenant")
         .first()
     )
-    if found is None:
+    if membership is None:
         raise NotFound
     actor.require_manage()
-    return found
+    return membership
 
 
 @transaction.atomic
 def expel(membership_id: UUID, *, by: str) -> None:
-    """An operator takes somebody out of a workspace, with the tokens that they made there. Raises NotFound, LastOwner."""
+    """Remove a member and revoke their tokens, for operators. Raises NotFound, LastOwner."""
     membership = Membership.objects.filter(pk=membership_id).select_related("user", "tenant").first()
     if membership is None:
         raise NotFound
@@ -104,9 +110,9 @@ def expel(membership_id: UUID, *, by: str) -> None:
 
 
 def is_last_owner(user: User, tenant: Tenant) -> bool:
-    """Whether nobody else manages the workspace as an owner."""
+    """Whether the user is the only active owner of the workspace."""
     owners = Membership.objects.filter(tenant=tenant, role=Role.OWNER)
-    return owners.filter(user=user).exists() and not _others(owners, user.pk).exists()
+    return owners.filter(user=user).exists() and not _active_others(owners, user.pk).exists()
 
 
 def _take_out(membership: Membership, *, by: str) -> None:
@@ -131,17 +137,16 @@ def _log(event: str, membership: Membership, *, by: str, **more: int) -> None:
 
 
 def lock(actor: Actor) -> None:
-    """One change of members at a time, or two owners could remove each other at once. What was read of the actor may be old by then."""
+    """Serialise changes of members: two owners must not remove each other.
+
+    Raises Forbidden for a changed role.
+    """
     actor.require_manage()
     _lock_tenant(actor.tenant_id)
     if actor.user_id is None:
         return
-    now = (
-        Membership.objects.filter(tenant_id=actor.tenant_id, user_id=actor.user_id)
-        .values_list("role", flat=True)
-        .first()
-    )
-    if now != actor.role:
+    membership = Membership.objects.filter(tenant_id=actor.tenant_id, user_id=actor.user_id)
+    if membership.values_list("role", flat=True).first() != actor.role:
         raise Forbidden
 
 
@@ -152,25 +157,25 @@ def _lock_tenant(tenant_id: UUID) -> None:
 def _changeable(actor: Actor, membership_id: UUID) -> Membership:
     member_of(actor, membership_id)
     lock(actor)
-    found = member_of(actor, membership_id)
-    if found.user_id == actor.user_id:
+    membership = member_of(actor, membership_id)
+    if membership.user_id == actor.user_id:
         raise NotOneself
-    require_owner_for(actor, Role(found.role))
-    return found
+    require_owner_for(actor, Role(membership.role))
+    return membership
 
 
 def require_owner_for(actor: Actor, role: Role) -> None:
-    """Raises OwnersOnly when somebody else reaches for an owner's role."""
+    """Raises OwnersOnly when anybody but an owner handles an owner's role."""
     if role == Role.OWNER != actor.role:
         raise OwnersOnly
 
 
 def _require_another_owner(membership: Membership) -> None:
     owners = Membership.objects.filter(tenant_id=membership.tenant_id, role=Role.OWNER)
-    if not _others(owners, membership.user_id).exists():
+    if not _active_others(owners, membership.user_id).exists():
         raise LastOwner
 
 
-def _others(owners: QuerySet[Membership], user_id: UUID) -> QuerySet[Membership]:
-    """Those who could really manage: an account that was switched off manages nothing."""
+def _active_others(owners: QuerySet[Membership], user_id: UUID) -> QuerySet[Membership]:
+    """The other owners with an active account."""
     return owners.filter(user__is_active=True).exclude(user_id=user_id)

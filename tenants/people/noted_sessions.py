@@ -1,10 +1,13 @@
-"""The library's notes of sessions, without its own writing of them: it would keep the browser's secret. `tenants.people.sessions` writes them."""
+"""The library's app of session notes without its listeners, which would store the browser's secret.
+
+`tenants.people.sessions` writes the notes.
+"""
 
 from allauth.usersessions.apps import UserSessionsConfig
 
 
 class NotedSessionsConfig(UserSessionsConfig):  # type: ignore[misc]
-    """The library's app, listening to nothing."""
+    """The library's app without listeners."""
 
     def ready(self) -> None:
-        """Its listeners stay out."""
+        """Connect no listeners."""

@@ -1,4 +1,4 @@
-"""Forms that ask for a code of the second step."""
+"""Forms for a code of the second step."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from django.core.cache import cache
 
 
 class _TakenOnce:
-    """A code that was taken is refused for as long as it would be accepted: the library itself remembers it for one period, without the tolerance.
+    """A code works once: it is refused for as long as it is valid (the library alone forgets the tolerance).
 
-    The page has nothing else to type, so it begins there.
+    The code is the only field of the page, so it has the focus.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,8 +29,8 @@ class _TakenOnce:
 
 
 class AuthenticateForm(_TakenOnce, library.AuthenticateForm):  # type: ignore[misc]
-    """On signing in."""
+    """The form of the sign-in."""
 
 
 class ReauthenticateForm(_TakenOnce, library.ReauthenticateForm):  # type: ignore[misc]
-    """Before something that must be the person's own."""
+    """The form before a sensitive change."""

@@ -1,4 +1,4 @@
-"""Where a person is signed in: the library's notes of sign-ins, joined with the sessions that still exist."""
+"""A person's sessions: the library's notes of sign-ins, joined with the sessions that still exist."""
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
@@ -16,16 +16,16 @@ USER_AGENT_MAX = UserSession._meta.get_field("user_agent").max_length
 
 
 def sessions_of(person: User) -> QuerySet[UserSession]:
-    """The person's sessions that are still good, the newest first."""
-    good = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
-    rows: QuerySet[UserSession] = UserSession.objects.filter(Exists(good), user=person).order_by(
+    """The person's unexpired sessions, the newest first."""
+    unexpired = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
+    rows: QuerySet[UserSession] = UserSession.objects.filter(Exists(unexpired), user=person).order_by(
         "-created_at"
     )
     return rows
 
 
 def note(request: HttpRequest, person: User, *, address: str) -> None:
-    """Note that the person has signed in by this browser: from where, and under which key the database knows the session."""
+    """Note a sign-in: its address, browser, and the database's key of the session."""
     if not request.session.session_key:
         request.session.save()
     UserSession.objects.update_or_create(
@@ -38,15 +38,15 @@ def note(request: HttpRequest, person: User, *, address: str) -> None:
     )
 
 
-def go_on(*, was: str, now: str) -> None:
-    """The same session under another secret."""
-    UserSession.objects.filter(session_key=stored_key(was)).update(session_key=stored_key(now))
+def rename(*, old: str, new: str) -> None:
+    """Keep the note when a session gets a new secret."""
+    UserSession.objects.filter(session_key=stored_key(old)).update(session_key=stored_key(new))
 
 
 def end_session(person: User, session_id: int) -> None:
-    """Sign one browser out. Raises NotFound for anything but a session of this person."""
-    found = UserSession.objects.filter(pk=session_id, user=person)
-    if not _end(found):
+    """Sign one browser out. Raises NotFound unless the session is this person's."""
+    session = UserSession.objects.filter(pk=session_id, user=person)
+    if not _end(session):
         raise NotFound
 
 
@@ -61,7 +61,7 @@ def end_other_sessions(person: User, *, but: str) -> None:
 
 
 def forget_expired() -> None:
-    """Drop sessions that have expired, and the notes of sessions that are gone; the sweep calls this."""
+    """Delete expired sessions, and notes of sessions that no longer exist; the sweep calls this."""
     Session.objects.filter(expire_date__lt=Now()).delete()
     UserSession.objects.filter(~Exists(Session.objects.filter(session_key=OuterRef("session_key")))).delete()
 

@@ -1,1 +1,1 @@
-"""Tags of templates."""
+"""Template tags of tenants: forms that name the workspace they were made for."""

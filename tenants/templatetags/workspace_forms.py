@@ -1,4 +1,4 @@
-"""Each form names the workspace that it was made for, so that it writes nothing into another one (`doors.actor_page` looks)."""
+"""Each form names its workspace, so that it cannot write into another one (checked by `doors.actor_page`)."""
 
 from django import template
 from django.template.base import Parser, Token
@@ -10,19 +10,17 @@ register = template.Library()
 
 
 class FormTokenNode(CsrfTokenNode):
-    """Django's own field, and beside it the workspace where the page has one."""
+    """Django's field, and a hidden field with the page's workspace, if any."""
 
     def render(self, context: Context) -> str:
         actor = getattr(getattr(context, "request", None), "actor", None)
-        named = (
-            format_html('<input type="hidden" name="workspace" value="{}">', actor.tenant_id)
-            if actor is not None
-            else ""
-        )
-        return super().render(context) + named
+        field = super().render(context)
+        if actor is None:
+            return field
+        return field + format_html('<input type="hidden" name="workspace" value="{}">', actor.tenant_id)
 
 
 @register.tag
 def csrf_token(_parser: Parser, _token: Token) -> FormTokenNode:
-    """In place of Django's tag, so that no form can be written without it."""
+    """Replaces Django's tag, so that every form has the field."""
     return FormTokenNode()

@@ -1,1 +1,4 @@
-"""The agent: its protocol, its single writer, and its drivers against real gateways. Nothing here needs Django."""
+"""The agent: its protocol, its single writer, and its drivers against real gateways.
+
+Nothing here needs Django.
+"""

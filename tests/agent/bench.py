@@ -6,7 +6,7 @@ from uuid import uuid4
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Item, Result
 from agent.protocol.spec import Spec
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.worker import Ticket, Worker, wait_for
@@ -27,7 +27,7 @@ class Bench:
         self.store = Store(self.folder)
         self.driver = MemoryDriver(self.gateway)
         self.worker = Worker(
-            Kit(driver=self.driver, store=self.store, pinner=Pinner(), reserved=self.reserved)
+            BatchParts(driver=self.driver, store=self.store, pinner=Pinner(), reserved=self.reserved)
         )
 
     def start(self) -> list[Ticket]:
@@ -42,8 +42,8 @@ class Bench:
         return results_of(self.submit(*specs))
 
     def carried(self, spec: Spec) -> int | None:
-        held = self.gateway.carried.get(spec.publish_id)
-        return held.spec.generation if held else None
+        pinned_spec = self.gateway.carried.get(spec.publish_id)
+        return pinned_spec.spec.generation if pinned_spec else None
 
 
 def results_of(tickets: list[Ticket]) -> list[Result]:

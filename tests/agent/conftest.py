@@ -1,4 +1,7 @@
-"""Real parts for the agent's tests: a control plane double over HTTP, upstreams, and an Envoy process. Every process ends with its test."""
+"""Real parts for the agent's tests: a control plane double over HTTP, upstreams, and an Envoy process.
+
+Every process ends with its test.
+"""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""Stand-ins for the tests of the agent: specs, an upstream, and a control plane that speaks the real protocol over HTTP."""
+"""Doubles for the tests of the agent: specs, an upstream, and a control plane with the real protocol over
+HTTP.
+"""
 
 import base64
 import json
@@ -29,14 +31,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], *, within_s: float = 10.0, what: str = "") -> Any:
-    """Poll until the condition holds; its value. Fails with `what` otherwise."""
+def until(condition: Callable[[], Any], *, within_s: float = 10.0, description: str = "") -> Any:
+    """Poll until the condition holds; its value. Fails with the description otherwise."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(0.01)
-    raise AssertionError(f"not within {within_s} s: {what or condition}")
+    raise AssertionError(f"not within {within_s} s: {description or condition}")
 
 
 def make_service(port: int = 9, *, routes: Iterable[Route] = (), **upstream: Any) -> Service:
@@ -79,7 +81,7 @@ class Upstreams(ThreadingHTTPServer):
 
     def __init__(self, name: str = "one", *, at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         super().__init__(at, _Echo)
-        self.name, self.status, self.seen = name, 200, []  # type: ignore[var-annotated]
+        self.name, self.status, self.requests = name, 200, []  # type: ignore[var-annotated]
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -97,7 +99,7 @@ class _Echo(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         upstream: Any = self.server
-        upstream.seen.append((self.command, self.path))
+        upstream.requests.append((self.command, self.path))
         body = json.dumps(
             {
                 "upstream": upstream.name,
@@ -129,7 +131,7 @@ class Enrolled:
 
 @dataclass
 class ControlPlaneDouble:
-    """What the control plane does for agents, in memory: enrolment, heartbeat, report, specs, results, and pushing commands."""
+    """A control plane in memory: enrolment, heartbeat, report, specs, results, pushed commands."""
 
     interval_ms: int = 500
     networks: tuple[str, ...] = LOOPBACK

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.drivers.base import Applied, Desired, Driver, Held, Observed
+from agent.drivers.base import Applied, Desired, Driver, Observed, PinnedSpec
 from agent.drivers.envoy.check import find_program
 from agent.drivers.envoy.driver import EnvoyDriver
 from agent.drivers.envoy.setup import EnvoySetup, arguments_of
@@ -55,7 +55,7 @@ class Gateway:
         self.process = subprocess.Popen(
             command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(lambda: self.driver.describe().ok, what="Envoy is up")
+        until(lambda: self.driver.describe().ok, description="Envoy is up")
 
     def stop(self) -> None:
         if self.process:
@@ -86,10 +86,14 @@ def ask(
         connection.close()
 
 
-def hold(spec: Spec, *, probe_host: str | None = None, pinned: tuple[str, ...] = ("127.0.0.1",)) -> Held:
+def hold(
+    spec: Spec, *, probe_host: str | None = None, pinned: tuple[str, ...] = ("127.0.0.1",)
+) -> PinnedSpec:
     """A spec with every upstream pinned to 127.0.0.1, or to other addresses."""
     addresses = {f"{service.upstream.host}:{service.upstream.port}": pinned for service in spec.services}
-    return Held(spec=spec, addresses=addresses, probe_host=spec.host if probe_host is None else probe_host)
+    return PinnedSpec(
+        spec=spec, addresses=addresses, probe_host=spec.host if probe_host is None else probe_host
+    )
 
 
 class Memory:
@@ -97,16 +101,23 @@ class Memory:
 
     def __init__(self, driver: Driver, *, pinned: tuple[str, ...] = ("127.0.0.1",)) -> None:
         self.driver, self.pinned = driver, pinned
-        self.good: dict[Any, Held] = {}
+        self.good: dict[Any, PinnedSpec] = {}
 
     def apply(self, *specs: Spec) -> Applied:
         """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""
         wanted = {**self.good, **{spec.publish_id: hold(spec, pinned=self.pinned) for spec in specs}}
         applied = self.driver.apply(
-            [Desired(wanted=held, fallback=self.good.get(publish)) for publish, held in wanted.items()]
+            [
+                Desired(wanted=pinned_spec, fallback=self.good.get(publish))
+                for publish, pinned_spec in wanted.items()
+            ]
         )
         self.good.update(
-            {publish: held for publish, held in wanted.items() if publish not in applied.refused}
+            {
+                publish: pinned_spec
+                for publish, pinned_spec in wanted.items()
+                if publish not in applied.refused
+            }
         )
         return applied
 

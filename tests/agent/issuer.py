@@ -1,4 +1,4 @@
-"""An issuer of tokens for tests: makes keys of both kinds, signs what it is told to, and says its public half as specs carry it."""
+"""An issuer of tokens for tests: makes keys of both kinds, signs any claims, gives JWKs as in specs."""
 
 import json
 import time
@@ -31,7 +31,10 @@ def public(*keys: Key) -> tuple[dict[str, Any], ...]:
 def token(
     key: Key | None = None, *, lasts_s: int = 300, head: dict[str, Any] | None = None, **claims: Any
 ) -> str:
-    """A good token unless a claim says otherwise; a claim of None is left out. `head` is added to its header as it is."""
+    """A good token unless a claim says otherwise; a claim of None is left out.
+
+    `head` is added to its header as it is.
+    """
     key, now = key or rsa(), int(time.time())
     content = {
         "iss": ISSUER,

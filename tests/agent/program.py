@@ -74,7 +74,7 @@ class Site:
                 stderr=err,
             )
         self.children.append(self.process)
-        until(lambda: len(self.double.heartbeats) > beats, what="the agent runs")
+        until(lambda: len(self.double.heartbeats) > beats, description="the agent runs")
         return self.process
 
     def push(self, *specs: Spec) -> tuple[Result, ...]:
@@ -87,4 +87,4 @@ class Site:
 
     def verified(self) -> set[tuple[UUID, int]]:
         carried = self.double.reports[-1].carried if self.double.reports else ()
-        return {(one.publish_id, one.generation) for one in carried if one.verified}
+        return {(entry.publish_id, entry.generation) for entry in carried if entry.verified}

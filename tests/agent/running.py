@@ -18,7 +18,7 @@ from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol import messages, signing
 from agent.serving.door import open_door
 from agent.serving.server import App
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.watch import Watch
@@ -27,7 +27,7 @@ from tests.agent.doubles import ControlPlaneDouble, Enrolled, free_port
 
 
 class Running:
-    """An agent in this process: everything but the command line, over a gateway in memory unless it is given another driver."""
+    """An agent in this process, all but the command line, over a gateway in memory or another driver."""
 
     def __init__(self, folder: Path, double: ControlPlaneDouble, *, driver: Driver | None = None) -> None:
         self.double, self.gateway, self.store = double, MemoryGateway(), Store(folder)
@@ -54,14 +54,14 @@ class Running:
         driver = driver or MemoryDriver(self.gateway, proxy_url="http://proxy.example")
         pinner = Pinner()
         self.worker = Worker(
-            Kit(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)),
+            BatchParts(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)),
             on_done=self.postman.nudge,
         )
         self.puller = Puller(
             control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store
         )
         self.heart = heartbeat.Heart(
-            heartbeat.Kit(
+            heartbeat.HeartbeatParts(
                 driver=driver,
                 store=self.store,
                 control_plane=self.control_plane,
@@ -90,7 +90,8 @@ class Running:
         self.heart.stop()
         self.postman.stop()
         self.worker.stop(timeout_s=1)
-        # A program's port is closed by its end; here its loop closes it, since nobody else may while it polls.
+        # A program's port is closed by its end; here its loop closes it, since nobody else may while it
+        # polls.
         self._server.trigger.pull_trigger(partial(self._server.asyncore.close_all, self._server._map))
         self._serving.join(timeout=5)
         self._server.task_dispatcher.shutdown()

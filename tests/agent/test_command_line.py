@@ -23,7 +23,7 @@ def test_the_program_itself_ends_with_the_same_status_and_line(tmp_path: Path) -
     command = [sys.executable, "-m", "agent", "run", "--state", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"error: {tmp_path} holds no enrolled agent; run `python -m agent enroll` first.\n"
+    assert done.stderr == f"error: No agent is enrolled in {tmp_path}. Run `python -m agent enroll` first.\n"
 
 
 def test_enrolling_writes_the_state_and_prints_who_it_is(
@@ -163,7 +163,7 @@ def test_a_driver_s_own_options_are_asked_for(control_plane: ControlPlaneDouble,
 def test_running_without_enrolment_or_with_damage_is_one_line(
     control_plane: ControlPlaneDouble, tmp_path: Path
 ) -> None:
-    assert "holds no enrolled agent" in only_line(run("run", "--state", str(tmp_path / "none")))
+    assert "No agent is enrolled in" in only_line(run("run", "--state", str(tmp_path / "none")))
     state = tmp_path / "state"
     enrol(control_plane, state)
     (state / "publishes.json").write_text("{")
@@ -186,5 +186,5 @@ def test_a_taken_port_and_a_second_agent_are_one_line(
             stderr=subprocess.DEVNULL,
         )
     )
-    until(lambda: control_plane.heartbeats, what="the first one runs")
+    until(lambda: control_plane.heartbeats, description="the first one runs")
     assert "Another agent runs on" in only_line(run("run", "--state", str(tmp_path / "b")))

@@ -1,4 +1,4 @@
-"""The whole program beside a real Envoy: commands, heartbeats, kills and restarts, as callers of the gateway meet them."""
+"""The whole program beside a real Envoy: commands, heartbeats, kills and restarts, from the callers' side."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ def test_published_withdrawn_and_removed_by_command(site: Site, upstream: Upstre
     assert (result.outcome, result.evidence.probes, result.evidence.bursts) == (Outcome.VERIFIED, 48, 2)
     assert result.evidence.apply_ms > 0
     assert result.evidence.verify_ms > 0
-    assert upstream.seen == []
+    assert upstream.requests == []
     assert site.gateway.ask(spec.host).status == 200
     assert site.push(withdrawn(spec, generation=2))[0].outcome == Outcome.VERIFIED
     assert site.gateway.ask(spec.host).status == 410
@@ -60,7 +60,10 @@ def test_an_agent_that_was_away_catches_up_by_itself(site: Site, upstream: Upstr
     specs = [live(port=upstream.port) for _ in range(3)]
     site.double.expected = {spec.publish_id: spec for spec in specs}
     site.start()
-    until(lambda: site.verified() == {(spec.publish_id, 1) for spec in specs}, what="all three are verified")
+    until(
+        lambda: site.verified() == {(spec.publish_id, 1) for spec in specs},
+        description="all three are verified",
+    )
     assert [site.gateway.ask(spec.host).status for spec in specs] == [200] * 3
 
 
@@ -102,7 +105,7 @@ def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(
     assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (200, 200)
     site.double.results.clear()
     site.start()
-    (result,) = until(lambda: site.double.results, what="the recovered result was handed in")
+    (result,) = until(lambda: site.double.results, description="the recovered result was handed in")
     assert (result.publish_id, result.generation, result.outcome) == (spec.publish_id, 2, Outcome.VERIFIED)
     assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (410, 200)
     assert {path.name for path in (site.folder / "envoy").iterdir()} == {
@@ -120,13 +123,13 @@ def test_an_envoy_that_comes_back_is_served_and_proved_again(site: Site, upstrea
     site.double.expected[spec.publish_id] = spec
     site.push(spec)
     site.gateway.stop()
-    until(lambda: not site.double.heartbeats[-1].gateway_ok, what="the heartbeat says so")
+    until(lambda: not site.double.heartbeats[-1].gateway_ok, description="the heartbeat says so")
     assert "does not answer" in site.double.heartbeats[-1].gateway_error
-    until(lambda: site.verified() == set(), what="nothing is called verified")
+    until(lambda: site.verified() == set(), description="nothing is called verified")
     site.gateway.start()
     until(
         lambda: site.double.heartbeats[-1].gateway_ok and site.verified() == {(spec.publish_id, 1)},
-        what="verified again",
+        description="verified again",
     )
     assert site.gateway.ask(spec.host).status == 200
 
@@ -140,7 +143,10 @@ def test_a_file_that_another_hand_changed_heals_by_heartbeat(site: Site, upstrea
     broken = path.with_name("broken")
     broken.write_text(json.dumps({"version_info": "mine", "resources": []}))
     broken.rename(path)
-    until(lambda: site.double.results and site.double.results[-1].outcome == Outcome.VERIFIED, what="healed")
+    until(
+        lambda: site.double.results and site.double.results[-1].outcome == Outcome.VERIFIED,
+        description="healed",
+    )
     assert site.gateway.ask(spec.host).status == 200
 
 

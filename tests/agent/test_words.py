@@ -31,17 +31,12 @@ def test_a_batch_that_a_gateway_refuses_at_length_is_answered(agent: Running) ->
 
 
 def test_a_heartbeat_says_no_more_than_that(agent: Running) -> None:
-    driver = agent.heart._kit.driver
+    driver = agent.heart._parts.driver
     described = Description(ok=False, error="x" * 10_000_000, version="\x00" * 9999, mode="y" * 9999)
     driver.describe = lambda: described  # type: ignore[method-assign]
     agent.beat()
     beat = agent.double.heartbeats[-1]
-    assert (
-        len(beat.gateway_error),
-        beat.gateway_error[-2:],
-        beat.gateway_version[:99],
-        len(beat.gateway_mode),
-    ) == (500, "x…", " " * 99, 50)
+    assert (len(beat.gateway_error), beat.gateway_version, len(beat.gateway_mode)) == (500, "", 50)
 
 
 def test_what_is_short_stays_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""The operators' admin is a door like any other: what it writes goes through the services, and all else can only be looked at."""
+"""The operators' admin is a door: it writes by services, and everything else is read-only."""
 
 import ast
 from pathlib import Path
@@ -76,11 +76,11 @@ def test_an_admin_writes_through_a_service_or_not_at_all(
 
 
 def test_no_admin_module_writes_rows_by_hand() -> None:
-    found = {
+    writes = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in ROOT.glob("*/admin.py")
         if path.parent.name != "core"  # whose bases pass everything on
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in BY_HAND
     }
-    assert found == set()
+    assert writes == set()

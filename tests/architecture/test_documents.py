@@ -1,5 +1,6 @@
 """What documents name is there: links, anchors, files, `make` targets, and the glossary's words."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -18,6 +19,8 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 MADE_WHILE_RUNNING = ("site", "screenshots", "var")
+NO_CODE = ("tests", "typings", "migrations")
+FILE_ENDINGS = ("py", "md", "toml", "json", "lock", "html", "css", "po", "mo", "lmdb")
 
 
 def name_of(path: Path) -> str:
@@ -44,7 +47,7 @@ def code_of(document: Path) -> Iterator[str]:
 
 
 def files_named_in(document: Path) -> Iterator[str]:
-    """Code spans that are a path below one of our folders, such as `publishes/engine/outbox.py` or `core/versions.merging`."""
+    """Code spans that are a path below one of our folders, such as `publishes/engine/outbox.py`."""
     folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - set(MADE_WHILE_RUNNING)
     for span in re.findall(r"`([^`\n]+)`", prose_of(document)):
         if re.fullmatch(r"[\w.-]+(/[\w.-]*)+", span) and span.split("/")[0] in folders:
@@ -55,6 +58,48 @@ def is_there(name: str) -> bool:
     """Whether it is a file or folder, a module without its ending, or a name in a module."""
     path = ROOT / name
     return path.exists() or path.with_name(path.name + ".py").exists() or path.with_suffix(".py").exists()
+
+
+@cache
+def names_by_module() -> dict[str, frozenset[str]]:
+    """Of each module of ours the names at its top, and those in its classes as `Class.name`."""
+    packages = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name not in NO_CODE]
+    paths = [
+        path for package in packages for path in package.rglob("*.py") if path.parent.name not in NO_CODE
+    ]
+    modules = {path: path.relative_to(ROOT).with_suffix("").parts for path in paths}
+    return {
+        ".".join(part for part in parts if part != "__init__"): frozenset(
+            names_in(ast.parse(path.read_text(encoding="utf-8")).body)
+        )
+        for path, parts in modules.items()
+    }
+
+
+def names_in(body: list[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (f"{node.name}.{name}" for name in names_in(node.body))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def is_missing(name: str) -> bool:
+    """Whether a dotted name begins with a module of ours (`outbox.claim`, `core.records.Edited`) that has no such name."""
+    parts = name.split(".")
+    modules = names_by_module()
+    candidates = {
+        (module, ".".join(parts[end:]))
+        for end in range(1, len(parts) + 1)
+        for module in modules
+        if f".{module}".endswith("." + ".".join(parts[:end]))
+    }
+    return bool(candidates) and not any(not rest or rest in modules[module] for module, rest in candidates)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
@@ -71,6 +116,23 @@ def test_every_link_leads_to_a_file_and_a_heading_of_ours(document: Path) -> Non
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_file_that_a_document_names_is_there(document: Path) -> None:
     assert [name for name in files_named_in(document) if not is_there(name)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_name_of_a_module_that_a_document_names_is_there(document: Path) -> None:
+    dotted = (
+        span.replace("/", ".")
+        for span in re.findall(r"`(\w+(?:[./][A-Za-z_]\w*)*\.[A-Za-z_]\w*)`", prose_of(document))
+    )
+    names = (name for name in dotted if name.rpartition(".")[2] not in FILE_ENDINGS)
+    assert [name for name in names if is_missing(name)] == []
+
+
+def test_a_name_that_no_module_has_is_missing() -> None:
+    names = ("outbox.claim", "core.records.Edited", "worker.Worker.submit", "example.com")
+    assert [name for name in names if is_missing(name)] == []
+    assert is_missing("outbox.no_such_function")
+    assert is_missing("worker.Worker.no_such_method")
 
 
 def test_every_make_target_that_a_document_names_is_one() -> None:

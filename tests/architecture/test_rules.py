@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows: who writes states, who talks to the broker, and how long things may be."""
+"""Rules that no linter knows: who writes states, who uses the broker, and how long modules are."""
 
 import ast
 import re
@@ -45,13 +45,13 @@ def places(pattern: str, *, under: str = "") -> set[str]:
 
 
 def writes_of(field: str) -> set[str]:
-    """Modules that assign `.field`, or pass `field=` or a `"field"` key to update, create or a constructor."""
-    found = set()
+    """Modules that assign `.field`, or pass `field=` or `"field"` to update, create or a constructor."""
+    modules = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             if _assigns(node, field) or _passes(node, field) or _names(node, field):
-                found.add(name_of(path))
-    return found
+                modules.add(name_of(path))
+    return modules
 
 
 def _assigns(node: ast.AST, field: str) -> bool:
@@ -116,13 +116,13 @@ def test_only_the_outbox_waits_for_commits_and_talks_to_the_broker() -> None:
 
 def test_there_is_one_way_out_of_the_control_plane() -> None:
     control_plane = ("clusters", "config", "core", "gateways", "products", "publishes", "tenants")
-    found = places(r"(?m)^(import|from) (httpx2|http\.client|urllib\.request|requests|socket)\b")
-    assert {place for place in found if place.startswith(control_plane)} == {"core/security/outbound.py"}
+    clients = places(r"(?m)^(import|from) (httpx2|http\.client|urllib\.request|requests|socket)\b")
+    assert {place for place in clients if place.startswith(control_plane)} == {"core/security/outbound.py"}
 
 
 def test_of_the_agent_the_control_plane_knows_the_protocol_alone() -> None:
-    found = places(r"(?m)^(from|import) agent(?!\.protocol)\b")
-    assert {place for place in found if not place.startswith(("agent/", "demo/"))} == set()
+    importers = places(r"(?m)^(from|import) agent(?!\.protocol)\b")
+    assert {place for place in importers if not place.startswith(("agent/", "demo/"))} == set()
 
 
 def test_no_function_is_longer_than_40_lines() -> None:

@@ -1,4 +1,4 @@
-"""Versions stand once: the program's own in pyproject.toml, and the Pythons that we claim, which everything else follows."""
+"""Each version is written once: ours in pyproject.toml, and the supported Pythons."""
 
 import re
 import tomllib

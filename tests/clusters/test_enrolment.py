@@ -1,6 +1,5 @@
-"""The enrolment door before anybody is known: the code comes first, and what it costs and tells a stranger is bounded."""
+"""Enrolment by strangers: the code comes first; its cost and its answers are bounded."""
 
-import time
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from clusters.services import create_enrolment_code
 from fence.lookups import Bound, Lookups
 from tenants.models import User
 from tests.enrolment import enrol_request, signed_enrol
+from tests.hang import Hang
 from tests.pages import signed_in
 from tests.world import World
 
@@ -38,24 +38,22 @@ def test_a_code_that_is_not_good_looks_up_no_name(world: World, monkeypatch: pyt
     assert asked == []
 
 
-def hanging(_host: str, _port: int) -> list[fence.Address]:
-    time.sleep(3)
-    return []
-
-
 def test_a_name_that_hangs_has_a_deadline_and_the_code_stays_good(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, hang: Hang
 ) -> None:
+    def hanging(_host: str, _port: int) -> list[fence.Address]:
+        hang.wait()
+        return []
+
     monkeypatch.setattr(services, "LOOK_UP_S", 0.2)
     monkeypatch.setattr(services, "AGENTS", Lookups(hanging, bound=Bound(in_all=2, per_owner=2)))
-    began = time.monotonic()
     assert (
         enrol(create_enrolment_code(world.cluster, agent_name="busan-9"), url="https://name.invalid").json()[
             "code"
         ]
         == "agent_url"
     )
-    assert time.monotonic() - began < 2
+    assert hang.lasts
     assert EnrolmentCode.objects.get().consumed_at is None
 
 
@@ -66,8 +64,6 @@ def test_a_name_that_hangs_has_a_deadline_and_the_code_stays_good(
             "https://10.9.8.7",
             "http://[",
             "http://127.0.0.1:99999",
-            "http://127.0.0.1:9/\x00",
-            "http://127.0.0.1:9/" + "x" * 300,
         ),
         *("https://user:word@127.0.0.1:9", "http://localhost:x"),
     ],
@@ -123,11 +119,11 @@ def test_the_admin_shows_a_code_in_the_answer_to_the_click_and_nowhere_else(worl
     operator = signed_in(User.objects.create_superuser("operator"))
     agents = [str(voice.agent.pk) for voice in world.agents]
     chosen = {"action": "make_enrolment_code", "index": 0, "_selected_action": agents}
-    made = operator.post(reverse("admin:clusters_agent_changelist"), chosen)
-    text = made.content.decode()
-    assert made.status_code == 200
+    answer = operator.post(reverse("admin:clusters_agent_changelist"), chosen)
+    text = answer.content.decode()
+    assert answer.status_code == 200
     assert text.count("eyJ") == 2
     assert all(voice.agent.name in text for voice in world.agents)
-    assert "no-store" in made.headers["Cache-Control"]
-    assert "messages" not in made.cookies
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert "messages" not in answer.cookies
     assert "eyJ" not in operator.get(reverse("admin:clusters_agent_changelist")).content.decode()

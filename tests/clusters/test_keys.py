@@ -1,4 +1,4 @@
-"""Keys of both sides: changed without downtime, ended at once, and never believed twice; clocks and protocol versions that do not fit are named."""
+"""Keys of both sides: rotated without downtime, revoked at once, replays refused; wrong clocks are named."""
 
 import re
 import time
@@ -49,7 +49,7 @@ def test_a_new_key_comes_into_use_without_a_moment_in_which_none_works(
     world: World, program: Program
 ) -> None:
     agent, old = program.voice.agent, program.voice.key
-    agent_keys.ask(agent, by="operator")
+    agent_keys.request_new(agent, by="operator")
     assert program.beat().new_key is True
     new = program.control_plane.identity.key
     assert key_id(new) != key_id(old)
@@ -76,7 +76,7 @@ def test_a_program_killed_before_its_new_key_is_on_the_disk_goes_on_with_the_old
     def full_disk(_identity: Identity) -> None:
         raise OSError(28, "No space left on device")
 
-    agent_keys.ask(agent, by="operator")
+    agent_keys.request_new(agent, by="operator")
     answer = program.control_plane.heartbeat(BEAT)
     for _ in range(3):
         with pytest.raises(OSError, match="No space left"):
@@ -136,7 +136,7 @@ def test_a_revoked_key_is_refused_at_its_next_request_and_an_answer_under_it_is_
 @pytest.fixture
 def signing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets what SIGNING_KEY_FILE holds, as after a restart of the control plane."""
-    return lambda *held: monkeypatch.setattr(keys, "signing_keys", lambda: held)
+    return lambda *key_ring: monkeypatch.setattr(keys, "signing_keys", lambda: key_ring)
 
 
 def test_the_control_planes_own_key_changes_while_agents_go_on(
@@ -147,10 +147,10 @@ def test_the_control_planes_own_key_changes_while_agents_go_on(
     def pinned() -> list[Key]:
         return [*program.control_plane.identity.control_plane_keys]
 
-    for held in ((old,), (old, new), (new, old), (new,)):
-        signing(*held)
+    for key_ring in ((old,), (old, new), (new, old), (new,)):
+        signing(*key_ring)
         program.beat()
-        assert {key_id(key) for key in pinned()} == {key_id(key) for key in held}
+        assert {key_id(key) for key in pinned()} == {key_id(key) for key in key_ring}
         assert program.beat().control_plane_keys == ()
         assert AgentLiveness.objects.get(agent=program.voice.agent).pinned == keys.current_set()
     assert len(program.remembered) == 2
@@ -172,8 +172,8 @@ def test_an_old_answer_is_not_believed_again(
     kept: list[str] = []
     usual = control_plane.post
 
-    def replayed(*args: Any, **told: Any) -> str:
-        kept.append(usual(*args, **told))
+    def replayed(*args: Any, **kwargs: Any) -> str:
+        kept.append(usual(*args, **kwargs))
         return kept[0]
 
     monkeypatch.setattr(control_plane, "post", replayed)
@@ -223,13 +223,13 @@ def test_an_agent_of_a_protocol_that_is_no_longer_spoken_is_told_so_and_shown_so
     monkeypatch.setattr("clusters.errors.OLDEST", 2)
     monkeypatch.setattr("clusters.errors.VERSION", 3)
     with pytest.raises(
-        ControlPlaneFailed, match=r"speaks protocol 1; the control plane needs 2 to 3. Update the agent."
+        ControlPlaneFailed, match=r"uses protocol 1; the control plane needs 2 to 3. Update the agent."
     ) as refusal:
         program.beat(protocol=1)
     assert refusal.value.code == "protocol_unsupported"
-    seen = AgentLiveness.objects.get(agent=program.voice.agent)
-    assert (seen.gateway_ok, seen.protocol) == (False, 1)
-    assert "Update the agent." in seen.gateway_error
+    liveness_row = AgentLiveness.objects.get(agent=program.voice.agent)
+    assert (liveness_row.gateway_ok, liveness_row.protocol) == (False, 1)
+    assert "Update the agent." in liveness_row.gateway_error
     program.beat(protocol=2)
     assert AgentLiveness.objects.get(agent=program.voice.agent).gateway_ok is True
 

@@ -1,4 +1,4 @@
-"""Who is there: derived states of agents and clusters, events when they come and go, and what is said on what waits."""
+"""Liveness: derived states of agents and clusters, their events, and the texts of waiting deliveries."""
 
 from datetime import timedelta
 

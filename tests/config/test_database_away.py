@@ -1,4 +1,4 @@
-"""While the database is away, restarts or stands still: answers say so in time, and all is well once it is back."""
+"""While the database is unavailable, answers say so in time; afterwards everything works again."""
 
 import os
 import time
@@ -97,13 +97,13 @@ def test_a_key_whose_request_met_a_restart_is_free_again_at_once(
 
 def failing(times: int, cause: Exception, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Making a product fails so often; the list counts the tries."""
-    made, tries = products.create_product, list[int]()
+    original, tries = products.create_product, list[int]()
 
     def create(*args: Any, **values: Any) -> Any:
         tries.append(len(tries))
         if len(tries) <= times:
             raise OperationalError from cause
-        return made(*args, **values)
+        return original(*args, **values)
 
     monkeypatch.setattr(products, "create_product", create)
     return tries

@@ -117,7 +117,9 @@ def test_no_korean_text_of_the_admin_offers_two_particles_to_choose_from(world: 
         path: text_of(operator.get(path, headers={"Accept-Language": "ko"}, follow=True)) for path in pages
     }
     pairs = re.compile(r"을/를|이/가|은/는|와/과|를\(을\)|을\(를\)|\(으\)로|\(이/가\)")
-    assert {path: found for path, text in shown.items() if (found := pairs.findall(text))} == {}
+    assert {
+        path: both_particles for path, text in shown.items() if (both_particles := pairs.findall(text))
+    } == {}
 
 
 def test_health_answers_without_anybody(db: None) -> None:
@@ -125,7 +127,7 @@ def test_health_answers_without_anybody(db: None) -> None:
     red = Client().get("/readyz")
     assert (red.status_code, red.json()["background"]) == (
         503,
-        "silent: is one beat and at least one worker running?",
+        "silent: are beat and at least one worker running?",
     )
     pulse.beat()
     assert Client().get("/readyz").json() == {"status": "ok", "database": "ok", "background": "ok"}
@@ -137,12 +139,12 @@ def test_an_operator_can_remove_an_agent_and_make_a_code_and_move_neither_agent_
     operator = signed_in(User.objects.create_superuser("operator"))
     world.published()
     agent = world.agents[0].agent
-    made = operator.post(
+    answer = operator.post(
         "/admin/clusters/agent/",
         {"action": "make_enrolment_code", "index": 0, "_selected_action": [str(agent.pk)]},
         follow=True,
     )
-    assert "<h2>busan-1</h2>\n<pre>ey" in made.content.decode()
+    assert "<h2>busan-1</h2>\n<pre>ey" in answer.content.decode()
     change = operator.get(f"/admin/clusters/agent/{agent.pk}/change/").content.decode()
     assert 'name="cluster"' not in change
     assert operator.post(f"/admin/clusters/agent/{agent.pk}/delete/", {"post": "yes"}).status_code == 302
@@ -177,13 +179,13 @@ def test_staff_who_may_only_look_do_nothing_and_with_the_right_to_change_they_do
                 codename__in=[f"{may}_agent", f"{may}_agentkey", f"{may}_alarm", "view_agent"]
             )
         )
-        for thing, action in asked:
-            path = f"/admin/{thing._meta.app_label}/{thing._meta.model_name}/"
+        for record, action in asked:
+            path = f"/admin/{record._meta.app_label}/{record._meta.model_name}/"
             signed_in(staff).post(
-                path, {"action": action, "index": 0, "confirmed": "yes", "_selected_action": [str(thing.pk)]}
+                path, {"action": action, "index": 0, "confirmed": "yes", "_selected_action": [str(record.pk)]}
             )
-        for thing in {agent, alarm}:
-            thing.refresh_from_db()
+        for record in {agent, alarm}:
+            record.refresh_from_db()
         is_revoked = agent.keys.filter(revoked_at__isnull=False).exists()
         return (
             EnrolmentCode.objects.count(),
@@ -212,7 +214,7 @@ def test_each_of_a_selection_is_adopted_by_itself_and_the_refused_ones_say_why(
         settlement.freeze(world.agents[0].agent, ahead)
     usual = adoption.adopt
     monkeypatch.setattr(
-        adoption, "adopt", lambda pk, **how: 1 / 0 if pk == publishes[2].pk else usual(pk, **how)
+        adoption, "adopt", lambda pk, **options: 1 / 0 if pk == publishes[2].pk else usual(pk, **options)
     )
     alarms = [str(pk) for pk in Alarm.objects.values_list("pk", flat=True)]
     page = operator.post(

@@ -1,4 +1,4 @@
-"""Who sends slowly holds no thread of the web's: others are answered at once, and the slow request ends by itself."""
+"""Slow senders occupy no web thread: others are answered at once, and slow requests end."""
 
 import socket
 import time

@@ -16,7 +16,7 @@ from tenants.models import User
 from tests.pages import signed_in, url
 from tests.world import World
 
-WORDS = "The background work stands still"
+WORDS = "The background work has stopped"
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def look_again(monkeypatch: pytest.MonkeyPatch, background_goes_on: None) -> Non
     monkeypatch.setattr(pulse, "GLANCE_S", 0.0)
 
 
-def said(client: Client, path: str) -> bool:
+def warns(client: Client, path: str) -> bool:
     return WORDS in client.get(path, headers={"Accept-Language": "en"}).content.decode()
 
 
@@ -37,12 +37,12 @@ def test_every_page_says_when_the_sweep_is_silent_and_no_page_does_otherwise(
         signed_in(world.user),
         [reverse("products:list"), url("detail", world.draft()), "/system", "/sign-in"],
     )
-    assert [path for path in paths[:3] if not said(browser, path)] == []
-    assert said(Client(), "/sign-in")
+    assert [path for path in paths[:3] if not warns(browser, path)] == []
+    assert warns(Client(), "/sign-in")
     tasks.sweep()
-    assert [path for path in paths[:3] if said(browser, path)] == []
+    assert [path for path in paths[:3] if warns(browser, path)] == []
     Pulse.objects.update(beat_at=timezone.now() - timedelta(seconds=16))
-    assert said(browser, paths[0])
+    assert warns(browser, paths[0])
     assert Client().get("/readyz").status_code == 503
 
 
@@ -63,10 +63,10 @@ def test_operators_read_the_same_in_the_admin(world: World) -> None:
         signed_in(User.objects.create_superuser("operator")),
         [reverse("admin:index"), reverse("admin:publishes_alarm_changelist")],
     )
-    assert [said(operator, path) for path in paths] == [True, True]
+    assert [warns(operator, path) for path in paths] == [True, True]
     assert "백그라운드 작업" in operator.get(paths[0], headers={"Accept-Language": "ko"}).content.decode()
     pulse.beat()
-    assert [said(operator, path) for path in paths] == [False, False]
+    assert [warns(operator, path) for path in paths] == [False, False]
 
 
 def test_pages_look_once_every_few_seconds_and_not_each(
@@ -85,4 +85,4 @@ def test_a_database_that_is_away_does_not_keep_the_page_from_being_shown(
         raise DatabaseError
 
     monkeypatch.setattr(pulse, "is_silent", away)
-    assert not said(Client(), "/system")
+    assert not warns(Client(), "/system")

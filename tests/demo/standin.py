@@ -1,4 +1,4 @@
-"""A small demo for the tests: `python -m tests.demo.standin FOLDER` supervises three parts as `python -m demo` does its own."""
+"""A small demo for the tests: `python -m tests.demo.standin FOLDER` supervises three parts."""
 
 import json
 import os
@@ -18,7 +18,7 @@ WITH_ORPHANS = "setsid sleep 1000 & exec sleep 1000"
 
 
 def parts(folder: Folder) -> tuple[Part, ...]:
-    """One that serves, one that ignores every request to end and has a child, one whose child is in another session."""
+    """One that serves, one that ignores signals and has a child, one with a child in another session."""
     port, env = Ports(folder.path("ports.json"), web=1)["server"], dict(os.environ)
     return (
         Part(

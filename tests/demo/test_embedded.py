@@ -1,4 +1,7 @@
-"""PostgreSQL and Valkey from their wheels: they start, ask for their password, and stop; as root in both ways, and as anybody else."""
+"""PostgreSQL and Valkey from their wheels: they start, ask for their password, and stop.
+
+As root in both ways, and as any other user.
+"""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A Kong that the person brings to the demo: a cluster of its own, and nothing of ours left on it after a reset."""
+"""A Kong that the person brings to the demo: a cluster of its own, and nothing left on it after a reset."""
 
 import json
 import os
@@ -82,9 +82,9 @@ def test_demo_json_names_it_like_the_others_but_for_a_process_that_is_not_ours(t
     )
     site = plan.site(id="a", name="kong-1", cluster="kr-kong", kong=own)
     report = Report(plan=plan, seeded=Seeded(product_id="p", clusters=(cluster,), **people), sites=(site,))
-    (told,) = report.facts({"web": 1, "worker": 2, "beat": 3, "postgres": 4, "broker": 5, "agent-kong-1": 6})[
-        "clusters"
-    ]
+    (kong_facts,) = report.facts(
+        {"web": 1, "worker": 2, "beat": 3, "postgres": 4, "broker": 5, "agent-kong-1": 6}
+    )["clusters"]
     agent = {
         "id": "a",
         "name": "kong-1",
@@ -93,7 +93,7 @@ def test_demo_json_names_it_like_the_others_but_for_a_process_that_is_not_ours(t
         "proxy_url": "http://127.0.0.1:8000",
         "admin_url": "http://127.0.0.1:8001",
     }
-    assert told == {
+    assert kong_facts == {
         "id": "c",
         "name": "kr-kong",
         "gateways": [{"id": "g", "name": "kong-gateway", "class": "kong"}],
@@ -132,11 +132,11 @@ def agent_of(kong: Kong, folder: Path) -> Path:
 
 
 def test_what_the_demo_put_there_is_taken_back_and_nothing_else(kong: Kong, tmp_path: Path) -> None:
-    agents, other = agent_of(kong, tmp_path), live()
-    Gateway(kong).publish(other)
+    agents, second_spec = agent_of(kong, tmp_path), live()
+    Gateway(kong).publish(second_spec)
     kong.store.post(KINDS["services"], {"name": "theirs", "url": "http://127.0.0.1:9"})
     assert take_back(agents) == [kong.admin_url]
-    assert list(Gateway(kong).driver.observe().carried) == [other.publish_id]
+    assert list(Gateway(kong).driver.observe().carried) == [second_spec.publish_id]
     assert len([service for service in kong.entities("services") if service["name"] == "theirs"]) == 1
 
 
@@ -169,7 +169,7 @@ def test_the_whole_demo_publishes_on_a_kong_and_resets_it(kong: Kong, tmp_path: 
         until(
             lambda: (tmp_path / "demo.json").exists() or demo.poll() is not None,
             within_s=120,
-            what="the demo is ready",
+            description="the demo is ready",
         )
         facts = json.loads((tmp_path / "demo.json").read_text())
         place = next(cluster for cluster in facts["clusters"] if cluster["name"] == "kr-kong")
@@ -189,12 +189,14 @@ def _publish(facts: dict[str, Any], place: dict[str, Any], kong: Kong) -> None:
         trust_env=False,
     )
     wanted = {"cluster_id": place["id"], "gateway_id": place["gateways"][0]["id"]}
-    made = api.post(f"/products/{facts['product_id']}/publishes", json=wanted).json()
-    assert api.post(f"/product-publishes/{made['id']}/publish", json={"note": ""}).status_code == 202
+    created = api.post(f"/products/{facts['product_id']}/publishes", json=wanted).json()
+    assert api.post(f"/product-publishes/{created['id']}/publish", json={"note": ""}).status_code == 202
     until(
-        lambda: api.get(f"/product-publishes/{made['id']}").json()["status"] == "PUBLISHED",
+        lambda: api.get(f"/product-publishes/{created['id']}").json()["status"] == "PUBLISHED",
         within_s=60,
-        what="published on Kong",
+        description="published on Kong",
     )
-    answer = httpx2.get(f"{kong.proxy_url}/billing", headers={"Host": made["hostname_base"]}, trust_env=False)
+    answer = httpx2.get(
+        f"{kong.proxy_url}/billing", headers={"Host": created["hostname_base"]}, trust_env=False
+    )
     assert answer.status_code == 200

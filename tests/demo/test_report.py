@@ -1,4 +1,4 @@
-"""demo.json has exactly the shape that outside checks rely on, and the banner names what a person needs first."""
+"""demo.json has exactly the shape that outside checks rely on; the banner names first what a person needs."""
 
 import json
 import os
@@ -117,8 +117,8 @@ def test_a_site_is_enrolled_anew_when_its_agent_its_ports_or_the_control_plane_c
     site.note_enrolled_at("http://127.0.0.1:8000")
     assert site.is_enrolled_at("http://127.0.0.1:8000")
     assert not site.is_enrolled_at("http://127.0.0.1:9000")
-    other = report.plan.site(id="a2", name="dev-1", cluster="kr-dev")
-    assert not other.is_enrolled_at("http://127.0.0.1:8000")
-    other.forget()
+    other_site = report.plan.site(id="a2", name="dev-1", cluster="kr-dev")
+    assert not other_site.is_enrolled_at("http://127.0.0.1:8000")
+    other_site.forget()
     assert not site.is_enrolled_at("http://127.0.0.1:8000")
     assert not site.state.exists()

@@ -27,16 +27,16 @@ def test_every_method_is_answered_with_what_arrived(
 ) -> None:
     connection.request(method, "/invoices/7?x=1", body=b"12345", headers={"X-Mixed-Case": "Kept"})
     answer = connection.getresponse()
-    seen = json.loads(answer.read())
+    echo = json.loads(answer.read())
     assert answer.status == 200
     assert answer.getheader("Content-Type") == "application/json"
-    assert (seen["service"], seen["method"], seen["path"], seen["body_bytes"]) == (
+    assert (echo["service"], echo["method"], echo["path"], echo["body_bytes"]) == (
         "billing",
         method,
         "/invoices/7?x=1",
         5,
     )
-    assert seen["headers"]["x-mixed-case"] == "Kept"
+    assert echo["headers"]["x-mixed-case"] == "Kept"
 
 
 def test_one_connection_serves_many_requests_chunked_bodies_and_heads_included(

@@ -67,7 +67,8 @@ def test_the_admin_side_of_kong_is_reached_by_its_agent_alone(name: str) -> None
 
 
 def test_the_control_plane_has_every_setting_that_it_cannot_start_without() -> None:
-    text = (ROOT / "config" / "settings.py").read_text(encoding="utf-8")
+    modules = [ROOT / "config" / name for name in ("settings.py", "sign_in.py")]
+    text = "".join(module.read_text(encoding="utf-8") for module in modules)
     required = set(re.findall(r'env\.\w+\("(\w+)"\)', text)) | {"DATABASE_URL"}
     assert {"SECRET_KEY", "PUBLIC_URL", "SIGNING_KEY_FILE", "ENCRYPTION_KEYS", "REDIS_URL"} <= required
     for name in ("migrate", "web", "worker", "beat"):

@@ -1,32 +1,37 @@
-"""Who may come in where: one row per URL, and in it one word per method. A URL without a row fails tests/architecture/test_doors.py.
+"""Who may come in where: one row per URL, and in it one word per method.
 
-To add a URL: add a line to ROWS below. To add a parameter that URLs had not yet: add a line to `ids_of` in scene.py. A form that is
-looked at before the role is: add what it needs to FORMS. Methods that a row does not name must be refused with 405, except where
-everybody is let in anyway.
+A URL without a row fails tests/architecture/test_doors.py.
+
+To add a URL: add a line to ROWS below. To add a parameter that URLs had not yet: add a line to `ids_of` in
+scene.py. A form that is looked at before the role is: add what it needs to FORMS. Methods that a row does not
+name must be refused with 405, except where everybody is let in anyway.
 """
 
 from dataclasses import dataclass
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 IN, SIGN_IN = "in", "sign in"
-Told = int | str
+Outcome = int | str
 """A status, or IN (through the door, whatever was said behind it), or SIGN_IN (led to the sign-in page)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What each persona is told. The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one."""
+    """What each persona is told.
 
-    nobody: Told
-    viewer: Told
-    developer: Told
-    stranger: Told
-    operator: Told
-    agent: Told
-    revoked: Told
+    The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one.
+    """
+
+    nobody: Outcome
+    viewer: Outcome
+    developer: Outcome
+    stranger: Outcome
+    operator: Outcome
+    agent: Outcome
+    revoked: Outcome
 
 
-def _api(*, viewer: Told, stranger: Told, developer: Told = IN, operator: Told = 403) -> Access:
+def _api(*, viewer: Outcome, stranger: Outcome, developer: Outcome = IN, operator: Outcome = 403) -> Access:
     return Access(
         nobody=401,
         viewer=viewer,
@@ -38,7 +43,7 @@ def _api(*, viewer: Told, stranger: Told, developer: Told = IN, operator: Told =
     )
 
 
-def _page(*, viewer: Told, stranger: Told, developer: Told = IN) -> Access:
+def _page(*, viewer: Outcome, stranger: Outcome, developer: Outcome = IN) -> Access:
     return Access(
         nobody=SIGN_IN,
         viewer=viewer,
@@ -50,20 +55,26 @@ def _page(*, viewer: Told, stranger: Told, developer: Told = IN) -> Access:
     )
 
 
-def _all(told: Told) -> Access:
+def _all(outcome: Outcome) -> Access:
     return Access(
-        nobody=told, viewer=told, developer=told, stranger=told, operator=told, agent=told, revoked=told
+        nobody=outcome,
+        viewer=outcome,
+        developer=outcome,
+        stranger=outcome,
+        operator=outcome,
+        agent=outcome,
+        revoked=outcome,
     )
 
 
-def _person(told: Told) -> Access:
+def _person(outcome: Outcome) -> Access:
     """Everybody who is signed in, whatever they belong to."""
     return Access(
         nobody=SIGN_IN,
-        viewer=told,
-        developer=told,
-        stranger=told,
-        operator=told,
+        viewer=outcome,
+        developer=outcome,
+        stranger=outcome,
+        operator=outcome,
         agent=SIGN_IN,
         revoked=SIGN_IN,
     )

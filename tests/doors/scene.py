@@ -50,7 +50,7 @@ class Scene:
         body: bytes = b"",
         content_type: str = "application/json",
     ) -> Answer:
-        """One request as that persona would make it: by token at the API, by session at pages, signed when it is an agent."""
+        """One request of the persona: by token at the API, by session at pages, signed by an agent."""
         client = self.client(persona, path, method=method, body=body)
         response = client.generic(method, path, body, content_type=content_type)
         return Answer(
@@ -103,7 +103,10 @@ class Scene:
 
 
 def ids_of(world: World) -> dict[str, Any]:
-    """What the URLs name, by the name of the URL's parameter. A URL with a new parameter needs a line here."""
+    """What the URLs name, by the name of the URL's parameter.
+
+    A URL with a new parameter needs a line here.
+    """
     publish = world.published(auth_mode="api-key", auth_config={"key_header": "apikey"})
     key = credentials.issue_test_key(world.actor, publish.pk).credential
     world.everybody_confirms()

@@ -1,6 +1,6 @@
-"""The API held to its own document by Schemathesis, once per role: no 5xx, and no answer that the document does not know.
+"""Schemathesis tests the API against its document, once per role: no 5xx, no undocumented answer.
 
-What each request does is taken back. A bounded run here; `make test-long` asks each operation a hundred times as much.
+Each request is rolled back. A bounded run; `make test-long` sends a hundred times as many requests.
 """
 
 from collections import Counter
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def schema(db: None) -> Iterator[Any]:
-    """The document, asked of the application itself, which must not close the test's connection after each request."""
+    """The document, read from the application without closing the test's database connection."""
     load_all_checks()
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
@@ -51,8 +51,8 @@ def schema(db: None) -> Iterator[Any]:
 
 
 def operations(schema: Any) -> Iterator[Any]:
-    for found in schema.get_all_operations():
-        yield found.ok()
+    for result in schema.get_all_operations():
+        yield result.ok()
 
 
 def ask(
@@ -62,7 +62,7 @@ def ask(
     headers: dict[str, str],
     examples: int,
     mode: GenerationMode,
-    seen: Counter[str],
+    statuses: Counter[str],
 ) -> None:
     """That many requests to one operation; in most of them the ids that we know stand where they belong."""
 
@@ -87,7 +87,7 @@ def ask(
         with transaction.atomic():
             response = case.call(headers=headers)
             transaction.set_rollback(True)
-        seen[str(response.status_code)] += 1
+        statuses[str(response.status_code)] += 1
         case.validate_response(response, checks=CHECKS)
 
     check()
@@ -101,7 +101,7 @@ def run(
     examples: int,
     modes: Sequence[GenerationMode] = (POSITIVE, NEGATIVE),
 ) -> Counter[str]:
-    ids, seen = ids_of(world), Counter[str]()
+    ids, statuses = ids_of(world), Counter[str]()
     headers = (
         {}
         if role == "nobody"
@@ -116,16 +116,16 @@ def run(
                 and not operation.query
             ):
                 continue
-            ask(operation, ids=ids, headers=headers, examples=examples, mode=mode, seen=seen)
-    print(f"\n{role}: {sum(seen.values())} requests, {dict(sorted(seen.items()))}")  # noqa: T201 - the summary, shown by -s and after a failure
-    return seen
+            ask(operation, ids=ids, headers=headers, examples=examples, mode=mode, statuses=statuses)
+    print(f"\n{role}: {sum(statuses.values())} requests, {dict(sorted(statuses.items()))}")  # noqa: T201 - the summary, shown by -s and after a failure
+    return statuses
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_no_5xx_and_no_undocumented_answer(world: World, schema: Any, role: str) -> None:
     modes = [NEGATIVE] if role == Role.VIEWER else [POSITIVE]
-    seen = run(world, schema, role=role, examples=BOUNDED, modes=modes)
-    assert {"200", "404"} <= set(seen)
+    statuses = run(world, schema, role=role, examples=BOUNDED, modes=modes)
+    assert {"200", "404"} <= set(statuses)
 
 
 @pytest.mark.long

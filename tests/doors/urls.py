@@ -25,15 +25,15 @@ def path_of(route: str, ids: Mapping[str, Any]) -> str:
     """The route with these ids in it."""
     for name in arguments_of(route):
         assert name in ids, (
-            f"{route} has a parameter {name!r} that the scene does not know: add it to ids_of in tests/doors/scene.py."
+            f"{route} has an unknown parameter {name!r}: add it to ids_of in tests/doors/scene.py."
         )
-    return _ARGUMENT.sub(lambda found: str(ids[found[1]]), route)
+    return _ARGUMENT.sub(lambda argument: str(ids[argument[1]]), route)
 
 
 def _walk(patterns: list[URLPattern | URLResolver], before: str) -> Iterator[str]:
     for pattern in patterns:
-        here = before + str(pattern.pattern)
+        route = before + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
-            yield from _walk(pattern.url_patterns, here)
+            yield from _walk(pattern.url_patterns, route)
         else:
-            yield here
+            yield route

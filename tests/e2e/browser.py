@@ -115,6 +115,12 @@ def complaints(page: Page) -> str:
     return "\n".join(found)
 
 
+def broken_rules(page: Page) -> set[str]:
+    """The ids of axe's rules that the page breaks as it is shown."""
+    page.evaluate(Axe().axe_script)
+    return set(page.evaluate("axe.run().then(({violations}) => violations.map(({id}) => id))"))
+
+
 def show_at(page: Page, *, size: str, theme: Theme) -> None:
     """As on that screen, in light or dark."""
     width, height = SIZES[size]

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from tests.e2e.browser import broken_rules
 from tests.e2e.conftest import Open
 
 
@@ -18,3 +19,12 @@ def test_the_api_can_be_read_offline_and_its_policy_is_its_own(open_as: Open, tr
     elsewhere = page.goto("/sign-in", wait_until="commit")
     assert elsewhere
     assert "unsafe-inline" not in elsewhere.headers["content-security-policy"]
+
+
+def test_nothing_but_what_swagger_ui_itself_draws_hinders_anybody(
+    open_as: Open, transactional_db: None
+) -> None:
+    page = open_as()
+    page.goto("/api/v1/docs", wait_until="commit")
+    expect(page.get_by_text("Make a draft").first).to_be_visible()
+    assert broken_rules(page) <= {"color-contrast", "heading-order", "nested-interactive"}

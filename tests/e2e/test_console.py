@@ -131,7 +131,7 @@ def test_nobody_is_let_in_twice_and_the_page_says_why(
     page.goto(reverse("account:members"))
     page.get_by_label("User name").fill(stage.user.username)
     page.get_by_role("button", name="Invite").click()
-    expect(page.locator(".error-text")).to_have_text("This person is a member already.")
+    expect(page.locator(".error-text")).to_have_text("This person is already a member.")
 
 
 def test_a_dialog_of_a_workspace_that_another_tab_has_left_does_nothing_and_leads_back(

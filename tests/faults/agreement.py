@@ -1,4 +1,4 @@
-"""Whether gateway, database and page agree on a publish: asked of each itself, and all that differs is said."""
+"""Whether gateway, database and page agree on a publish: each is asked itself, and every difference named."""
 
 import json
 import time
@@ -25,7 +25,10 @@ def agree(
     since: float | None = None,
     agents: list[str] | None = None,
 ) -> float:
-    """Wait until all three agree on that status; returns the seconds since then (or now). They must take `within_s` at most."""
+    """Wait until all three agree on that status; returns the seconds since then (or now).
+
+    They must take `within_s` at most.
+    """
     began = since or time.monotonic()
     eventually(
         lambda: not next(differences(stack, publish, status, agents=agents or stack.agents), None),
@@ -53,11 +56,11 @@ def differences(stack: Stack, publish: Publish, status: str, *, agents: list[str
 
 
 def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str]) -> Iterator[str]:
-    ((there, generation),) = stack.rows(
+    ((database_status, generation),) = stack.rows(
         "SELECT status, generation FROM publishes_productpublish WHERE id = %s", publish.id
     )
-    if there != status:
-        yield f"the database says {there}"
+    if database_status != status:
+        yield f"the database says {database_status}"
     if stack.rows(
         "SELECT FROM publishes_operation WHERE publish_id = %s AND phase IN ('QUEUED', 'SENT')", publish.id
     ):
@@ -65,8 +68,10 @@ def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str])
     if not generation:
         return
     done = stack.rows(
-        "SELECT a.name FROM publishes_observation o JOIN clusters_agent a ON a.id = o.agent_id JOIN publishes_productpublish p ON p.id = o.publish_id"
-        " WHERE p.id = %s AND o.generation = p.generation AND o.digest = p.desired_digest AND o.verified ORDER BY a.name",
+        "SELECT a.name FROM publishes_observation o JOIN clusters_agent a ON a.id = o.agent_id"
+        " JOIN publishes_productpublish p ON p.id = o.publish_id"
+        " WHERE p.id = %s AND o.generation = p.generation AND o.digest = p.desired_digest"
+        " AND o.verified ORDER BY a.name",
         publish.id,
     )
     if [name for (name,) in done] != sorted(agents):
@@ -77,17 +82,19 @@ def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str])
 def _in_history(stack: Stack, publish: Publish, status: str) -> Iterator[str]:
     """One line per transition, each from where the one before led to."""
     moves = stack.rows(
-        "SELECT from_status, to_status FROM publishes_publishevent WHERE publish_id = %s AND to_status <> '' ORDER BY id",
+        "SELECT from_status, to_status FROM publishes_publishevent WHERE publish_id = %s"
+        " AND to_status <> '' ORDER BY id",
         publish.id,
     )
     if any(before[1] != after[0] for before, after in pairwise(moves)) or moves[-1][1] != status:
         yield f"the history says {moves}"
-    ((made,),) = stack.rows(
-        "SELECT count(*) FROM publishes_operation WHERE publish_id = %s AND phase = 'SUCCEEDED' AND kind IN ('publish', 'withdraw')",
+    ((succeeded,),) = stack.rows(
+        "SELECT count(*) FROM publishes_operation WHERE publish_id = %s"
+        " AND phase = 'SUCCEEDED' AND kind IN ('publish', 'withdraw')",
         publish.id,
     )
-    if made != len(moves) - 1:
-        yield f"{made} operations made {len(moves) - 1} transitions"
+    if succeeded != len(moves) - 1:
+        yield f"{succeeded} operations made {len(moves) - 1} transitions"
 
 
 def _at_gateway(stack: Stack, publish: Publish, status: str, agent: str, generation: int) -> Iterator[str]:
@@ -115,7 +122,7 @@ def virtual_hosts(stack: Stack, agent: str) -> list[str]:
 
 def page_of(stack: Stack, publish: Publish) -> str:
     """The publish's page, as text."""
-    return stack.browser.text(f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}")
+    return stack.browser.text(f"/provider/products/{stack.facts['product_id']}/publishes/{publish.id}")
 
 
 def _on_page(
@@ -124,12 +131,14 @@ def _on_page(
     text = page_of(stack, publish)
     numbers = f"{len(agents)} of {len(stack.agents)} agents"
     if status == "DRAFT":
-        said = (
+        reason = (
             f"{numbers} have taken it off (v{generation})"
             if generation
             else f"{len(agents)} agents are connected"
         )
+    elif status == "PUBLISHED":
+        reason = f"{numbers} serve v{generation}"
     else:
-        said = f"{numbers} {'serve' if status == 'PUBLISHED' else 'answer 410'} {f'v{generation}' if status == 'PUBLISHED' else f'(v{generation})'}"
-    if status not in text or said not in text:
-        yield f"the page does not say {status} and {said}: {text[:600]}"
+        reason = f"{numbers} answer 410 (v{generation})"
+    if status not in text or reason not in text:
+        yield f"the page does not say {status} and {reason}: {text[:600]}"

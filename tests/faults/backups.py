@@ -1,4 +1,7 @@
-"""What operators do with backups: copies of an agent's disk and of the database, put back later; and an agent that starts with an empty disk."""
+"""Backups as operators make them: copies of an agent's disk and of the database, put back later.
+
+Also an agent that starts with an empty disk.
+"""
 
 import json
 import shutil
@@ -27,7 +30,7 @@ def put_disk_back(stack: Stack, agent: str, copy: Path) -> None:
 def enrol_anew(stack: Stack, agent: str) -> None:
     """Empty the disk and enrol under the same name and addresses, as an operator would on a new machine."""
     state = stack.state_of(agent)
-    told = json.loads((state / "agent.json").read_text())
+    settings = json.loads((state / "agent.json").read_text())
     shutil.rmtree(state)
     code = stack.operator(
         "manage.py", "enroll_agent", "--cluster", stack.cluster_name, "--name", agent
@@ -35,33 +38,33 @@ def enrol_anew(stack: Stack, agent: str) -> None:
     admin = stack.agent(agent)["admin_url"].removeprefix("http://")
     place = (
         "--listen",
-        told["listen"],
+        settings["listen"],
         "--advertise",
-        told["advertise"],
+        settings["advertise"],
         "--proxy",
-        told["options"]["proxy"],
+        settings["options"]["proxy"],
         "--admin",
         admin,
     )
     stack.operator(
-        "-m", "agent", "enroll", "--code", code, "--state", str(state), "--driver", told["driver"], *place
+        "-m", "agent", "enroll", "--code", code, "--state", str(state), "--driver", settings["driver"], *place
     )
     again = json.loads((state / "agent.json").read_text())
-    assert again["agent_id"] == told["agent_id"]
+    assert again["agent_id"] == settings["agent_id"]
     write_private(
-        state / "agent.json", text=json.dumps(again | {"options": told["options"]})
+        state / "agent.json", text=json.dumps(again | {"options": settings["options"]})
     )  # its admin side through the hole again
 
 
 def dump(stack: Stack, to: Path) -> Path:
     """A dump of the control plane's database."""
-    _run("pg_dump", "--format=custom", f"--file={to}", stack.told["database_url"])
+    _run("pg_dump", "--format=custom", f"--file={to}", stack.facts["database_url"])
     return to
 
 
 def restore(stack: Stack, dumped: Path) -> None:
     """Put a dump in the database's place while the control plane is stopped; agents and gateways go on."""
-    url = stack.told["database_url"]
+    url = stack.facts["database_url"]
     with stack.stopped("web", "worker", "beat"):
         _run(
             "pg_restore",

@@ -53,6 +53,6 @@ class Browser:
 
 
 def _token(html: str) -> str:
-    found = _TOKEN.search(html)
-    assert found, html
-    return found[1]
+    token = _TOKEN.search(html)
+    assert token, html
+    return token[1]

@@ -27,10 +27,10 @@ def api(stack: Stack) -> Iterator[httpx2.Client]:
 @pytest.fixture
 def publish(stack: Stack, api: httpx2.Client) -> Iterator[Publish]:
     """A draft, taken off the gateway afterwards."""
-    made = stack.draft(api)
-    yield made
-    if api.get(made.path).status_code == 200:
-        made.clean_up()
+    publish = stack.draft(api)
+    yield publish
+    if api.get(publish.path).status_code == 200:
+        publish.clean_up()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

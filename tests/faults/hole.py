@@ -1,4 +1,7 @@
-"""A hole between two parts: forwards TCP, and does to it what networks do. Switched at run time, by the test that holds it."""
+"""A hole between two parts: forwards TCP, and does to it what networks do.
+
+Switched at run time, by the test that holds it.
+"""
 
 import socket
 import struct
@@ -61,7 +64,10 @@ class Hole:
 
     @contextmanager
     def having(self, **weather: object) -> Iterator[None]:
-        """Bad weather for a while, for connections that are open already too. `refuses` and `resets` end those."""
+        """Bad weather for a while, for connections that are open already too.
+
+        `refuses` and `resets` end those.
+        """
         self.weather = replace(FAIR, **weather)  # type: ignore[arg-type]
         if self.weather.refuses:
             self.close()
@@ -80,8 +86,8 @@ class Hole:
         with self._lock:
             pairs, self._pairs = self._pairs, set()
         for pair in pairs:
-            for one in pair:
-                _reset(one)
+            for connection in pair:
+                _reset(connection)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -100,8 +106,8 @@ class Hole:
         except OSError:
             return _reset(near)
         far.settimeout(None)
-        for one in (near, far):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for connection in (near, far):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._pairs.add((near, far))
         threading.Thread(target=self._pump, args=(near, far), kwargs={"answers": False}, daemon=True).start()
@@ -132,18 +138,18 @@ class Hole:
             sink.shutdown(socket.SHUT_WR)
 
 
-def _end(one: socket.socket) -> None:
+def _end(connection: socket.socket) -> None:
     with suppress(OSError):
-        one.shutdown(socket.SHUT_WR)
+        connection.shutdown(socket.SHUT_WR)
 
 
-def _reset(one: socket.socket | None) -> None:
+def _reset(connection: socket.socket | None) -> None:
     """RST instead of FIN."""
-    if one is None:
+    if connection is None:
         return
     with suppress(OSError):
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with suppress(OSError):
-        one.shutdown(socket.SHUT_RD)  # wakes a thread that reads from it
+        connection.shutdown(socket.SHUT_RD)  # wakes a thread that reads from it
     with suppress(OSError):
-        one.close()
+        connection.close()

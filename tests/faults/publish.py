@@ -37,8 +37,8 @@ class Publish:
     def operation(self, asked: httpx2.Response) -> dict[str, Any]:
         """The operation that an answer's `Location` names, as it is now."""
         assert asked.status_code == 202, asked.text
-        found: dict[str, Any] = self.api.get(asked.headers["Location"]).json()
-        return found
+        operation: dict[str, Any] = self.api.get(asked.headers["Location"]).json()
+        return operation
 
     def ended(self, asked: httpx2.Response, *, within_s: float) -> dict[str, Any]:
         """Poll the operation until it has ended."""
@@ -80,10 +80,10 @@ def clean_up(publishes: Sequence[Publish]) -> None:
     """Take many off the gateway side by side."""
     for verb in ("withdraw", "delete"):
         asked = [
-            (one, one.ask(verb, reason="the test is over"))
-            for one in publishes
-            if verb == "delete" or one.status == "PUBLISHED"
+            (publish, publish.ask(verb, reason="the test is over"))
+            for publish in publishes
+            if verb == "delete" or publish.status == "PUBLISHED"
         ]
-        for one, answer in asked:
+        for publish, answer in asked:
             if answer.status_code == 202:
-                one.ended(answer, within_s=60)
+                publish.ended(answer, within_s=60)

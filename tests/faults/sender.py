@@ -1,4 +1,4 @@
-"""Commands to an agent as the control plane would seal them, sent by the test: twice, late, or in the wrong order."""
+"""Commands to an agent under the control plane's seal, sent by the test: twice, late, or out of order."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,8 @@ class Sender:
     def item(self, publish: Publish, *, generation: int) -> Item:
         """One generation of a publish, with the delivery and token that its answer closes now."""
         ((spec, delivery, token),) = self._stack.rows(
-            "SELECT o.spec, d.id, d.token FROM publishes_operation o JOIN publishes_delivery d ON d.operation_id = o.id"
+            "SELECT o.spec, d.id, d.token FROM publishes_operation o"
+            " JOIN publishes_delivery d ON d.operation_id = o.id"
             " WHERE o.publish_id = %s AND o.generation = %s AND d.agent_id = %s",
             *(publish.id, generation, self._id),
         )
@@ -47,7 +48,7 @@ class Sender:
         with ThreadPoolExecutor(len(commands)) as pool:
             return list(
                 pool.map(
-                    lambda one: httpx2.post(self._url, content=one.token, trust_env=False, timeout=15),
+                    lambda sealed: httpx2.post(self._url, content=sealed.token, trust_env=False, timeout=15),
                     commands,
                 )
             )

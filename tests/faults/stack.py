@@ -43,10 +43,10 @@ T = TypeVar("T")
 def eventually(look: Callable[[], T | None], *, within_s: float, every_s: float = 0.05) -> T:
     """Look again until what is seen is true; the last thing seen is in the failure."""
     give_up_at = time.monotonic() + within_s
-    while not (seen := look()):
-        assert time.monotonic() < give_up_at, f"not within {within_s} s; last seen: {seen!r}"
+    while not (value := look()):
+        assert time.monotonic() < give_up_at, f"not within {within_s} s; last seen: {value!r}"
         time.sleep(every_s)
-    return seen
+    return value
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Stack:
     holes: dict[str, Hole]
 
     @property
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """demo.json as it is now."""
         content: dict[str, Any] = json.loads(self.file.read_text())
         return content
@@ -68,7 +68,7 @@ class Stack:
     def cluster(self) -> dict[str, Any]:
         """The cluster that tests publish to."""
         cluster: dict[str, Any] = next(
-            cluster for cluster in self.told["clusters"] if cluster["name"] == self.cluster_name
+            cluster for cluster in self.facts["clusters"] if cluster["name"] == self.cluster_name
         )
         return cluster
 
@@ -85,19 +85,19 @@ class Stack:
     @cached_property
     def browser(self) -> Browser:
         """The provider, signed in."""
-        told = self.told
-        return Browser.signed_in(told["web_url"], told["provider"])
+        facts = self.facts
+        return Browser.signed_in(facts["web_url"], facts["provider"])
 
     def agent(self, name: str) -> dict[str, Any]:
         """What demo.json tells of an agent."""
-        found: dict[str, Any] = next(agent for agent in self.cluster["agents"] if agent["name"] == name)
-        return found
+        agent: dict[str, Any] = next(agent for agent in self.cluster["agents"] if agent["name"] == name)
+        return agent
 
-    def api(self, *, who: str = "provider") -> httpx2.Client:
+    def api(self, *, account: str = "provider") -> httpx2.Client:
         """A client with that persona's token."""
-        token = self.told[who]["api_token"]
+        token = self.facts[account]["api_token"]
         return httpx2.Client(
-            base_url=self.told["web_url"],
+            base_url=self.facts["web_url"],
             headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"},
             timeout=30,
             trust_env=False,
@@ -105,7 +105,7 @@ class Stack:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database past everything; a statement that returns nothing is carried out."""
-        with psycopg.connect(self.told["database_url"], autocommit=True) as connection:
+        with psycopg.connect(self.facts["database_url"], autocommit=True) as connection:
             cursor = connection.execute(query, values)
             return list(cursor.fetchall()) if cursor.description else []
 
@@ -148,10 +148,12 @@ class Stack:
         return pid
 
     def pid(self, part: str) -> int:
-        """The process of a part: web, worker, beat, postgres, broker, an agent's name, or `gateway-` with it."""
-        told = self.told
-        if part in told["pids"]:
-            return int(told["pids"][part])
+        """The process of a part: web, worker, beat, postgres, broker, an agent, or its gateway
+        (`gateway-<agent>`).
+        """
+        facts = self.facts
+        if part in facts["pids"]:
+            return int(facts["pids"][part])
         name = part.removeprefix("gateway-")
         return int(self.agent(name)["pid" if name == part else "gateway_pid"])
 
@@ -161,7 +163,9 @@ class Stack:
 
     @contextmanager
     def stopped(self, *parts: str) -> Iterator[None]:
-        """kill -9 of these with all that they have started; the supervisor, frozen meanwhile, starts them again at the end."""
+        """kill -9 of these parts and all their children; the supervisor, frozen meanwhile, restarts them at
+        the end.
+        """
         os.kill(self.process.pid, signal.SIGSTOP)
         pids = {part: self.pid(part) for part in parts}
         try:
@@ -187,7 +191,10 @@ class Stack:
 
     @contextmanager
     def weather(self, *holes: str, **weather: object) -> Iterator[None]:
-        """The same bad weather in several holes; a name that ends in `-` stands for all that begin so, one that begins with it for all that end so."""
+        """The same bad weather in several holes.
+
+        A name that ends in `-` stands for all that begin so; one that begins with `-`, for all that end so.
+        """
         with ExitStack() as stack:
             for name, hole in self.holes.items():
                 if any(
@@ -203,9 +210,9 @@ class Stack:
         """A new draft on the cluster."""
         cluster = self.cluster
         where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"], **settings}
-        made = api.post(f"/api/v1/provider/products/{self.told['product_id']}/publishes", json=where)
-        assert made.status_code == 201, made.text
-        return Publish(api, made.json()["id"], made.json()["hostname_base"])
+        created = api.post(f"/api/v1/provider/products/{self.facts['product_id']}/publishes", json=where)
+        assert created.status_code == 201, created.text
+        return Publish(api, created.json()["id"], created.json()["hostname_base"])
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""The demo's parts with a hole between every pair: `python -m tests.faults.system` runs them as `python -m demo` would, until it is told to stop.
+"""The demo's parts with a hole between every pair: `python -m tests.faults.system` runs them until a signal.
 
-Ports and holes are chosen by the test that starts it (see `stack.py`): it keeps the holes, so that it can stop them up at any time.
+Ports and holes are chosen by the test that starts it (see `stack.py`): it keeps the holes, so that it can
+stop them up at any time.
 """
 
 import json
@@ -105,10 +106,10 @@ class System:
     def _lead_through_hole(self, site: Site) -> str:
         """Let the agent reach its gateway's admin side through a hole; returns the agent's id."""
         file = site.state / "agent.json"
-        told = json.loads(file.read_text())
-        told["options"]["admin"] = f"{LOOPBACK}:{self._holes[f'admin-{site.name}']}"
-        write_private(file, text=json.dumps(told))
-        return str(told["agent_id"])
+        facts = json.loads(file.read_text())
+        facts["options"]["admin"] = f"{LOOPBACK}:{self._holes[f'admin-{site.name}']}"
+        write_private(file, text=json.dumps(facts))
+        return str(facts["agent_id"])
 
     def _straight(self) -> Env:
         """The control plane's settings without holes, but for the address that agents know it by."""

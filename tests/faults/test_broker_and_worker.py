@@ -123,14 +123,14 @@ def test_f6_the_worker_stays_dead_and_the_agents_fetch_what_waits(stack: Stack, 
 @pytest.mark.long
 def test_f6_the_page_and_readiness_say_that_the_worker_is_silent(stack: Stack, publish: Publish) -> None:
     home, page = (
-        stack.told["web_url"],
-        f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}",
+        stack.facts["web_url"],
+        f"/provider/products/{stack.facts['product_id']}/publishes/{publish.id}",
     )
 
     def is_told() -> bool:
-        told = stack.browser.client.get(page).text
+        facts = stack.browser.client.get(page).text
         return (
-            "background work stands still" in told
+            "background work stands still" in facts
             and stack.gateway_client.get(f"{home}/readyz").status_code == 503
         )
 

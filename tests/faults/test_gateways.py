@@ -1,11 +1,12 @@
-"""The gateway's admin side refuses, breaks, or loses its answers; a name is taken; one of many is never taken."""
+"""The gateway's admin side refuses, breaks, or loses answers; a name is taken; one of many always fails."""
 
 import time
 
 import httpx2
 import pytest
 
-from agent.drivers.envoy.files import Document, route_configuration, virtual_hosts
+from agent.drivers.envoy.documents import Document
+from agent.drivers.envoy.files import route_configuration, virtual_hosts
 from agent.drivers.envoy.resources import Resource
 from tests.faults.agreement import agree, page_of
 from tests.faults.publish import Publish, clean_up
@@ -63,7 +64,7 @@ def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_work
         assert "admin interface" in failed["error"]
         assert "Publishing failed" in page_of(stack, publish)
     agree(stack, publish, "DRAFT", within_s=45)
-    path = f"/provider/products/{stack.told['product_id']}/publishes/{publish.id}"
+    path = f"/provider/products/{stack.facts['product_id']}/publishes/{publish.id}"
     began = time.monotonic()
     assert stack.browser.send(f"{path}/retry", seen_on=path).status_code == 200
     took = agree(stack, publish, "PUBLISHED", within_s=10, since=began)
@@ -120,8 +121,11 @@ def test_f10_what_was_taken_although_the_answer_was_lost_is_not_written_twice(
 
 
 def all_count(stack: Stack) -> None:
-    """Wait until every agent has said that its gateway answers: nobody waits for the word of one that has not."""
-    query = "SELECT count(*) FROM clusters_agentliveness WHERE gateway_ok AND last_seen_at > now() - interval '15 seconds'"
+    """Wait until every agent has reported that its gateway answers: only such agents are waited for."""
+    query = (
+        "SELECT count(*) FROM clusters_agentliveness"
+        " WHERE gateway_ok AND last_seen_at > now() - interval '15 seconds'"
+    )
     eventually(lambda: stack.rows(query) == [(len(stack.agents),)], within_s=30, every_s=0.2)
 
 
@@ -176,19 +180,21 @@ def test_f27_one_that_is_always_refused_does_not_keep_a_hundred_others(
 ) -> None:
     agent, good = stack.agents[0], [stack.draft(api) for _ in range(100)]
     plant_foreign(stack, agent, host=publish.host)
-    asked = [one.ask("publish") for one in good[:50]]
+    asked = [healthy.ask("publish") for healthy in good[:50]]
     bad = publish.ask("publish")
-    asked += [one.ask("publish") for one in good[50:]]
+    asked += [healthy.ask("publish") for healthy in good[50:]]
     began = time.monotonic()
     assert {answer.status_code for answer in asked} == {202}
     query = "SELECT count(*) FROM publishes_productpublish WHERE status = 'PUBLISHED' AND id = ANY(%s)"
-    eventually(lambda: stack.rows(query, [one.id for one in good]) == [(100,)], within_s=90, every_s=0.2)
+    eventually(
+        lambda: stack.rows(query, [healthy.id for healthy in good]) == [(100,)], within_s=90, every_s=0.2
+    )
     took = time.monotonic() - began
     failed = publish.ended(bad, within_s=20)
     assert (failed["phase"], failed["error_code"]) == ("FAILED", "gateway_refused")
     assert {
-        stack.at_gateway(one.host, "/billing", agent=name).status_code
-        for one in good
+        stack.at_gateway(healthy.host, "/billing", agent=name).status_code
+        for healthy in good
         for name in stack.agents
     } == {200}
     remove_foreign(stack, agent)

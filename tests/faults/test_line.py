@@ -53,10 +53,10 @@ def test_a_publish_is_live_when_it_says_so_and_gone_when_it_says_so(stack: Stack
 
 def test_the_other_tenant_can_neither_see_nor_stop_it(stack: Stack, publish: Publish) -> None:
     publish.run("publish")
-    with stack.api(who="other_provider") as other:
-        assert other.get(publish.path).status_code == 404
-        assert other.post(f"{publish.path}/withdraw", json={"reason": "mine now"}).status_code == 404
-    with stack.api(who="viewer") as viewer:
+    with stack.api(account="other_provider") as other_api:
+        assert other_api.get(publish.path).status_code == 404
+        assert other_api.post(f"{publish.path}/withdraw", json={"reason": "mine now"}).status_code == 404
+    with stack.api(account="viewer") as viewer:
         assert viewer.get(publish.path).json()["status"] == "PUBLISHED"
         assert viewer.post(f"{publish.path}/withdraw", json={"reason": "x"}).status_code == 403
     assert stack.at_gateway(publish.host, "/billing").status_code == 200
@@ -64,11 +64,11 @@ def test_the_other_tenant_can_neither_see_nor_stop_it(stack: Stack, publish: Pub
 
 @pytest.mark.parametrize("part", ["postgres", "broker", "web", "admin"])
 def test_a_provider_cannot_route_to_our_own_ports(stack: Stack, api: httpx2.Client, part: str) -> None:
-    told = stack.told
+    facts = stack.facts
     urls = {
-        "postgres": told["database_url"],
-        "broker": told["redis_url"],
-        "web": told["web_url"],
+        "postgres": facts["database_url"],
+        "broker": facts["redis_url"],
+        "web": facts["web_url"],
         "admin": stack.cluster["agents"][0]["admin_url"],
     }
     usual_port = point_billing_at(stack, httpx2.URL(urls[part]).port or 80)
@@ -85,7 +85,7 @@ def test_a_provider_cannot_route_to_our_own_ports(stack: Stack, api: httpx2.Clie
 
 def point_billing_at(stack: Stack, port: int) -> int:
     """Give the service another port, past every form; returns the one it had."""
-    with psycopg.connect(stack.told["database_url"]) as connection:
+    with psycopg.connect(stack.facts["database_url"]) as connection:
         row = connection.execute(
             "SELECT upstream_port FROM products_apiservice WHERE name = 'Billing Service'"
         ).fetchone()

@@ -19,10 +19,10 @@ def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_
     publish.run("publish")
     publish.run("withdraw", reason="so that both are possible")
     asked = time.monotonic()
-    with stack.api() as one, stack.api() as other, ThreadPoolExecutor(2) as pool:
+    with stack.api() as first_api, stack.api() as second_api, ThreadPoolExecutor(2) as pool:
         clicks = [
-            pool.submit(Publish(one, publish.id, publish.host).ask, "publish"),
-            pool.submit(Publish(other, publish.id, publish.host).ask, "delete"),
+            pool.submit(Publish(first_api, publish.id, publish.host).ask, "publish"),
+            pool.submit(Publish(second_api, publish.id, publish.host).ask, "delete"),
         ]
         answers = [click.result() for click in clicks]
     assert sorted(answer.status_code for answer in answers) == [202, 409]
@@ -49,7 +49,7 @@ def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_
 def test_ten_frozen_agents_at_once_do_not_delay_the_others(
     stack: Stack, api: httpx2.Client, publish: Publish
 ) -> None:
-    cluster = next(cluster for cluster in stack.told["clusters"] if cluster["name"] == "kr-dev")
+    cluster = next(cluster for cluster in stack.facts["clusters"] if cluster["name"] == "kr-dev")
     with socket.create_server(
         ("127.0.0.1", 0), backlog=256
     ) as silent:  # takes connections, as a frozen process does, and never answers

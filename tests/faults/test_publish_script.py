@@ -8,11 +8,11 @@ from tests.faults.stack import Stack
 
 
 def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
-    told, cluster = stack.told, stack.cluster
+    facts, cluster = stack.facts, stack.cluster
     asked = {
-        "URL": told["web_url"],
-        "TOKEN": told["provider"]["api_token"],
-        "PRODUCT": told["product_id"],
+        "URL": facts["web_url"],
+        "TOKEN": facts["provider"]["api_token"],
+        "PRODUCT": facts["product_id"],
         "CLUSTER": cluster["name"],
         "GATEWAY": cluster["gateways"][0]["name"],
         "PROXY": cluster["agents"][0]["proxy_url"],
@@ -32,9 +32,9 @@ def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
 def test_the_script_publishes_calls_withdraws_and_deletes(stack: Stack) -> None:
     done = run(stack)
     assert done.returncode == 0, done.stderr
-    draft, *rest = done.stdout.splitlines()
+    draft, *remaining = done.stdout.splitlines()
     assert draft.startswith("draft ")
-    assert rest == ["live: 200", "withdrawn: 410", "deleted"]
+    assert remaining == ["live: 200", "withdrawn: 410", "deleted"]
 
 
 def test_the_script_says_what_was_refused(stack: Stack) -> None:
@@ -42,4 +42,4 @@ def test_the_script_says_what_was_refused(stack: Stack) -> None:
     assert refused.returncode == 1
     assert "401" in refused.stderr
     assert "Bearer" in refused.stderr
-    assert stack.told["provider"]["api_token"] not in refused.stderr
+    assert stack.facts["provider"]["api_token"] not in refused.stderr

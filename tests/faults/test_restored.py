@@ -17,7 +17,8 @@ from tests.faults.watching import NOBODY_LISTENS, in_turn, watched
 pytestmark = pytest.mark.long
 
 OPEN_ALARMS = (
-    "SELECT alarm.kind, alarm.publish_ref::text, alarm.generation, alarm.state, agent.name FROM publishes_alarm alarm"
+    "SELECT alarm.kind, alarm.publish_ref::text, alarm.generation, alarm.state, agent.name"
+    " FROM publishes_alarm alarm"
     " JOIN clusters_agent agent ON agent.id = alarm.agent_id WHERE alarm.closed_at IS NULL"
 )
 
@@ -40,12 +41,12 @@ def test_an_older_copy_of_its_disk_under_a_gateway_that_runs_on_changes_nothing_
     late.run("publish")
     ends = {publish: "PUBLISHED", withdrawn: "WITHDRAWN", late: "PUBLISHED"}
     all_agree(stack, ends, since=time.monotonic(), within_s=20)
-    with watched(stack, *ends, agents=[agent]) as seen:
+    with watched(stack, *ends, agents=[agent]) as statuses:
         with stack.stopped(agent):
             backups.put_disk_back(stack, agent, copy)
             began = time.monotonic()
         took = all_agree(stack, ends, since=began, within_s=20)
-    assert {one: in_turn(seen[one.id]) for one in ends} == {publish: [200], withdrawn: [410], late: [200]}
+    assert {end: in_turn(statuses[end.id]) for end in ends} == {publish: [200], withdrawn: [410], late: [200]}
     withdrawn.clean_up()
     late.clean_up()
     note(
@@ -68,15 +69,15 @@ def test_an_older_copy_of_its_disk_with_the_gateway_restarted_from_it_heals_forw
     late.run("publish")
     ends = {publish: "PUBLISHED", withdrawn: "WITHDRAWN", late: "PUBLISHED"}
     all_agree(stack, ends, since=time.monotonic(), within_s=20)
-    with watched(stack, *ends, agents=[agent]) as seen:
+    with watched(stack, *ends, agents=[agent]) as statuses:
         with stack.stopped(agent, f"gateway-{agent}"):
             backups.put_disk_back(stack, agent, copy)
             began = time.monotonic()
         took = all_agree(stack, ends, since=began, within_s=20)
     # The gateway itself starts with what its files say; nobody has told it more yet.
-    assert in_turn(seen[withdrawn.id]) in ([410, NOBODY_LISTENS, 200, 410], [410, NOBODY_LISTENS, 410])
-    assert in_turn(seen[late.id]) in ([200, NOBODY_LISTENS, 404, 200], [200, NOBODY_LISTENS, 200])
-    assert in_turn(seen[publish.id]) == [200, NOBODY_LISTENS, 200]
+    assert in_turn(statuses[withdrawn.id]) in ([410, NOBODY_LISTENS, 200, 410], [410, NOBODY_LISTENS, 410])
+    assert in_turn(statuses[late.id]) in ([200, NOBODY_LISTENS, 404, 200], [200, NOBODY_LISTENS, 200])
+    assert in_turn(statuses[publish.id]) == [200, NOBODY_LISTENS, 200]
     withdrawn.clean_up()
     late.clean_up()
     note(
@@ -95,13 +96,13 @@ def test_an_agent_with_an_empty_disk_is_enrolled_anew_and_gets_all_that_its_clus
     withdrawn.run("publish")
     withdrawn.run("withdraw", reason="before the disk is lost")
     ends = {publish: "PUBLISHED", withdrawn: "WITHDRAWN"}
-    with watched(stack, *ends, agents=[agent]) as seen:
+    with watched(stack, *ends, agents=[agent]) as statuses:
         with stack.stopped(agent, f"gateway-{agent}"):
             backups.enrol_anew(stack, agent)
             began = time.monotonic()
         took = all_agree(stack, ends, since=began, within_s=20)
-    assert 200 not in seen[withdrawn.id]
-    assert in_turn(seen[publish.id])[-1] == 200
+    assert 200 not in statuses[withdrawn.id]
+    assert in_turn(statuses[publish.id])[-1] == 200
     withdrawn.clean_up()
     note(
         "disk",
@@ -130,26 +131,27 @@ def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_a
         ("unknown_publish", unknown.id, 1, "live"),
     }
 
-    with watched(stack, returned, withdrawn, unknown, agents=stack.agents) as seen:
+    with watched(stack, returned, withdrawn, unknown, agents=stack.agents) as statuses:
         began = time.monotonic()
         backups.restore(stack, dumped)
         eventually(
             lambda: (
-                set(stack.rows(OPEN_ALARMS)) == {(*one, agent) for one in expected for agent in stack.agents}
+                set(stack.rows(OPEN_ALARMS))
+                == {(*alarm, agent) for alarm in expected for agent in stack.agents}
             ),
             within_s=45,
         )
         heard = time.monotonic() - began
-        for one in (returned, withdrawn):
-            refused = one.ask("withdraw", reason="while it is frozen")
+        for frozen in (returned, withdrawn):
+            refused = frozen.ask("withdraw", reason="while it is frozen")
             assert (refused.status_code, refused.json()["code"]) == (409, "generation_ahead")
-            assert "Nothing is changed anywhere until an operator has adopted it" in page_of(stack, one)
+            assert "Nothing is changed anywhere until an operator has adopted it" in page_of(stack, frozen)
         since = time.time()
         eventually(lambda: all_have_beaten(stack, since=since), within_s=30)
         adopted = time.monotonic()
         act(operator, "adopt_as_carried", alarms_of(stack, returned, withdrawn))
         took = all_agree(stack, {returned: "PUBLISHED", withdrawn: "WITHDRAWN"}, since=adopted, within_s=20)
-    assert {one: in_turn(seen[one.id]) for one in (returned, withdrawn, unknown)} == {
+    assert {restored: in_turn(statuses[restored.id]) for restored in (returned, withdrawn, unknown)} == {
         returned: [200],
         withdrawn: [410],
         unknown: [200],
@@ -185,13 +187,13 @@ def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_a
 
 def operators_browser(stack: Stack) -> Browser:
     """The operator, signed in to the admin."""
-    return Browser.signed_in(stack.told["web_url"], stack.told["operator"], at="/admin/")
+    return Browser.signed_in(stack.facts["web_url"], stack.facts["operator"], at="/admin/")
 
 
 def alarms_of(stack: Stack, *publishes: Publish) -> list[str]:
     rows = stack.rows(
         "SELECT id::text FROM publishes_alarm WHERE closed_at IS NULL AND publish_ref = ANY(%s::uuid[])",
-        [one.id for one in publishes],
+        [publish.id for publish in publishes],
     )
     return [alarm for (alarm,) in rows]
 
@@ -204,5 +206,8 @@ def act(operator: Browser, action: str, alarms: list[str]) -> None:
 
 
 def all_have_beaten(stack: Stack, *, since: float) -> bool:
-    query = "SELECT count(*) FROM clusters_agentliveness live JOIN clusters_agent agent ON agent.id = live.agent_id WHERE last_seen_at > to_timestamp(%s)"
+    query = (
+        "SELECT count(*) FROM clusters_agentliveness live JOIN clusters_agent agent ON agent.id = live.agent_id"
+        " WHERE last_seen_at > to_timestamp(%s)"
+    )
     return stack.rows(f"{query} AND agent.name = ANY(%s)", since, stack.agents) == [(len(stack.agents),)]

@@ -16,7 +16,7 @@ NOBODY_LISTENS = 0
 @contextmanager
 def watched(stack: Stack, *publishes: Publish, agents: list[str]) -> Iterator[dict[str, list[int]]]:
     """What callers of each publish get at these agents' gateways meanwhile, by its id, again and again."""
-    seen: dict[str, list[int]] = {publish.id: [] for publish in publishes}
+    statuses: dict[str, list[int]] = {publish.id: [] for publish in publishes}
     begun, ended = threading.Event(), threading.Event()
     ways = [(publish, stack.agent(agent)["proxy_url"]) for publish in publishes for agent in agents]
 
@@ -24,22 +24,22 @@ def watched(stack: Stack, *publishes: Publish, agents: list[str]) -> Iterator[di
         with httpx2.Client(trust_env=False, timeout=5) as caller:
             while not ended.wait(0.005):
                 for publish, url in ways:
-                    seen[publish.id].append(_status(caller, url, publish.host))
+                    statuses[publish.id].append(_status(caller, url, publish.host))
                 begun.set()
 
     thread = threading.Thread(target=watch)
     thread.start()
     assert begun.wait(10)
     try:
-        yield seen
+        yield statuses
     finally:
         ended.set()
         thread.join()
 
 
-def in_turn(seen: list[int]) -> list[int]:
+def in_turn(statuses: list[int]) -> list[int]:
     """The answers without repetitions: what changed to what."""
-    return [status for status, _same in groupby(seen)]
+    return [status for status, _same in groupby(statuses)]
 
 
 def _status(caller: httpx2.Client, url: str, host: str) -> int:

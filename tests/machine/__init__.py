@@ -1,4 +1,4 @@
-"""A state machine over the whole: real code on both sides, every step and every fault chosen by Hypothesis."""
+"""A state machine over the whole: real code on both sides, every step and fault chosen by Hypothesis."""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""An agent whose every step is the test's: the real store, batch, heartbeat and sealed requests, over a gateway in memory, without threads."""
+"""An agent whose every step is the test's, without threads, over a gateway in memory.
+
+The store, batch, heartbeat and sealed requests are the real ones.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,12 +19,12 @@ from agent.config import Identity, Settings
 from agent.control_plane import heartbeat
 from agent.control_plane.client import ControlPlane, ControlPlaneFailed
 from agent.control_plane.pull import Puller
-from agent.drivers.base import Held
+from agent.drivers.base import PinnedSpec
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Carried, Command, CommandAnswer, Evidence, Outcome
 from agent.protocol.signing import import_key
 from agent.protocol.spec import State
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.carried import carried_now
 from agent.work.state import PUBLISHES_FILE, Store
 from agent.work.upstreams import Pinner
@@ -78,10 +81,10 @@ class WatchedDriver(MemoryDriver):
         super().__init__(gateway, proxy_url="http://127.0.0.1:1")
         self._proved = proved
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """As it is, and noted."""
-        evidence = super().verify(held)
-        self._proved.add((held.spec.publish_id, held.spec.generation, held.spec.digest))
+        evidence = super().verify(pinned_spec)
+        self._proved.add((pinned_spec.publish_id, pinned_spec.spec.generation, pinned_spec.spec.digest))
         return evidence
 
 
@@ -120,7 +123,7 @@ class SteppedAgent:
         self.control_plane = ControlPlane(
             self._identity, client=httpx2.Client(transport=self.line, trust_env=False)
         )
-        self.worker = Worker(Kit(driver=driver, store=self.store, pinner=PINNER, reserved=()))
+        self.worker = Worker(BatchParts(driver=driver, store=self.store, pinner=PINNER, reserved=()))
         self.post = Post()
         parts: dict[str, Any] = {
             "driver": driver,
@@ -134,7 +137,7 @@ class SteppedAgent:
             control_plane=self.control_plane, worker=self.worker, postman=post, store=self.store
         )
         self.heart = heartbeat.Heart(
-            heartbeat.Kit(**parts, puller=self.puller, reserved=(), remember=self._remember)
+            heartbeat.HeartbeatParts(**parts, puller=self.puller, reserved=(), remember=self._remember)
         )
         self.post.follow(self.worker.recover())
 
@@ -157,7 +160,7 @@ class SteppedAgent:
             self.kill()
 
     def restore_disk(self) -> None:
-        """The machine comes back with the disk of an earlier time; the one before that was copied at this moment."""
+        """The machine comes back with an earlier copy of its disk; the next copy is made at this moment."""
         self.kill()
         disk = self.folder / PUBLISHES_FILE
         now = disk.read_bytes() if disk.exists() else None
@@ -173,8 +176,10 @@ class SteppedAgent:
 
     def take(self, command: Command, *, in_time: bool) -> CommandAnswer:
         """The agent's door: queue, wait, answer; what is late goes to the postman."""
-        told = Command.model_validate_json(command.model_dump_json())
-        tickets = self.worker.submit(told.items, networks=told.upstream_networks, reserved=told.reserved)
+        received = Command.model_validate_json(command.model_dump_json())
+        tickets = self.worker.submit(
+            received.items, networks=received.upstream_networks, reserved=received.reserved
+        )
         if in_time:
             self.worker.work_once()
         results = [(ticket, ticket.result) for ticket in tickets]
@@ -209,15 +214,19 @@ class SteppedAgent:
 
     def carries(self, publish_id: UUID) -> tuple[int, str, State] | None:
         """What callers meet at its gateway."""
-        held = self.gateway.carried.get(publish_id)
-        return (held.spec.generation, held.spec.digest, held.spec.state) if held else None
+        pinned_spec = self.gateway.carried.get(publish_id)
+        return (
+            (pinned_spec.spec.generation, pinned_spec.spec.digest, pinned_spec.spec.state)
+            if pinned_spec
+            else None
+        )
 
     def _remember(self, identity: Identity) -> None:
         self._identity = identity
 
     def _first_identity(self) -> Identity:
         agent = self.voice.agent
-        told = Settings(
+        own_settings = Settings(
             agent_id=str(agent.pk),
             name=agent.name,
             cluster="c",
@@ -227,7 +236,7 @@ class SteppedAgent:
             driver="envoy",
         )
         return Identity(
-            settings=told,
+            settings=own_settings,
             key=self.voice.key,
             control_plane_keys=tuple(import_key(key) for key in keys.pinned_keys()),
         )

@@ -1,4 +1,7 @@
-"""The control plane of one run with its agents, every step the test's: who works, what is lost, how time passes, and what must hold throughout."""
+"""The control plane of one run with its agents; every step is the test's.
+
+Who works, what is lost, how time passes, and what must hold throughout.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,7 +15,7 @@ from django.db import connection
 from django.utils import translation
 
 from agent.control_plane import heartbeat, pull
-from agent.drivers.base import Held
+from agent.drivers.base import PinnedSpec
 from agent.protocol.messages import Command, CommandAnswer
 from agent.protocol.spec import Spec, State
 from agent.work import worker
@@ -54,14 +57,15 @@ class System:
         self._foreign = self._plant_foreign()
         self._patch(patch)
 
-    # --- people -------------------------------------------------------------------------------------------------------
+    # --- people
+    # -------------------------------------------------------------------------------------------------------
 
     def draft(self, *, host: str) -> None:
         """Make a draft."""
         self.drafts.append(self.world.draft(hostname_base=f"{host}.localhost").pk)
 
     def verb(self, choice: int, *, which: int) -> Callable[[UUID], object]:
-        """What a person might do with it now: the first choices are what the page offers, the last ones anything."""
+        """The verbs that a person might choose now: first those that the page offers, then any."""
         row = ProductPublish.objects.filter(pk=self.drafts[which % len(self.drafts)]).first()
         offered = {
             Status.DRAFT: [self.publish, self.publish, self.retry, self.delete],
@@ -105,7 +109,8 @@ class System:
         Route.objects.filter(pk=route.pk).update(path=f"/changed-{uuid4().hex[:6]}")
         self.publish(publish_id)
 
-    # --- machines -----------------------------------------------------------------------------------------------------
+    # --- machines
+    # -----------------------------------------------------------------------------------------------------
 
     def deliver(self, agent: SteppedAgent, *pushes: Push) -> None:
         """A worker is woken for an agent; its pushes meet these fates, later ones go well."""
@@ -123,10 +128,10 @@ class System:
 
     def arrive(self, which: int, *, again: bool) -> None:
         """A late command arrives after all; nobody waits for its answer."""
-        one = self.delayed[which % len(self.delayed)]
+        late = self.delayed[which % len(self.delayed)]
         if not again:
-            self.delayed.remove(one)
-        one.to.alive(lambda: one.to.take(one.command, in_time=False))
+            self.delayed.remove(late)
+        late.to.alive(lambda: late.to.take(late.command, in_time=False))
 
     def pass_time(self, seconds: int) -> None:
         """Move every clock that decides anything."""
@@ -143,7 +148,7 @@ class System:
                     [seconds],
                 )
 
-    def rest(self) -> None:
+    def come_to_rest(self) -> None:
         """All faults end; after some heartbeats everything has to agree."""
         for agent in self.agents:
             agent.gateway.away = agent.line.is_cut = False
@@ -164,7 +169,8 @@ class System:
                 break
         self.check_agreement()
 
-    # --- what must hold -----------------------------------------------------------------------------------------------
+    # --- what must hold
+    # -----------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """At any moment."""
@@ -186,13 +192,13 @@ class System:
         """At rest: gateway = desired = page, for all that are there."""
         assert not Operation.objects.filter(phase__in=OPEN_PHASES).exists(), "something is still open at rest"
         for row in ProductPublish.objects.all():
-            there = (
+            expected = (
                 None
                 if row.desired_state in {"", Desired.ABSENT}
                 else (row.generation, row.desired_digest, State(row.desired_state))
             )
             for agent in self.agents:
-                assert agent.carries(row.pk) == there, f"{agent} at rest"
+                assert agent.carries(row.pk) == expected, f"{agent} at rest"
             assert (row.claimed_host is None) == (row.desired_state in {"", Desired.ABSENT}), (
                 "a host was kept, or lost"
             )
@@ -203,7 +209,7 @@ class System:
         live = selectors.live_of(self.world.actor, row.pk)
         assert words.progress(live) == ""
         n = len(self.agents)
-        said = {
+        expected_words = {
             "": "1 agent is connected and will take it"
             if n == 1
             else f"{n} agents are connected and will take it",
@@ -219,7 +225,7 @@ class System:
         }
         with translation.override("en"):  # requests leave their own behind
             says = words.board_sentence(live).split(" · ")[0]
-        assert says == said[row.desired_state], f"the page says {says}"
+        assert says == expected_words[row.desired_state], f"the page says {says}"
         if row.status == Status.PUBLISHED:
             assert row.desired_state in {Desired.LIVE, Desired.WITHDRAWN}
         if row.desired_state == Desired.LIVE:
@@ -255,7 +261,7 @@ class System:
             )
 
     def _check_history(self) -> None:
-        """One line per transition, each from where the last one led to, and as many as operations that made one."""
+        """One line per transition, each from the status before it, as many as operations that made one."""
         for row in ProductPublish.objects.all():
             moves = list(
                 PublishEvent.objects.filter(publish=row)
@@ -266,13 +272,14 @@ class System:
             assert set(moves) <= LEGAL
             assert [before for before, _after in moves] == ["", *(after for _before, after in moves[:-1])]
             assert moves[-1][1] == row.status
-            made = row.operations.filter(
+            succeeded = row.operations.filter(
                 phase=Phase.SUCCEEDED, kind__in=[Kind.PUBLISH, Kind.WITHDRAW]
             ).count()
-            assert len(moves) - 1 == made, "a transition without an operation, or the other way round"
+            assert len(moves) - 1 == succeeded, "a transition without an operation, or the other way round"
             assert row.generation == row.operations.count()
 
-    # --- how it is put together ---------------------------------------------------------------------------------------
+    # --- how it is put together
+    # ---------------------------------------------------------------------------------------
 
     def _is_quiet(self) -> bool:
         waiting = (
@@ -291,11 +298,13 @@ class System:
         ]
         return not waiting and all(agree)
 
-    def _plant_foreign(self) -> Held:
-        held = Held(spec=Spec(publish_id=uuid4(), generation=7, state=State.LIVE, host="foreign.localhost"))
+    def _plant_foreign(self) -> PinnedSpec:
+        pinned_spec = PinnedSpec(
+            spec=Spec(publish_id=uuid4(), generation=7, state=State.LIVE, host="foreign.localhost")
+        )
         for agent in self.agents:
-            agent.gateway.carried[held.spec.publish_id] = held
-        return held
+            agent.gateway.carried[pinned_spec.publish_id] = pinned_spec
+        return pinned_spec
 
     def _patch(self, patch: pytest.MonkeyPatch) -> None:
         release = outbox.release
@@ -329,15 +338,15 @@ class System:
     def _exchange(self, row: Agent, command: Command) -> CommandAnswer:
         """In place of the network between a worker and an agent."""
         fate = self.pushes.popleft() if self.pushes else Push.WELL
-        to = next(one for one in self.agents if one.voice.agent.pk == row.pk)
+        target = next(agent for agent in self.agents if agent.voice.agent.pk == row.pk)
         if fate is Push.WORKER_DIES_BEFORE:
             self._die()
         if fate is Push.LATE:
-            self.delayed.append(Delayed(to, command))
-        if fate in {Push.LOST, Push.LATE} or to.line.is_cut or not to.is_up:
+            self.delayed.append(Delayed(target, command))
+        if fate in {Push.LOST, Push.LATE} or target.line.is_cut or not target.is_up:
             raise AgentSilentError("The agent did not answer in time.")
         answers: list[CommandAnswer] = []
-        to.alive(lambda: answers.append(to.take(command, in_time=fate is not Push.SLOW)))
+        target.alive(lambda: answers.append(target.take(command, in_time=fate is not Push.SLOW)))
         if fate is Push.WORKER_DIES_AFTER:
             self._die()
         if fate is Push.ANSWER_LOST or not answers:

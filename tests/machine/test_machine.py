@@ -1,4 +1,4 @@
-"""Whatever people ask for and whatever breaks, in any order: rules for Hypothesis to combine, and what must hold after each of them."""
+"""Rules for Hypothesis to combine in any order: people's wishes and faults, and what must hold after each."""
 
 import logging
 import os
@@ -128,9 +128,9 @@ class Machine(RuleBasedStateMachine):
         self.break_or_mend(which, kind, publish=publish)
 
     @rule()
-    def rest(self) -> None:
+    def come_to_rest(self) -> None:
         """All is well for a while."""
-        self.system.rest()
+        self.system.come_to_rest()
 
     def break_or_mend(self, which: int, kind: str, *, publish: int) -> None:
         """That fault of an agent, or of its gateway with a publish; a second time ends those that last."""
@@ -147,8 +147,9 @@ class Machine(RuleBasedStateMachine):
             agent.gateway.unproved ^= {self.system.drafts[publish % len(self.system.drafts)]}
         elif kind == "old disk":
             agent.restore_disk()
-            # A seal lives 90 seconds, and no backup is back sooner; no gateway tells the generation of what was removed.
-            self.system.delayed = [one for one in self.system.delayed if one.to is not agent]
+            # A seal lives 90 seconds, and no backup is back sooner; no gateway tells the generation of what
+            # was removed.
+            self.system.delayed = [late for late in self.system.delayed if late.to is not agent]
         else:
             agent.die_at(kind)
 
@@ -166,7 +167,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "system"):
-                self.system.rest()
+                self.system.come_to_rest()
         finally:
             transaction.set_rollback(True)
             self._undone.__exit__(None, None, None)

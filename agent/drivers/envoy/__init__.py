@@ -1,1 +1,1 @@
-"""The Envoy driver."""
+"""The Envoy driver: files that an Envoy watches. Only this package knows Envoy's configuration."""

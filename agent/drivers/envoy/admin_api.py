@@ -1,4 +1,4 @@
-"""Envoy's admin interface: which versions it has taken, and what it is. The only module that talks to it."""
+"""Envoy's admin interface: the versions in force, and Envoy's own. Only this module talks to it."""
 
 import http.client
 import json
@@ -35,12 +35,15 @@ class Admin:
         self._refused: dict[Kind, int] = {}
 
     def taken(self) -> dict[Kind, str]:
-        """The version in force of each kind ("" before the first). Text readouts alone: a walk over all counters takes time with many clusters."""
+        """The version in force of each kind ("" before the first).
+
+        Asks for text readouts alone: a walk over all counters takes time with many clusters.
+        """
         stats = self._stats("version_text$", "TextReadouts")
         return {kind: stats.get(f"{kind.value}.version_text", "").strip('"') for kind in Kind}
 
     def wait_for(self, kind: Kind, version: str) -> None:
-        """Return when Envoy has taken this version. Raises Unreachable when it refuses it or takes too long."""
+        """Return once Envoy has taken this version. Raises Unreachable when it refuses or takes too long."""
         started, looks = time.monotonic(), 0
         while (waited := time.monotonic() - started) < TAKE_S:
             if self.taken()[kind] == version:
@@ -58,7 +61,10 @@ class Admin:
         )
 
     def virtual_hosts(self) -> list[str]:
-        """The names of the virtual hosts that it serves. Dear with many of them: for when the files do not tell."""
+        """The names of the virtual hosts that Envoy serves.
+
+        Expensive with many hosts: only for when the files do not tell.
+        """
         try:
             configs = json.loads(self._get("/config_dump?resource=dynamic_route_configs")).get("configs", [])
             return [
@@ -101,7 +107,8 @@ class Admin:
             text = response.read().decode("utf-8", errors="replace")
         except (OSError, http.client.HTTPException) as problem:
             raise Unreachable(
-                f"Envoy's admin interface at {self._endpoint} does not answer ({problem or type(problem).__name__})."
+                f"Envoy's admin interface at {self._endpoint} does not answer "
+                f"({problem or type(problem).__name__})."
             ) from problem
         finally:
             connection.close()

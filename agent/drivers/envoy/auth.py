@@ -1,4 +1,7 @@
-"""Auth as Envoy resources: the listener's filters, and what a virtual host switches on of them. Pure functions; knows no route and no file."""
+"""Auth as Envoy resources: the listener's filters, and those that a virtual host switches on.
+
+Pure functions; knows no route and no file.
+"""
 
 import hashlib
 import json
@@ -7,14 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from agent.drivers.base import Refused
-from agent.drivers.problems import (
-    FORBIDDEN_BODY,
-    GATEWAY_BODIES,
-    PROBLEM_TYPE,
-    UNAUTHENTICATED_BODY,
-    challenges,
-)
-from agent.protocol.headers import CONSUMER_HEADER, NEVER_PASSED_ON, SAID_BY_GATEWAYS
+from agent.drivers.envoy.forged_headers import forged_headers
+from agent.drivers.problems import challenges
+from agent.protocol.headers import CONSUMER_HEADER
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec, State
 
 Resource = dict[str, object]
@@ -27,17 +25,11 @@ API_KEY, TOKEN, CLAIMS = (
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 TOKEN_TYPE = f"{_HTTP}.jwt_authn.v3.JwtAuthentication"
 _PAYLOAD, _HEAD = "imp", "imp-head"
-_CHALLENGES = "imp"
-_IS_BEARER: Resource = {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}
-_SCHEME, _TOKEN, _SCOPES = "1-scheme", "2-token", "3-scopes"
+CHALLENGES = "imp"
+IS_BEARER: Resource = {"name": "authorization", "string_match": {"prefix": "Bearer ", "ignore_case": True}}
+SCHEME_POLICY, TOKEN_POLICY, SCOPES_POLICY = "1-scheme", "2-token", "3-scopes"
 _SCOPE_CLAIMS = ("scope", "scp")
 _FILTERS = {AuthMode.NONE: (), AuthMode.API_KEY: (API_KEY,), AuthMode.OAUTH2: (TOKEN, CLAIMS)}
-
-_SAID_BY_ENVOY = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")
-"""Of the rest of `SAID_BY_GATEWAYS` Envoy says nothing itself, and would pass a caller's word on: behind Kong too an upstream hears none of it."""
-
-_ANY = "[^a-z0-9]"
-_NOT_A_HYPHEN = "[^a-z0-9-]"
 
 CLOCK_SKEW_S = 5
 """By how much an issuer's clock may differ from the gateway's."""
@@ -49,40 +41,27 @@ _PRINTABLE = re.compile(r"[!-~]+")
 def filters(tokens: Resource) -> list[Resource]:
     """The listener's filters in their order; those of a policy sleep until a virtual host wakes them.
 
-    `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself (`typed_config`).
+    `tokens` is where the issuers' keys come from: their discovery (`config_discovery`), or the filter itself
+    (`typed_config`).
     """
-    no_pretending = {
+    no_forged_headers = {
         "mutations": {
             "request_mutations": [
-                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}} for name in _pretended()
+                {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": name}}}}
+                for name in forged_headers()
             ]
         }
     }
     return [
         {
             "name": "envoy.filters.http.header_mutation",
-            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_pretending},
+            "typed_config": {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutation", **no_forged_headers},
         },
         {"name": API_KEY, "disabled": True, "typed_config": {"@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth"}},
         {"name": TOKEN, "disabled": True, **tokens},
         {"name": CLAIMS, "disabled": True, "typed_config": {"@type": f"{_HTTP}.rbac.v3.RBAC"}},
         {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
     ]
-
-
-def local_replies() -> Resource:
-    """Our words where a filter refuses a caller or no upstream answers; the first mapper that fits counts. The challenge is the virtual host's."""
-    return {
-        "mappers": [
-            _mapper(401, UNAUTHENTICATED_BODY, "invalid", also=_came_with_a_token()),
-            _mapper(401, UNAUTHENTICATED_BODY, "missing"),
-            # Envoy's own word for what a policy refuses is 403; RFC 6750 pairs that with too few scopes alone.
-            _mapper(403, UNAUTHENTICATED_BODY, "missing", also=_was_refused_by(_SCHEME), becomes=401),
-            _mapper(403, UNAUTHENTICATED_BODY, "invalid", also=_was_refused_by(_TOKEN), becomes=401),
-            _mapper(403, FORBIDDEN_BODY, "scopes"),
-            *(_mapper(status, body) for status, body in GATEWAY_BODIES.items()),
-        ]
-    }
 
 
 def token_filter(providers: Mapping[str, Resource]) -> Resource:
@@ -92,7 +71,10 @@ def token_filter(providers: Mapping[str, Resource]) -> Resource:
 
 
 def providers(spec: Spec) -> dict[str, Resource]:
-    """The issuer of a live oauth2 spec by its name, which changes with its keys: nothing else has any. Raises Refused."""
+    """The issuer of a live oauth2 spec by name; empty for every other spec. Raises Refused.
+
+    The name changes with the issuer's keys.
+    """
     auth = spec.auth
     if spec.state != State.LIVE or auth.mode != AuthMode.OAUTH2:
         return {}
@@ -105,7 +87,10 @@ def providers(spec: Spec) -> dict[str, Resource]:
 
 
 def per_host(spec: Spec) -> Resource:
-    """What a live spec's virtual host switches on, by filter. Raises Refused when anything is missing: never serve it open instead."""
+    """The filters that a live spec's virtual host switches on. Raises Refused when a part is missing.
+
+    A publish is never served open instead.
+    """
     if spec.auth.mode == AuthMode.API_KEY:
         return {API_KEY: _api_keys(spec.auth)}
     if spec.auth.mode == AuthMode.OAUTH2:
@@ -118,13 +103,13 @@ def per_host(spec: Spec) -> Resource:
 
 
 def metadata(spec: Spec) -> Resource:
-    """What a live spec's virtual host says of itself: where it refuses callers, the listener reads the challenge here."""
-    said = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
-    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {_CHALLENGES: said}}
+    """A live virtual host's metadata, from which the listener reads the challenge of a refusal."""
+    texts = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
+    return {} if spec.auth.mode == AuthMode.NONE else {"filter_metadata": {CHALLENGES: texts}}
 
 
 def off(auth: Auth) -> Resource:
-    """What a route says to be reached without credentials although its virtual host asks for them."""
+    """A route's part that opens it without credentials although its virtual host asks for them."""
     return {
         name: {
             "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
@@ -136,7 +121,7 @@ def off(auth: Auth) -> Resource:
 
 
 def without_keys(words: str, hosts: list[Resource]) -> str:
-    """Envoy's words with every key of these hosts blotted out: it quotes the one it does not like."""
+    """Envoy's message with every key of these hosts blotted out: Envoy quotes a key that it refuses."""
     for key in (key for host in hosts for key in _keys_in(host)):
         words = words.replace(key, "…")
     return words
@@ -186,7 +171,8 @@ def _provider(auth: Auth) -> Resource:
         # Not the audience: here Envoy would take https://a/ for a.
         "issuer": auth.issuer,
         "local_jwks": {"inline_string": json.dumps({"keys": auth.jwks}, sort_keys=True)},
-        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter: here it takes any scheme, and a policy Bearer alone.
+        # Schemes are written in any case (RFC 9110 §11.1), and Envoy compares letter by letter: this takes
+        # any scheme, and a policy takes Bearer alone.
         "from_headers": [{"name": "Authorization", "value_prefix": " "}],
         "forward": True,
         "require_expiration": True,
@@ -198,20 +184,23 @@ def _provider(auth: Auth) -> Resource:
 
 
 def _claims(auth: Auth) -> Resource:
-    """Whose good token is refused all the same. Envoy goes through policies by their names, and says which one it was."""
-    audience: Resource = {"or_match": {"value_matchers": [_is(auth.audience), _holds(auth.audience)]}}
+    """The policies that refuse a token with a good signature.
+
+    Envoy goes through policies by name, and says which one refused.
+    """
+    audience: Resource = {"or_match": {"value_matchers": [_exact(auth.audience), _list_holds(auth.audience)]}}
     # Envoy understands no extension, and would let a token pass that demands one (RFC 7515 §4.1.11).
     no_extension: Resource = {"not_id": _metadata(_HEAD, "crit", {"present_match": True})}
     policies = {
-        _SCHEME: _refuse_unless([{"header": _IS_BEARER}]),
-        _TOKEN: _refuse_unless([_claim("aud", audience), no_extension]),
+        SCHEME_POLICY: _refuse_unless([{"header": IS_BEARER}]),
+        TOKEN_POLICY: _refuse_unless([_claim("aud", audience), no_extension]),
     }
     if auth.scopes:
         each: list[Resource] = [
-            {"or_ids": {"ids": [_claim(name, _holds(scope)) for name in _SCOPE_CLAIMS]}}
+            {"or_ids": {"ids": [_claim(name, _list_holds(scope)) for name in _SCOPE_CLAIMS]}}
             for scope in auth.scopes
         ]
-        policies[_SCOPES] = _refuse_unless(each)
+        policies[SCOPES_POLICY] = _refuse_unless(each)
     return {
         "@type": f"{_HTTP}.rbac.v3.RBACPerRoute",
         "rbac": {"rules": {"action": "DENY", "policies": policies}},
@@ -222,12 +211,12 @@ def _refuse_unless(all_of: list[Resource]) -> Resource:
     return {"permissions": [{"any": True}], "principals": [{"not_id": {"and_ids": {"ids": all_of}}}]}
 
 
-def _is(text: str) -> Resource:
+def _exact(text: str) -> Resource:
     return {"string_match": {"exact": text}}
 
 
-def _holds(text: str) -> Resource:
-    return {"list_match": {"one_of": _is(text)}}
+def _list_holds(text: str) -> Resource:
+    return {"list_match": {"one_of": _exact(text)}}
 
 
 def _claim(name: str, value: Resource) -> Resource:
@@ -245,63 +234,12 @@ def _metadata(part: str, name: str, value: Resource) -> Resource:
 
 
 def _provider_name(spec: Spec) -> str:
-    """Named by its content: routes ask for a changed one, or for one of another version of this agent, only once it is there."""
+    """The provider's name, made of its content.
+
+    Routes ask for a changed provider, or one of another agent version, only once Envoy has it.
+    """
     content = json.dumps(_provider(spec.auth), sort_keys=True)
     return f"imp:{spec.publish_id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-
-
-def _pretended() -> list[str]:
-    """The names (regular expressions over lower case) under which a caller could pretend. One each, because Envoy limits the size of an expression."""
-    whole = [
-        name.replace("-", _ANY)
-        for name in (*NEVER_PASSED_ON, *SAID_BY_GATEWAYS)
-        if name not in _SAID_BY_ENVOY
-    ]
-    return [*whole, *(spelling for name in _SAID_BY_ENVOY for spelling in _otherwise(name))]
-
-
-def _otherwise(name: str) -> list[str]:
-    """Every spelling but the right one: the first separator that is no hyphen stands at each place in turn."""
-    parts = name.split("-")
-    return [
-        "-".join(parts[:place]) + _NOT_A_HYPHEN + _ANY.join(parts[place:]) for place in range(1, len(parts))
-    ]
-
-
-def _mapper(
-    status: int, body: str, situation: str = "", *, also: Resource | None = None, becomes: int | None = None
-) -> Resource:
-    comparison = {"op": "EQ", "value": {"default_value": status, "runtime_key": "imp.not-used"}}
-    by_status: Resource = {"status_code_filter": {"comparison": comparison}}
-    challenge = {"key": "www-authenticate", "value": f"%METADATA(VIRTUAL_HOST:{_CHALLENGES}:{situation})%"}
-    return {
-        "filter": {"and_filter": {"filters": [by_status, also]}} if also else by_status,
-        # Envoy's own names the path as the realm.
-        **(
-            {"headers_to_add": [{"header": challenge, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]}
-            if situation
-            else {}
-        ),
-        **({"status_code": becomes} if becomes else {}),
-        "body": {"inline_string": body},
-        "body_format_override": {
-            "text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"},
-            "content_type": PROBLEM_TYPE,
-        },
-    }
-
-
-def _came_with_a_token() -> Resource:
-    return {"header_filter": {"header": _IS_BEARER}}
-
-
-def _was_refused_by(policy: str) -> Resource:
-    name, kind = (
-        "envoy.access_loggers.extension_filters.cel",
-        "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-    )
-    expression = f"response.code_details == 'rbac_access_denied_matched_policy[{policy}]'"
-    return {"extension_filter": {"name": name, "typed_config": {"@type": kind, "expression": expression}}}
 
 
 def _keys_in(host: Resource) -> list[str]:

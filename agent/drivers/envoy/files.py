@@ -1,111 +1,30 @@
-"""Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter. The only module that knows their layout."""
+"""Envoy's files in the state folder: bootstrap, listener, routes, clusters, token filter.
+
+Only this module knows their layout.
+"""
 
 import json
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.drivers.envoy import auth
-from agent.drivers.envoy.resources import Resource, version_of
-from agent.files import FileDamaged, read_object, write_durably
+from agent.drivers.envoy.documents import Document, objects
+from agent.drivers.envoy.local_replies import local_replies
+from agent.drivers.envoy.resources import Resource
+from agent.files import write_durably
 from fence import split_endpoint
 
 STAT_PREFIX = "imp"
 ROUTES_NAME = "imp"
 _TYPE = "type.googleapis.com/envoy.config"
 _HTTP = "type.googleapis.com/envoy.extensions.filters"
-
-_Stamp = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """One xDS file: its resources and the version it says. `intact` is False when the content is not what that version stood for."""
-
-    resources: tuple[Resource, ...]
-    version: str
-    intact: bool
-
-    @classmethod
-    def of(cls, resources: list[Resource]) -> "Document":
-        """A new document. Its version is the content's hash and a serial, so that Envoy's word for it can mean no earlier file."""
-        return cls(
-            resources=tuple(resources), version=f"{version_of(resources)}.{time.time_ns():x}", intact=True
-        )
-
-    @classmethod
-    def read(cls, path: Path) -> "Document":
-        """A file as it stands; a damaged one reads as empty and not intact, so that it is written anew."""
-        try:
-            content = read_object(path)
-        except FileDamaged:
-            content = {}
-        resources, version = tuple(_objects(content.get("resources"))), str(content.get("version_info", ""))
-        return cls(
-            resources=resources, version=version, intact=version.partition(".")[0] == version_of(resources)
-        )
-
-    def says_the_same_as(self, other: "Document") -> bool:
-        """True when both would make Envoy the same, whichever versions they say."""
-        return (
-            self.intact and other.intact and self.version.partition(".")[0] == other.version.partition(".")[0]
-        )
-
-    def is_older_than(self, version: str) -> bool:
-        """True when that version was made after this document, as when the file was restored from a backup."""
-        return _serial(self.version) < _serial(version)
-
-    def save(self, path: Path) -> None:
-        """Replace the file; Envoy reads it at the rename. Kept from other users: it carries keys."""
-        text = json.dumps({"version_info": self.version, "resources": self.resources}, ensure_ascii=False)
-        write_durably(path, text + "\n", mode=0o600)
-
-
-class File:
-    """One xDS file as this run of the agent knows it: what it wrote there last, or found there in force. What another hand makes of it is not believed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._own: Document | None = None
-        self._stamp: _Stamp | None = None
-        self._lock = threading.Lock()
-
-    def document(self) -> Document:
-        """What the agent knows; what stands there, as long as that is nothing."""
-        return self._own or Document.read(self._path)
-
-    def trust(self, version: str) -> None:
-        """Know from now on what stands there, if it is whole and Envoy runs this very version of it."""
-        with self._lock:
-            if self._own is None:
-                stamp, document = _stamp(self._path), Document.read(self._path)
-                if document.intact and document.version == version:
-                    self._own, self._stamp = document, stamp
-
-    def save(self, document: Document) -> None:
-        """Replace it. Raises OSError."""
-        with self._lock:
-            document.save(self._path)
-            self._own, self._stamp = document, _stamp(self._path)
-
-    def is_altered(self) -> bool:
-        """Whether something else stands there than the agent knows. Reads nothing as long as nobody has touched it."""
-        with self._lock:
-            stamp = _stamp(self._path)
-            if self._own is None or stamp == self._stamp:
-                return False
-            document = Document.read(self._path)
-            if not document.intact or document.version != self._own.version:
-                return True
-            self._stamp = stamp
-            return False
+_MONITORS = "type.googleapis.com/envoy.extensions.resource_monitors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Whose Envoy it is, and where it listens for callers and for the agent."""
+    """The owner of an Envoy, and its ports for callers and for the agent."""
 
     node: str
     proxy: str
@@ -121,7 +40,7 @@ class Folder:
 
     @property
     def bootstrap(self) -> Path:
-        """What `envoy -c` is started with."""
+        """The file that `envoy -c` is started with."""
         return self.root / "bootstrap.json"
 
     @property
@@ -146,7 +65,10 @@ class Folder:
 
 
 def prepare(folder: Folder, site: Site) -> None:
-    """Write what Envoy needs to start. Routes and clusters that are there stay, so that a new enrolment ends no traffic. Raises OSError."""
+    """Write what Envoy needs to start. Raises OSError.
+
+    Existing routes and clusters stay, so that a new enrolment ends no traffic.
+    """
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     refresh(folder, site)
     if not folder.clusters.exists():
@@ -156,31 +78,32 @@ def prepare(folder: Folder, site: Site) -> None:
 
 
 def refresh(folder: Folder, site: Site) -> list[str]:
-    """Bring bootstrap and listener to what this version of the agent wants; the names of the files written. Envoy takes the listener over, and reads
-    the bootstrap at its next start. Raises OSError."""
+    """Bring bootstrap and listener to this version's content; the names of the files written. Raises OSError.
+
+    Envoy takes the listener over at once, and reads the bootstrap at its next start.
+    """
     if not folder.tokens.exists():
         Document.of([token_filter({})]).save(folder.tokens)
     bootstrap, wanted = _bootstrap_text(folder, site), _listener_document(folder, site)
-    if is_bootstrap_wrong := _text_of(folder.bootstrap) != bootstrap:
+    written = []
+    if _text_of(folder.bootstrap) != bootstrap:
         write_durably(folder.bootstrap, bootstrap)
-    if is_listener_wrong := not wanted.says_the_same_as(Document.read(folder.listeners)):
+        written.append(folder.bootstrap.name)
+    if not wanted.says_the_same_as(Document.read(folder.listeners)):
         wanted.save(folder.listeners)
-    return [
-        path.name
-        for path, is_wrong in ((folder.bootstrap, is_bootstrap_wrong), (folder.listeners, is_listener_wrong))
-        if is_wrong
-    ]
+        written.append(folder.listeners.name)
+    return written
 
 
 def is_refreshed(folder: Folder, site: Site) -> bool:
-    """Whether bootstrap and listener stand there as `refresh` would leave them."""
+    """Whether bootstrap and listener are as `refresh` would leave them."""
     is_listener_right = _listener_document(folder, site).says_the_same_as(Document.read(folder.listeners))
     return is_listener_right and _text_of(folder.bootstrap) == _bootstrap_text(folder, site)
 
 
 def virtual_hosts(routes: Document) -> list[Resource]:
     """The virtual hosts in the route file."""
-    return [host for resource in routes.resources for host in _objects(resource.get("virtual_hosts"))]
+    return [host for resource in routes.resources for host in objects(resource.get("virtual_hosts"))]
 
 
 def route_configuration(hosts: list[Resource]) -> Resource:
@@ -199,13 +122,11 @@ def token_filter(providers: Mapping[str, Resource]) -> Resource:
 
 def providers(tokens: Document) -> dict[str, Resource]:
     """The issuers in the token filter's file."""
-    configs = _objects([resource.get("typed_config") for resource in tokens.resources])
-    return {
-        name: provider
-        for config in configs
-        if isinstance(listed := config.get("providers"), dict)
-        for name, provider in listed.items()
-    }
+    providers: dict[str, Resource] = {}
+    for config in objects([resource.get("typed_config") for resource in tokens.resources]):
+        if isinstance(listed := config.get("providers"), dict):
+            providers |= listed
+    return providers
 
 
 def typed_cluster(cluster: Resource) -> Resource:
@@ -219,12 +140,17 @@ def untyped(resource: Resource) -> Resource:
 
 
 def listener(proxy: str, *, routes: Resource, tokens: Resource) -> Resource:
-    """The one HTTP listener. `routes` names where they come from (`rds`), or is them (`route_config`); `tokens` as in `envoy_auth.filters`."""
+    """The one HTTP listener.
+
+    `routes` names where the routes come from (`rds`), or holds them (`route_config`); `tokens` is as in
+    `auth.filters`.
+    """
     manager = {
         "@type": f"{_HTTP}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": STAT_PREFIX,
         **routes,
-        # An edge proxy: own the forwarding headers, and match routes on the path that the upstream will understand.
+        # An edge proxy: own the forwarding headers, and match routes on the path as the upstream understands
+        # it.
         "use_remote_address": True,
         "normalize_path": True,
         "merge_slashes": True,
@@ -234,7 +160,7 @@ def listener(proxy: str, *, routes: Resource, tokens: Resource) -> Resource:
         "http_protocol_options": {"accept_http_10": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": auth.filters(tokens),
-        "local_reply_config": auth.local_replies(),
+        "local_reply_config": local_replies(),
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     return {
@@ -255,7 +181,7 @@ def _listener_document(folder: Folder, site: Site) -> Document:
 
 def _bootstrap_text(folder: Folder, site: Site) -> str:
     limit = {
-        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "@type": f"{_MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig",
         "max_active_downstream_connections": site.max_connections,
     }
     content = {
@@ -282,15 +208,6 @@ def _text_of(path: Path) -> str | None:
         return None
 
 
-def _stamp(path: Path) -> _Stamp | None:
-    """What changes whenever somebody replaces a file or writes into it; None when it is not there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
 def _source(path: Path) -> Resource:
     # The path alone: Envoy watches it for renames, and is not woken by those of the files beside it.
     return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}}
@@ -299,15 +216,3 @@ def _source(path: Path) -> Resource:
 def _address(endpoint: str) -> Resource:
     host, port = split_endpoint(endpoint)
     return {"socket_address": {"address": host, "port_value": port}}
-
-
-def _serial(version: str) -> int:
-    """When a version was made; 0 for one that is not ours."""
-    try:
-        return int(version.partition(".")[2], 16)
-    except ValueError:
-        return 0
-
-
-def _objects(value: object) -> list[Resource]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -1,20 +1,23 @@
-"""What publishes put into Envoy's files, as pure functions: the parts of each, how they become documents, and what stays as the files say it."""
+"""The parts that each publish puts into Envoy's files, how they become documents, and which parts stay.
+
+Pure functions.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from agent.drivers.base import Desired, Held, Refused, Seen, Unreachable
+from agent.drivers.base import Desired, PinnedSpec, Refused, ShownState, Unreachable
 from agent.drivers.envoy import auth, files, resources
 from agent.drivers.envoy.admin_api import Kind
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.drivers.envoy.resources import Resource
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What one publish puts into Envoy's files."""
+    """The parts of one publish in Envoy's files."""
 
     publish: str
     host: Resource | None
@@ -24,37 +27,39 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One publish's new parts, and what stands when Envoy refuses them."""
+    """One publish's new parts, and those that stand when Envoy refuses them."""
 
     publish_id: UUID
     wanted: Parts
     fallback: Parts | None
-    """None when there is nothing, or when what the files say is not what Envoy serves."""
+    """None when nothing stands, or when the files differ from what Envoy serves."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filed:
-    """What the files say of each publish, held against what Envoy serves: files that were restored from a backup are older."""
+class FiledParts:
+    """The publishes in the files, compared with what Envoy serves: files from a backup are older."""
 
     parts: Mapping[UUID, Parts]
-    says: Mapping[UUID, Seen]
-    served: Mapping[UUID, Seen]
+    says: Mapping[UUID, ShownState]
+    served: Mapping[UUID, ShownState]
 
     @classmethod
-    def of(cls, there: Mapping[Kind, Document], served: Mapping[UUID, Seen]) -> "Filed":
+    def of(cls, current: Mapping[Kind, Document], served: Mapping[UUID, ShownState]) -> "FiledParts":
         """Read once for each change."""
-        return cls(parts=_parts_in(there), says=in_files(there[Kind.ROUTES]), served=served)
+        return cls(parts=_parts_in(current), says=in_files(current[Kind.ROUTES]), served=served)
 
     def generation(self, publish: UUID) -> int:
         """The generation that Envoy serves; 0 for none."""
         return self.served[publish].generation if publish in self.served else 0
 
     def standing(self, publish: UUID) -> Parts | None:
-        """What Envoy serves of it, when the files tell."""
+        """The parts of a publish that Envoy serves, when the files tell."""
         return self.parts.get(publish) if self.says.get(publish) == self.served.get(publish) else None
 
     def without(self, known: Collection[UUID]) -> list[Parts]:
-        """What stays as it is: the agent knows nothing of it (its state was lost), or it is not its to change.
+        """The parts of all publishes but the known ones, which stay as they are.
+
+        The agent knows nothing of them (its state was lost), or may not change them.
 
         Raises Unreachable when that is not what Envoy serves: what was withdrawn would be live again.
         """
@@ -62,68 +67,67 @@ class Filed:
         if unknown := [
             publish for publish in publishes if self.served.get(publish) != self.says.get(publish)
         ]:
-            words = f"Envoy's files are older than what it serves, as after a restored backup, and what {len(unknown)} publishes should be is not told yet."
+            words = (
+                "Envoy's files are older than what it serves, as after a restored backup, "
+                f"and the control plane has not yet sent {len(unknown)} publishes."
+            )
             raise Unreachable(words, code="files_too_old")
         return [self.parts[publish] for publish in self.says if publish not in known]
 
 
-def in_files(routes: Document) -> dict[UUID, Seen]:
-    """What the route file says that Envoy carries."""
-    return seen_in(str(host.get("name")) for host in files.virtual_hosts(routes))
+def in_files(routes: Document) -> dict[UUID, ShownState]:
+    """The publishes in the route file."""
+    return shown_in(str(host.get("name")) for host in files.virtual_hosts(routes))
 
 
-def seen_in(names: Iterable[str]) -> dict[UUID, Seen]:
-    """The same, of the names of virtual hosts."""
-    return dict(seen for name in names if (seen := resources.seen_of(name)))
+def shown_in(names: Iterable[str]) -> dict[UUID, ShownState]:
+    """The publishes in the names of virtual hosts."""
+    return dict(shown for name in names if (shown := resources.shown_by(name)))
 
 
-def choices_of(desired: Sequence[Desired], filed: Filed) -> tuple[list[Choice], dict[UUID, Refused]]:
-    """What to ask Envoy about, and what is refused before; of that the choice is what stands, if anything does."""
+def choices_of(desired: Sequence[Desired], filed: FiledParts) -> tuple[list[Choice], dict[UUID, Refused]]:
+    """The choices to ask Envoy about, and the publishes refused before.
+
+    A refused publish keeps what stands, if any.
+    """
     choices: list[Choice] = []
     refused: dict[UUID, Refused] = {}
-    for one in desired:
-        publish_id, wanted = one.wanted.spec.publish_id, None
+    for goal in desired:
+        publish_id, wanted = goal.publish_id, None
         fallback = filed.standing(publish_id)
         try:
-            if standby := one.fallback_over(filed.generation(publish_id)):
+            if standby := goal.fallback_over(filed.generation(publish_id)):
                 fallback = _parts(standby)
-            wanted = fallback if one.wanted is one.fallback else _parts(one.wanted)
+            wanted = fallback if goal.wanted is goal.fallback else _parts(goal.wanted)
         except Refused as problem:
             refused[publish_id], wanted = problem, fallback
         choices += [Choice(publish_id=publish_id, wanted=wanted, fallback=fallback)] if wanted else []
     return choices, refused
 
 
-def _parts(held: Held) -> Parts:
-    host, clusters = (
-        resources.virtual_host(held),
-        tuple(files.typed_cluster(cluster) for cluster in resources.clusters(held)),
-    )
+def _parts(pinned_spec: PinnedSpec) -> Parts:
     return Parts(
-        publish=str(held.spec.publish_id), host=host, clusters=clusters, providers=auth.providers(held.spec)
+        publish=str(pinned_spec.publish_id),
+        host=resources.virtual_host(pinned_spec),
+        clusters=tuple(files.typed_cluster(cluster) for cluster in resources.clusters(pinned_spec)),
+        providers=auth.providers(pinned_spec.spec),
     )
 
 
-def _parts_in(there: Mapping[Kind, Document]) -> dict[UUID, Parts]:
+def _parts_in(current: Mapping[Kind, Document]) -> dict[UUID, Parts]:
     clusters, providers = defaultdict[str, list[Resource]](list), defaultdict[str, dict[str, Resource]](dict)
-    for cluster in there[Kind.CLUSTERS].resources:
+    for cluster in current[Kind.CLUSTERS].resources:
         clusters[resources.publish_of(cluster)].append(cluster)
-    for name, provider in files.providers(there[Kind.TOKENS]).items():
+    for name, provider in files.providers(current[Kind.TOKENS]).items():
         providers[resources.publish_in(name)][name] = provider
-    hosts = {
-        seen[0]: host
-        for host in files.virtual_hosts(there[Kind.ROUTES])
-        if (seen := resources.seen_of(str(host.get("name"))))
-    }
-    return {
-        publish: Parts(
-            publish=str(publish),
-            host=host,
-            clusters=tuple(clusters[str(publish)]),
-            providers=providers[str(publish)],
-        )
-        for publish, host in hosts.items()
-    }
+    parts: dict[UUID, Parts] = {}
+    for host in files.virtual_hosts(current[Kind.ROUTES]):
+        if shown := resources.shown_by(str(host.get("name"))):
+            publish = str(shown[0])
+            parts[shown[0]] = Parts(
+                publish=publish, host=host, clusters=tuple(clusters[publish]), providers=providers[publish]
+            )
+    return parts
 
 
 def merged(parts: list[Parts]) -> tuple[list[Resource], list[Resource], dict[str, Resource]]:
@@ -149,7 +153,7 @@ def target_of(kept: list[Parts], standing: Mapping[UUID, Parts]) -> dict[Kind, D
 
 
 def with_old_clusters(old: Document, new: Document) -> Document:
-    """The clusters that old and new routes need; the new document itself when it holds the old ones."""
+    """The clusters that old and new routes need; the new document itself when it has them all."""
     known = {str(cluster.get("name")): cluster for cluster in (*old.resources, *new.resources)}
     if len(known) == len(new.resources):
         return new

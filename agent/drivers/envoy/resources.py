@@ -1,4 +1,7 @@
-"""Specs as Envoy resources: pure functions, no files and no network. The only module that knows Envoy's route and cluster shapes."""
+"""Specs as Envoy resources.
+
+Pure functions, no files and no network. Only this module knows Envoy's route and cluster shapes.
+"""
 
 import hashlib
 import json
@@ -7,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
-from agent.drivers.base import DEFAULT_PORTS, Held, Refused, Seen, authority_of, upstream_key
+from agent.drivers.base import DEFAULT_PORTS, PinnedSpec, Refused, ShownState, authority_of, upstream_key
 from agent.drivers.envoy import auth
 from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
 from agent.drivers.proof import GENERATION_HEADER, auth_marker_path, marker_path, marker_prefix
@@ -19,9 +22,12 @@ CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
 
 
-def virtual_host(held: Held) -> Resource | None:
-    """The virtual host of one publish, or None for an absent one. Its name carries publish, generation and digest. Raises Refused."""
-    spec = held.spec
+def virtual_host(pinned_spec: PinnedSpec) -> Resource | None:
+    """The virtual host of one publish, None for an absent one. Raises Refused.
+
+    Its name carries publish, generation and digest.
+    """
+    spec = pinned_spec.spec
     if spec.state == State.ABSENT:
         return None
     if not spec.host:
@@ -31,25 +37,26 @@ def virtual_host(held: Held) -> Resource | None:
         "domains": [spec.host, f"{spec.host}:*"],
     }
     if spec.state == State.WITHDRAWN:
-        return host | {"routes": [_everything_gone(spec)]}
-    said: Resource = {"typed_per_filter_config": auth.per_host(spec), "metadata": auth.metadata(spec)}
-    return host | {"routes": _live_routes(held)} | {name: value for name, value in said.items() if value}
+        return host | {"routes": [_withdrawn_route(spec)]}
+    policy: Resource = {"typed_per_filter_config": auth.per_host(spec), "metadata": auth.metadata(spec)}
+    needed = {name: value for name, value in policy.items() if value}
+    return host | {"routes": _live_routes(pinned_spec)} | needed
 
 
-def clusters(held: Held) -> list[Resource]:
+def clusters(pinned_spec: PinnedSpec) -> list[Resource]:
     """The clusters of one publish's services, at pinned addresses. Raises Refused."""
-    return (
-        [_cluster(held, service) for service in held.spec.services] if held.spec.state == State.LIVE else []
-    )
+    spec = pinned_spec.spec
+    return [_cluster(pinned_spec, service) for service in spec.services if spec.state == State.LIVE]
 
 
-def seen_of(name: str) -> tuple[UUID, Seen] | None:
-    """What a virtual host's name carries; None for a name that is not ours."""
+def shown_by(name: str) -> tuple[UUID, ShownState] | None:
+    """The publish and state in a virtual host's name; None for a name of somebody else."""
     try:
         prefix, publish, generation, digest = name.split(":")
-        return (UUID(publish), Seen(generation=int(generation), digest=digest)) if prefix == "imp" else None
+        shown = UUID(publish), ShownState(generation=int(generation), digest=digest)
     except ValueError:
         return None
+    return shown if prefix == "imp" else None
 
 
 def publish_of(resource: Resource) -> str:
@@ -59,15 +66,15 @@ def publish_of(resource: Resource) -> str:
 
 def publish_in(name: str) -> str:
     """The publish id in one of our names ("" in another's)."""
-    prefix, _, rest = name.partition(":")
-    return rest.partition(":")[0] if prefix == "imp" else ""
+    prefix, _, remainder = name.partition(":")
+    return remainder.partition(":")[0] if prefix == "imp" else ""
 
 
-def _live_routes(held: Held) -> list[Resource]:
-    spec = held.spec
+def _live_routes(pinned_spec: PinnedSpec) -> list[Resource]:
+    spec = pinned_spec.spec
     ways = [(route, service) for service in spec.services for route in service.routes]
     ways.sort(key=lambda way: (-len(_plain_path(way[0])), not way[0].methods, str(way[0].id)))
-    forwarding = [_forward(held, service, route) for route, service in ways]
+    forwarding = [_forward(pinned_spec, service, route) for route, service in ways]
     return [*_markers(spec), *forwarding, _problem({"prefix": "/"}, 404, NOT_FOUND_BODY)]
 
 
@@ -75,18 +82,22 @@ def _markers(spec: Spec) -> list[Resource]:
     policy_off = auth.off(spec.auth)
     open_to_all: Resource = {"typed_per_filter_config": policy_off} if policy_off else {}
     marker, closed = (_marker(path, spec) for path in (marker_path(spec), auth_marker_path(spec)))
-    # Another generation's marker answers with this generation, so a worker of the gateway that lags behind is recognised.
-    other = _problem(
+    # Another generation's marker answers with this generation, so that a lagging worker of the gateway shows.
+    other_generations = _problem(
         {"path_separated_prefix": marker_prefix(spec)}, 404, NOT_FOUND_BODY, generation=spec.generation
     )
-    return [marker | open_to_all, *([] if spec.auth.mode == AuthMode.NONE else [closed]), other | open_to_all]
+    return [
+        marker | open_to_all,
+        *([] if spec.auth.mode == AuthMode.NONE else [closed]),
+        other_generations | open_to_all,
+    ]
 
 
 def _marker(path: str, spec: Spec) -> Resource:
     return _direct({"path": path}, 200, str(spec.generation), {GENERATION_HEADER: str(spec.generation)})
 
 
-def _everything_gone(spec: Spec) -> Resource:
+def _withdrawn_route(spec: Spec) -> Resource:
     # HTTP lets caches keep a 410, and a publish may be published again.
     return _problem(
         {"prefix": "/"}, 410, WITHDRAWN_BODY, generation=spec.generation, cache_control="no-store"
@@ -117,9 +128,9 @@ def _direct(match: Resource, status: int, body: str, headers: dict[str, str]) ->
     }
 
 
-def _forward(held: Held, service: Service, route: Route) -> Resource:
+def _forward(pinned_spec: PinnedSpec, service: Service, route: Route) -> Resource:
     action: Resource = {
-        "cluster": _cluster_name(held, service),
+        "cluster": _cluster_name(pinned_spec, service),
         "timeout": _seconds(service.upstream.timeout_ms),
         "host_rewrite_literal": authority_of(service.upstream),
         "append_x_forwarded_host": True,
@@ -148,7 +159,10 @@ def _match(route: Route) -> Resource:
 
 
 def _rewrite(upstream: Upstream, route: Route) -> Resource:
-    """/billing/x becomes /x and /billing becomes / when the path is stripped; the upstream's own path goes before."""
+    """The path for the upstream, below the upstream's own path.
+
+    When the path is stripped, /billing/x becomes /x and /billing becomes /.
+    """
     path, base = _plain_path(route), upstream.path.rstrip("/")
     if path == "":
         return {"prefix_rewrite": f"{base}/"} if base else {}
@@ -172,7 +186,7 @@ def _plain_path(route: Route) -> str:
     return route.path.rstrip("/")
 
 
-def _cluster(held: Held, service: Service) -> Resource:
+def _cluster(pinned_spec: PinnedSpec, service: Service) -> Resource:
     upstream = service.upstream
     if upstream.scheme not in DEFAULT_PORTS:
         raise Refused(
@@ -183,9 +197,9 @@ def _cluster(held: Held, service: Service) -> Resource:
         )
     endpoints = [
         {"endpoint": {"address": {"socket_address": {"address": address, "port_value": upstream.port}}}}
-        for address in held.addresses[upstream_key(upstream)]
+        for address in pinned_spec.addresses[upstream_key(upstream)]
     ]
-    name = _cluster_name(held, service)
+    name = _cluster_name(pinned_spec, service)
     cluster: Resource = {
         "name": name,
         "type": "STATIC",
@@ -195,18 +209,24 @@ def _cluster(held: Held, service: Service) -> Resource:
     return cluster | ({"transport_socket": _tls(service)} if upstream.scheme == "https" else {})
 
 
-def _cluster_name(held: Held, service: Service) -> str:
-    """Named by its content: a changed upstream is a new cluster, so that routes and cluster change over in one step."""
+def _cluster_name(pinned_spec: PinnedSpec, service: Service) -> str:
+    """The cluster's name, made of its content.
+
+    A changed upstream is a new cluster, so that routes and cluster change in one step.
+    """
     upstream = service.upstream
-    content = f"{upstream.model_dump_json()} {sorted(held.addresses[upstream_key(upstream)])}"
-    return f"imp:{held.spec.publish_id}:{service.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    content = f"{upstream.model_dump_json()} {sorted(pinned_spec.addresses[upstream_key(upstream)])}"
+    return f"imp:{pinned_spec.publish_id}:{service.id}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def _tls(service: Service) -> Resource:
     host = service.upstream.host
     authorities = next((path for path in CA_FILES if Path(path).exists()), None)
     if authorities is None:
-        words = f"No certificate authorities are installed beside this gateway, so {host} cannot be told from an impostor; install ca-certificates."
+        words = (
+            f"No certificate authorities are installed beside this gateway, so the certificate of {host} "
+            "cannot be checked. Install ca-certificates."
+        )
         raise Refused(
             words, code="no_certificate_authorities", entity=f"service {service.id}", field="scheme"
         )

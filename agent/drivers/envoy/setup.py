@@ -1,4 +1,4 @@
-"""How the Envoy driver is chosen and prepared: its command line options, its files at enrolment, the driver at each start."""
+"""The Envoy driver's setup: its command line options, its files at enrolment, the driver at each start."""
 
 import argparse
 import shlex
@@ -15,7 +15,7 @@ MAX_CONNECTIONS, CONNECTIONS_TOP = 20_000, 1_000_000
 
 
 class EnvoySetup:
-    """Envoy by files, in `<state>/envoy`; somebody else starts it, with `arguments_of` that folder."""
+    """Envoy by files, in `<state>/envoy`; the operator starts it with `arguments_of` that folder."""
 
     name = "envoy"
 
@@ -34,11 +34,14 @@ class EnvoySetup:
             metavar="URL",
             help="how callers reach the proxy (default: http://<proxy>)",
         )
-        words = "callers' connections at once; more are closed at once. Envoy needs two file descriptors for each (default: %(default)s)"
+        words = (
+            "callers' connections at most; more are closed. Envoy needs two file descriptors for each "
+            "(default: %(default)s)"
+        )
         parser.add_argument("--max-connections", type=int, default=MAX_CONNECTIONS, metavar="N", help=words)
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
-        """Checked here, so that a mistake costs no enrolment code."""
+        """Check the options before the enrolment, so that a mistake costs no code."""
         for option in ("proxy", "admin"):
             _check_endpoint(option, getattr(arguments, option))
         if not 0 < arguments.max_connections <= CONNECTIONS_TOP:
@@ -79,8 +82,9 @@ class EnvoySetup:
 
 
 def arguments_of(state: Path) -> tuple[str, ...]:
-    """What Envoy is started with."""
-    # Its api_key_auth filter is marked as work in progress, of which Envoy warns by half a kilobyte for each key at each change.
+    """The arguments with which Envoy is started."""
+    # Envoy warns of its api_key_auth filter ("work in progress") with half a kilobyte for each key at each
+    # change.
     return (
         "-c",
         str(Folder(root=_root(state)).bootstrap),

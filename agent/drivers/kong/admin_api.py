@@ -1,4 +1,7 @@
-"""Kong's Admin API over HTTP: few connections, answers read whole, what is passing tried again. The only module that talks to it."""
+"""Kong's Admin API over HTTP: few connections, answers read whole, passing errors tried again.
+
+Only this module talks to the Admin API.
+"""
 
 import random
 import ssl
@@ -19,7 +22,10 @@ CONNECTIONS = 8
 CONNECT_S, ANSWER_S, LOAD_S = 2.0, 10.0, 60.0
 PATIENT_S = 60.0
 HASTY_S = 4.0
-"""For who must not wait for a Kong that hangs: a heartbeat makes a few calls, one after the other, and an agent counts as gone after 30 s."""
+"""Seconds, for callers that must not wait for a Kong that hangs.
+
+A heartbeat makes a few calls in a row, and an agent counts as disconnected after 30 s.
+"""
 PAGE = 1000
 PAUSES_S = (0.1, 0.3, 1.0)
 LONGEST_PAUSE_S = 5.0
@@ -38,7 +44,7 @@ class Answer:
 
 
 class Admin:
-    """One node's Admin API. Every method raises Unreachable when it does not answer, or answers that it cannot at the moment."""
+    """One node's Admin API. Every method raises Unreachable when it does not answer, or cannot now."""
 
     def __init__(
         self, url: str, *, headers: dict[str, str] | None = None, patience_s: float = PATIENT_S
@@ -85,7 +91,10 @@ class Admin:
             raise refusal_of(answer, entity)
 
     def load(self, text: str) -> Answer:
-        """Give a node without a database its whole configuration; 201 when it took it, 304 when it has it, 400 when it objects."""
+        """Give a node without a database its whole configuration.
+
+        201: taken. 304: the node had it. 400: it objects.
+        """
         answer = self._ask(
             "POST", "/config?check_hash=1&flatten_errors=1", json={"config": text}, timeout=LOAD_S
         )
@@ -101,7 +110,10 @@ class Admin:
         return answer
 
     def at_once(self, calls: list[Callable[[], T]]) -> list[T]:
-        """Run calls side by side, as many as there are connections. Every call is made; then the first error is raised."""
+        """Run calls side by side, as many as there are connections.
+
+        Every call is made; then the first error is raised.
+        """
         futures = [self._pool.submit(call) for call in calls]
         errors = [error for future in futures if (error := future.exception())]
         if errors:
@@ -120,7 +132,7 @@ class Admin:
             following = page.get("next")
 
     def _ask(self, method: str, path: str, *, json: Any = None, timeout: float | None = None) -> Answer:
-        """One call, tried again while Kong is away or busy and patience lasts: every call here may be repeated."""
+        """One idempotent call, tried again while Kong is away or busy and patience lasts."""
         problem, until = "", time.monotonic() + self._patience_s
         for pause in (*PAUSES_S, None):
             try:
@@ -149,14 +161,14 @@ class Admin:
     def _believed(self, answer: Answer) -> Answer:
         if answer.status in {401, 403}:
             raise Unreachable(
-                f"Kong's Admin API at {self.url} does not let this agent in ({answer.status}); check its token.",
+                f"Kong's Admin API at {self.url} refuses this agent ({answer.status}). Check the token.",
                 code="admin_denied",
             )
         return answer
 
 
 def refusal_of(answer: Answer, entity: Entity) -> Refused | Unreachable:
-    """What Kong's answer to a write means. Its words about secrets are left out: they repeat them."""
+    """The error for Kong's answer to a write. Kong's message on a secret quotes the secret and is left out."""
     body = answer.body if isinstance(answer.body, dict) else {}
     fields, code = body.get("fields"), body.get("code")
     field = first_field(fields)
@@ -187,7 +199,7 @@ def first_field(fields: Any) -> str:
 
 
 def entities(listed: Iterable[tuple[str, list[Body]]]) -> list[Entity]:
-    """What was listed, as we compare it."""
+    """The listed entities, in the form in which they are compared."""
     return [read(kind, shown) for kind, all_shown in listed for shown in all_shown]
 
 

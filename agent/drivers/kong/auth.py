@@ -1,4 +1,7 @@
-"""Auth as Kong entities: the plugins before services and markers, consumers and their credentials. Pure functions; the Lua comes from kong_lua."""
+"""Auth as Kong entities: the plugins before services and markers, consumers and their credentials.
+
+Pure functions; the Lua comes from `kong.lua`.
+"""
 
 import hashlib
 import json
@@ -19,10 +22,9 @@ from agent.drivers.kong.entities import (
     Body,
     Entity,
     checksum,
-    generation_tag,
     own_id,
-    publish_tag,
 )
+from agent.drivers.kong.parts import plugin, tags_of
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 
 PLUGINS = ("key-auth", "jwt", "pre-function", "post-function")
@@ -39,7 +41,10 @@ _ALGORITHMS = {"RSA": "RS256", "P-256": "ES256", "P-384": "ES384", "P-521": "ES5
 
 
 def entities(spec: Spec, services: list[UUID]) -> list[Entity]:
-    """What stands before these services, and who may pass. Raises Refused when anything is missing: never serve it open instead."""
+    """The guards of these services and the credentials that pass. Raises Refused when a part is missing.
+
+    A publish is never served open instead.
+    """
     checks = {
         AuthMode.NONE: lambda _auth: None,
         AuthMode.API_KEY: _check_keys,
@@ -55,7 +60,7 @@ def entities(spec: Spec, services: list[UUID]) -> list[Entity]:
 
 
 def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]) -> list[Entity]:
-    """The plugins at one service or route: who asks for credentials, and our code, which stands everywhere."""
+    """The plugins at one service or route: the one that asks for credentials, and our code, on every one."""
     config = lua.post_function(
         spec, consumers=_user_name(spec, ""), issuer=str(issuer_consumer(spec.auth.issuer))
     )
@@ -70,7 +75,7 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
         asked |= {"hide_credentials": True, "run_on_preflight": True}
         return [plugin(spec, "key-auth", scope, parent, config=asked, wave=wave), code]
     if spec.auth.mode == AuthMode.OAUTH2:
-        # Kong checks the signature and the end; the rest is ours. nbf is checked there too, where a token has it.
+        # Kong checks the signature and the expiry; our code checks the rest, and nbf where a token has it.
         token: Body = {
             "key_claim_name": "kid",
             "claims_to_verify": ["exp"],
@@ -87,16 +92,11 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
     return [code]
 
 
-def plugin(spec: Spec, name: str, scope: str, parent: UUID, *, config: Body, wave: int) -> Entity:
-    """A plugin at one service or route; never a global one."""
-    scopes = {"service": None, "route": None, "consumer": None, scope: {"id": str(parent)}}
-    tags = [TAG, publish_tag(spec.publish_id), generation_tag(spec.generation)]
-    body = {"name": name, "config": config, "enabled": True, **scopes, "tags": tags}
-    return Entity(kind="plugins", id=own_id(spec.publish_id, f"plugin:{name}:{parent}"), body=body, wave=wave)
-
-
 def issuer_entities(issuer: str, jwks: list[dict[str, Any]], *, kept: Iterable[Entity] = ()) -> list[Entity]:
-    """The consumer that stands for an issuer, and its keys by their kid: one set for all publishes of that issuer, besides those kept. Raises Refused."""
+    """The consumer that stands for an issuer, and its keys by kid, besides those kept. Raises Refused.
+
+    One set for all publishes of that issuer.
+    """
     tags = [TAG, f"imp-issuer:{issuer_hash(issuer)}"]
     consumer_id = issuer_consumer(issuer)
     wanted = [_token_key(issuer, consumer_id, tags, jwk) for jwk in jwks if jwk.get("kid")]
@@ -122,7 +122,7 @@ def issuer_hash(issuer: str) -> str:
 
 
 def _credential(spec: Spec, key: ApiKey) -> list[Entity]:
-    tags = [TAG, publish_tag(spec.publish_id), generation_tag(spec.generation)]
+    tags = tags_of(spec)
     consumer_id = own_id(spec.publish_id, f"consumer:{key.consumer}")
     owner = {"consumer": {"id": str(consumer_id)}, "tags": tags}
     return [

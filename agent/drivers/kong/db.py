@@ -1,4 +1,7 @@
-"""Writes to a Kong with a database: what differs, in waves over a few connections, deletions before the marker. The only writer in that mode."""
+"""Writes to a Kong with a database: differences alone, in waves, deletions before the marker.
+
+Only this module writes in that mode.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,16 +11,16 @@ from uuid import UUID
 from agent.drivers.base import Refused
 from agent.drivers.kong.admin_api import Admin
 from agent.drivers.kong.entities import PARENTS, Entity
+from agent.drivers.kong.markers import REST_WAVE
 from agent.drivers.kong.plan import Group, Target
-from agent.drivers.kong.routing import REST_WAVE
 
 DELETIONS = ("keyauth_credentials", "jwt_secrets", "plugins", "routes", "consumers", "services")
-"""Backwards. Consumers go before services: what is left of a half-done removal is found by the services' plugins."""
+"""Backwards. Consumers go before services, whose plugins lead to what a half-done removal left."""
 
 
 @dataclass
 class Written:
-    """What was done, and which groups Kong refused."""
+    """The outcome of writes: their number, and the groups that Kong refused."""
 
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
@@ -30,7 +33,10 @@ class Database:
         self._admin = admin
 
     def move(self, now: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
-        """Write what differs. A group that Kong refuses stops where it is; the others go on. Raises Unreachable."""
+        """Write what differs. Raises Unreachable.
+
+        A group that Kong refuses stops at that point; the others go on.
+        """
         written = Written()
         writes = [
             (group, entity)
@@ -39,36 +45,36 @@ class Database:
             if not entity.says_the_same_as(now[group].get(entity.key))
         ]
         deletions = [
-            (group, entity) for group, target in targets.items() for entity in _gone(now[group], target)
+            (group, entity) for group, target in targets.items() for entity in _deletable(now[group], target)
         ]
         for wave in sorted({entity.wave for _, entity in writes if entity.wave < REST_WAVE}):
-            self._do(
+            self._run_wave(
                 written, self._admin.put, ((group, entity) for group, entity in writes if entity.wave == wave)
             )
         for kind in DELETIONS:
-            self._do(
+            self._run_wave(
                 written,
                 self._admin.delete,
                 ((group, entity) for group, entity in deletions if entity.kind == kind),
             )
         for wave in sorted({entity.wave for _, entity in writes if entity.wave >= REST_WAVE}):
-            self._do(
+            self._run_wave(
                 written, self._admin.put, ((group, entity) for group, entity in writes if entity.wave == wave)
             )
         return written
 
-    def _do(
+    def _run_wave(
         self, written: Written, call: Callable[[Entity], None], work: Iterable[tuple[Group, Entity]]
     ) -> None:
         todo = [(group, entity) for group, entity in work if group not in written.refused]
-        results = self._admin.at_once([partial(_tried, call, entity) for _, entity in todo])
+        results = self._admin.at_once([partial(_refusal_of, call, entity) for _, entity in todo])
         for (group, _), refused in zip(todo, results, strict=True):
             if refused:
                 written.refused.setdefault(group, refused)
         written.changes += sum(refused is None for refused in results)
 
 
-def _tried(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
+def _refusal_of(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
     try:
         call(entity)
     except Refused as problem:
@@ -76,13 +82,15 @@ def _tried(call: Callable[[Entity], None], entity: Entity) -> Refused | None:
     return None
 
 
-def _gone(now: Target, target: Target) -> list[Entity]:
-    """What has to be deleted: not what Kong takes along with its parent."""
-    gone = {key: entity for key, entity in now.items() if key not in target}
-    return [entity for entity in gone.values() if not _goes_along(entity, gone)]
+def _deletable(now: Target, target: Target) -> list[Entity]:
+    """The entities to delete, without those that Kong deletes with their parent."""
+    superfluous = {key: entity for key, entity in now.items() if key not in target}
+    return [entity for entity in superfluous.values() if not _deleted_with_parent(entity, superfluous)]
 
 
-def _goes_along(entity: Entity, gone: Mapping[tuple[str, UUID], Entity]) -> bool:
+def _deleted_with_parent(entity: Entity, superfluous: Mapping[tuple[str, UUID], Entity]) -> bool:
     if entity.kind == "routes":
         return False
-    return any((kind, parent) in gone for name, kind in PARENTS.items() if (parent := entity.parent(name)))
+    return any(
+        (kind, parent) in superfluous for name, kind in PARENTS.items() if (parent := entity.parent(name))
+    )

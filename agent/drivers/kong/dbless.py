@@ -1,4 +1,7 @@
-"""Writes to a Kong without a database: one configuration for the whole node, made of every group's target. The only writer in that mode."""
+"""Writes to a Kong without a database: one configuration for the whole node, made of every group's target.
+
+Only this module writes in that mode.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -46,7 +49,7 @@ class Declarative:
                 return written
 
     def _sift(self, now: Mapping[Group, Target], wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
-        """Some errors name nobody (a key that two groups have): add the groups one by one to what stands."""
+        """Add the groups one by one to what stands: an error may name no group (a doubled key)."""
         good: dict[Group, Target] = {}
         refused = {}
         for group, target in wanted.items():
@@ -73,22 +76,24 @@ def text_of(groups: Mapping[Group, Target]) -> str:
     return json.dumps(config, sort_keys=True, ensure_ascii=False)
 
 
-def foreign(what: str) -> str:
-    """Why a node is left alone."""
-    return f"This Kong serves a configuration of its own ({what}); without a database the agent would have to replace it all."
+def foreign(content: str) -> str:
+    """The reason to leave a node alone."""
+    return (
+        f"This Kong serves a configuration of its own ({content}). "
+        "Without a database the agent would have to replace it all."
+    )
 
 
 def check_ours(entities: Iterable[tuple[str, list[Body]]]) -> str:
-    """The label of an entity that is not ours ("" for none): the node serves another's configuration, and a load would wipe it."""
-    return next(
-        (
-            f"{kind.rstrip('s')} {one.get('name') or one['id']}"
-            for kind, listed in entities
-            for one in listed
-            if TAG not in (one.get("tags") or ())
-        ),
-        "",
-    )
+    """The label of an entity that is not ours, "" for none.
+
+    With one, the node serves somebody else's configuration, and a load would wipe it.
+    """
+    for kind, listed in entities:
+        for entity in listed:
+            if TAG not in (entity.get("tags") or ()):
+                return f"{kind.rstrip('s')} {entity.get('name') or entity['id']}"
+    return ""
 
 
 def _declared(entity: Entity, entities: list[Entity]) -> Body:
@@ -108,12 +113,12 @@ def _parent(entity: Entity) -> UUID | None:
 def _guilty(answer: Answer, wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
     """The groups that the flattened errors name."""
     flattened = answer.body.get("flattened_errors") if isinstance(answer.body, dict) else None
-    found: dict[Group, Refused] = {}
-    for one in flattened if isinstance(flattened, list) else []:
-        group = _group_named(one)
+    refused: dict[Group, Refused] = {}
+    for error in flattened if isinstance(flattened, list) else []:
+        group = _group_named(error)
         if group in wanted:
-            found.setdefault(group, _refusal(one))
-    return found
+            refused.setdefault(group, _refusal(error))
+    return refused
 
 
 def _group_named(error: dict[str, Any]) -> Group:
@@ -124,7 +129,8 @@ def _group_named(error: dict[str, Any]) -> Group:
 
 
 def _refusal(error: dict[str, Any]) -> Refused:
-    entity = f"{error.get('entity_type', 'entity')} {error.get('entity_name') or error.get('entity_id', '')}".strip()
+    name = error.get("entity_name") or error.get("entity_id", "")
+    entity = f"{error.get('entity_type', 'entity')} {name}".strip()
     first: Body = next(iter(error.get("errors") or [{}]), {})
     is_secret = "credential" in str(error.get("entity_type")) or "secret" in str(error.get("entity_type"))
     words = "" if is_secret else f": {first.get('message', '')}"

@@ -1,53 +1,48 @@
-"""The Kong driver: a Kong with or without a database, shared with whatever else its operator keeps there. Reads, plans, writes in stages, proves."""
+"""The Kong driver: reads, plans, writes in stages, proves.
+
+The Kong has a database or none, and may be shared with whatever else its operator keeps there.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import structlog
 
-from agent.drivers.base import Applied, Description, Desired, Held, Observed, Refused, Unproved, Unreachable
+from agent.drivers.base import (
+    Applied,
+    Description,
+    Desired,
+    Observed,
+    PinnedSpec,
+    Refused,
+    Unproved,
+    Unreachable,
+)
 from agent.drivers.kong import node as kong_node
 from agent.drivers.kong import plan as kong_plan
 from agent.drivers.kong import proof
 from agent.drivers.kong.admin_api import Admin
+from agent.drivers.kong.change import Change
 from agent.drivers.kong.db import Database, Written
 from agent.drivers.kong.dbless import EMPTY_HASH, Declarative
-from agent.drivers.kong.look import Look
-from agent.drivers.kong.node import Node
-from agent.drivers.kong.plan import Gate, Group, Plan, Stage, There
+from agent.drivers.kong.plan import Gate, Group, Plan, Stage
+from agent.drivers.kong.reader import Reader
 from agent.drivers.kong.routing import Options
 from agent.protocol.messages import Evidence
-from agent.protocol.spec import AuthMode, Spec, State
 
 PROOFS_AT_ONCE = 4
 
 log = structlog.get_logger()
 
 
-@dataclass(kw_only=True)
-class _Change:
-    """One change on its way: what is there now by group, and what happened so far."""
-
-    node: Node
-    specs: Sequence[Spec]
-    there: There
-    now: dict[Group, kong_plan.Target]
-    changes: int = 0
-    refused: dict[Group, Refused] = field(default_factory=dict)
-    ahead: dict[Group, int] = field(default_factory=dict)
-    """Of which the gateway has a higher generation: another agent's."""
-    declined: dict[Group, Refused] = field(default_factory=dict)
-    """Refused before anything was written; what stands for them goes its own way."""
-    unproved: set[Group] = field(default_factory=set)
-    touched: set[Group] = field(default_factory=set)
-
-
 class KongDriver:
-    """One Kong node. Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the others."""
+    """One Kong node.
+
+    Agents beside several nodes of one database may all drive it: each proves its own node, and waits for the
+    others.
+    """
 
     name = "kong"
 
@@ -62,189 +57,142 @@ class KongDriver:
         options: Options,
         is_alone: bool,
     ) -> None:
-        """`admin` and `hasty` are one Admin API, asked with patience and without: they share no connection, so neither waits for the other.
+        """`admin` and `hasty` are one Admin API, with patience and without.
+
+        They share no connection, so neither waits for the other.
 
         `is_alone`: no other node has this one's database.
         """
-        self._admin, self._hasty, self._proxy, self._reserved, self._options = (
-            admin,
-            hasty,
-            proxy,
-            reserved,
-            options,
-        )
+        self._admin, self._hasty, self._proxy = admin, hasty, proxy
+        self._reserved, self._options = reserved, options
         self.proxy_url, self._is_alone = proxy_url, is_alone
-        self._look = Look()
+        self._reader = Reader()
 
     def reserved(self) -> tuple[str, ...]:
-        """Its admin and proxy side, and what the operator named besides."""
+        """The admin and proxy ports, and those that the operator named."""
         return self._reserved
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Write what differs, never opening what asks for credentials before it is closed at every worker."""
-        node = kong_node.find_out(self._admin)
-        change = self._begin(node, [one.wanted.spec for one in desired])
+        """Write what differs. A publish with credentials is closed at every worker before it opens."""
+        node = kong_node.read_node(self._admin)
+        specs = [goal.wanted.spec for goal in desired]
+        change = Change.of(node, specs, self._reader.read(self._admin, node=node, specs=specs))
         try:
             self._carry_out(change, desired)
         except BaseException:
-            self._look.forget()
+            self._reader.forget()
             raise
         refused = {**change.refused, **change.declined}
-        publishes = {UUID(group): why for group, why in refused.items() if not group.startswith("issuer:")}
+        publishes = {
+            UUID(group): refusal for group, refusal in refused.items() if not group.startswith("issuer:")
+        }
         return Applied(
             changes=change.changes,
             refused=publishes,
-            ahead={UUID(group): there for group, there in change.ahead.items()},
+            ahead={UUID(group): generation for group, generation in change.ahead.items()},
         )
 
     def observe(self, *, hasty: bool = False) -> Observed:
-        """What the entities' own tags say; what another hand has changed carries no digest."""
+        """The state in the entities' own tags; without a digest where somebody else changed a part."""
         admin = self._hasty if hasty else self._admin
-        return Observed(carried=self._look.read(admin, node=kong_node.find_out(admin)).seen, in_force=True)
+        return Observed(
+            carried=self._reader.read(admin, node=kong_node.read_node(admin)).shown, in_force=True
+        )
 
-    def verify(self, held: Held) -> Evidence:
+    def verify(self, pinned_spec: PinnedSpec) -> Evidence:
         """Ask through the proxy."""
-        return proof.live(held, self._proxy)
+        return proof.prove_live(pinned_spec, self._proxy)
 
     def describe(self) -> Description:
-        """Fine when the Admin API answers, and is one that this driver can work with."""
+        """Fine when the Admin API answers and the driver can work with this Kong."""
         try:
-            node = kong_node.find_out(self._hasty)
+            node = kong_node.read_node(self._hasty)
         except Unreachable as problem:
             return Description(ok=False, error=str(problem))
         return Description(ok=True, version=node.version, mode=node.mode)
 
     def is_empty(self) -> bool:
-        """Without a database the hash tells; with one, others write to it too, and the control plane is asked."""
+        """Without a database the hash tells.
+
+        With one, False: others write to it too, and the control plane is asked.
+        """
         try:
             return self._hasty.get("/status").get("configuration_hash") == EMPTY_HASH
         except Unreachable:
             return False
 
     def is_altered(self) -> bool:
-        """Never: it keeps no files, and a heartbeat tells from the checksums what another hand has changed."""
+        """Never: the driver keeps no files; heartbeats find changes by somebody else by checksum."""
         return False
 
-    def _begin(self, node: Node, specs: Sequence[Spec]) -> _Change:
-        there = self._look.read(self._admin, node=node, specs=specs)
-        return _Change(
-            node=node,
-            specs=specs,
-            there=there,
-            now={group: dict(target) for group, target in there.groups.items()},
-        )
-
-    def _carry_out(self, change: _Change, desired: Sequence[Desired]) -> None:
+    def _carry_out(self, change: Change, desired: Sequence[Desired]) -> None:
         self._run(change, self._plans(change, desired))
         self._go_back(change)
         self._clear_issuers(change)
         self._remember(change)
 
-    def _remember(self, change: _Change) -> None:
+    def _remember(self, change: Change) -> None:
         if change.refused:
-            self._look.forget()
+            self._reader.forget()
         else:
-            self._look.wrote(change.node, change.now)
+            self._reader.wrote(change.node, change.now)
 
-    def _plans(self, change: _Change, desired: Sequence[Desired]) -> list[Plan]:
-        generations = {str(one.wanted.spec.publish_id): one.wanted.spec.generation for one in desired}
+    def _plans(self, change: Change, desired: Sequence[Desired]) -> list[Plan]:
+        generations = {str(goal.publish_id): goal.wanted.spec.generation for goal in desired}
         # Another agent of this database has heard of more: what it wrote is not ours to undo.
         change.ahead = {
-            group: there
-            for group, ours in generations.items()
-            if (there := change.there.generation(group)) > ours
+            group: newest
+            for group, generation in generations.items()
+            if (newest := change.inventory.generation(group)) > generation
         }
-        ours = [one for one in desired if str(one.wanted.spec.publish_id) not in change.ahead]
-        plans = [
-            plan
-            for one in ours
-            if (plan := self._plan(change, one.wanted) or self._fallback_plan(change, one))
+        applicable = [goal for goal in desired if str(goal.publish_id) not in change.ahead]
+        possible = [
+            self._plan(change, goal.wanted) or self._fallback_plan(change, goal) for goal in applicable
         ]
-        return [*self._issuer_plans(change, [plan.held.spec for plan in plans if plan.held]), *plans]
+        plans = [plan for plan in possible if plan]
+        return [
+            *change.issuer_plans([plan.pinned_spec.spec for plan in plans if plan.pinned_spec]),
+            *plans,
+        ]
 
-    def _fallback_plan(self, change: _Change, one: Desired) -> Plan | None:
-        fallback = one.fallback_over(change.there.generation(str(one.wanted.spec.publish_id)))
+    def _fallback_plan(self, change: Change, goal: Desired) -> Plan | None:
+        fallback = goal.fallback_over(change.inventory.generation(str(goal.publish_id)))
         return self._plan(change, fallback) if fallback else None
 
-    def _plan(self, change: _Change, held: Held) -> Plan | None:
-        group = str(held.spec.publish_id)
+    def _plan(self, change: Change, pinned_spec: PinnedSpec) -> Plan | None:
+        group = str(pinned_spec.publish_id)
         try:
-            kong_node.check(change.node, held.spec)
-            return kong_plan.of_publish(held, change.there.target(group), self._options)
+            kong_node.check(change.node, pinned_spec.spec)
+            return kong_plan.of_publish(pinned_spec, change.inventory.target(group), self._options)
         except Refused as problem:
             change.declined.setdefault(group, problem)
             return None
 
-    def _issuer_plans(self, change: _Change, specs: Sequence[Spec]) -> list[Plan]:
-        """One plan per issuer of live publishes. A kid that two issuers use is refused to the one whose key does not stand, or else to the second."""
-        users: dict[str, list[Spec]] = {}
-        for spec in specs:
-            if spec.state == State.LIVE and spec.auth.mode == AuthMode.OAUTH2:
-                users.setdefault(spec.auth.issuer, []).append(spec)
-        plans, owners = [], dict(change.there.owners)
-        for issuer, using in users.items():
-            jwks = {str(jwk["kid"]): jwk for spec in using for jwk in spec.auth.jwks if jwk.get("kid")}
-            try:
-                plans.append(self._issuer_plan(change, issuer, list(jwks.values()), owners=owners))
-                owners |= dict.fromkeys(jwks, kong_plan.issuer_group(issuer))
-            except Refused as problem:
-                change.refused |= {str(spec.publish_id): problem for spec in using}
-        return plans
-
-    def _issuer_plan(
-        self, change: _Change, issuer: str, jwks: list[dict[str, Any]], *, owners: Mapping[str, Group]
-    ) -> Plan:
-        group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in change.specs}
-        if taken := next(
-            (str(jwk["kid"]) for jwk in jwks if owners.get(str(jwk["kid"]), group) != group), ""
-        ):
-            raise kong_plan.conflict(taken)
-        others = [one for one in change.now if group in change.there.issuers(one) and one not in known]
-        return kong_plan.of_issuer(issuer, jwks, change.there.target(group), keep=bool(others))
-
-    def _run(self, change: _Change, plans: Sequence[Plan]) -> None:
+    def _run(self, change: Change, plans: Sequence[Plan]) -> None:
         """Stage by stage, all groups together; who fails a gate goes no further."""
         for number in range(max((len(plan.stages) for plan in plans), default=0)):
             due = [
                 (plan, plan.stages[number])
                 for plan in plans
-                if number < len(plan.stages) and self._goes_on(change, plan)
+                if number < len(plan.stages) and change.goes_on(plan)
             ]
             written = self._write(change, {plan.group: stage.target for plan, stage in due})
             written_at = time.monotonic()
-            self._spread_refusals(change, written, plans)
-            gated = [(plan, stage) for plan, stage in due if stage.gate and self._goes_on(change, plan)]
+            change.spread_refusals(written, plans)
+            gated = [(plan, stage) for plan, stage in due if stage.gate and change.goes_on(plan)]
             if gated:
                 self._pass_gates(change, gated)
                 self._wait_for_others(change, [plan for plan, _ in gated], written_at=written_at)
-                self._look_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
+                self._read_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
 
-    def _goes_on(self, change: _Change, plan: Plan) -> bool:
-        return plan.group not in {*change.refused, *change.unproved, *change.ahead}
-
-    def _write(self, change: _Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
+    def _write(self, change: Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
         now = {group: change.now.get(group, {}) for group in {*change.now, *targets}}
         writer = Declarative(self._admin) if change.node.is_dbless else Database(self._admin)
         written = writer.move(now, targets)
-        change.changes += written.changes
-        change.touched |= targets.keys()
-        change.refused |= written.refused
-        change.now |= {
-            group: dict(target) for group, target in targets.items() if group not in written.refused
-        }
+        change.took(targets, written)
         return written
 
-    def _spread_refusals(self, change: _Change, written: Written, plans: Sequence[Plan]) -> None:
-        """Publishes of an issuer whose keys were refused cannot work either."""
-        for group, why in written.refused.items():
-            users = [
-                plan.group
-                for plan in plans
-                if plan.held and kong_plan.issuer_group(plan.held.spec.auth.issuer) == group
-            ]
-            change.refused |= dict.fromkeys(users, why)
-
-    def _pass_gates(self, change: _Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
+    def _pass_gates(self, change: Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
         with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="gate") as pool:
             asked = {plan.group: pool.submit(self._gate(change, plan, stage)) for plan, stage in waiting}
         for group, future in asked.items():
@@ -254,66 +202,62 @@ class KongDriver:
                 log.warning("gate_not_passed", publish=group, reason=str(problem))
                 change.unproved.add(group)
 
-    def _wait_for_others(self, change: _Change, gated: Sequence[Plan], *, written_at: float) -> None:
-        """Nobody here can ask the other nodes of the database; they see what this stage left by timers of their own."""
+    def _wait_for_others(self, change: Change, gated: Sequence[Plan], *, written_at: float) -> None:
+        """Wait for the other nodes of the database.
+
+        No agent here can ask them; each sees a change by a timer of its own.
+        """
         left_s = written_at + change.node.others_see_within_s - time.monotonic()
-        if left_s > 0 and not self._is_alone and any(self._goes_on(change, plan) for plan in gated):
+        if left_s > 0 and not self._is_alone and any(change.goes_on(plan) for plan in gated):
             time.sleep(left_s)
 
-    def _look_again(self, change: _Change, plans: Sequence[Plan]) -> None:
-        """Another agent of this database may have written while we waited. Who changed what we left goes on with it; the proof tells how that ends."""
+    def _read_again(self, change: Change, plans: Sequence[Plan]) -> None:
+        """Look for what another agent of this database wrote while this one waited.
+
+        A group that was changed is left to that agent; the proof tells how that ends.
+        """
         if change.node.is_dbless:
             return
         self._remember(change)
-        there = self._look.read(self._admin, node=change.node, specs=change.specs)
+        inventory = self._reader.read(self._admin, node=change.node, specs=change.specs)
         for plan in plans:
-            if plan.held and (newest := there.generation(plan.group)) > plan.held.spec.generation:
+            newest = inventory.generation(plan.group)
+            if plan.pinned_spec and newest > plan.pinned_spec.spec.generation:
                 change.ahead[plan.group] = newest
-            elif self._goes_on(change, plan) and not kong_plan.is_same(
-                change.now.get(plan.group, {}), there.target(plan.group)
+            elif change.goes_on(plan) and not kong_plan.is_same(
+                change.now.get(plan.group, {}), inventory.target(plan.group)
             ):
                 log.info("left_to_another_hand", publish=plan.group)
                 change.unproved.add(plan.group)
-        change.now = {group: dict(target) for group, target in there.groups.items()}
+        change.now = {group: dict(target) for group, target in inventory.groups.items()}
 
-    def _gate(self, change: _Change, plan: Plan, stage: Stage) -> Callable[[], object]:
-        held = plan.held
-        if held is None:
+    def _gate(self, change: Change, plan: Plan, stage: Stage) -> Callable[[], object]:
+        pinned_spec = plan.pinned_spec
+        if pinned_spec is None:
             return lambda: None
         if stage.gate == Gate.CLOSED:
-            return lambda: proof.closed(held, self._proxy)
+            return lambda: proof.prove_closed(pinned_spec, self._proxy)
         if stage.gate == Gate.LIVE:
-            return lambda: proof.live(held, self._proxy)
-        before = change.there.target(plan.group)
-        host = next(
-            (
-                str(entity.body["hosts"][0])
-                for entity in before.values()
-                if entity.kind == "routes" and entity.body["hosts"]
-            ),
-            held.probe_host,
+            return lambda: proof.prove_live(pinned_spec, self._proxy)
+        before = change.inventory.target(plan.group)
+        routes = [entity for entity in before.values() if entity.kind == "routes" and entity.body["hosts"]]
+        host = str(routes[0].body["hosts"][0]) if routes else pinned_spec.probe_host
+        generation = change.inventory.generation(plan.group)
+        return lambda: (
+            proof.prove_no_route(pinned_spec.publish_id, host, generation, self._proxy) if host else None
         )
-        generation = change.there.generation(plan.group)
-        return lambda: proof.gone(held.spec.publish_id, host, generation, self._proxy) if host else None
 
-    def _go_back(self, change: _Change) -> None:
-        """What Kong refused halfway is brought back to what stood before; what was not there before goes."""
+    def _go_back(self, change: Change) -> None:
+        """Bring groups that Kong refused halfway back to their state before the change."""
         failed = change.refused.keys() & change.touched
         if failed and not change.node.is_dbless:
-            self._look.forget()
-            there = self._look.read(self._admin, node=change.node, specs=change.specs)
-            before = {group: change.there.target(group) for group in failed}
-            Database(self._admin).move({group: there.target(group) for group in failed}, before)
+            self._reader.forget()
+            inventory = self._reader.read(self._admin, node=change.node, specs=change.specs)
+            before = {group: change.inventory.target(group) for group in failed}
+            Database(self._admin).move({group: inventory.target(group) for group in failed}, before)
             change.now |= {group: dict(target) for group, target in before.items()}
 
-    def _clear_issuers(self, change: _Change) -> None:
-        """An issuer that no publish on this Kong needs any more goes."""
-        final = There(groups=change.now)
-        needed = {issuer for group in final.groups for issuer in final.issuers(group)}
-        useless = [
-            group
-            for group, target in change.now.items()
-            if group.startswith("issuer:") and target and group not in needed
-        ]
-        if useless and not change.unproved:
+    def _clear_issuers(self, change: Change) -> None:
+        """Remove the issuers that no publish on this Kong needs any more."""
+        if (useless := change.useless_issuers()) and not change.unproved:
             self._write(change, {group: {} for group in useless})

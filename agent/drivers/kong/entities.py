@@ -1,4 +1,7 @@
-"""Kong's entities as this driver writes and compares them: ids of our own, tags, and the keys that we set. Pure; knows no spec and no network."""
+"""Kong's entities as this driver writes and compares them: ids of our own, tags, and the keys that we set.
+
+Pure; knows no spec and no network.
+"""
 
 import hashlib
 import json
@@ -12,7 +15,7 @@ Body = dict[str, Any]
 
 TAG = "imp"
 HOST_TAG, ADDRESS_TAG = "imp-host:", "imp-address:"
-"""At a service: what its upstream is called, and the addresses to spread over, where there are several."""
+"""Tags of a service: its upstream's name, and the addresses to spread over, where there are several."""
 NAMESPACE = UUID("4a1d9c1e-6f0b-5b0e-9a53-0d5a3f1c7b21")
 """For what belongs to no single publish."""
 
@@ -83,7 +86,7 @@ CONFIG_KEYS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Entity:
-    """One entity. `wave` orders the writes of one change; a later wave begins when the one before is done."""
+    """One entity. `wave` orders the writes of a change: a wave begins when the one before it is done."""
 
     kind: str
     id: UUID
@@ -103,11 +106,12 @@ class Entity:
     def label(self) -> str:
         """For words to people; never holds a secret."""
         name = self.body.get("name") or self.body.get("username") or self.id
-        return f"{self.kind.rstrip('s').replace('keyauth_credential', 'key').replace('jwt_secret', 'token key')} {name}"
+        kind = self.kind.rstrip("s").replace("keyauth_credential", "key").replace("jwt_secret", "token key")
+        return f"{kind} {name}"
 
     @cached_property
     def canonical(self) -> str:
-        """What two entities are compared by: the keys that we set, without the generation in which it was last written."""
+        """The text by which entities are compared: the keys that we set, but not the generation tag."""
         body = {
             **self.body,
             "tags": sorted(
@@ -146,13 +150,13 @@ def tag_value(body: Body, prefix: str) -> str:
     )
 
 
-def own_id(publish: UUID, what: str) -> UUID:
+def own_id(publish: UUID, name: str) -> UUID:
     """The id of one of a publish's entities: the same at every agent and in every run."""
-    return uuid5(publish, what)
+    return uuid5(publish, name)
 
 
 def read(kind: str, shown: Body) -> Entity:
-    """An entity as the Admin API shows it, without what we never set."""
+    """An entity as the Admin API shows it, reduced to the keys that we set."""
     body = {key: shown.get(key) for key in KEYS[kind]}
     if kind == "plugins":
         config = shown.get("config") or {}
@@ -161,7 +165,7 @@ def read(kind: str, shown: Body) -> Entity:
 
 
 def checksum(entities: Iterable[Entity]) -> str:
-    """Over all that belongs together but what says the checksum itself."""
+    """The checksum of entities that belong together, without the tag that holds it."""
     lines = sorted(f"{entity.kind}:{entity.id}:{_unsummed(entity)}" for entity in entities)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
 
@@ -176,9 +180,9 @@ def _unsummed(entity: Entity) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Kong shows lists that we left empty, and nested defaults that we never set: neither is a difference."""
+    """The value without empty lists and nested defaults: Kong shows those that we never set."""
     if isinstance(value, dict):
-        return {key: one for key, raw in value.items() if (one := _plain(raw)) not in (None, {}, [])}
+        return {key: plain for key, raw in value.items() if (plain := _plain(raw)) not in (None, {}, [])}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(entry) for entry in value]
     return value

@@ -1,4 +1,4 @@
-"""Which Kong this is and what it can do, asked of the node itself, before anything is changed."""
+"""The version and abilities of a Kong, asked of the node itself before anything is changed."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MARGIN_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """What a node says of itself."""
+    """A node's own description."""
 
     id: str
     version: str
@@ -27,7 +27,7 @@ class Node:
     has_lua: bool
     router_flavor: str
     others_see_within_s: float
-    """How long after a write another node of the same database may still serve what was there before. 0 without a database."""
+    """Seconds for which another node may serve the old state after a write; 0 without a database."""
 
     @property
     def is_dbless(self) -> bool:
@@ -39,8 +39,8 @@ class Node:
         return "DB-less" if self.is_dbless else f"DB ({self.database})"
 
 
-def find_out(admin: Admin) -> Node:
-    """Ask the node. Raises Unreachable, also when what answers is no Kong that we know how to drive."""
+def read_node(admin: Admin) -> Node:
+    """Ask the node. Raises Unreachable, also for a Kong that the driver cannot work with."""
     root = admin.get("/")
     try:
         configuration, plugins = root["configuration"], root["plugins"]["available_on_server"]
@@ -62,27 +62,37 @@ def find_out(admin: Admin) -> Node:
 
 
 def check(node: Node, spec: Spec) -> None:
-    """Raise Refused when the node cannot do what a spec asks for: never serve it half."""
+    """Raise Refused when the node cannot do all that a spec asks for: no spec is served in part."""
     needed = NEEDED[spec.auth.mode] if spec.state == State.LIVE else ("request-termination",)
     missing = [name for name in needed if name not in node.plugins]
     if missing:
-        words = f"This Kong does not have the plugin {missing[0]}, which a publish with auth mode {spec.auth.mode} needs; the operator has to enable it."
+        words = (
+            f"This Kong lacks the plugin {missing[0]}, which auth mode {spec.auth.mode} needs. "
+            "The operator has to enable it."
+        )
         raise Refused(words, code="plugin_missing", entity=f"plugin {missing[0]}", field="name")
     if "post-function" in needed and not node.has_lua:
-        words = "This Kong runs no Lua of plugins (untrusted_lua = off), so it can neither hold upstreams to their checked addresses nor check callers."
+        words = (
+            "This Kong runs no Lua of plugins (untrusted_lua = off), so it can neither hold upstreams "
+            "to their checked addresses nor check callers."
+        )
         raise Refused(words, code="lua_off", entity="plugin post-function", field="name")
 
 
 def _others_see_within_s(configuration: dict[str, Any]) -> float:
-    """A node polls for events of the others, which may be held back, and its workers rebuild by a timer unless they do at each request."""
+    """Seconds until every other node serves a write.
+
+    A node polls for events, which may be held back, and its workers rebuild by a timer unless they do at each
+    request.
+    """
     if configuration["database"] == "off":
         return 0.0
-    heard_s = float(configuration.get("db_update_frequency", 5)) + float(
+    polled_s = float(configuration.get("db_update_frequency", 5)) + float(
         configuration.get("db_update_propagation", 0)
     )
     is_strict = configuration.get("worker_consistency") == "strict"
     return (
-        heard_s
+        polled_s
         + (0.0 if is_strict else float(configuration.get("worker_state_update_frequency", 5)))
         + MARGIN_S
     )
@@ -101,6 +111,7 @@ def _check(node: Node, configuration: dict[str, Any]) -> None:
         )
     if configuration.get("role") in {"data_plane", "control_plane"}:
         raise Unreachable(
-            f"This Kong is a {configuration['role']} of a hybrid deployment; the driver needs a traditional node.",
+            f"This Kong is a {configuration['role']} of a hybrid deployment. "
+            "The driver needs a traditional node.",
             code="role_unsuitable",
         )

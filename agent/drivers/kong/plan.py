@@ -1,4 +1,7 @@
-"""The way from what a Kong carries to what it should: stages of whole targets, with the proof that must pass before the next one. Pure; writes nothing."""
+"""The way from what a Kong carries to its target: stages, each with the proof that must pass before the next.
+
+Pure; writes nothing.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,14 +10,14 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from agent.drivers.base import Held, Refused, Seen
-from agent.drivers.kong import auth, routing
+from agent.drivers.base import PinnedSpec, Refused, ShownState
+from agent.drivers.kong import auth, markers, routing
 from agent.drivers.kong.entities import Entity, checksum, own_id, tag_value
 from agent.protocol.bounds import bounded
 from agent.protocol.spec import AuthMode, Spec, State
 
 Group = str
-"""A publish's id, or `issuer:` and the hash of one whose keys publishes share."""
+"""A publish's id, or `issuer:` and the hash of an issuer whose keys publishes share."""
 
 Target = dict[tuple[str, UUID], Entity]
 
@@ -22,16 +25,16 @@ GUARDS = frozenset({"key-auth", "jwt"})
 
 
 class Gate(Enum):
-    """What callers must meet before the next stage."""
+    """The proof that must pass before the next stage."""
 
     CLOSED = "closed"  # the auth marker refuses everybody who shows nothing
     LIVE = "live"  # the markers of this generation
-    GONE = "gone"  # no route of the publish any more
+    NO_ROUTE = "no route"  # no route of the publish any more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A whole target of one group, and what is proved once it stands."""
+    """A whole target of one group, and the proof of it."""
 
     target: Target
     gate: Gate | None = None
@@ -43,17 +46,17 @@ class Plan:
 
     group: Group
     stages: Sequence[Stage]
-    held: Held | None = None
+    pinned_spec: PinnedSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class There:
-    """What a Kong carries of ours, by group."""
+class Inventory:
+    """The entities of ours on a Kong, by group."""
 
     groups: Mapping[Group, Target] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, entities: Iterable[Entity]) -> "There":
+    def of(cls, entities: Iterable[Entity]) -> "Inventory":
         groups: dict[Group, Target] = {}
         for entity in entities:
             if group := group_of(entity):
@@ -64,10 +67,10 @@ class There:
         return self.groups.get(group, {})
 
     @cached_property
-    def seen(self) -> dict[UUID, Seen]:
-        """Generation and digest of each publish; no digest where anything differs from what was written last."""
+    def shown(self) -> dict[UUID, ShownState]:
+        """Generation and digest of each publish; no digest where anything differs from the last write."""
         publishes = [group for group in self.groups if not group.startswith("issuer:")]
-        return {UUID(group): self._seen(UUID(group)) for group in publishes}
+        return {UUID(group): self._shown(UUID(group)) for group in publishes}
 
     @property
     def owners(self) -> dict[str, Group]:
@@ -92,16 +95,16 @@ class There:
             if entity.kind == "plugins" and (name := tag_value(entity.body, "imp-issuer:"))
         }
 
-    def _seen(self, publish: UUID) -> Seen:
+    def _shown(self, publish: UUID) -> ShownState:
         target = self.target(str(publish))
         marker = target.get(("routes", own_id(publish, "route:marker")))
         if marker is None:
-            return Seen(generation=self.generation(str(publish)), digest="")
+            return ShownState(generation=self.generation(str(publish)), digest="")
         is_whole = tag_value(marker.body, "imp-sum:") == checksum(target.values()) and all(
             map(self._is_whole_issuer, self.issuers(str(publish)))
         )
         generation = tag_value(marker.body, "imp-gen:")
-        return Seen(
+        return ShownState(
             generation=int(generation) if generation.isdecimal() else 0,
             digest=tag_value(marker.body, "imp-digest:") if is_whole else "",
         )
@@ -116,17 +119,19 @@ def group_of(entity: Entity) -> Group:
     """The group that an entity's tags name ("" for none of ours)."""
     publish, issuer = tag_value(entity.body, "imp-publish:"), tag_value(entity.body, "imp-issuer:")
     try:
-        return str(UUID(publish)) if publish else f"issuer:{issuer}" if issuer else ""
+        if publish:
+            return str(UUID(publish))
     except ValueError:
         return ""
+    return f"issuer:{issuer}" if issuer else ""
 
 
-def of_publish(held: Held, there: Target, options: routing.Options) -> Plan:
-    """How to bring one publish to its spec. Raises Refused."""
-    stages = {State.LIVE: _live, State.WITHDRAWN: _withdrawn, State.ABSENT: _absent}[held.spec.state](
-        held, there, options
-    )
-    return Plan(group=str(held.spec.publish_id), stages=stages, held=held)
+def of_publish(pinned_spec: PinnedSpec, current: Target, options: routing.Options) -> Plan:
+    """The stages that bring one publish to its spec. Raises Refused."""
+    stages = {State.LIVE: _live_stages, State.WITHDRAWN: _withdrawn_stages, State.ABSENT: _absent_stages}[
+        pinned_spec.spec.state
+    ](pinned_spec, current, options)
+    return Plan(group=str(pinned_spec.publish_id), stages=stages, pinned_spec=pinned_spec)
 
 
 def issuer_group(issuer: str) -> Group:
@@ -134,20 +139,23 @@ def issuer_group(issuer: str) -> Group:
     return f"issuer:{auth.issuer_hash(issuer)}"
 
 
-def of_issuer(issuer: str, jwks: list[dict[str, Any]], there: Target, *, keep: bool) -> Plan:
-    """The keys of an issuer; with `keep`, those that are there stay, because a publish that we know nothing of may need them. Raises Refused."""
-    kept = [entity for entity in there.values() if entity.kind != "consumers"] if keep else []
+def of_issuer(issuer: str, jwks: list[dict[str, Any]], current: Target, *, keep: bool) -> Plan:
+    """The keys of an issuer. Raises Refused.
+
+    With `keep`, the present ones stay: a publish that the agent knows nothing of may need them.
+    """
+    kept = [entity for entity in current.values() if entity.kind != "consumers"] if keep else []
     return Plan(
         group=issuer_group(issuer),
         stages=[Stage(target=_target(auth.issuer_entities(issuer, jwks, kept=kept)))],
     )
 
 
-def _live(held: Held, there: Target, options: routing.Options) -> list[Stage]:
-    entities = routing.live(held, options)
-    final = _target(routing.marked(held.spec, entities))
+def _live_stages(pinned_spec: PinnedSpec, current: Target, options: routing.Options) -> list[Stage]:
+    entities = routing.live_entities(pinned_spec, options)
+    final = _target(markers.marked(pinned_spec.spec, entities))
     stages = []
-    closed = _to_open(final, there) if held.spec.auth.mode != AuthMode.NONE else set()
+    closed = _to_open(final, current) if pinned_spec.spec.auth.mode != AuthMode.NONE else set()
     if closed:
         # Catch-all and marker change after the services are open.
         shut = {
@@ -155,59 +163,60 @@ def _live(held: Held, there: Target, options: routing.Options) -> list[Stage]:
             for key, entity in final.items()
             if not _is_last(entity)
         }
-        stages.append(Stage(target={**_kept(there, final), **shut}, gate=Gate.CLOSED))
-    behind = _behind_guards(there, final)
+        stages.append(Stage(target={**_kept(current, final), **shut}, gate=Gate.CLOSED))
+    behind = _behind_guards(current, final)
     if behind:
         stages.append(Stage(target={**final, **behind}, gate=Gate.LIVE))
     return [*stages, Stage(target=final)]
 
 
-def _withdrawn(held: Held, there: Target, _options: routing.Options) -> list[Stage]:
-    spec = held.spec
-    entities = routing.withdrawn(spec, list(there.values()))
-    final = _target(routing.marked(spec, entities))
-    if not any(entity.kind == "services" and entity.body["enabled"] for entity in there.values()):
+def _withdrawn_stages(pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
+    spec = pinned_spec.spec
+    entities = routing.withdrawn_entities(spec, list(current.values()))
+    final = _target(markers.marked(spec, entities))
+    if not any(entity.kind == "services" and entity.body["enabled"] for entity in current.values()):
         return [Stage(target=final)]
-    # The answer for everybody comes first, then the services go: the other way round callers would meet a 404.
-    gone = {
+    # The answer for everybody comes first, then the services go: in the other order callers would meet a 404.
+    catch_all = {
         key: entity
         for key, entity in final.items()
-        if entity.wave >= routing.REST_WAVE and key not in _marker_keys(spec)
+        if entity.wave >= markers.REST_WAVE and key not in _marker_keys(spec)
     }
-    return [Stage(target={**there, **gone}), Stage(target=final)]
+    return [Stage(target={**current, **catch_all}), Stage(target=final)]
 
 
-def _absent(_held: Held, there: Target, _options: routing.Options) -> list[Stage]:
-    if not there:
+def _absent_stages(_pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:
+    if not current:
         return []
-    if not _is_guarded(there):
+    if not _is_guarded(current):
         return [Stage(target={})]
-    # Kong sees a plugin go before it sees its route go: the routes first, and the plugins once no worker knows a way past them.
-    routes = {entity.id for entity in there.values() if entity.kind == "routes"}
+    # A Kong worker may see a plugin go before its route goes. So the routes go first, and the plugins once no
+    # worker knows a way past them.
+    routes = {entity.id for entity in current.values() if entity.kind == "routes"}
     kept = {
         key: entity
-        for key, entity in there.items()
+        for key, entity in current.items()
         if entity.kind != "routes" and entity.parent("route") not in routes
     }
     return (
-        [Stage(target=kept, gate=Gate.GONE), Stage(target={})]
-        if len(kept) < len(there)
+        [Stage(target=kept, gate=Gate.NO_ROUTE), Stage(target={})]
+        if len(kept) < len(current)
         else [Stage(target={})]
     )
 
 
-def _to_open(final: Target, there: Target) -> set[tuple[str, UUID]]:
+def _to_open(final: Target, current: Target) -> set[tuple[str, UUID]]:
     """The services that callers could not reach so far."""
 
     def is_open(key: tuple[str, UUID]) -> bool:
-        return key in there and bool(there[key].body.get("enabled"))
+        return key in current and bool(current[key].body.get("enabled"))
 
     return {key for key, entity in final.items() if entity.kind == "services" and not is_open(key)}
 
 
-def _kept(there: Target, final: Target) -> Target:
-    """What stays as it is until the services are open: what is written last, and what goes."""
-    return {key: entity for key, entity in there.items() if key not in final or _is_last(entity)}
+def _kept(current: Target, final: Target) -> Target:
+    """The entities that stay until the services are open: those written last, and those to be removed."""
+    return {key: entity for key, entity in current.items() if key not in final or _is_last(entity)}
 
 
 def _is_last(entity: Entity) -> bool:
@@ -217,20 +226,22 @@ def _is_last(entity: Entity) -> bool:
     return entity.id in routes or entity.parent("route") in routes
 
 
-def _behind_guards(there: Target, final: Target) -> Target:
-    """What goes, of a publish that asks for credentials, only after no worker knows a way to it any more."""
-    if not _is_guarded(there):
+def _behind_guards(current: Target, final: Target) -> Target:
+    """Guarded services, and their plugins, that are removed once no worker knows a way to them any more."""
+    if not _is_guarded(current):
         return {}
-    services = {entity.id for key, entity in there.items() if entity.kind == "services" and key not in final}
+    services = {
+        entity.id for key, entity in current.items() if entity.kind == "services" and key not in final
+    }
     return {
         key: entity
-        for key, entity in there.items()
+        for key, entity in current.items()
         if entity.id in services or (entity.kind == "plugins" and entity.parent("service") in services)
     }
 
 
-def _is_guarded(there: Target) -> bool:
-    return any(entity.kind == "plugins" and entity.body.get("name") in GUARDS for entity in there.values())
+def _is_guarded(current: Target) -> bool:
+    return any(entity.kind == "plugins" and entity.body.get("name") in GUARDS for entity in current.values())
 
 
 def _marker_keys(spec: Spec) -> set[tuple[str, UUID]]:
@@ -242,10 +253,10 @@ def _target(entities: Iterable[Entity]) -> Target:
     return {entity.key: entity for entity in entities}
 
 
-def is_same(one: Target, other: Target) -> bool:
+def is_same(first: Target, second: Target) -> bool:
     """True when nothing has to be written to come from one to the other."""
-    return one.keys() == other.keys() and all(
-        entity.says_the_same_as(one[key]) for key, entity in other.items()
+    return first.keys() == second.keys() and all(
+        entity.says_the_same_as(first[key]) for key, entity in second.items()
     )
 
 

@@ -1,70 +1,77 @@
-"""The proof of live on Kong: what its markers have to answer. They carry the generation in path and body; request-termination sets no headers."""
+"""The proof of live on Kong: the answers that its markers have to give.
+
+Markers carry the generation in path and body, because request-termination sets no headers.
+"""
 
 from uuid import UUID
 
 from agent.drivers import proof
-from agent.drivers.base import Held
-from agent.drivers.kong import routing
-from agent.drivers.kong.routing import gone_body
+from agent.drivers.base import PinnedSpec
+from agent.drivers.kong import markers
 from agent.drivers.proof import Answer, Question
 from agent.protocol.messages import Evidence
 from agent.protocol.spec import AuthMode, State
 
 PROOF_S = 20.0
-"""Above Kong's default consistency: five seconds for the database and five for the workers, and time to ask."""
+"""Seconds, above Kong's default consistency: five for the database, five for the workers, and time to ask."""
 
 
-def live(held: Held, proxy: tuple[str, int]) -> Evidence:
+def prove_live(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> Evidence:
     """Callers meet this spec, at every worker. Raises Unproved."""
-    return proof.prove_all(questions_of(held), proxy=proxy, deadline_s=PROOF_S)
+    return proof.prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=PROOF_S)
 
 
-def closed(held: Held, proxy: tuple[str, int]) -> None:
-    """Every worker refuses a caller who shows nothing, and has all plugins of this generation. Raises Unproved.
+def prove_closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
+    """Every worker refuses callers without credentials and has this generation's plugins. Raises Unproved.
 
-    The 401 tells that the router knows this generation's auth marker; it may come from a plugin that was there before. What the other markers
-    answer was written after all that guards the services.
+    The 401 tells that the router knows this generation's auth marker, but an older plugin may have sent it.
+    The body of the other markers was written after all that guards the services, so it tells the rest.
     """
-    wanted = routing.others_body(held.spec).encode()
+    wanted = markers.other_generation_body(pinned_spec.spec).encode()
     gate = Question(
-        host=held.probe_host,
-        path=f"{proof.marker_prefix(held.spec)}/gate",
+        host=pinned_spec.probe_host,
+        path=f"{proof.marker_prefix(pinned_spec.spec)}/gate",
         judge=lambda answer: "" if answer.body == wanted else _describe(answer),
     )
-    proof.prove_all((_auth_question(held), gate), proxy=proxy, deadline_s=PROOF_S)
+    proof.prove_all((_auth_question(pinned_spec), gate), proxy=proxy, deadline_s=PROOF_S)
 
 
-def gone(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
-    """No worker has a route of the publish any more: what its marker was is known to nobody. Raises Unproved."""
+def prove_no_route(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
+    """No worker has a route of the publish any more: none knows its former marker. Raises Unproved."""
     question = Question(host=host, path=f"/.well-known/imp/{publish}/{generation}", judge=_judge_absent)
     proof.prove_all((question,), proxy=proxy, deadline_s=PROOF_S)
 
 
-def questions_of(held: Held) -> tuple[Question, ...]:
-    """What to ask for a spec."""
-    spec, generation = held.spec, str(held.spec.generation)
-    if not held.probe_host:
+def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
+    """The questions that prove a spec."""
+    spec, generation = pinned_spec.spec, str(pinned_spec.spec.generation)
+    if not pinned_spec.probe_host:
         return ()
-    expected = {State.LIVE: (200, generation), State.WITHDRAWN: (410, gone_body(spec.generation))}
+    expected = {
+        State.LIVE: (200, generation),
+        State.WITHDRAWN: (410, markers.withdrawn_body(spec.generation)),
+    }
 
     def judge(answer: Answer) -> str:
         status, body = expected[spec.state]
         return "" if (answer.status, answer.body) == (status, body.encode()) else _describe(answer)
 
     marker = Question(
-        host=held.probe_host,
+        host=pinned_spec.probe_host,
         path=proof.marker_path(spec),
         judge=_judge_absent if spec.state == State.ABSENT else judge,
     )
     return (
         (marker,)
         if spec.state != State.LIVE or spec.auth.mode == AuthMode.NONE
-        else (marker, _auth_question(held))
+        else (marker, _auth_question(pinned_spec))
     )
 
 
-def _auth_question(held: Held) -> Question:
-    return Question(host=held.probe_host, path=proof.auth_marker_path(held.spec), judge=_judge_closed)
+def _auth_question(pinned_spec: PinnedSpec) -> Question:
+    return Question(
+        host=pinned_spec.probe_host, path=proof.auth_marker_path(pinned_spec.spec), judge=_judge_closed
+    )
 
 
 def _judge_closed(answer: Answer) -> str:
@@ -72,10 +79,11 @@ def _judge_closed(answer: Answer) -> str:
 
 
 def _judge_absent(answer: Answer) -> str:
-    # A worker that still has a route answers with our words, or has lost the plugin already and says that there is no service.
+    # A worker that still has a route answers with our body, or has lost the plugin and says that there is no
+    # service.
     is_ours = (
         answer.status == 503
-        or routing.OTHER_GENERATION.encode() in answer.body
+        or markers.OTHER_GENERATION.encode() in answer.body
         or answer.status in {0, 410}
         or answer.body.isdigit()
     )

@@ -1,4 +1,7 @@
-"""How the Kong driver is chosen: its command line options, and the driver at each start. Kong itself is the operator's: nothing is prepared for it."""
+"""The Kong driver's setup: its command line options, and the driver at each start.
+
+Kong itself belongs to the operator: nothing is prepared for it.
+"""
 
 import argparse
 import re
@@ -15,7 +18,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class KongSetup:
-    """A Kong 3 that runs already, with a database or without one."""
+    """A running Kong 3, with a database or without one."""
 
     name = "kong"
 
@@ -70,14 +73,13 @@ class KongSetup:
         )
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
-        """Checked here, so that a mistake costs no enrolment code."""
-        admin, proxy = (
-            _check_url("--admin-url", arguments.admin_url),
-            _check_url("--proxy-url", arguments.proxy_url),
-        )
+        """Check the options before the enrolment, so that a mistake costs no code."""
+        admin = _check_url("--admin-url", arguments.admin_url)
+        proxy = _check_url("--proxy-url", arguments.proxy_url)
         if urlsplit(proxy).scheme != "http":
             raise SetupFailed(
-                "--proxy-url must be the plain HTTP listener of this node; give the address of callers with --public-url."
+                "--proxy-url must be the plain HTTP listener of this node. "
+                "Give the address for callers with --public-url."
             )
         for endpoint in arguments.reserve:
             _check_endpoint(endpoint)
@@ -95,7 +97,7 @@ class KongSetup:
         }
 
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
-        """Nothing: Kong is there already, and nothing of it changes before the first publish."""
+        """Nothing: Kong runs already, and nothing on it changes before the first publish."""
 
     def next_step(self, state: Path) -> str:  # noqa: ARG002 (the protocol's shape)
         """Kong runs already."""
@@ -111,7 +113,7 @@ class KongSetup:
             ) from problem
         headers = _headers(options.get("admin_token_file", ""), options.get("admin_token_header", ""))
         endpoints = (_endpoint(admin), _endpoint(proxy))
-        more = tuple(one for one in options.get("reserve", "").split(",") if one)
+        more = tuple(endpoint for endpoint in options.get("reserve", "").split(",") if endpoint)
         return KongDriver(
             admin=Admin(admin, headers=headers),
             hasty=Admin(admin, headers=headers, patience_s=HASTY_S),

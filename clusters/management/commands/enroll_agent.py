@@ -1,4 +1,4 @@
-"""Make a one-time enrolment code for an agent; the code stands alone on the last line."""
+"""Create a one-time enrolment code for an agent; the code stands alone on the last line."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -21,24 +21,26 @@ _DRIVERS = (
 class Command(TerminalCommand):
     """`manage.py enroll_agent --cluster NAME --name AGENT`."""
 
-    help = "Make a one-time code, valid for an hour, with which a program becomes this agent. It stands alone on the last line."
+    help = "Create a one-time enrolment code, valid for an hour. It is alone on the last line."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--cluster", required=True, metavar="NAME")
         parser.add_argument("--name", required=True, metavar="AGENT")
 
     def handle(self, *_args: Any, cluster: str, name: str, **_options: Any) -> None:
-        found = Cluster.objects.filter(name=cluster).first()
-        if found is None:
+        known_cluster = Cluster.objects.filter(name=cluster).first()
+        if known_cluster is None:
             known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "—"
             raise CommandError(
-                _("There is no cluster named %(name)s. Known: %(known)s.") % {"name": cluster, "known": known}
+                _("No cluster has the name %(name)s. Known: %(known)s.") % {"name": cluster, "known": known}
             )
         try:
-            code = create_enrolment_code(found, agent_name=name)
+            code = create_enrolment_code(known_cluster, agent_name=name)
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from problem
-        self.stderr.write(_("On the machine of %(name)s, with the code below, one of:") % {"name": name})
+        self.stderr.write(
+            _("Run one of these on the machine of %(name)s, with the code below:") % {"name": name}
+        )
         for driver in _DRIVERS:
             self.stderr.write(
                 f"  python -m agent enroll --code CODE --state DIR --listen HOST:PORT --driver {driver}"

@@ -1,4 +1,4 @@
-"""`manage.py rotate_secrets`: encrypts every stored secret anew with the first key of the ring, so that the other keys can be thrown away."""
+"""`manage.py rotate_secrets`: encrypt all stored secrets with the first key, so that old keys can go."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,12 +15,15 @@ from core.security.secrets import CiphertextField, SecretLost, decrypt, encrypt,
 
 
 class Command(TerminalCommand):
-    """Safe to run again and while everything runs: a row that changes in between is left to the next run."""
+    """Safe to repeat, also while the system runs: a row that changes meanwhile is left to the next run."""
 
     help = "Encrypt all stored secrets anew with the first key of ENCRYPTION_KEYS."
 
     def handle(self, **_options: Any) -> None:
-        """Prints how many there are. Raises CommandError when some cannot be read: their keys must stay in the ring."""
+        """Prints the counts.
+
+        Raises CommandError when some secrets cannot be read: their keys must stay in the ring.
+        """
         renewed = current = lost = 0
         for model, column in _columns():
             for row in model._default_manager.exclude(**{column: ""}).only("pk", column).iterator():
@@ -38,12 +41,12 @@ class Command(TerminalCommand):
                         **{column: new}
                     )
         self.stdout.write(
-            _("%(renewed)d encrypted anew, %(current)d were already.")
+            _("%(renewed)d secrets encrypted again, %(current)d were up to date.")
             % {"renewed": renewed, "current": current}
         )
         if lost:
             raise CommandError(
-                _("%(n)d cannot be read. Put their key back into ENCRYPTION_KEYS.") % {"n": lost}
+                _("%(n)d secrets cannot be read. Put their key back into ENCRYPTION_KEYS.") % {"n": lost}
             )
 
 
@@ -54,15 +57,15 @@ def _columns() -> Iterator[tuple[type[models.Model], str]]:
 
 
 def _renewal(row: models.Model, column: str) -> Callable[[str], str]:
-    """What makes a ciphertext of that place anew. Raises SecretLost when it is called."""
-    if isinstance(row, Authenticator):  # the library's, which encrypts through our rules for it
+    """A function that encrypts a ciphertext of this place again. The function raises SecretLost."""
+    if isinstance(row, Authenticator):  # the library encrypts it through our SecondStepRules
         return lambda text: str(mfa.encrypt(mfa.decrypt(text)))
     place = {"table": row._meta.db_table, "row": row.pk, "column": column}
     return lambda text: encrypt(decrypt(text, **place), **place)
 
 
 def _renewed(value: Any, renew: Callable[[str], str]) -> Any:
-    """A column's value with each ciphertext in it made by the first key: it is one, or JSON that holds some."""
+    """A column's value (a ciphertext, or JSON with ciphertexts) encrypted with the first key."""
     if isinstance(value, dict):
         return {key: _renewed(inner, renew) for key, inner in value.items()}
     if isinstance(value, list):

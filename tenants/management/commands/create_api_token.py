@@ -1,4 +1,4 @@
-"""Make an API token for a tenant; the token stands alone on the last line."""
+"""Create an API token for a tenant; the token is alone on the last line."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -15,7 +15,7 @@ from tenants.tokens import create_api_token
 class Command(TerminalCommand):
     """`manage.py create_api_token --tenant SLUG --role developer`."""
 
-    help = "Make an API token for a tenant. It is shown once, alone on the last line."
+    help = "Create an API token for a tenant. It is shown once, alone on the last line."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, metavar="SLUG")
@@ -23,12 +23,11 @@ class Command(TerminalCommand):
         parser.add_argument("--name", default="command line")
 
     def handle(self, *_args: Any, tenant: str, role: str, name: str, **_options: Any) -> None:
-        found = Tenant.objects.filter(slug=tenant).first()
-        if found is None:
+        known_tenant = Tenant.objects.filter(slug=tenant).first()
+        if known_tenant is None:
             known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
             raise CommandError(
-                _("There is no tenant with the slug %(slug)s. Known: %(known)s.")
-                % {"slug": tenant, "known": known}
+                _("No tenant has the slug %(slug)s. Known: %(known)s.") % {"slug": tenant, "known": known}
             )
         self.stderr.write(_("The token is shown once; keep it like a password."))
-        self.stdout.write(create_api_token(found, name=name, role=Role(role)))
+        self.stdout.write(create_api_token(known_tenant, name=name, role=Role(role)))

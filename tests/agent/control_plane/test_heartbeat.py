@@ -1,4 +1,4 @@
-"""The heartbeat against a real HTTP control plane: what is said, what is fetched, and what follows when upstreams move."""
+"""The heartbeat against a real HTTP control plane: its content, what it has fetched, and moved upstreams."""
 
 import dataclasses
 import ipaddress
@@ -33,7 +33,7 @@ def test_the_heartbeat_says_what_is_carried_and_fetches_what_is_not(agent: Runni
     assert first.fingerprint == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     until(
         lambda: agent.double.results and agent.double.results[0].outcome == Outcome.VERIFIED,
-        what="fetched, applied and told",
+        description="fetched, applied and told",
     )
     agent.beat()
     assert agent.double.heartbeats[1].fingerprint != first.fingerprint
@@ -58,11 +58,11 @@ def test_what_the_gateway_lost_is_not_called_verified(agent: Running) -> None:
     agent.post(agent.seal(spec).token)
     agent.gateway.carried.clear()
     agent.beat()
-    assert [one.verified for one in agent.double.reports[-1].carried] == [False]
+    assert [entry.verified for entry in agent.double.reports[-1].carried] == [False]
     agent.post(agent.seal(spec).token)
     agent.gateway.in_force = False
     agent.beat()
-    assert [one.verified for one in agent.double.reports[-1].carried] == [False]
+    assert [entry.verified for entry in agent.double.reports[-1].carried] == [False]
 
 
 def test_an_away_gateway_is_said_and_nothing_is_verified(agent: Running) -> None:
@@ -71,7 +71,7 @@ def test_an_away_gateway_is_said_and_nothing_is_verified(agent: Running) -> None
     agent.beat()
     beat = agent.double.heartbeats[-1]
     assert (beat.gateway_ok, beat.gateway_error) == (False, "The gateway is away.")
-    assert [one.verified for one in agent.double.reports[-1].carried] == [False]
+    assert [entry.verified for entry in agent.double.reports[-1].carried] == [False]
 
 
 def test_removed_publishes_stay_known_but_out_of_the_fingerprint(agent: Running) -> None:
@@ -100,9 +100,9 @@ def test_the_heartbeat_goes_on_after_failures_in_the_told_interval(agent: Runnin
     agent.double.interval_ms = 100
     agent.double.broken = True
     agent.heart.start()
-    until(lambda: agent.heart._failures >= 1, what="a beat failed")
+    until(lambda: agent.heart._failures >= 1, description="a beat failed")
     agent.double.broken = False
-    until(lambda: len(agent.double.heartbeats) >= 4, what="it beats again")
+    until(lambda: len(agent.double.heartbeats) >= 4, description="it beats again")
 
 
 def pauses_after(agent: Running, failures: int) -> list[float]:
@@ -154,14 +154,14 @@ def test_a_long_pull_keeps_no_heartbeat_waiting(agent: Running) -> None:
     agent.double.expected[wanted.publish_id] = wanted
     agent.puller.start()
     agent.heart.beat()
-    until(lambda: agent.double.reports, what="the pull has begun")
+    until(lambda: agent.double.reports, description="the pull has begun")
     for _ in range(3):
         agent.heart.beat()
     assert (len(agent.double.heartbeats), len(agent.double.reports)) == (4, 1)
     go_on.set()
-    until(lambda: agent.gateway.carried, what="it was fetched")
+    until(lambda: agent.gateway.carried, description="it was fetched")
     agent.heart.beat()
-    until(lambda: len(agent.double.reports) == 2, what="the next heartbeat has it told")
+    until(lambda: len(agent.double.reports) == 2, description="the next heartbeat has it told")
 
 
 def test_what_the_answers_to_all_pages_of_a_report_ask_for_is_done(
@@ -179,7 +179,7 @@ def test_what_the_answers_to_all_pages_of_a_report_ask_for_is_done(
     assert [(line.publish_id, line.generation) for line in agent.double.let_in] == [(standing.publish_id, 1)]
     until(
         lambda: agent.store.records.keys() == {standing.publish_id, wanted.publish_id},
-        what="one is forgotten, one fetched",
+        description="one is forgotten, one fetched",
     )
 
 
@@ -201,7 +201,7 @@ def test_an_answer_sealed_by_another_key_is_not_believed(agent: Running) -> None
     agent.double.key = signing.new_key()
     spec = live()
     agent.double.expected[spec.publish_id] = spec
-    with pytest.raises(ControlPlaneFailed, match="not to be believed"):
+    with pytest.raises(ControlPlaneFailed, match="cannot be trusted"):
         agent.beat()
     assert agent.gateway.changes == []
 
@@ -210,8 +210,8 @@ def test_upstreams_that_move_inside_the_fence_are_followed_and_others_are_not(ag
     where = ["10.0.0.1"]
     agent.double.networks = ("10.0.0.0/8",)
     pinner = Pinner(resolver=lambda _host, _port: [ipaddress.ip_address(address) for address in where])
-    agent.heart._kit = dataclasses.replace(agent.heart._kit, pinner=pinner)
-    agent.worker._kit = dataclasses.replace(agent.worker._kit, pinner=pinner)
+    agent.heart._parts = dataclasses.replace(agent.heart._parts, pinner=pinner)
+    agent.worker._parts = dataclasses.replace(agent.worker._parts, pinner=pinner)
     spec = live(services=(make_service(80, host="moving.example"),))
     agent.post(agent.seal(spec).token)
 
@@ -221,7 +221,7 @@ def test_upstreams_that_move_inside_the_fence_are_followed_and_others_are_not(ag
     assert addresses() == ("10.0.0.1",)
     where[:] = ["10.0.0.2", "10.0.0.3"]
     agent.heart.refresh_addresses()
-    until(lambda: addresses() == ("10.0.0.2", "10.0.0.3"), what="the new addresses are there")
+    until(lambda: addresses() == ("10.0.0.2", "10.0.0.3"), description="the new addresses are there")
     changes = len(agent.gateway.changes)
     for outside in (["169.254.169.254"], ["10.0.0.2", "127.0.0.1"], ["192.0.2.1"]):
         where[:] = outside
@@ -231,5 +231,5 @@ def test_upstreams_that_move_inside_the_fence_are_followed_and_others_are_not(ag
     assert len(agent.gateway.changes) == changes
     agent.beat()
     assert [
-        one.verified for one in agent.double.reports[-1].carried if one.publish_id == spec.publish_id
+        entry.verified for entry in agent.double.reports[-1].carried if entry.publish_id == spec.publish_id
     ] == [True]

@@ -1,4 +1,7 @@
-"""Keys on their way through an agent: they fit, they reach the gateway and two private files, and nothing that is logged or answered holds them."""
+"""Keys on their way through an agent reach the gateway and two private files.
+
+No log line and no answer holds one.
+"""
 
 import json
 from pathlib import Path
@@ -48,12 +51,12 @@ def test_what_an_agent_logs_answers_and_keeps_holds_no_key_but_two_private_files
     assert [result.outcome for result in results] == [Outcome.VERIFIED, Outcome.REFUSED, Outcome.REFUSED]
     assert site.gateway.ask(good.host, headers={"apikey": CANARY}).status == 200
     answer = _push_malformed(site)
-    until(lambda: site.double.reports, what="a report")
+    until(lambda: site.double.reports, description="a report")
     log = (tmp_path / "agent.log").read_text()
     assert log.count('"event": "result"') == 3
     assert "malformed" in log
-    told = [*results, *site.double.heartbeats, *site.double.reports, *site.double.results]
-    assert CANARY not in repr([one.model_dump() for one in told]) + answer + log
+    messages_sent = [*results, *site.double.heartbeats, *site.double.reports, *site.double.results]
+    assert CANARY not in repr([message.model_dump() for message in messages_sent]) + answer + log
     holding = {
         path.name: path.stat().st_mode & 0o777
         for path in tmp_path.rglob("*")

@@ -1,4 +1,4 @@
-"""How results are handed in that no command waits for: in pieces, once each, and without looking at a spec."""
+"""Results that no command waits for are handed in in pieces, once each, without a look at a spec."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -27,17 +27,17 @@ class Door:
 
 
 def tickets(count: int, *, are_done: bool) -> list[Ticket]:
-    made = [
+    new_tickets = [
         Ticket(item=Item(spec=live(), delivery=uuid4(), token=uuid4()), job=Job(spec=live(), networks=()))
         for _ in range(count)
     ]
-    for ticket in made if are_done else ():
+    for ticket in new_tickets if are_done else ():
         spec = ticket.item.spec
         ticket.job.result = Result(
             publish_id=spec.publish_id, generation=1, digest=spec.digest, outcome=Outcome.VERIFIED
         )
         ticket.job.done.set()
-    return made
+    return new_tickets
 
 
 def postman_with(door: Door, *followed: Ticket) -> Postman:

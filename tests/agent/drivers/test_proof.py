@@ -1,4 +1,4 @@
-"""The proof of live against a proxy that misbehaves on purpose: what is asked, what counts as right, and when it gives up."""
+"""The proof of live against a proxy that misbehaves on purpose: questions, judgement, deadline."""
 
 import socket
 import threading

@@ -1,4 +1,7 @@
-"""Which generation wins is the gateway's word, the same for every kind: in memory, a real Envoy, and the Kong double in both modes."""
+"""The gateway decides which generation wins, the same on every kind.
+
+In memory, a real Envoy, and the Kong double in both modes.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +11,11 @@ from uuid import UUID
 
 import pytest
 
-from agent.drivers.base import Applied, Desired, Driver, Seen
+from agent.drivers.base import Applied, Desired, Driver, ShownState
 from agent.drivers.memory import MemoryDriver, MemoryGateway
 from agent.protocol.messages import Item, Outcome, Result
 from agent.protocol.spec import Auth, AuthMode, Spec
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.worker import Worker
@@ -37,7 +40,7 @@ class Place:
         """By a fresh driver: what an earlier one remembers must not matter."""
         return self.driver().apply(desired)
 
-    def carried(self) -> dict[UUID, Seen]:
+    def carried(self) -> dict[UUID, ShownState]:
         return dict(self.driver().observe().carried)
 
 
@@ -60,8 +63,8 @@ def want(spec: Spec, *, instead_of: Spec | None = None) -> Desired:
     return Desired(wanted=hold(spec), fallback=hold(instead_of) if instead_of else None)
 
 
-def seen(spec: Spec) -> dict[UUID, Seen]:
-    return {spec.publish_id: Seen(generation=spec.generation, digest=spec.digest)}
+def shown(spec: Spec) -> dict[UUID, ShownState]:
+    return {spec.publish_id: ShownState(generation=spec.generation, digest=spec.digest)}
 
 
 def refusable(spec: Spec, *, generation: int) -> Spec:
@@ -70,12 +73,12 @@ def refusable(spec: Spec, *, generation: int) -> Spec:
 
 
 def test_a_lower_generation_is_left_alone_and_the_others_are_applied(place: Place) -> None:
-    spec, other = live(), live()
-    gone = withdrawn(spec, generation=2)
-    place.apply(want(gone))
-    applied = place.apply(want(spec), want(other))
+    spec, second_spec = live(), live()
+    withdrawn_spec = withdrawn(spec, generation=2)
+    place.apply(want(withdrawn_spec))
+    applied = place.apply(want(spec), want(second_spec))
     assert (applied.ahead, applied.refused) == ({spec.publish_id: 2}, {})
-    assert place.carried() == seen(gone) | seen(other)
+    assert place.carried() == shown(withdrawn_spec) | shown(second_spec)
     applied = place.apply(want(spec))
     assert (applied.changes, applied.ahead) == (0, {spec.publish_id: 2})
 
@@ -85,7 +88,7 @@ def test_a_lower_generation_does_not_remove_either(place: Place) -> None:
     place.apply(want(spec))
     applied = place.apply(want(absent(spec, generation=1)))
     assert (applied.changes, applied.ahead) == (0, {spec.publish_id: 2})
-    assert place.carried() == seen(spec)
+    assert place.carried() == shown(spec)
 
 
 def test_nobody_can_tell_the_generation_of_what_was_removed(place: Place) -> None:
@@ -94,7 +97,7 @@ def test_nobody_can_tell_the_generation_of_what_was_removed(place: Place) -> Non
     place.apply(want(absent(spec, generation=2)))
     assert place.carried() == {}
     assert place.apply(want(spec)).ahead == {}
-    assert place.carried() == seen(spec)
+    assert place.carried() == shown(spec)
 
 
 def test_the_same_generation_is_no_lower_one(place: Place) -> None:
@@ -107,17 +110,17 @@ def test_the_same_generation_is_no_lower_one(place: Place) -> None:
 @pytest.mark.parametrize("is_remembered", [True, False])
 def test_what_stands_stays_when_a_successor_is_refused(place: Place, is_remembered: bool) -> None:
     spec = live()
-    gone = withdrawn(spec, generation=2)
-    place.apply(want(gone))
+    withdrawn_spec = withdrawn(spec, generation=2)
+    place.apply(want(withdrawn_spec))
     # The agent remembers what is older than what stands, as after a restored backup, or nothing.
     applied = place.apply(want(refusable(spec, generation=3), instead_of=spec if is_remembered else None))
     assert set(applied.refused) == {spec.publish_id}
-    assert place.carried() == seen(gone)
+    assert place.carried() == shown(withdrawn_spec)
 
 
 def bring(driver: Driver, folder: Path, spec: Spec) -> Result:
     """As an agent does that was just started on this folder."""
-    worker = Worker(Kit(driver=driver, store=Store(folder), pinner=Pinner(), reserved=()))
+    worker = Worker(BatchParts(driver=driver, store=Store(folder), pinner=Pinner(), reserved=()))
     worker.start()
     try:
         return results_of(worker.submit([Item(spec=spec)], networks=LOOPBACK))[0]
@@ -130,8 +133,10 @@ def test_an_agent_that_lost_its_state_brings_nothing_back(place: Place, tmp_path
     for folder in folders:
         folder.mkdir()
     spec = live()
-    gone = withdrawn(spec, generation=2)
-    assert [bring(place.driver(), folders[0], one).outcome for one in (spec, gone)] == [Outcome.VERIFIED] * 2
+    withdrawn_spec = withdrawn(spec, generation=2)
+    assert [bring(place.driver(), folders[0], step).outcome for step in (spec, withdrawn_spec)] == [
+        Outcome.VERIFIED
+    ] * 2
     result = bring(place.driver(), folders[1], spec)
     assert (result.outcome, result.highest_generation) == (Outcome.STALE, 2)
-    assert place.carried() == seen(gone)
+    assert place.carried() == shown(withdrawn_spec)

@@ -28,7 +28,7 @@ def start(
 
     def with_bounds(**bounds: float) -> Running:
         for name, value in bounds.items():
-            monkeypatch.setattr(f"agent.door.{name}", value)
+            monkeypatch.setattr(f"agent.serving.door.{name}", value)
         agents.append(Running(tmp_path, control_plane))
         return agents[-1]
 

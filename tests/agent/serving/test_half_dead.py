@@ -1,4 +1,4 @@
-"""An agent is whole or it ends: a log that cannot be written costs lines and nothing else, and no thread dies alone."""
+"""An agent is whole or ends: a log that cannot be written costs lines alone, and no thread dies alone."""
 
 import fcntl
 import os
@@ -39,12 +39,12 @@ def site(tmp_path: Path, control_plane: ControlPlaneDouble, children: Children) 
 def works(site: Site, upstream: Upstreams) -> None:
     """It publishes, withdraws and beats."""
     spec = live(port=upstream.port)
-    assert [site.push(one)[0].outcome for one in (spec, withdrawn(spec, generation=2))] == [
+    assert [site.push(step)[0].outcome for step in (spec, withdrawn(spec, generation=2))] == [
         Outcome.VERIFIED
     ] * 2
     assert site.gateway.ask(spec.host).status == 410
     beats = len(site.double.heartbeats)
-    until(lambda: len(site.double.heartbeats) > beats + 1, what="it beats")
+    until(lambda: len(site.double.heartbeats) > beats + 1, description="it beats")
     assert site.process.poll() is None
 
 

@@ -1,4 +1,4 @@
-"""The agent's door over real HTTP: who gets in, what is answered, and what happens to those who do not wait."""
+"""The agent's server over real HTTP: accepted and refused commands, answers, and callers that do not wait."""
 
 import socket
 
@@ -7,7 +7,7 @@ import pytest
 
 from agent.protocol import messages, signing
 from agent.protocol.messages import Outcome
-from agent.serving.server import Once
+from agent.serving.server import ReplayGuard
 from tests.agent.doubles import live, until
 from tests.agent.running import Running
 
@@ -37,13 +37,13 @@ def test_a_command_is_taken_once(agent: Running) -> None:
 
 def test_an_id_is_remembered_as_long_as_its_seal_can_be_believed() -> None:
     now = [1_000.0]
-    once = Once(clock=lambda: now[0])
-    assert once.take("a", expires_at=1_030)
+    guard = ReplayGuard(clock=lambda: now[0])
+    assert guard.take("a", expires_at=1_030)
     now[0] = 1_030 + signing.SKEW_S
-    assert not once.take("a", expires_at=1_030)
+    assert not guard.take("a", expires_at=1_030)
     now[0] += 2
-    assert once.take("b", expires_at=1_200)
-    assert set(once._until) == {"b"}
+    assert guard.take("b", expires_at=1_200)
+    assert set(guard._until) == {"b"}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_who_does_not_wait_gets_202_then_the_result(agent: Running) -> None:
     assert response.status_code == 202
     (working,) = agent.double.open_answer(agent.me, response.text, answers=sealed.id)
     assert (working.outcome, working.highest_generation) == (Outcome.WORKING, 0)
-    (result,) = until(lambda: agent.double.results, what="the result was handed in")
+    (result,) = until(lambda: agent.double.results, description="the result was handed in")
     assert (result.outcome, result.delivery, result.token) == (
         Outcome.VERIFIED,
         working.delivery,
@@ -149,7 +149,7 @@ def test_long_work_is_reported_as_going_on(agent: Running) -> None:
     agent.post(agent.seal(live(), answer_within_ms=10).token)
     outcomes = until(
         lambda: len(agent.double.results) > 1 and [result.outcome for result in agent.double.results],
-        what="progress and result",
+        description="progress and result",
     )
     assert outcomes == [Outcome.WORKING, Outcome.VERIFIED]
 
@@ -158,7 +158,7 @@ def test_a_result_is_handed_in_when_the_control_plane_is_back(agent: Running) ->
     agent.gateway.apply_s = 0.2
     agent.double.broken = True
     agent.post(agent.seal(live(), answer_within_ms=10).token)
-    until(lambda: agent.gateway.changes, what="it was applied")
+    until(lambda: agent.gateway.changes, description="it was applied")
     assert agent.double.results == []
     agent.double.broken = False
-    assert until(lambda: agent.double.results, what="it was handed in")[0].outcome == Outcome.VERIFIED
+    assert until(lambda: agent.double.results, description="it was handed in")[0].outcome == Outcome.VERIFIED

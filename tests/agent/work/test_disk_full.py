@@ -1,4 +1,4 @@
-"""A full disk is named where it hurts, and is over as soon as there is room: nothing has to be started anew."""
+"""A full disk is named in answers and heartbeats, and is over as soon as there is room, without a restart."""
 
 import errno
 import os
@@ -18,7 +18,10 @@ Fill = Callable[[str], None]
 
 @pytest.fixture
 def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
-    """Leaves no room for files whose path has this in it; "/room/" makes room. As a disk that allocates late, it says so when the bytes have to be there."""
+    """Leaves no room for files whose path has this in it; "/room/" makes room.
+
+    As a disk that allocates late, it says so when the bytes have to be there.
+    """
     fsync, full = os.fsync, ["/room/"]
 
     def sync(handle: int) -> None:
@@ -60,7 +63,7 @@ def test_a_full_disk_is_named_in_the_answer_and_in_the_heartbeat_and_ends_by_its
     assert (agent.double.heartbeats[-1].gateway_ok, agent.double.heartbeats[-1].gateway_error) == (True, "")
     until(
         lambda: Store(path.parent).records.get(spec.publish_id) and not agent.store.pending(),
-        what="fetched, applied and remembered",
+        description="fetched, applied and remembered",
     )
     assert sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(".")) == []
 
@@ -95,7 +98,7 @@ def test_a_gateway_s_own_full_disk_is_named_too(
     sealed = agent.seal(spec)
     (result,) = control_plane.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
     assert result.outcome == Outcome.VERIFIED
-    assert [gateway.ask(one.host).status for one in (standing, spec)] == [200, 200]
+    assert [gateway.ask(live_spec.host).status for live_spec in (standing, spec)] == [200, 200]
     agent.stop()
 
 

@@ -22,18 +22,18 @@ def test_what_is_pushed_before_the_first_report_brings_nothing_older_back(
     site: Site, upstream: Upstreams, tmp_path: Path
 ) -> None:
     site.start()
-    gone, removed, other, late = (live(port=upstream.port) for _ in range(4))
-    site.push(gone, removed, other)
+    withdrawn_spec, removed, second_spec, late = (live(port=upstream.port) for _ in range(4))
+    site.push(withdrawn_spec, removed, second_spec)
     shutil.copytree(site.folder, tmp_path / "copy")
-    since = [withdrawn(gone, generation=2), absent(removed, generation=2), late]
+    since = [withdrawn(withdrawn_spec, generation=2), absent(removed, generation=2), late]
     site.push(*since)
     site.process.kill()
     site.process.wait()
     shutil.copytree(tmp_path / "copy", site.folder, dirs_exist_ok=True)
     site.start()
-    hosts = (gone.host, removed.host, late.host, other.host)
+    hosts = (withdrawn_spec.host, removed.host, late.host, second_spec.host)
 
-    pushed = withdrawn(other, generation=2)
+    pushed = withdrawn(second_spec, generation=2)
     (result,) = site.push(pushed)
     assert (result.outcome, result.code) == (Outcome.UNREACHABLE, "files_too_old")
     assert [site.gateway.ask(host).status for host in hosts] == [410, 404, 200, 200]
@@ -56,9 +56,12 @@ def test_the_first_heartbeat_tells_what_the_gateway_serves_and_not_what_its_old_
     site.double.reports.clear()
     site.double.expected = {spec.publish_id: withdrawn(spec, generation=2)}
     site.start()
-    until(lambda: site.verified() == {(spec.publish_id, 2)}, what="it is healed forward")
+    until(lambda: site.verified() == {(spec.publish_id, 2)}, description="it is healed forward")
     (first, *_later) = [
-        one for report in site.double.reports for one in report.carried if one.publish_id == spec.publish_id
+        entry
+        for report in site.double.reports
+        for entry in report.carried
+        if entry.publish_id == spec.publish_id
     ]
     assert (first.generation, first.verified) == (2, False)
     assert site.gateway.ask(spec.host).status == 410

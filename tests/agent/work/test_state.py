@@ -70,24 +70,24 @@ def test_damaged_publishes_stop_the_start(tmp_path: Path, text: str) -> None:
 
 
 def test_accepted_is_pending_until_it_is_settled_also_after_a_restart(tmp_path: Path) -> None:
-    held = hold(live(generation=3))
-    Store(tmp_path).accept([held], seen={}, networks=NETWORKS)
+    pinned_spec = hold(live(generation=3))
+    Store(tmp_path).accept([pinned_spec], seen={}, networks=NETWORKS)
     again = Store(tmp_path)
-    assert (again.pending(), again.networks) == ([held], NETWORKS)
-    again.settle(good=[held])
+    assert (again.pending(), again.networks) == ([pinned_spec], NETWORKS)
+    again.settle(good=[pinned_spec])
     last = Store(tmp_path)
     assert last.pending() == []
-    record = last.records[held.spec.publish_id]
-    assert (record.highest, record.good, record.pending) == (3, held, None)
+    record = last.records[pinned_spec.publish_id]
+    assert (record.highest, record.good, record.pending) == (3, pinned_spec, None)
 
 
 def test_the_highest_generation_stays_after_removal_and_never_goes_down(tmp_path: Path) -> None:
     spec = live(generation=7)
     store = Store(tmp_path)
     store.accept([hold(spec)], seen={}, networks=NETWORKS)
-    gone = hold(absent(spec, generation=8))
-    store.accept([gone], seen={}, networks=NETWORKS)
-    store.settle(good=[gone])
+    absent_spec = hold(absent(spec, generation=8))
+    store.accept([absent_spec], seen={}, networks=NETWORKS)
+    store.settle(good=[absent_spec])
     store.accept([], seen={spec.publish_id: 5}, networks=NETWORKS)
     assert Store(tmp_path).records[spec.publish_id].highest == 8
 
@@ -123,29 +123,29 @@ def test_a_dropped_spec_leaves_the_good_one(tmp_path: Path) -> None:
 
 
 def test_accepting_what_is_good_already_writes_nothing(tmp_path: Path) -> None:
-    held = hold(live())
+    pinned_spec = hold(live())
     store = Store(tmp_path)
-    store.accept([held], seen={}, networks=NETWORKS)
-    store.settle(good=[held])
+    store.accept([pinned_spec], seen={}, networks=NETWORKS)
+    store.settle(good=[pinned_spec])
     before = (tmp_path / PUBLISHES_FILE).stat().st_ino
-    store.accept([held], seen={}, networks=NETWORKS)
+    store.accept([pinned_spec], seen={}, networks=NETWORKS)
     assert store.pending() == []
     assert (tmp_path / PUBLISHES_FILE).stat().st_ino == before
 
 
 def test_new_addresses_do_not_reach_a_spec_with_other_upstreams(tmp_path: Path) -> None:
-    held = hold(live())
-    publish = held.spec.publish_id
+    pinned_spec = hold(live())
+    publish = pinned_spec.publish_id
     store = Store(tmp_path)
-    store.accept([held], seen={}, networks=NETWORKS)
-    store.settle(good=[held])
+    store.accept([pinned_spec], seen={}, networks=NETWORKS)
+    store.settle(good=[pinned_spec])
     store.repin({publish: {"other.example:80": ("10.0.0.1",)}})
-    assert store.records[publish].good == held
+    assert store.records[publish].good == pinned_spec
     store.repin({publish: {"127.0.0.1:9": ("127.0.0.7",)}})
     good = Store(tmp_path).records[publish].good
     assert good is not None
     assert good.addresses == {"127.0.0.1:9": ("127.0.0.7",)}
-    assert good.spec == held.spec
+    assert good.spec == pinned_spec.spec
 
 
 @pytest.mark.parametrize("point", ["fsync", "rename"])

@@ -1,6 +1,6 @@
 """What the agent does for its gateway without being asked, on a clock of its own."""
 
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.watch import Watch
@@ -19,7 +19,7 @@ def test_what_an_older_agent_wrote_is_brought_up_to_date_once_after_each_start(b
     gateway.carried[newer.publish_id] = beyond
     del gateway.carried[lost.publish_id]
 
-    worker = Worker(Kit(driver=bench.driver, store=Store(bench.folder), pinner=Pinner(), reserved=()))
+    worker = Worker(BatchParts(driver=bench.driver, store=Store(bench.folder), pinner=Pinner(), reserved=()))
     watch = Watch(bench.driver, worker)
     gateway.away = True
     for _ in range(2):
@@ -40,7 +40,7 @@ def test_what_another_hand_has_changed_is_put_right_at_the_next_look(bench: Benc
     bench.start()
     watch = Watch(bench.driver, bench.worker)
     watch.look()
-    until(lambda: bench.worker.is_renewed, what="renewed once")
+    until(lambda: bench.worker.is_renewed, description="renewed once")
     bench.gateway.altered = True
     watch.look()
-    until(lambda: not bench.gateway.altered, what="put right")
+    until(lambda: not bench.gateway.altered, description="put right")

@@ -9,7 +9,7 @@ from agent.drivers.base import Refused
 from agent.drivers.memory import MemoryDriver
 from agent.protocol.messages import Item, Outcome
 from agent.protocol.spec import Auth, AuthMode, State
-from agent.work.batch import Kit
+from agent.work.batch import BatchParts
 from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.worker import Ticket, Worker
@@ -46,7 +46,7 @@ def test_a_host_that_another_publish_of_the_gateway_has_is_refused_in_words_that
     assert "An operator has to take that one off first." in result.message
     assert (bench.carried(forgotten), bench.carried(again)) == (1, None)
     changed = bench.submit(absent(forgotten, generation=2), again.model_copy(update={"generation": 2}))
-    assert [one.outcome for one in results_of(changed)] == [Outcome.VERIFIED] * 2
+    assert [result.outcome for result in results_of(changed)] == [Outcome.VERIFIED] * 2
 
 
 def test_results_carry_the_delivery_and_token_of_their_item(bench: Bench) -> None:
@@ -71,8 +71,8 @@ def test_the_same_generation_with_other_content_is_left_to_the_control_plane(ben
     bench.start()
     spec = live(generation=5)
     bench.bring(spec)
-    other = withdrawn(spec, generation=5)
-    (result,) = bench.bring(other)
+    second = withdrawn(spec, generation=5)
+    (result,) = bench.bring(second)
     assert (result.outcome, result.code, result.highest_generation) == (Outcome.STALE, "other_content", 5)
     assert len(bench.gateway.changes) == 1
     assert bench.bring(spec)[0].outcome == Outcome.VERIFIED
@@ -109,13 +109,13 @@ def test_a_gateway_that_is_newer_than_the_agent_is_not_touched(bench: Bench, tmp
     bench.bring(spec)
     fresh = tmp_path / "restored"
     fresh.mkdir()
-    other = Worker(Kit(driver=bench.driver, store=Store(fresh), pinner=Pinner(), reserved=()))
-    other.start()
+    second = Worker(BatchParts(driver=bench.driver, store=Store(fresh), pinner=Pinner(), reserved=()))
+    second.start()
     asked: list[str] = []
     bench.gateway.before = asked.append
-    tickets = other.submit([Item(spec=live(spec.publish_id, generation=8))], networks=LOOPBACK)
+    tickets = second.submit([Item(spec=live(spec.publish_id, generation=8))], networks=LOOPBACK)
     (result,) = results_of(tickets)
-    other.stop(timeout_s=1)
+    second.stop(timeout_s=1)
     assert (result.outcome, result.highest_generation) == (Outcome.STALE, 9)
     assert bench.carried(spec) == 9
     assert (asked, Store(fresh).records) == (["observe"], {})
@@ -158,6 +158,31 @@ def test_five_equal_commands_at_once_share_one_apply(bench: Bench) -> None:
     )
     assert {result.outcome for result in results} == {Outcome.VERIFIED}
     assert len({result.token for result in results}) == 5
+    assert bench.gateway.changes == [{spec.publish_id}]
+
+
+def test_five_equal_commands_that_come_apart_are_one_change_and_differ_in_what_was_measured_alone(
+    bench: Bench,
+) -> None:
+    spec, tickets = live(), list[Ticket]()
+
+    def come_again(point: str) -> None:
+        if point == "verify":
+            tickets.extend(bench.submit(spec))
+
+    bench.gateway.before = come_again
+    tickets += bench.submit(spec)
+    bench.start()
+    results_of(tickets)
+    bench.gateway.before = lambda _point: None
+    for _ in range(3):
+        tickets += bench.submit(spec)
+        results_of(tickets)
+    results = results_of(tickets)
+    own = {"delivery", "token", "evidence"}
+    assert len(results) == 5
+    assert len({result.model_dump_json(exclude=own) for result in results}) == 1
+    assert [result.evidence.changes for result in results] == [1, 1, 0, 0, 0]
     assert bench.gateway.changes == [{spec.publish_id}]
 
 
@@ -273,34 +298,36 @@ def test_a_gateway_that_is_away_is_unreachable_and_tried_again(bench: Bench) -> 
     spec = live()
     (result,) = bench.bring(spec)
     assert (result.outcome, result.step, result.code) == (Outcome.UNREACHABLE, "apply", "unreachable")
-    assert [held.spec for held in Store(bench.folder).pending()] == [spec]
+    assert [pinned_spec.spec for pinned_spec in Store(bench.folder).pending()] == [spec]
     bench.gateway.away = False
     assert bench.bring(spec)[0].outcome == Outcome.VERIFIED
 
 
 def test_what_cannot_be_proved_is_not_called_verified(bench: Bench) -> None:
     bench.start()
-    spec, other = live(), live()
+    spec, other_spec = live(), live()
     bench.gateway.unproved.add(spec.publish_id)
-    first, second = bench.bring(spec, other)
-    assert (first.outcome, first.step, first.code) == (Outcome.UNREACHABLE, "verify", "not_proved")
-    assert second.outcome == Outcome.VERIFIED
-    assert [held.spec for held in bench.store.pending()] == [spec]
+    unproved, proved = bench.bring(spec, other_spec)
+    assert (unproved.outcome, unproved.step, unproved.code) == (Outcome.UNREACHABLE, "verify", "not_proved")
+    assert proved.outcome == Outcome.VERIFIED
+    assert [pinned_spec.spec for pinned_spec in bench.store.pending()] == [spec]
 
 
 def test_two_agents_on_one_gateway_leave_each_others_publishes_alone(bench: Bench, tmp_path: Path) -> None:
     bench.start()
-    mine, theirs = live(), live()
-    bench.bring(mine)
+    own_spec, foreign_spec = live(), live()
+    bench.bring(own_spec)
     (tmp_path / "other").mkdir()
-    other = Worker(
-        Kit(driver=MemoryDriver(bench.gateway), store=Store(tmp_path / "other"), pinner=Pinner(), reserved=())
+    second = Worker(
+        BatchParts(
+            driver=MemoryDriver(bench.gateway), store=Store(tmp_path / "other"), pinner=Pinner(), reserved=()
+        )
     )
-    other.start()
-    results_of(other.submit([Item(spec=theirs)], networks=LOOPBACK))
-    other.stop(timeout_s=1)
-    bench.bring(live(mine.publish_id, generation=2))
-    assert (bench.carried(mine), bench.carried(theirs)) == (2, 1)
+    second.start()
+    results_of(second.submit([Item(spec=foreign_spec)], networks=LOOPBACK))
+    second.stop(timeout_s=1)
+    bench.bring(live(own_spec.publish_id, generation=2))
+    assert (bench.carried(own_spec), bench.carried(foreign_spec)) == (2, 1)
 
 
 def test_a_bug_in_a_driver_ends_its_batch_not_the_worker(bench: Bench) -> None:
@@ -324,7 +351,7 @@ def test_moved_upstreams_reach_the_gateway_with_the_same_generation(bench: Bench
     bench.worker.move({spec.publish_id: {"127.0.0.1:9": ("127.0.0.5",)}})
     until(
         lambda: bench.gateway.carried[spec.publish_id].addresses == {"127.0.0.1:9": ("127.0.0.5",)},
-        what="the new address is there",
+        description="the new address is there",
     )
     assert bench.carried(spec) == 1
     assert bench.store.pending() == []

@@ -34,14 +34,12 @@ def test_killed_anywhere_the_same_command_or_the_disk_completes_it(
     bench.start()
     spec = live(generation=1)
     bystander = live()
-    bench.bring(
-        bystander,
-        *([spec] if prior == "live" else [withdrawn(spec, generation=1)] if prior == "withdrawn" else []),
-    )
+    prior_specs = {"live": [spec], "withdrawn": [withdrawn(spec, generation=1)]}
+    bench.bring(bystander, *prior_specs.get(prior, []))
     wanted = live(spec.publish_id, generation=2)
     kill_at(bench, point, monkeypatch)
     tickets = bench.submit(wanted)
-    until(lambda: not bench.worker.thread.is_alive(), what="the worker is dead")
+    until(lambda: not bench.worker.thread.is_alive(), description="the worker is dead")
     assert not tickets[0].job.done.is_set()
     # The publish shows its old state or its new one, never something between; the other one is untouched.
     assert bench.carried(wanted) in ({None, 2} if prior == "nothing" else {1, 2})

@@ -123,7 +123,7 @@ def test_a_request_that_broke_is_tried_again_at_once_and_makes_nothing_twice(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr("publishes.api.publishes.shown", broken)
+        patch.setattr("publishes.api.publishes.detail", broken)
         assert post(api, *draft_of(world)).status_code == 500
     assert not ProductPublish.objects.exists()
     assert post(api, *draft_of(world)).status_code == 201
@@ -162,11 +162,11 @@ def test_a_secret_is_never_kept_and_never_said_twice(world: World) -> None:
 
 def test_get_put_and_delete_take_no_notice_of_a_key(api: Client, world: World) -> None:
     publish = world.draft()
-    one = f"{P}/product-publishes/{publish.pk}"
+    path = f"{P}/product-publishes/{publish.pk}"
     for method, body in (("GET", ""), ("PUT", "{}"), ("DELETE", "")):
         assert (
             api.generic(
-                method, one, body, content_type="application/json", headers={"Idempotency-Key": "k"}
+                method, path, body, content_type="application/json", headers={"Idempotency-Key": "k"}
             ).status_code
             < 300
         )

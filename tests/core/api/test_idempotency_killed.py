@@ -1,4 +1,4 @@
-"""A request under an Idempotency-Key whose process is killed (F16): what was done is done once, what was not done is done by the next try."""
+"""Idempotency keys of killed processes (F16): done work is done once, undone work by the next try."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -163,11 +163,11 @@ def test_f16_what_was_killed_half_way_left_nothing_and_is_done_by_the_next_try(
 
 
 def test_what_is_told_under_a_key_is_what_is_told_without_one(api: Client) -> None:
-    made = post(api, "/products", {"name": "Once", "version": "1.0"})
-    read = api.get(made.headers["Location"])
-    assert made.content == read.content
+    with_key = post(api, "/products", {"name": "Once", "version": "1.0"})
+    read = api.get(with_key.headers["Location"])
+    assert with_key.content == read.content
     for name in ("Content-Type", "ETag"):
-        assert made.headers[name] == read.headers[name]
+        assert with_key.headers[name] == read.headers[name]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -175,14 +175,14 @@ def test_who_was_slow_and_not_gone_does_nothing_when_another_try_has_taken_over(
     transactional_db: None, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, fast = client_for(world), client_for(world)
-    at_work, answers, told = Event(), {}, schemas.ProductOut.of
+    at_work, answers, shape = Event(), {}, schemas.ProductOut.of
     taken_over = Event()
 
-    def waits(made: Product) -> schemas.ProductOut:
+    def waits(product: Product) -> schemas.ProductOut:
         if not at_work.is_set():
             at_work.set()
             assert taken_over.wait(20)
-        return told(made)
+        return shape(product)
 
     def send(name: str, caller: Client) -> None:
         answers[name] = post(caller, "/products", {"name": "Twice", "version": "1.0"})

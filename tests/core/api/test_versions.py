@@ -36,11 +36,11 @@ def put(api: Client, publish: ProductPublish, body: Any, **headers: str) -> Any:
 
 def test_a_change_on_what_was_seen_passes_and_on_what_moved_is_412(api: Client, world: World) -> None:
     publish = world.draft()
-    seen = api.get(f"{P}/product-publishes/{publish.pk}").headers["ETag"]
-    assert api.get(f"{P}/product-publishes/{publish.pk}").headers["ETag"] == seen
-    changed = put(api, publish, {"environment": "stage"}, **{"If-Match": seen})
-    assert (changed.status_code, changed.headers["ETag"] != seen) == (200, True)
-    refused = put(api, publish, {"environment": "prod"}, **{"If-Match": seen})
+    etag = api.get(f"{P}/product-publishes/{publish.pk}").headers["ETag"]
+    assert api.get(f"{P}/product-publishes/{publish.pk}").headers["ETag"] == etag
+    changed = put(api, publish, {"environment": "stage"}, **{"If-Match": etag})
+    assert (changed.status_code, changed.headers["ETag"] != etag) == (200, True)
+    refused = put(api, publish, {"environment": "prod"}, **{"If-Match": etag})
     assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
     publish.refresh_from_db()
     assert publish.environment == "stage"
@@ -56,8 +56,8 @@ def test_if_match_names_versions(api: Client, world: World, if_match: str, statu
 
 def test_one_of_several_versions_is_enough_and_none_is_needed(api: Client, world: World) -> None:
     publish = world.draft()
-    seen = api.get(f"{P}/product-publishes/{publish.pk}").headers["ETag"]
-    assert put(api, publish, {"environment": "stage"}, **{"If-Match": f'"other", {seen}'}).status_code == 200
+    etag = api.get(f"{P}/product-publishes/{publish.pk}").headers["ETag"]
+    assert put(api, publish, {"environment": "stage"}, **{"If-Match": f'"other", {etag}'}).status_code == 200
     assert put(api, publish, {"environment": "prod"}).status_code == 200
 
 
@@ -68,13 +68,17 @@ def test_what_is_not_editable_says_so_before_its_version(api: Client, world: Wor
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """What can be changed by PUT: where, one of its fields for each of two people, and what checks a change of it before it is written."""
+    """A record that PUT changes: its URL, a field per person, and the check before the write."""
 
     path: Callable[[World], str]
     mine: dict[str, Any]
     theirs: dict[str, Any]
     checked_in: Any
     checked_by: str
+
+
+def listener(world: World) -> Listener:
+    return Listener.objects.create(gateway=world.gateway, name="http-80", port=80, protocol="HTTP")
 
 
 RESOURCES = {
@@ -100,9 +104,7 @@ RESOURCES = {
         checked_by="checked_service",
     ),
     "gateway": Resource(
-        path=lambda world: (
-            f"{P}/gateways/{Listener.objects.create(gateway=world.gateway, name='http-80', port=80, protocol='HTTP').gateway_id}"
-        ),
+        path=lambda world: f"{P}/gateways/{listener(world).gateway_id}",
         mine={"name": "mine"},
         theirs={"listeners": [{"port": 8443, "protocol": "HTTPS", "name": "theirs"}]},
         checked_in=gateways.api,
@@ -127,12 +129,12 @@ def between(
     left, check = iter(range(times)), getattr(resource.checked_in, resource.checked_by)
 
     def checked(*args: Any, **kwargs: Any) -> Any:
-        found = check(*args, **kwargs)
+        result = check(*args, **kwargs)
         if next(left, None) is not None:
             with monkeypatch.context() as patch:
                 patch.setattr(resource.checked_in, resource.checked_by, check)
                 do()
-        return found
+        return result
 
     monkeypatch.setattr(resource.checked_in, resource.checked_by, checked)
 
@@ -144,9 +146,9 @@ def test_what_a_put_leaves_out_is_what_somebody_else_has_just_written(
     theirs: list[Any] = []
     between(monkeypatch, resource, lambda: theirs.append(send(other, path, resource.theirs)))
     answer = send(api, path, resource.mine)
-    assert [answer.status_code, *(one.status_code for one in theirs)] == [200, 200]
-    for told in (answer, api.get(path)):
-        assert told.json().items() >= (resource.mine | resource.theirs).items()
+    assert [answer.status_code, *(their_answer.status_code for their_answer in theirs)] == [200, 200]
+    for response in (answer, api.get(path)):
+        assert response.json().items() >= (resource.mine | resource.theirs).items()
     assert api.get(path).headers["ETag"] == answer.headers["ETag"]
 
 

@@ -23,28 +23,28 @@ billing HEAD OPTIONS OpenAPI YAML JSON MB openapi servers paths Kong apikey
 
 
 class Texts(HTMLParser):
-    """What people read of a page, less what is marked as another language or as a code, and less what the tenant named."""
+    """The texts of a page without marked languages, codes and the tenant's own names."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.words: list[str] = []
         self._skipping: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
+        attributes = dict(attrs)
         if (
             self._skipping
             or tag in {"code", "script", "style", "textarea"}
-            or ("lang" in told and tag != "html")
-            or "host" in (told.get("class") or "").split()
+            or ("lang" in attributes and tag != "html")
+            or "host" in (attributes.get("class") or "").split()
         ):
             if tag not in {"input", "link", "meta", "br", "path", "circle", "rect", "line"}:
                 self._skipping.append(tag)
             return
-        self.found += [
+        self.words += [
             value
             for name in ("title", "aria-label", "placeholder", "data-announce", "data-outcome")
-            if (value := told.get(name))
+            if (value := attributes.get(name))
         ]
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,17 +53,17 @@ class Texts(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if data.strip() and not self._skipping:
-            self.found.append(data.strip())
+            self.words.append(data.strip())
 
 
 def texts_of(client: Client, path: str, language: str) -> list[str]:
     parser = Texts()
     parser.feed(client.get(path, headers={"Accept-Language": language}).content.decode())
-    return parser.found
+    return parser.words
 
 
 def of_the_tenant(world: World) -> set[str]:
-    things: tuple[Any, ...] = (
+    records: tuple[Any, ...] = (
         world.product,
         world.cluster,
         world.gateway,
@@ -71,7 +71,7 @@ def of_the_tenant(world: World) -> set[str]:
         *world.product.services.all(),
         *(voice.agent for voice in world.agents),
     )
-    names = [thing.name for thing in things] + [
+    names = [record.name for record in records] + [
         world.user.username,
         world.cluster.description,
         world.cluster.region,
@@ -122,11 +122,13 @@ def test_the_catalogue_has_no_text_that_is_gone() -> None:
 
 
 def test_placeholders_are_the_same_in_both_languages() -> None:
-    def found(text: str) -> set[str]:
+    def placeholders(text: str) -> set[str]:
         return set(re.findall(r"%\(\w+\)[sd]|%s|\{\w+\}|</?\w+[^>]*>", text))
 
     assert [
-        text for text, (korean, _) in messages.in_catalogue("ko").items() if found(text) != found(korean)
+        text
+        for text, (korean, _) in messages.in_catalogue("ko").items()
+        if placeholders(text) != placeholders(korean)
     ] == []
 
 

@@ -1,4 +1,4 @@
-"""Pages for when something is wrong: in the design, in both languages, and without the database where that may be away."""
+"""Problem pages: in the design, in both languages, and without the database on errors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.translation import override
 
-from core import problem_pages, problems
+from core import problem_responses, problems
 from tenants.models import ScopedQuerySet
 from tests.pages import signed_in
 from tests.world import World
@@ -34,7 +34,7 @@ def test_no_refusal_says_its_heading_again_and_none_of_a_program_speaks_of_a_pag
         said_twice = {
             kind.__name__
             for kind in kinds()
-            if str(kind.detail).partition(".")[0] == str(problem_pages._title(_made(kind))).rstrip(".")
+            if str(kind.detail).partition(".")[0] == str(problem_responses._title(_made(kind))).rstrip(".")
         }
         missing = str(problems.NotFound.detail).lower()
     assert said_twice == set()
@@ -61,7 +61,7 @@ def test_the_title_of_a_program_s_refusal_is_the_status_in_words(
 
 def test_a_bug_is_500_without_the_database(django_db_blocker: Any) -> None:
     with django_db_blocker.block():
-        answer = problem_pages.server_error(RequestFactory().get("/somewhere"))
+        answer = problem_responses.server_error(RequestFactory().get("/somewhere"))
     assert answer.status_code == 500
     assert "Something went wrong on our side" in answer.content.decode()
     assert 'href="/somewhere"' in answer.content.decode()
@@ -86,9 +86,9 @@ def test_a_database_that_is_away_is_503_and_says_so(world: World, monkeypatch: p
     page = client.get(reverse("products:list"))
     assert page.status_code == 503
     assert "What is live stays live." in page.content.decode()
-    told = client.get(reverse("products:list"), headers={"HX-Request": "true"})
-    assert told.status_code == 503
-    assert "What is live stays live." in told.headers["HX-Trigger"]
+    fragment = client.get(reverse("products:list"), headers={"HX-Request": "true"})
+    assert fragment.status_code == 503
+    assert "What is live stays live." in fragment.headers["HX-Trigger"]
 
 
 def test_a_form_without_its_secret_is_403_with_what_to_do(world: World) -> None:

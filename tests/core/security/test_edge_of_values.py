@@ -1,4 +1,4 @@
-"""Numbers, texts and JSON from outside have bounds: what is beyond them is refused with a reason, and never an error of ours."""
+"""Bounds of numbers, texts and JSON from outside: values beyond them are refused, never an error 500."""
 
 import base64
 import json

@@ -21,7 +21,7 @@ AT_MOST_OF_A_TENANT = 8
 
 @dataclass
 class NameServer:
-    """Names that end in one of `dead` hang until the test ends, all others are loopback; `asked` is all that was asked for."""
+    """Names that end in one of `dead` hang until the test ends, others are loopback; `asked` lists all."""
 
     dead: list[str] = field(default_factory=lambda: ["dead.example"])
     asked: list[str] = field(default_factory=list)

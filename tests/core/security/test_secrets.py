@@ -32,7 +32,7 @@ def test_a_secret_comes_back_at_its_own_place() -> None:
     "elsewhere", [{"table": "u"}, {"row": uuid4()}, {"column": "d"}], ids=["table", "row", "column"]
 )
 def test_a_ciphertext_says_nothing_at_another_place(elsewhere: dict[str, object]) -> None:
-    with pytest.raises(SecretLost, match="not made for this place"):
+    with pytest.raises(SecretLost, match="belongs to another place"):
         decrypt(sealed(), **({"table": "t", "row": ROW, "column": "c"} | elsewhere))  # type: ignore[arg-type]
 
 
@@ -70,7 +70,7 @@ def test_the_first_key_encrypts_and_all_decrypt(settings: Settings) -> None:
     assert decrypt(ciphertext, table="t", row=ROW, column="c") == "a secret"
     assert (is_current(ciphertext), is_current(sealed())) == (False, True)
     settings.ENCRYPTION_KEYS = [NEW]
-    with pytest.raises(SecretLost, match="holds no key named 'old'"):
+    with pytest.raises(SecretLost, match="has no key named 'old'"):
         decrypt(ciphertext, table="t", row=ROW, column="c")
 
 

@@ -1,4 +1,4 @@
-"""Sessions: what a dump of the database is worth, how long they last unused, and which headers and cookies go with private pages."""
+"""Sessions: dumps open none, idle ones end, and private pages have strict headers and cookies."""
 
 import runpy
 from datetime import timedelta

@@ -198,7 +198,7 @@ class Admin:
             steps = steps[2:]
         if len(steps) == 1:
             return self._collection(call, kind, fixed)
-        return self._one(call, kind, steps[1], fixed)
+        return self._single(call, kind, steps[1], fixed)
 
     def _collection(self, call: Call, kind: Kind, fixed: Entity) -> Answer:
         if call.method == "GET":
@@ -217,15 +217,15 @@ class Admin:
                 {"code": 9, "message": "size must be an integer between 1 and 1000", "name": "invalid size"},
             )
         entities = [
-            one
-            for one in self.store.tables[kind.word].values()
-            if all(one[name] == value for name, value in fixed.items())
+            row
+            for row in self.store.tables[kind.word].values()
+            if all(row[name] == value for name, value in fixed.items())
         ]
         tags = _filter(query["tags"]) if "tags" in query else None
         page = self.store.page(
             entities, size=int(size), offset=query.get("offset", ""), tags=tags, dbless=self.is_dbless
         )
-        page["data"] = [self._shown(kind, one) for one in page["data"]]
+        page["data"] = [self._shown(kind, row) for row in page["data"]]
         if "offset" in page:
             kept: dict[str, str] = {name: query[name] for name in ("tags", "size") if name in query}
             page["next"] = f"{urlsplit(call.path).path}?offset={quote(page['offset'], safe='')}" + (
@@ -233,7 +233,7 @@ class Admin:
             )
         return page
 
-    def _one(self, call: Call, kind: Kind, key: str, fixed: Entity) -> Answer:
+    def _single(self, call: Call, kind: Kind, key: str, fixed: Entity) -> Answer:
         if call.method in {"GET", "HEAD"}:
             return Answer.json(200, self._shown(kind, self._known(kind, key, fixed)))
         if call.method == "OPTIONS":
@@ -269,10 +269,10 @@ class Admin:
         return Answer(status=204, headers=[], body=b"")
 
     def _known(self, kind: Kind, key: str, fixed: Entity | None = None) -> Entity:
-        found = self.store.find(kind, key)
-        if found is None or any(found[name] != value for name, value in (fixed or {}).items()):
+        entity = self.store.find(kind, key)
+        if entity is None or any(entity[name] != value for name, value in (fixed or {}).items()):
             raise Refusal(404, {"message": "Not found"})
-        return found
+        return entity
 
     def _refuse_without_database(self, kind: Kind, verb: str) -> None:
         if self.is_dbless:
@@ -307,7 +307,7 @@ class Admin:
         return Answer.json(
             201,
             {
-                word: {key: self._shown(KINDS[word], one) for key, one in table.items()}
+                word: {key: self._shown(KINDS[word], row) for key, row in table.items()}
                 for word, table in tables.items()
                 if table
             },
@@ -346,7 +346,9 @@ def _declared(call: Call) -> tuple[str, Any]:
 
 
 def _filter(text: str) -> tuple[str, tuple[str, ...]]:
-    words = "cannot be null" if not text else "invalid filter syntax" if "," in text and "/" in text else ""
+    words = "" if text else "cannot be null"
+    if "," in text and "/" in text:
+        words = "invalid filter syntax"
     if words:
         raise Refusal(
             400,

@@ -28,11 +28,11 @@ def key_auth(config: Entity, exchange: Exchange, tables: Tables) -> Answer | Non
     if len(keys) > 1:
         return exchange.problem(401, "Duplicate API key found", headers=challenge)
     live = (
-        one
-        for one in tables["keyauth_credentials"].values()
-        if one.get("expires", time.time() + 1) > time.time()
+        row
+        for row in tables["keyauth_credentials"].values()
+        if row.get("expires", time.time() + 1) > time.time()
     )
-    credential = next((one for one in live if one["key"] == keys[0]), None)
+    credential = next((row for row in live if row["key"] == keys[0]), None)
     if credential is None:
         return exchange.problem(401, "Unauthorized", headers=challenge)
     if config["hide_credentials"]:
@@ -48,7 +48,7 @@ def key_auth(config: Entity, exchange: Exchange, tables: Tables) -> Answer | Non
 
 
 def jwt(config: Entity, exchange: Exchange, tables: Tables) -> Answer | None:
-    """A signed token whose key is found by a claim; only the claims that the configuration names are checked."""
+    """A signed token whose key a claim names; only the claims that the configuration names are checked."""
     token = _given_token(config, exchange)
     if not token:
         return Answer.json(401, {"message": "Unauthorized"}, headers={"WWW-Authenticate": "Bearer"})
@@ -69,7 +69,7 @@ def acl(config: Entity, exchange: Exchange, tables: Tables) -> Answer | None:
     if exchange.consumer is None:
         return exchange.problem(401, "Unauthorized", headers={})
     groups = sorted(
-        one["group"] for one in tables["acls"].values() if one["consumer"]["id"] == exchange.consumer["id"]
+        row["group"] for row in tables["acls"].values() if row["consumer"]["id"] == exchange.consumer["id"]
     )
     is_welcome = (
         set(groups) & set(config["allow"]) if config["allow"] else not set(groups) & set(config["deny"] or [])
@@ -110,9 +110,10 @@ def _given_token(config: Entity, exchange: Exchange) -> str:
             return values[0]
     for name in config["header_names"]:
         for value in exchange.all_headers(name):
-            # Not in the records; after Kong's own source: two spellings of the scheme, anywhere in the header.
-            if given := re.search(r"[Bb]earer\s+(.+)", value):
-                return given[1]
+            # Not in the records; after Kong's own source: two spellings of the scheme, anywhere in the
+            # header.
+            if bearer := re.search(r"[Bb]earer\s+(.+)", value):
+                return bearer[1]
     return ""
 
 
@@ -136,7 +137,7 @@ def _credential(config: Entity, tables: Tables, head: Entity, claims: Entity) ->
     key = claims.get(name) or head.get(name)
     if not key:
         raise _Refused(f"No mandatory '{name}' in claims")
-    credential = next((one for one in tables["jwt_secrets"].values() if one["key"] == key), None)
+    credential = next((row for row in tables["jwt_secrets"].values() if row["key"] == key), None)
     if credential is None:
         raise _Refused(f"No credentials found for given '{name}'")
     if credential["algorithm"] != head["alg"]:

@@ -1,4 +1,4 @@
-"""Declarative configurations: the text that a node without a database takes as a whole, and what is wrong with it."""
+"""Declarative configurations: the text that a node without a database loads as a whole, and its errors."""
 
 import json
 from collections.abc import Iterator
@@ -53,8 +53,8 @@ def load(config: Any, *, plugins: tuple[str, ...], now: int, flatten: bool) -> T
         raise Refusal(400, {"message": "expected a declarative configuration"})
     loose = _top_faults(config)
     reading = _Reading(plugins=plugins, loose=loose)
-    for one in [] if loose else list(_walk(config)):
-        _take(reading, one, now=now)
+    for row in [] if loose else list(_walk(config)):
+        _take(reading, row, now=now)
     _check_references(reading)
     if reading.is_broken:
         raise Refusal(500, {"message": "An unexpected error occurred"})
@@ -72,7 +72,7 @@ def _top_faults(config: Entity) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Given:
+class _GivenEntity:
     """One entity as the configuration has it. `parent` is the reference that comes from where it stands."""
 
     kind: Kind
@@ -82,20 +82,20 @@ class _Given:
     id: str
 
 
-def _walk(config: Entity) -> Iterator[_Given]:
+def _walk(config: Entity) -> Iterator[_GivenEntity]:
     for word in KINDS:
         for index, given in enumerate(config.get(word) or []):
             yield from _walk_one(word, (word, index), given, {})
 
 
-def _walk_one(word: str, place: Place, given: Entity, parent: Entity) -> Iterator[_Given]:
+def _walk_one(word: str, place: Place, given: Entity, parent: Entity) -> Iterator[_GivenEntity]:
     inside = _NESTED.get(word, {})
     own = {key: value for key, value in given.items() if key not in inside}
     own_id = str(own.get("id") or _id_of(word, own))
-    yield _Given(kind=KINDS[word], place=place, entity=own, parent=parent, id=own_id)
+    yield _GivenEntity(kind=KINDS[word], place=place, entity=own, parent=parent, id=own_id)
     for child, name in inside.items():
-        for index, one in enumerate(given.get(child) or []):
-            yield from _walk_one(child, (*place, child, index), one, {name: {"id": own_id}})
+        for index, child_entity in enumerate(given.get(child) or []):
+            yield from _walk_one(child, (*place, child, index), child_entity, {name: {"id": own_id}})
 
 
 def _id_of(word: str, given: Entity) -> str:
@@ -104,25 +104,25 @@ def _id_of(word: str, given: Entity) -> str:
     return str(uuid5(NAMESPACE_URL, f"{word}:{name}")) if name else str(uuid4())
 
 
-def _take(reading: _Reading, one: _Given, *, now: int) -> None:
-    kind = one.kind
+def _take(reading: _Reading, given: _GivenEntity, *, now: int) -> None:
+    kind = given.kind
     references = {
         name: {"id": value} if isinstance(value, str) else value
-        for name, value in one.entity.items()
+        for name, value in given.entity.items()
         if name in kind.parents
     }
-    entity, wrong = complete(kind, {**one.entity, **references, **one.parent}, plugins=reading.plugins)
-    entity |= {"id": one.id, "created_at": now}
+    entity, wrong = complete(kind, {**given.entity, **references, **given.parent}, plugins=reading.plugins)
+    entity |= {"id": given.id, "created_at": now}
     if kind.word in {"services", "routes", "consumers", "plugins"}:
         entity["updated_at"] = now
     twin = _twin(reading, kind, entity)
     if twin and kind.word == "keyauth_credentials":
         reading.loose.setdefault(kind.word, []).append(twin)
     elif twin:
-        reading.flat.append(_flat_entry(one, [{"message": twin, "type": "entity"}]))
+        reading.flat.append(_flat_entry(given, [{"message": twin, "type": "entity"}]))
     elif wrong:
-        reading.flat.append(_flat_entry(one, _flat_errors(wrong)))
-        reading.nested.append((one.place, wrong))
+        reading.flat.append(_flat_entry(given, _flat_errors(wrong)))
+        reading.nested.append((given.place, wrong))
     else:
         reading.tables[kind.word][entity["id"]] = entity
 
@@ -136,7 +136,7 @@ def _twin(reading: _Reading, kind: Kind, entity: Entity) -> str:
         if (
             len(names) == 1
             and entity[names[0]] is not None
-            and any(one[names[0]] == entity[names[0]] for one in table.values())
+            and any(row[names[0]] == entity[names[0]] for row in table.values())
         ):
             return f"uniqueness violation: '{kind.word}' entity with {names[0]} set to '{entity[names[0]]}' already declared"
     return ""
@@ -154,13 +154,13 @@ def _check_reference(reading: _Reading, kind: Kind, entity: Entity, *, name: str
     if reference is None or reading.flat:
         return
     key, table = reference["id"], reading.tables[parent]
-    found = (
+    parent_row = (
         table.get(key)
         if is_id(key)
-        else next((one for one in table.values() if one[KINDS[parent].key] == key), None)
+        else next((row for row in table.values() if row[KINDS[parent].key] == key), None)
     )
-    if found:
-        entity[name] = {"id": found["id"]}
+    if parent_row:
+        entity[name] = {"id": parent_row["id"]}
         return
     label = entity.get("instance_name") if kind.word == "plugins" else entity.get(kind.key or "id")
     if label is None:
@@ -171,15 +171,15 @@ def _check_reference(reading: _Reading, kind: Kind, entity: Entity, *, name: str
     )
 
 
-def _flat_entry(one: _Given, errors: list[Entity]) -> Entity:
-    given, kind = one.entity, one.kind
+def _flat_entry(given: _GivenEntity, errors: list[Entity]) -> Entity:
+    entity, kind = given.entity, given.kind
     entry: Entity = {
-        "entity": {**given, **one.parent},
+        "entity": {**entity, **given.parent},
         "entity_type": kind.word.rstrip("s"),
         "errors": errors,
     }
     named = {"entity_name": kind.key or "name", "entity_id": "id", "entity_tags": "tags"}
-    return entry | {label: given[name] for label, name in named.items() if name in given}
+    return entry | {label: entity[name] for label, name in named.items() if name in entity}
 
 
 def _flat_errors(wrong: Any, path: str = "") -> list[Entity]:
@@ -236,12 +236,12 @@ def _refusal(fields: dict[str, Any], *, flattened: list[Entity] | None) -> Refus
 def _lua(value: Any) -> str:
     if isinstance(value, dict):
         named = (
-            f"{key}={_lua(one)}"
+            f"{key}={_lua(entry)}"
             if str(key).replace("_", "").isalnum()
-            else f"[{json.dumps(key)}]={_lua(one)}"
-            for key, one in sorted(value.items())
+            else f"[{json.dumps(key)}]={_lua(entry)}"
+            for key, entry in sorted(value.items())
         )
         return "{" + ",".join(named) + "}"
     if isinstance(value, list):
-        return "{" + ",".join(_lua(one) for one in value) + "}"
+        return "{" + ",".join(_lua(entry) for entry in value) + "}"
     return f'"{value}"'

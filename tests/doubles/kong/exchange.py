@@ -69,7 +69,10 @@ class Exchange:
     def problem(
         self, status: int, message: str, *, headers: dict[str, str], from_nginx: bool = False
     ) -> Answer:
-        """Kong's own error, in the form that the caller accepts. `from_nginx`: raised outside of Lua, where plain text is the default."""
+        """Kong's own error, in the form that the caller accepts.
+
+        `from_nginx`: raised outside of Lua, where plain text is the default.
+        """
         accept = next(iter(self.all_headers("accept")), "")
         if not accept and from_nginx:
             accept = next(iter(self.all_headers("content-type")), "text/plain")

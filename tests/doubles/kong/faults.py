@@ -1,4 +1,7 @@
-"""What can go wrong on the way to the Admin API, set per call. All of it is Not in the records: Kong behind load, networks and proxies."""
+"""What can go wrong on the way to the Admin API, set per call.
+
+All of it is Not in the records: Kong behind load, networks and proxies.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +13,10 @@ from tests.doubles.kong.admin import Call
 
 @dataclass(kw_only=True)
 class Fault:
-    """`status` answers instead of Kong (0: no answer at all, the connection is closed); `after` lets Kong do the work first; `delay_s` only waits."""
+    """`status` answers instead of Kong (0 closes the connection); `delay_s` only waits.
+
+    With `after`, Kong does the work first.
+    """
 
     status: int | None = None
     retry_after: str = ""
@@ -34,9 +40,9 @@ class Faults:
 
     def on_write(self, number: int, fault: Fault) -> None:
         """The write with this number, counted from now and from 1."""
-        seen = iter(range(1, 10_000))
+        numbers = iter(range(1, 10_000))
         self.on(
-            lambda call: call.method in {"PUT", "PATCH", "DELETE", "POST"} and next(seen) == number, fault
+            lambda call: call.method in {"PUT", "PATCH", "DELETE", "POST"} and next(numbers) == number, fault
         )
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The sandbox in which pre- and post-function run: LuaJIT with the few functions that Kong's own sandbox gives."""
+"""The sandbox of pre- and post-function: LuaJIT with the few functions of Kong's own sandbox."""
 
 import base64
 import binascii
@@ -13,35 +13,42 @@ from tests.doubles.kong.pdk import Pdk
 _PRELUDE = """
 local python = ...
 local function exit(status, body, headers) coroutine.yield(status, body, headers) end
-local function sandbox(shared, told, pdk)
+local function sandbox(shared, entities, pdk)
   local env = {
-    assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, pcall = pcall, select = select,
-    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, xpcall = xpcall, _VERSION = _VERSION,
-    math = math, string = { byte = string.byte, char = string.char, find = string.find, format = string.format, gmatch = string.gmatch,
-      gsub = string.gsub, len = string.len, lower = string.lower, match = string.match, reverse = string.reverse, sub = string.sub,
-      upper = string.upper, rep = string.rep },
-    table = { concat = table.concat, insert = table.insert, remove = table.remove, sort = table.sort, maxn = table.maxn },
+    assert = assert, error = error, ipairs = ipairs, next = next, pairs = pairs, pcall = pcall,
+    select = select, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
+    xpcall = xpcall, _VERSION = _VERSION, math = math,
+    string = { byte = string.byte, char = string.char, find = string.find, format = string.format,
+      gmatch = string.gmatch, gsub = string.gsub, len = string.len, lower = string.lower,
+      match = string.match, reverse = string.reverse, sub = string.sub, upper = string.upper,
+      rep = string.rep },
+    table = { concat = table.concat, insert = table.insert, remove = table.remove, sort = table.sort,
+      maxn = table.maxn },
     os = { clock = os.clock, date = os.date, difftime = os.difftime, time = os.time },
     require = function(name) error("require '" .. name .. "' not allowed within sandbox") end,
-    ngx = { decode_base64 = function(text) return python.decode_base64(text) end, re = { match = function() error("not in this double") end },
+    ngx = { decode_base64 = function(text) return python.decode_base64(text) end,
+      re = { match = function() error("not in this double") end },
       time = os.time, now = os.time },
     kong = { ctx = { shared = shared }, db = {}, request = { get_header = pdk.get_header },
-      response = { exit = exit, get_status = pdk.get_status, get_source = pdk.get_source, set_header = pdk.set_response_header,
+      response = { exit = exit, get_status = pdk.get_status, get_source = pdk.get_source,
+        set_header = pdk.set_response_header,
         get_raw_body = pdk.get_raw_body, set_raw_body = pdk.set_raw_body },
-      router = { get_service = function() return told.service end },
-      service = { set_target = pdk.set_target, request = { set_header = pdk.set_header, clear_header = pdk.clear_header } },
-      client = { get_consumer = function() return told.consumer end, get_credential = function() return told.credential end } },
+      router = { get_service = function() return entities.service end },
+      service = { set_target = pdk.set_target,
+        request = { set_header = pdk.set_header, clear_header = pdk.clear_header } },
+      client = { get_consumer = function() return entities.consumer end,
+        get_credential = function() return entities.credential end } },
   }
   return env
 end
 return {
-  fault = function(code) local _, why = loadstring(code); return why end,
-  run = function(code, shared, told, pdk)
+  fault = function(code) local _, problem = loadstring(code); return problem end,
+  run = function(code, shared, entities, pdk)
     local chunk = assert(loadstring(code))
-    setfenv(chunk, sandbox(shared, told, pdk))
+    setfenv(chunk, sandbox(shared, entities, pdk))
     local thread = coroutine.create(function()
-      local made = chunk()
-      if type(made) == "function" then made() end
+      local handler = chunk()
+      if type(handler) == "function" then handler() end
       return nil
     end)
     local fine, status, body, headers = coroutine.resume(thread)
@@ -78,21 +85,23 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         helpers = self.lua.table_from({"decode_base64": _decode_base64})
-        self._made = self.lua.compile(_PRELUDE)(helpers)
+        self._environment = self.lua.compile(_PRELUDE)(helpers)
 
     def fault_of(self, code: str) -> str:
         """The compiler's objection ("" when there is none)."""
-        return str(self._made["fault"](_in(code)) or "")
+        return str(self._environment["fault"](_in(code)) or "")
 
     def run(self, code: str, pdk: Pdk) -> Exit | None:
         """Run the code as Kong does: a chunk, and the function that it may return. Raises LuaFailed."""
         exchange = pdk.exchange
         shared = self._table(exchange.shared)
-        told = self._table(
+        entities = self._table(
             {"consumer": exchange.consumer, "credential": exchange.credential, "service": pdk.service}
         )
         try:
-            result = self._made["run"](_in(code), shared, told, self.lua.table_from(pdk.functions()))
+            result = self._environment["run"](
+                _in(code), shared, entities, self.lua.table_from(pdk.functions())
+            )
         except luajit21.LuaError as problem:
             raise LuaFailed(str(problem)) from problem
         exchange.shared |= {str(key): _out(value) for key, value in shared.items() if isinstance(value, str)}
@@ -109,15 +118,15 @@ class Sandbox:
         )
 
     def _table(self, content: dict[str, Any]) -> Any:
-        made = {key: self._value(value) for key, value in content.items()}
-        return self.lua.table_from({key: value for key, value in made.items() if value is not None})
+        fields = {key: self._value(value) for key, value in content.items()}
+        return self.lua.table_from({key: value for key, value in fields.items() if value is not None})
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, list):
-            return self.lua.table_from([self._value(one) for one in value])
-        return (
-            self._table(value) if isinstance(value, dict) else _in(value) if isinstance(value, str) else value
-        )
+            return self.lua.table_from([self._value(entry) for entry in value])
+        if isinstance(value, dict):
+            return self._table(value)
+        return _in(value) if isinstance(value, str) else value
 
 
 def _decode_base64(text: str) -> str | None:
@@ -142,4 +151,4 @@ def _plain(value: Any) -> Any:
     pairs = dict(value.items())
     if pairs and all(isinstance(key, int) for key in pairs):
         return [_plain(pairs[key]) for key in sorted(pairs)]
-    return {str(key): _plain(one) for key, one in pairs.items()}
+    return {str(key): _plain(entry) for key, entry in pairs.items()}

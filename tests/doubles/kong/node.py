@@ -1,4 +1,4 @@
-"""One Kong node in this process: its Admin API and its proxy on real sockets, with the switches that tests turn."""
+"""One Kong node in this process: its Admin API and its proxy on real sockets, with switches for tests."""
 
 import itertools
 import re
@@ -21,7 +21,10 @@ from tests.doubles.kong.serving import Hangup, Proxy, Worker
 from tests.doubles.kong.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-"""Not in the records: nginx drops a request header of any other name (`ignore_invalid_headers`), and Kong lets underscores pass."""
+"""Not in the records: nginx drops a header of any other name (`ignore_invalid_headers`).
+
+Kong lets underscores pass.
+"""
 
 
 @dataclass

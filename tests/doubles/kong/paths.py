@@ -9,7 +9,11 @@ _RESERVED = frozenset(b"!*'();:@&=+$,/?%#[]")
 
 
 def normal(path: str) -> str:
-    """As the router sees a path: needless percent-encoding decoded, reserved signs left encoded in capitals, slashes merged, dot segments gone."""
+    """A path as the router sees it.
+
+    Needless percent-encoding decoded, reserved signs left encoded in capitals, slashes merged, dot segments
+    removed.
+    """
     text = _PERCENT.sub(_decoded, path)
     text = (
         text.encode("latin-1", errors="replace").decode("utf-8", errors="replace")
@@ -20,7 +24,7 @@ def normal(path: str) -> str:
 
 
 def sent_on(path: str) -> str:
-    """A normal path as it travels to the upstream: what is not plain ASCII is encoded again, and spaces are."""
+    """A normal path on its way to the upstream: spaces, and what is not plain ASCII, are encoded again."""
     return "".join(
         sign if sign.isascii() and sign > " " else quote_from_bytes(sign.encode()) for sign in path
     )
@@ -45,15 +49,15 @@ def fault_of(path: str) -> str:
 
 def unreadable(path: str) -> str:
     """The router's objection to a regex that PCRE takes ("" when it has none)."""
-    found = re.search(r"\(\?<?[=!]", path)
-    if not path.startswith("~") or not found:
+    look_around = re.search(r"\(\?<?[=!]", path)
+    if not path.startswith("~") or not look_around:
         return ""
     regex = "^" + path[1:]
     literal = f'r#"{regex}"#'
-    under, at = "^" + "-" * (len(literal) - 2) + "^", found.start()
+    under, at = "^" + "-" * (len(literal) - 2) + "^", look_around.start()
     return (
         f"Router Expression failed validation:  --> 1:14\n  |\n1 | (http.path ~ {literal})\n  |              {under}\n  |\n"
-        f"  = regex parse error:\n    {regex}\n    {' ' * at}{'^' * len(found.group())}\n"
+        f"  = regex parse error:\n    {regex}\n    {' ' * at}{'^' * len(look_around.group())}\n"
         "error: look-around, including look-ahead and look-behind, is not supported"
     )
 

@@ -1,4 +1,7 @@
-"""What the Lua of plugins may ask of Kong and tell it about one request, phase by phase. Not in the records: all but exit; after Kong's own sources."""
+"""What the Lua of plugins may ask of Kong and tell it about one request, phase by phase.
+
+Not in the records: all but exit; after Kong's own sources.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +12,11 @@ from tests.doubles.kong.exchange import Answer, Entity, Exchange
 
 @dataclass(kw_only=True)
 class Pdk:
-    """One run of a function. `answer` and `source` (exit, service or error) are there on the way back; `service` is the one that the router found."""
+    """One run of a function.
+
+    `answer` and `source` (exit, service or error) are there on the way back; `service` is the one that the
+    router found.
+    """
 
     exchange: Exchange
     service: Entity | None = None
@@ -18,25 +25,25 @@ class Pdk:
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """By the name that the sandbox gives them."""
-        there: dict[str, Callable[..., Any]] = {"get_header": self._get_header}
+        functions: dict[str, Callable[..., Any]] = {"get_header": self._get_header}
         if self.answer is None:
-            return there | {
+            return functions | {
                 "set_header": self._set_header,
                 "clear_header": self.exchange.clear,
                 "set_target": self._set_target,
             }
-        there |= {
-            "get_status": lambda: self.said.status,
+        functions |= {
+            "get_status": lambda: self.given_answer.status,
             "get_source": lambda: self.source,
             "set_response_header": self._set_response_header,
         }
-        return there | {
-            "get_raw_body": lambda: self.said.body.decode("latin-1"),
+        return functions | {
+            "get_raw_body": lambda: self.given_answer.body.decode("latin-1"),
             "set_raw_body": self._set_raw_body,
         }
 
     @property
-    def said(self) -> Answer:
+    def given_answer(self) -> Answer:
         assert self.answer is not None
         return self.answer
 
@@ -54,9 +61,9 @@ class Pdk:
         self.exchange.target, self.exchange.upstream_host = (host, int(port)), host
 
     def _set_response_header(self, name: str, value: object) -> None:
-        kept = [(header, old) for header, old in self.said.headers if header.lower() != name.lower()]
+        kept = [(header, old) for header, old in self.given_answer.headers if header.lower() != name.lower()]
         # The length is that of the body, which the socket counts again.
-        self.said.headers = kept if name.lower() == "content-length" else [*kept, (name, str(value))]
+        self.given_answer.headers = kept if name.lower() == "content-length" else [*kept, (name, str(value))]
 
     def _set_raw_body(self, text: str) -> None:
-        self.said.body = text.encode("latin-1")
+        self.given_answer.body = text.encode("latin-1")

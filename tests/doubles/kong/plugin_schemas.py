@@ -1,4 +1,4 @@
-"""The plugins of the recorded node: their configuration with defaults, and the few rules about values that the records show."""
+"""The plugins of the recorded node: configuration with defaults, and the rules on values in the records."""
 
 from itertools import pairwise
 from typing import Any
@@ -126,12 +126,12 @@ DEFAULTS: dict[str, Fields] = {
 }
 
 
-def with_defaults(name: str, given: Fields) -> tuple[Fields, dict[str, Any]]:
+def with_defaults(name: str, settings: Fields) -> tuple[Fields, dict[str, Any]]:
     """A plugin's whole configuration, and what is wrong with the given one: field → message."""
     defaults = DEFAULTS[name]
-    wrong: dict[str, Any] = {key: "unknown field" for key in given if key not in defaults}
+    wrong: dict[str, Any] = {key: "unknown field" for key in settings if key not in defaults}
     config = {
-        key: _filled(default, given.get(key)) if given.get(key) is not None else _copied(default)
+        key: _filled(default, settings.get(key)) if settings.get(key) is not None else _copied(default)
         for key, default in defaults.items()
     }
     if name in {"pre-function", "post-function"}:
@@ -167,9 +167,9 @@ def _lua_faults(name: str, config: Fields) -> dict[str, Any]:
         for phase in _FUNCTIONS
     }
     return {
-        phase: [f"error parsing {name}: {words}" for words in found]
-        for phase, found in faults.items()
-        if found
+        phase: [f"error parsing {name}: {words}" for words in errors]
+        for phase, errors in faults.items()
+        if errors
     }
 
 
@@ -185,11 +185,11 @@ def _acl_faults(config: Fields) -> list[str]:
 
 
 def _limit_faults(config: Fields) -> tuple[list[str], str]:
-    given = [(window, config[window]) for window in _WINDOWS if config[window] is not None]
-    if not given:
+    limits = [(window, config[window]) for window in _WINDOWS if config[window] is not None]
+    if not limits:
         names = ", ".join(f"'config.{window}'" for window in _WINDOWS)
         return [f"at least one of these fields must be non-empty: {names}"], ""
-    for (small, low), (large, high) in pairwise(given):
+    for (small, low), (large, high) in pairwise(limits):
         if high < low:
             return (
                 [],
@@ -198,8 +198,8 @@ def _limit_faults(config: Fields) -> tuple[list[str], str]:
     return [], ""
 
 
-def _filled(default: Any, given: Any) -> Any:
-    return {**_copied(default), **given} if isinstance(default, dict) and isinstance(given, dict) else given
+def _filled(default: Any, value: Any) -> Any:
+    return {**_copied(default), **value} if isinstance(default, dict) and isinstance(value, dict) else value
 
 
 def _copied(default: Any) -> Any:

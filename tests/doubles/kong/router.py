@@ -1,4 +1,4 @@
-"""Which route a request takes, as Kong's `traditional_compatible` router decides, and the path that the upstream gets."""
+"""The route of a request, as Kong's `traditional_compatible` router decides, and the upstream's path."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -59,14 +59,14 @@ def upstream_path(match: Match, service: Entity) -> str:
         if base.endswith("/"):
             return str(base + asked.lstrip("/"))
         return str(base if asked == "/" else base + asked)
-    rest = asked[len(match.matched) :]
+    remainder = asked[len(match.matched) :]
     if base.endswith("/"):
-        if rest:
-            return str(base + rest.lstrip("/"))
+        if remainder:
+            return str(base + remainder.lstrip("/"))
         return str(base if base == "/" or asked.endswith("/") else base[:-1])
-    if not rest:
+    if not remainder:
         return str(base + "/" if len(asked) > 1 and asked.endswith("/") else base)
-    return str(base + "/" + rest.lstrip("/"))
+    return str(base + "/" + remainder.lstrip("/"))
 
 
 def _is_open(route: Entity, services: Mapping[str, Entity]) -> bool:
@@ -94,8 +94,8 @@ def _matched(way: _Way, host: str, method: str, path: str) -> str | None:
     if way.route["hosts"] and not any(_host_matches(wanted, host) for wanted in way.route["hosts"]):
         return None
     if way.pattern:
-        found = way.pattern.match(path)
-        return found.group() if found else None
+        matched = way.pattern.match(path)
+        return matched.group() if matched else None
     if way.path is None:
         return ""
     return way.path if path.startswith(way.path) else None

@@ -18,7 +18,11 @@ Check = checks.Check
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of entity. `word` is how declarative configurations call it, `path` how the Admin API does, `key` what may stand for the id."""
+    """One kind of entity.
+
+    `word` is how declarative configurations call it, `path` how the Admin API does, `key` what may stand for
+    the id.
+    """
 
     word: str
     path: str
@@ -181,16 +185,16 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def complete(kind: Kind, given: Entity, *, plugins: tuple[str, ...]) -> tuple[Entity, dict[str, Any]]:
-    """The whole entity with its defaults, and what is wrong with the given one: nested fields → messages, as Kong's `fields`."""
-    given = _without_url(given) if kind.word == "services" else dict(given)
+def complete(kind: Kind, body: Entity, *, plugins: tuple[str, ...]) -> tuple[Entity, dict[str, Any]]:
+    """The whole entity with its defaults, and its faults: nested fields → messages, as Kong's `fields`."""
+    body = _without_url(body) if kind.word == "services" else dict(body)
     wrong: dict[str, Any] = {
         key: "unknown field"
-        for key in given
+        for key in body
         if key not in kind.fields and key not in {"id", "created_at", "updated_at"}
     }
     entity = {
-        key: given[key] if given.get(key) is not None else _fresh(default)
+        key: body[key] if body.get(key) is not None else _fresh(default)
         for key, default in kind.fields.items()
     }
     wrong |= {key: "required field missing" for key in kind.required if entity[key] is None}
@@ -242,16 +246,16 @@ def _fresh(default: Any) -> Any:
     return json.loads(json.dumps(default))
 
 
-def _without_url(given: Entity) -> Entity:
-    rest = {key: value for key, value in given.items() if key != "url"}
-    if "url" not in given:
-        return rest
-    parts = urlsplit(given["url"])
+def _without_url(body: Entity) -> Entity:
+    without_url = {key: value for key, value in body.items() if key != "url"}
+    if "url" not in body:
+        return without_url
+    parts = urlsplit(body["url"])
     if not parts.scheme or not parts.hostname:
-        return {**rest, "path": given["url"]}
+        return {**without_url, "path": body["url"]}
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return {
-        **rest,
+        **without_url,
         "protocol": parts.scheme,
         "host": parts.hostname,
         "port": port,

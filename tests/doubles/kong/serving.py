@@ -1,4 +1,7 @@
-"""What the proxy does with one request: route, plugins in their order, upstream. Knows nothing of sockets of callers."""
+"""What the proxy does with one request: route, plugins in their order, upstream.
+
+Knows nothing of sockets of callers.
+"""
 
 import http.client
 import threading
@@ -25,7 +28,10 @@ RUNS = {
     "request-termination",
     "post-function",
 }
-"""What runs on a request here; response-transformer runs on the way back. Not in this double: rate-limiting, cors, correlation-id."""
+"""What runs on a request here; response-transformer runs on the way back.
+
+Not in this double: rate-limiting, cors, correlation-id.
+"""
 
 HOP = {
     "connection",
@@ -45,7 +51,7 @@ class Hangup(Exception):
 
 @dataclass(kw_only=True)
 class Worker:
-    """One nginx worker: it sees routes and plugins as they were some seconds ago, each by a timer of its own."""
+    """One nginx worker: it sees routes and plugins some seconds late, each by a timer of its own."""
 
     routes_late_s: float = 0.0
     plugins_late_s: float = 0.0
@@ -201,12 +207,12 @@ class _Chosen:
         }
 
     def plugin(self, name: str, consumer: Entity | None) -> Entity | None:
-        here = self._scopes | {"consumer": consumer["id"] if consumer else None}
+        scopes = self._scopes | {"consumer": consumer["id"] if consumer else None}
         fitting = [
             plugin
             for plugin in self._plugins
             if plugin["name"] == name
-            and all(plugin[key] is None or plugin[key]["id"] == here[key] for key in here)
+            and all(plugin[key] is None or plugin[key]["id"] == scopes[key] for key in scopes)
         ]
         weights = {"consumer": 4, "route": 2, "service": 1}
         return max(

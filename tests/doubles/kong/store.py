@@ -1,4 +1,4 @@
-"""What a Kong holds: entities with uniqueness, references and cascades, and what its workers see of them a while later."""
+"""The entities of a Kong: uniqueness, references, cascades, and what its workers see some seconds later."""
 
 import base64
 import json
@@ -68,32 +68,33 @@ class Store:
             return table.get(key.lower())
         return next((entity for entity in table.values() if kind.key and entity[kind.key] == key), None)
 
-    def put(self, kind: Kind, key: str, given: Entity) -> Entity:
+    def put(self, kind: Kind, key: str, body: Entity) -> Entity:
         """Replace or create. By anything but an id, the id and name of the body count for nothing."""
         with self.lock:
             known = self.find(kind, key)
-            entity_id = known["id"] if known else key.lower() if is_id(key) else str(uuid4())
+            new_id = key.lower() if is_id(key) else str(uuid4())
+            entity_id = known["id"] if known else new_id
             if not is_id(key):
-                given = {**given, kind.key: key}
-            return self._write(kind, entity_id, given, created_at=int(time.time()))
+                body = {**body, kind.key: key}
+            return self._write(kind, entity_id, body, created_at=int(time.time()))
 
-    def post(self, kind: Kind, given: Entity) -> Entity:
+    def post(self, kind: Kind, body: Entity) -> Entity:
         """Create."""
         with self.lock:
-            return self._write(kind, str(given.get("id") or uuid4()), given, created_at=int(time.time()))
+            return self._write(kind, str(body.get("id") or uuid4()), body, created_at=int(time.time()))
 
-    def patch(self, kind: Kind, known: Entity, given: Entity) -> Entity:
+    def patch(self, kind: Kind, known: Entity, body: Entity) -> Entity:
         """Change what is named."""
         with self.lock:
-            return self._write(kind, known["id"], {**known, **given}, created_at=known["created_at"])
+            return self._write(kind, known["id"], {**known, **body}, created_at=known["created_at"])
 
     def delete(self, kind: Kind, entity: Entity) -> None:
         """Delete, with what goes along. Raises Refusal for a service that routes need."""
         with self.lock:
             children = [
-                (child, one)
+                (child, row)
                 for child in KINDS.values()
-                for one in self._children(child, kind.word, entity["id"])
+                for row in self._children(child, kind.word, entity["id"])
             ]
             if kind.word == "services" and any(child.word == "routes" for child, _ in children):
                 message = "an existing 'routes' entity references this 'services' entity"
@@ -106,8 +107,8 @@ class Store:
                         "name": "foreign key violation",
                     },
                 )
-            for child, one in children:
-                self.tables[child.word].pop(one["id"], None)
+            for child, row in children:
+                self.tables[child.word].pop(row["id"], None)
             self.tables[kind.word].pop(entity["id"], None)
             self.remember()
 
@@ -125,21 +126,21 @@ class Store:
         if tags and not dbless:
             ordered = [entity for entity in ordered if _has(entity, tags)]
         after = _offset_id(offset)
-        rest = [entity for entity in ordered if entity["id"] > after]
-        page = rest[:size]
-        is_cut = len(rest) >= size if dbless else len(rest) > size
+        remaining = [entity for entity in ordered if entity["id"] > after]
+        page = remaining[:size]
+        is_cut = len(remaining) >= size if dbless else len(remaining) > size
         if tags and dbless:
             if any(entity["tags"] is None for entity in page):
                 raise Refusal(500, {"message": "An unexpected error occurred"})
             page = [entity for entity in page if _has(entity, tags)]
         answer: Entity = {"data": page, "next": None}
-        if is_cut and rest:
-            last = rest[size - 1]["id"] if len(rest) >= size else rest[-1]["id"]
+        if is_cut and remaining:
+            last = remaining[size - 1]["id"] if len(remaining) >= size else remaining[-1]["id"]
             answer["offset"] = base64.b64encode(json.dumps([last]).encode()).decode()
         return answer
 
-    def _write(self, kind: Kind, entity_id: str, given: Entity, *, created_at: int) -> Entity:
-        entity, wrong = complete(kind, given, plugins=self.plugins)
+    def _write(self, kind: Kind, entity_id: str, body: Entity, *, created_at: int) -> Entity:
+        entity, wrong = complete(kind, body, plugins=self.plugins)
         if wrong:
             raise Refusal(
                 400, {"code": 2, "fields": wrong, "message": message_of(wrong), "name": "schema violation"}
@@ -182,9 +183,10 @@ class Store:
             if len(names) == 1 and entity[names[0]] is None:
                 continue
             values = {name: entity[name] for name in names}
-            others = [one for one in self.tables[kind.word].values() if one["id"] != entity["id"]]
-            if any(all(one[name] == values[name] for name in names) for one in others):
-                message = f"UNIQUE violation detected on '{{{','.join(f'{name}={_lua(value)}' for name, value in values.items())}}}'"
+            other_rows = [row for row in self.tables[kind.word].values() if row["id"] != entity["id"]]
+            if any(all(row[name] == values[name] for name in names) for row in other_rows):
+                pairs = ",".join(f"{name}={_lua(value)}" for name, value in values.items())
+                message = f"UNIQUE violation detected on '{{{pairs}}}'"
                 raise Refusal(
                     409,
                     {"code": 5, "fields": values, "message": message, "name": "unique constraint violation"},
@@ -193,10 +195,10 @@ class Store:
     def _children(self, child: Kind, parent: str, parent_id: str) -> list[Entity]:
         names = [name for name, kind in child.parents.items() if kind == parent]
         return [
-            one
-            for one in self.tables[child.word].values()
+            row
+            for row in self.tables[child.word].values()
             for name in names
-            if (one[name] or {}).get("id") == parent_id
+            if (row[name] or {}).get("id") == parent_id
         ]
 
 
@@ -235,5 +237,5 @@ def _lua(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}={_lua(one)}" for key, one in value.items()) + "}"
+        return "{" + ",".join(f"{key}={_lua(entry)}" for key, entry in value.items()) + "}"
     return f'"{value}"'

@@ -1,4 +1,4 @@
-"""Products, API services and gateways by JSON: made, read, changed and deleted by the same rules as on the pages."""
+"""Products, API services and gateways by JSON: the same rules as on the pages."""
 
 import json
 from typing import Any
@@ -36,12 +36,12 @@ def test_a_pipeline_makes_a_whole_product_and_publishes_it(api: Client, world: W
         },
     )
     assert service.status_code == 201
-    told = service.json()
+    created = service.json()
     assert (
-        told["upstream_url"],
-        told["routes"][0]["path"],
-        told["routes"][0]["methods"],
-        told["routes"][0]["is_active"],
+        created["upstream_url"],
+        created["routes"][0]["path"],
+        created["routes"][0]["methods"],
+        created["routes"][0]["is_active"],
     ) == (
         *("http://127.0.0.1:8081/v1", "/ledger"),
         *([], True),
@@ -50,15 +50,15 @@ def test_a_pipeline_makes_a_whole_product_and_publishes_it(api: Client, world: W
         api,
         "POST",
         "/products",
-        {"name": "Ledger API", "version": "1.0", "api_services": [told["id"]], "categories": ["finance"]},
+        {"name": "Ledger API", "version": "1.0", "api_services": [created["id"]], "categories": ["finance"]},
     )
     assert (product.status_code, product.json()["status"], product.json()["api_services"]) == (
         201,
         "draft",
-        [told["id"]],
+        [created["id"]],
     )
-    one = f"/products/{product.json()['id']}"
-    assert send(api, "POST", f"{one}/activate").json()["status"] == "active"
+    product_path = f"/products/{product.json()['id']}"
+    assert send(api, "POST", f"{product_path}/activate").json()["status"] == "active"
     gateway = send(
         api,
         "POST",
@@ -77,16 +77,16 @@ def test_a_pipeline_makes_a_whole_product_and_publishes_it(api: Client, world: W
     draft = send(
         api,
         "POST",
-        f"{one}/publishes",
+        f"{product_path}/publishes",
         {"cluster_id": str(world.cluster.pk), "gateway_id": gateway.json()["id"]},
     )
-    assert (draft.status_code, draft.json()["api_services"]) == (201, [told["id"]])
+    assert (draft.status_code, draft.json()["api_services"]) == (201, [created["id"]])
     assert send(api, "POST", f"/product-publishes/{draft.json()['id']}/publish").status_code == 202
     world.everybody_confirms()
     for path, code in (
-        (f"{one}/deactivate", "still_deployed"),
+        (f"{product_path}/deactivate", "still_deployed"),
         (f"/gateways/{gateway.json()['id']}", "in_use"),
-        (f"/api-services/{told['id']}", "in_use"),
+        (f"/api-services/{created['id']}", "in_use"),
     ):
         refused = send(api, "POST" if "deactivate" in path else "DELETE", path)
         assert (refused.status_code, refused.json()["code"]) == (409, code)
@@ -115,18 +115,22 @@ def test_put_changes_what_is_given_and_nothing_else_and_minds_if_match(
     api: Client, world: World, kind: str
 ) -> None:
     change, field, kept = KINDS[kind]
-    one = f"/{kind}/{id_of(world, kind)}"
+    path = f"/{kind}/{id_of(world, kind)}"
     if kind == "gateways":
-        assert send(api, "PUT", one, {"listeners": [{"port": 80}]}).status_code == 200
-    before = send(api, "GET", one)
-    changed = send(api, "PUT", one, change, **{"If-Match": before.headers["ETag"]})
+        assert send(api, "PUT", path, {"listeners": [{"port": 80}]}).status_code == 200
+    before = send(api, "GET", path)
+    changed = send(api, "PUT", path, change, **{"If-Match": before.headers["ETag"]})
     assert changed.status_code == 200, changed.content
-    rest = {name: value for name, value in changed.json().items() if name not in {field, "updated_at"}}
-    assert rest == {name: value for name, value in before.json().items() if name not in {field, "updated_at"}}
-    assert (changed.json()[field], changed.headers["ETag"] != before.headers["ETag"]) == (change[field], True)
-    refused = send(api, "PUT", one, {kept: "zzz"}, **{"If-Match": before.headers["ETag"]})
+    moving = {field, "revision", "updated_at"}
+    rest = {name: value for name, value in changed.json().items() if name not in moving}
+    assert rest == {name: value for name, value in before.json().items() if name not in moving}
+    for answer in (before, changed):
+        assert answer.headers["ETag"] == f'"{answer.json()["revision"]}"'
+    assert changed.json()["revision"] == before.json()["revision"] + 1
+    assert changed.json()[field] == change[field]
+    refused = send(api, "PUT", path, {kept: "zzz"}, **{"If-Match": before.headers["ETag"]})
     assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
-    assert send(api, "GET", one).json() == changed.json()
+    assert send(api, "GET", path).json() == changed.json()
 
 
 @pytest.mark.parametrize("kind", KINDS)

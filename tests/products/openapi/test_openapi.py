@@ -1,4 +1,4 @@
-"""OpenAPI documents: what is read of them, how paths become routes, what an import would change, and what is refused with its place."""
+"""OpenAPI documents: reading, routes from paths, the plan of an import, and refusals with places."""
 
 import json
 import time
@@ -38,13 +38,13 @@ def complaints(text: str) -> list[str]:
     with pytest.raises(DocumentRefused) as refused:
         read(load(text))
     assert list(refused.value.fields) == ["document"]
-    return [str(one) for one in refused.value.fields["document"]]
+    return [str(complaint) for complaint in refused.value.fields["document"]]
 
 
 def collapsed(*paths: tuple[str, str]) -> list[tuple[str, tuple[str, ...]]]:
     return [
-        (one.path, one.methods)
-        for one in collapse(ApiPath(path=path, methods=tuple(methods.split())) for path, methods in paths)
+        (route.path, route.methods)
+        for route in collapse(ApiPath(path=path, methods=tuple(methods.split())) for path, methods in paths)
     ]
 
 
@@ -52,15 +52,15 @@ def test_title_version_servers_and_paths_are_read() -> None:
     api = read(load(LEDGER))
     assert (api.title, api.version, api.description) == ("Ledger", "1.4", "Accounts and their postings.")
     assert api.servers == ("http://ledger-upstream:8080/v1", "https://kr.ledger.example.com")
-    assert [(one.path, one.methods) for one in api.paths] == [
+    assert [(api_path.path, api_path.methods) for api_path in api.paths] == [
         ("/accounts", ("GET", "POST")),
         ("/accounts/{id}", ("GET", "DELETE")),
         ("/accounts/{id}/postings", ("GET",)),
         ("/health", ("GET",)),
     ]
     assert [str(note) for note in api.notes] == [
-        "servers (line 6) → 3: /relative was left out. Begin with http:// or https://, as in http://billing-upstream:8080.",
-        "paths → /health (line 21): trace is no method that a route can name.",
+        "servers (line 6) → 3: /relative was left out. Start with http:// or https://, as in http://billing-upstream:8080.",
+        "paths → /health (line 21): trace is not a method of routes.",
     ]
 
 
@@ -97,14 +97,14 @@ def test_paths_are_cut_before_their_first_parameter_and_joined(
 
 
 def test_a_route_says_what_it_stands_for() -> None:
-    one, other = collapse(
+    first, second = collapse(
         [
             ApiPath(path="/pets/{id}", methods=("GET",)),
             ApiPath(path="/a", methods=("GET",)),
             ApiPath(path="/pets/find", methods=("GET",)),
         ]
     )
-    assert (one.path, one.is_wider, other.path, other.sources, other.is_wider) == (
+    assert (first.path, first.is_wider, second.path, second.sources, second.is_wider) == (
         "/a",
         False,
         "/pets",
@@ -134,9 +134,9 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
         for segments, methods in given_paths
     ]
     routes = collapse(paths)
-    for one in paths:
-        for method in one.methods:
-            start = static_start(one.path)
+    for api_path in paths:
+        for method in api_path.methods:
+            start = static_start(api_path.path)
             assert any(
                 method in route.methods and (route.path in {"/", start} or start.startswith(f"{route.path}/"))
                 for route in routes
@@ -147,7 +147,9 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
         for checked in [api_services.RouteFields(path=route.path, methods=route.methods)]
     ]
     assert not any(overlap(a, b) for number, a in enumerate(kept) for b in kept[:number])
-    assert sorted(source for route in routes for source in route.sources) == sorted(one.path for one in paths)
+    assert sorted(source for route in routes for source in route.sources) == sorted(
+        api_path.path for api_path in paths
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,51 +157,51 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
     [
         ("", "Paste an OpenAPI document, or choose its file."),
         ("   \n", "Paste an OpenAPI document, or choose its file."),
-        ("[1, 2]", "This is no OpenAPI document: it should begin with openapi: 3."),
-        ("just words", "This is no OpenAPI document: it should begin with openapi: 3."),
+        ("[1, 2]", "This is not an OpenAPI document: it must start with openapi: 3."),
+        ("just words", "This is not an OpenAPI document: it must start with openapi: 3."),
         ("swagger: '2.0'", "This is Swagger 2.0. Convert it to OpenAPI 3 first (editor.swagger.io does)."),
-        ("openapi: 2.0.0", "openapi: only version 3 is taken, as in openapi: 3.1.0."),
+        ("openapi: 2.0.0", "openapi: only version 3 is supported, as in openapi: 3.1.0."),
         (
             "openapi: 3.1.0\ninfo: {title: Ab}\n",
-            "paths: there is no path with an operation, so there would be no route.",
+            "paths: no path has an operation, so there would be no route.",
         ),
-        ('{\n  "openapi": oops}', "This is no JSON: it cannot be read at line 2, column 14."),
-        ("openapi: 3.1.0\npaths: {\n", "This is no YAML: it cannot be read at line 3, column 1."),
+        ('{\n  "openapi": oops}', "Invalid JSON at line 2, column 14."),
+        ("openapi: 3.1.0\npaths: {\n", "Invalid YAML at line 3, column 1."),
         ("a: 1\na: 2\n", "Duplicate name: line 2, column 1."),
         ("1: a\n'1': b\n", "Duplicate name: line 2, column 1."),
-        ("[a]: 1\n", "A name must be a plain text: line 1, column 1."),
-        ("a: *b\n", "This is no YAML: it cannot be read at line 1, column 4."),
+        ("[a]: 1\n", "A name must be plain text: line 1, column 1."),
+        ("a: *b\n", "Invalid YAML at line 1, column 4."),
         ('{"a": 1, "a": 2}', "Duplicate name: a."),
         (
             "a: !!python/object/apply:os.system [ls]\n",
-            "Tags and merge keys are not taken: line 1, column 4. Write the value itself.",
+            "Tags and merge keys are not supported: line 1, column 4. Write the value itself.",
         ),
         (
             "a: &a {b: 1}\nc:\n  <<: *a\n",
-            "Tags and merge keys are not taken: line 3, column 3. Write the value itself.",
+            "Tags and merge keys are not supported: line 3, column 3. Write the value itself.",
         ),
         ("a: \x01\n", "A value in the document cannot be read."),
-        ("a: 1\n---\nb: 2\n", "This is no YAML: it cannot be read at line 2, column 1."),
+        ("a: 1\n---\nb: 2\n", "Invalid YAML at line 2, column 1."),
         (
             small(info={"title": " x "}),
-            "info → title (line 1): the API needs a title of at least two characters.",
+            "info → title (line 1): a title needs at least two characters.",
         ),
-        (small(info=None), "info → title (line 1): the API needs a title of at least two characters."),
+        (small(info=None), "info → title (line 1): a title needs at least two characters."),
         (
             small(paths={"a": {"get": {}}}),
-            "paths → a (line 1): a path starts with / and has 500 characters at most.",
+            "paths → a (line 1): a path starts with / and has at most 500 characters.",
         ),
         (
             small(paths={"/a": {"$ref": "https://example.com/x.yaml"}}),
-            "paths → /a (line 1): its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
         ),
         (
             small(paths={"/a": {"$ref": "#/paths/~1a"}}),
-            "paths → /a (line 1): its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
         ),
         (
             small(paths={"/a": {"$ref": "#/nowhere"}}),
-            "paths → /a (line 1): its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
         ),
     ],
 )
@@ -217,7 +219,7 @@ def test_a_reference_inside_the_document_is_followed() -> None:
         paths={"/a": {"$ref": "#/components/pathItems/things~1a"}},
         components={"pathItems": {"things/a": {"post": {}}}},
     )
-    assert [one.methods for one in read(load(text)).paths] == [("POST",)]
+    assert [api_path.methods for api_path in read(load(text)).paths] == [("POST",)]
 
 
 @pytest.mark.parametrize(
@@ -253,9 +255,9 @@ def test_a_reference_inside_the_document_is_followed() -> None:
     ],
 )
 def test_a_bomb_is_refused_within_moments(text: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     complaints(text)
-    assert time.monotonic() - began < 10
+    assert time.thread_time() - began < 10
 
 
 def test_the_size_is_capped() -> None:
@@ -280,7 +282,7 @@ def test_an_alias_costs_as_much_as_what_it_repeats(text: str) -> None:
     budget = Budget()
     with pytest.raises(DocumentRefused) as refused:
         read(load(text, budget))
-    assert "counting what aliases repeat" in str(refused.value.fields["document"][0])
+    assert "aliases included" in str(refused.value.fields["document"][0])
     assert len(text) < 60_000
 
 
@@ -402,15 +404,17 @@ def test_no_shape_of_a_document_is_a_crash(shape: Any) -> None:
 
 
 def test_a_first_import_makes_an_active_service(world: World) -> None:
-    made = plan(world.actor, LEDGER)
-    assert made.service is None
-    assert [(one.label, one.before, one.after) for one in made.changes] == [
+    planned = plan(world.actor, LEDGER)
+    assert planned.service is None
+    assert [(change.label, change.before, change.after) for change in planned.changes] == [
         ("Name", "", "Ledger"),
         ("Version", "", "1.4"),
         ("Description", "", "Accounts and their postings."),
     ]
-    assert made.upstreams == ("http://ledger-upstream:8080/v1", "https://kr.ledger.example.com")
-    assert [(one.difference, one.path, one.methods, one.sources) for one in made.routes] == [
+    assert planned.upstreams == ("http://ledger-upstream:8080/v1", "https://kr.ledger.example.com")
+    assert [
+        (change.difference, change.path, change.methods, change.sources) for change in planned.routes
+    ] == [
         (
             Difference.ADDED,
             "/accounts",
@@ -420,7 +424,7 @@ def test_a_first_import_makes_an_active_service(world: World) -> None:
         (Difference.ADDED, "/health", ("GET",), ()),
     ]
     assert not ApiService.objects.filter(name="Ledger").exists()
-    service = carry_out(world.actor, made)
+    service = carry_out(world.actor, planned)
     assert (service.tenant, service.name, service.version, service.status) == (
         world.tenant,
         "Ledger",
@@ -454,8 +458,10 @@ def test_importing_again_changes_the_service_in_place(world: World) -> None:
     service = api_services.update_service(world.actor, service.pk, fields=changed)
     again = plan(world.actor, LEDGER_AGAIN)
     assert again.service == service
-    assert [(one.label, one.before, one.after) for one in again.changes] == [("Version", "1.4", "1.5")]
-    assert [(one.difference, one.path) for one in again.routes] == [
+    assert [(change.label, change.before, change.after) for change in again.changes] == [
+        ("Version", "1.4", "1.5")
+    ]
+    assert [(change.difference, change.path) for change in again.routes] == [
         (Difference.CHANGED, "/accounts"),
         (Difference.ADDED, "/reports"),
         (Difference.REMOVED, "/health"),
@@ -465,7 +471,7 @@ def test_importing_again_changes_the_service_in_place(world: World) -> None:
         ("GET", "POST", "DELETE"),
         ("GET", "POST", "PATCH"),
     )
-    done = carry_out(world.actor, again, seen=service.updated_at)
+    done = carry_out(world.actor, again, revision=service.revision)
     done.refresh_from_db()
     assert (done.pk, done.status, done.timeout_ms, done.version) == (service.pk, "inactive", 9_000, "1.5")
     assert [(r.path, r.methods, r.strip_path, r.status) for r in done.routes.all()] == [
@@ -474,13 +480,13 @@ def test_importing_again_changes_the_service_in_place(world: World) -> None:
     ]
     assert done.routes.get(path="/accounts").pk == ids["/accounts"]
     with pytest.raises(ChangedMeanwhile):
-        carry_out(world.actor, again, seen=service.updated_at)
+        carry_out(world.actor, again, revision=service.revision)
 
 
 def test_a_service_of_its_own_page_keeps_its_name(world: World) -> None:
     billing = ApiService.objects.get(name="Billing Service")
-    made = plan(world.actor, LEDGER, service=billing)
-    assert carry_out(world.actor, made).name == "Billing Service"
+    planned = plan(world.actor, LEDGER, service=billing)
+    assert carry_out(world.actor, planned).name == "Billing Service"
     assert not ApiService.objects.filter(name="Ledger").exists()
 
 
@@ -503,9 +509,9 @@ def test_a_path_that_no_route_can_have_is_left_out_with_its_place_and_the_rest_i
     odd = LEDGER.replace("/health:", "/he%20alth:").replace(
         "/accounts/{id}/postings:", "/.well-known/imp/{x}:"
     )
-    made = plan(world.actor, odd)
-    assert [route.path for route in made.routes] == ["/accounts"]
-    assert [str(note).split(":")[0] for note in made.notes[:2]] == [
+    planned = plan(world.actor, odd)
+    assert [route.path for route in planned.routes] == ["/accounts"]
+    assert [str(note).split(":")[0] for note in planned.notes[:2]] == [
         "paths → /.well-known/imp/{x} (line 19)",
         "paths → /he%20alth (line 21)",
     ]
@@ -529,9 +535,9 @@ def test_one_odd_path_is_left_out_and_the_others_are_read() -> None:
     )
     assert [path.path for path in api.paths] == ["/a"]
     assert [str(note).rpartition("(line 1): ")[2] for note in api.notes] == [
-        "a path starts with / and has 500 characters at most.",
-        "a path starts with / and has 500 characters at most.",
-        "its $ref leads elsewhere or nowhere. Only what stands in this document is read.",
+        "a path starts with / and has at most 500 characters.",
+        "a path starts with / and has at most 500 characters.",
+        "its $ref leads out of this document, or nowhere. Only this document is read.",
     ]
 
 
@@ -539,12 +545,12 @@ def test_a_path_ends_before_its_query_or_fragment(world: World) -> None:
     text = small(
         paths={"/token": {"get": {}}, "/token#refresh": {"post": {}}, "/responses?beta=true": {"get": {}}}
     )
-    made = plan(world.actor, text)
-    assert [(route.path, route.methods) for route in made.routes] == [
+    planned = plan(world.actor, text)
+    assert [(route.path, route.methods) for route in planned.routes] == [
         ("/responses", ("GET",)),
         ("/token", ("GET", "POST")),
     ]
-    assert [str(note) for note in made.notes] == [
+    assert [str(note) for note in planned.notes] == [
         "paths → /token#refresh (line 1): a path ends before ? or #. Read as /token.",
         "paths → /responses?beta=true (line 1): a path ends before ? or #. Read as /responses.",
     ]
@@ -573,7 +579,7 @@ def test_servers_of_paths_and_operations_and_what_stands_beside_a_reference_are_
 def test_a_document_with_more_routes_than_a_service_has_is_refused_in_our_words(world: World) -> None:
     with pytest.raises(DocumentRefused) as refused:
         plan(world.actor, small(paths={f"/p{number}": {"get": {}} for number in range(201)}))
-    words = "The document needs 201 routes; a service has 200 at most. Divide it into several documents."
+    words = "The document needs 201 routes; a service has at most 200. Split it into several documents."
     assert refused.value.fields == {"document": [words]}
     rows = [{"path": f"/p{number}"} for number in range(201)]
     with pytest.raises(Invalid) as too_many:
@@ -585,9 +591,9 @@ def test_a_document_with_more_routes_than_a_service_has_is_refused_in_our_words(
 
 @pytest.mark.parametrize("path", ["/", "/{tenant}/things"])
 def test_a_plan_that_opens_everything_says_so_as_long_as_it_is_new(world: World, path: str) -> None:
-    made = plan(world.actor, small(paths={path: {"get": {}}}))
-    assert made.opens_everything
-    carry_out(world.actor, made)
+    planned = plan(world.actor, small(paths={path: {"get": {}}}))
+    assert planned.opens_everything
+    carry_out(world.actor, planned)
     assert not plan(world.actor, small(paths={path: {"get": {}}})).opens_everything
     assert plan(world.actor, small(paths={path: {"get": {}, "post": {}}})).opens_everything
     assert not plan(world.actor, LEDGER).opens_everything
@@ -595,9 +601,9 @@ def test_a_plan_that_opens_everything_says_so_as_long_as_it_is_new(world: World,
 
 def test_a_document_of_a_known_title_changes_that_service_or_becomes_a_new_one(world: World) -> None:
     ledger = carry_out(world.actor, plan(world.actor, LEDGER))
-    made = plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True))
-    assert (made.service, made.namesake, made.fields.name) == (None, ledger, "Ledger 1.5")
-    carry_out(world.actor, made)
+    planned = plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True))
+    assert (planned.service, planned.namesake, planned.fields.name) == (None, ledger, "Ledger 1.5")
+    carry_out(world.actor, planned)
     assert plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True)).fields.name == "Ledger 2"
     named = carry_out(world.actor, plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True, name="Mine")))
     assert (named.name, named.pk != ledger.pk) == ("Mine", True)

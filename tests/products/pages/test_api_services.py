@@ -1,4 +1,4 @@
-"""Pages of API services: one form with rows that works without script, what carries which version, guarded deletion."""
+"""Pages of API services: one form with rows that works without script, live versions, guarded deletion."""
 
 import re
 import socket
@@ -14,7 +14,7 @@ from products.catalogue import api_services, products
 from products.forms import MAX_ROUTES, checked_service
 from products.models import METHODS, ApiService, Product
 from tenants.actors import Role
-from tests.pages import SCRIPT, member, signed_in
+from tests.pages import SCRIPT, html_of, member, signed_in
 from tests.world import World, nobody_knows
 
 PAGES = ("detail", "edit", "delete", "reimport")
@@ -29,7 +29,7 @@ def at(name: str, service: ApiService) -> str:
 
 
 def text(client: Client, url: str) -> str:
-    return client.get(url).content.decode()
+    return html_of(client.get(url))
 
 
 def filled(*routes: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def paths_in(page: str) -> list[str]:
 
 
 def focused_in(page: str) -> list[str]:
-    """What has the focus when the page, or its part, is there: a row's field by its name, a button by what it does."""
+    """The focused element of the page or fragment: a field by its name, a button by its value."""
     tags = re.findall(r"<(?:input|button)[^>]* autofocus[^>]*>", page)
     return [re.findall(r'(?:value|name)="((?:up|down|remove|add|routes)\b[^"]*)"', tag)[0] for tag in tags]
 
@@ -63,10 +63,10 @@ def test_the_last_row_that_goes_leaves_the_focus_to_the_button_that_adds_one(
     world: World, browser: Client
 ) -> None:
     url = reverse("services:create")
-    assert focused_in(browser.post(url, filled({"path": "/a"}, row="remove-0")).content.decode()) == ["add"]
-    full = browser.post(
-        url, filled(*({"path": f"/r{number}"} for number in range(MAX_ROUTES)), row="add")
-    ).content.decode()
+    assert focused_in(html_of(browser.post(url, filled({"path": "/a"}, row="remove-0")))) == ["add"]
+    full = html_of(
+        browser.post(url, filled(*({"path": f"/r{number}"} for number in range(MAX_ROUTES)), row="add"))
+    )
     assert (len(paths_in(full)), focused_in(full)) == (MAX_ROUTES, ["add"])
 
 
@@ -76,14 +76,14 @@ def test_a_service_is_made_with_its_routes_by_one_form(world: World, browser: Cl
         {"path": "/old", "strip_path": "on"},
         {"path": "", "is_active": "on"},
     )
-    made = browser.post(reverse("services:create"), filled(*routes))
+    answer = browser.post(reverse("services:create"), filled(*routes))
     service = ApiService.objects.get(name="Ledger")
-    assert made.headers["Location"] == at("detail", service)
+    assert answer.headers["Location"] == at("detail", service)
     assert [(r.path, r.methods, r.strip_path, r.status) for r in service.routes.all()] == [
         ("/ledger", ["GET", "POST"], False, "active"),
         ("/old", [], True, "inactive"),
     ]
-    page = text(browser, made.headers["Location"])
+    page = text(browser, answer.headers["Location"])
     assert "The API service was created" in page
     assert "No product has this service" in page
     assert f"{reverse('products:create')}?service={service.pk}" in page
@@ -111,7 +111,7 @@ def test_rows_are_added_moved_and_removed_without_script_and_nothing_is_saved(
         ("nonsense", ["/a", "not yet right", "/c"], []),
     ):
         answer = browser.post(url, filled(*routes, name="Half a na", row=action))
-        page = answer.content.decode()
+        page = html_of(answer)
         assert answer.status_code == 200
         assert paths_in(page) == expected
         assert focused_in(page) == focused
@@ -127,9 +127,7 @@ def test_a_moved_row_takes_everything_with_it(world: World, browser: Client) -> 
         {"path": "/new", "is_active": "on"},
         {"id": str(route.pk), "path": "/billing", "methods": ["GET"], "strip_path": "on"},
     )
-    page = browser.post(
-        at("edit", service), filled(*rows, name="Billing Service", row="up-1")
-    ).content.decode()
+    page = html_of(browser.post(at("edit", service), filled(*rows, name="Billing Service", row="up-1")))
     first = page.split('<fieldset class="form-row">')[1]
     assert f'value="{route.pk}"' in first
     assert re.search(r'name="routes-0-methods" value="GET"[^>]* checked', first)
@@ -142,10 +140,10 @@ def test_a_form_that_is_not_right_is_422_with_the_words_at_the_field(world: Worl
         reverse("services:create"),
         filled({"path": "ledger"}, name="Billing Service", upstream_url="ledger:8080"),
     )
-    page = answer.content.decode()
+    page = html_of(answer)
     assert answer.status_code == 422
     assert "Another API service has this name" in page
-    assert "Begin with http:// or https://" in page
+    assert "Start with http:// or https://" in page
     assert 'id="id_routes-0-path_error"' in page
     assert paths_in(page) == ["ledger"]
     assert ApiService.objects.filter(tenant=world.tenant).count() == 3
@@ -180,10 +178,10 @@ def test_a_change_that_somebody_else_was_faster_with_is_409(world: World, browse
     )
     answer = browser.post(
         at("edit", service),
-        filled({"path": "/x"}, name="Billing Service", seen=service.updated_at.isoformat()),
+        filled({"path": "/x"}, name="Billing Service", revision=service.revision),
     )
     assert answer.status_code == 409
-    assert "Somebody else changed this" in answer.content.decode()
+    assert "Somebody else changed this" in html_of(answer)
     assert billing(world).version == "9"
 
 
@@ -210,11 +208,10 @@ def test_a_refused_deletion_says_what_needs_the_service(world: World, browser: C
     service = billing(world)
     refused = browser.post(at("delete", service), headers=SCRIPT)
     assert refused.status_code == 409
-    assert "It is linked to Payment API v2.0. Unlink it there first." in refused.content.decode()
+    assert "It is linked to Payment API v2.0. Unlink it there first." in html_of(refused)
     Product.objects.update(status="archived")  # read-only: nobody can unlink it there
-    assert (
-        "It belongs to Payment API v2.0, archived and read-only."
-        in browser.post(at("delete", service), headers=SCRIPT).content.decode()
+    assert "It belongs to archived products, which are read-only: Payment API v2.0." in html_of(
+        browser.post(at("delete", service), headers=SCRIPT)
     )
     Product.objects.all().delete()
     assert browser.post(at("delete", service)).headers["Location"] == reverse("services:list")
@@ -225,12 +222,12 @@ def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, b
     url = reverse("upstream-check")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        fine = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
+        fine = html_of(browser.get(url, {"url": f"http://127.0.0.1:{port}"}))
     assert "acme-kr" in fine
     assert "imp-gateway tried to connect, and something listens." in fine
-    closed = browser.get(url, {"url": f"http://127.0.0.1:{port}"}).content.decode()
+    closed = html_of(browser.get(url, {"url": f"http://127.0.0.1:{port}"}))
     assert "imp-gateway tried to connect, and nothing listens at this port." in closed
-    refused = browser.get(url, {"url": "http://169.254.169.254"}).content.decode()
+    refused = html_of(browser.get(url, {"url": "http://169.254.169.254"}))
     assert (
         "Refused from here: its host is a loopback, link-local, metadata or otherwise special address."
         in refused
@@ -240,7 +237,7 @@ def test_the_upstream_is_looked_at_from_where_the_gateways_stand(world: World, b
             first = waiting.enter_context(socket.socket())
             first.setblocking(False)
             first.connect_ex(full.getsockname())
-        silent = browser.get(url, {"url": f"http://127.0.0.1:{full.getsockname()[1]}"}).content.decode()
+        silent = html_of(browser.get(url, {"url": f"http://127.0.0.1:{full.getsockname()[1]}"}))
     assert "imp-gateway tried to connect and got no answer within a second" in silent
     assert browser.get(url, {"url": "nonsense"}).content == b""
     assert (

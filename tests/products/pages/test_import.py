@@ -1,4 +1,4 @@
-"""The page that imports an OpenAPI document: nothing happens before it was shown, and what is wrong is said with its place."""
+"""The import page: nothing happens before the plan is shown, and faults are named with places."""
 
 import json
 import re
@@ -20,8 +20,8 @@ IMPORT = "/provider/api-services/import"
 
 
 def hidden(page: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', page)
-    return found[1] if found else ""
+    match = re.search(rf'name="{name}" value="([^"]*)"', page)
+    return match[1] if match else ""
 
 
 def test_a_document_is_shown_first_and_taken_when_asked_again(world: World, browser: Client) -> None:
@@ -52,7 +52,7 @@ def test_a_file_is_taken_like_pasted_text(world: World, browser: Client) -> None
     assert escape(LEDGER) in page
     refused = browser.post(IMPORT, {"file": SimpleUploadedFile("ledger.yaml", b"\xff\xfe\x00")})
     assert refused.status_code == 422
-    assert "The file is no text in UTF-8" in refused.content.decode()
+    assert "The file is not UTF-8 text" in refused.content.decode()
     large = browser.post(IMPORT, {"file": SimpleUploadedFile("large.yaml", b"#" * 1_000_001)})
     assert "larger than 1 MB" in large.content.decode()
 
@@ -77,8 +77,8 @@ def test_importing_again_shows_the_changes_and_changes_in_place(world: World, br
     assert "1 added, 1 changed, 1 removed" in page
     assert '<del class="method">DELETE</del>' in page
     assert "<del>1.4</del> <ins>1.5</ins>" in page
-    seen = hidden(page, "seen")
-    browser.post(IMPORT, {"document": LEDGER_AGAIN, "seen": seen, "apply": "1"})
+    revision = hidden(page, "revision")
+    browser.post(IMPORT, {"document": LEDGER_AGAIN, "revision": revision, "apply": "1"})
     assert list(service.routes.values_list("path", flat=True)) == ["/accounts", "/reports"]
     nothing = browser.post(IMPORT, {"document": LEDGER_AGAIN, "upstream_url": ""}).content.decode()
     assert "The service is as the document says already" in nothing
@@ -87,14 +87,14 @@ def test_importing_again_shows_the_changes_and_changes_in_place(world: World, br
 def test_a_service_that_changed_meanwhile_is_shown_anew(world: World, browser: Client) -> None:
     browser.post(IMPORT, {"document": LEDGER, "apply": "1"})
     service = ApiService.objects.get(name="Ledger")
-    seen = hidden(browser.post(IMPORT, {"document": LEDGER_AGAIN}).content.decode(), "seen")
+    revision = hidden(browser.post(IMPORT, {"document": LEDGER_AGAIN}).content.decode(), "revision")
     api_services.update_service(
         world.actor, service.pk, fields=checked_service(world.actor, {"version": "9"}, service=service)
     )
-    again = browser.post(IMPORT, {"document": LEDGER_AGAIN, "seen": seen, "apply": "1"})
+    again = browser.post(IMPORT, {"document": LEDGER_AGAIN, "revision": revision, "apply": "1"})
     assert again.status_code == 409
     assert "Somebody else changed this" in again.content.decode()
-    assert "<del>9</del> <ins>1.5</ins>" in again.content.decode()
+    assert re.search(r"<del>9</del>\s+<ins>1.5</ins>", again.content.decode())
     assert ApiService.objects.get(pk=service.pk).version == "9"
 
 
@@ -105,10 +105,10 @@ def test_odd_paths_are_listed_with_the_reason_and_the_rest_can_be_imported(
     answer = browser.post(IMPORT, {"document": wrong})
     page = answer.content.decode()
     assert answer.status_code == 200
-    assert "paths → accounts (line 19): a path starts with / and has 500 characters at most." in page
+    assert "paths → accounts (line 19): a path starts with / and has at most 500 characters." in page
     assert escape(wrong) in page
     assert (
-        escape("paths → /he alth (line 21): A path is made of letters, digits and the URL's plain signs.")
+        escape("paths → /he alth (line 21): A path has letters, digits and plain URL characters only.")
         in page
     )
     assert not ApiService.objects.filter(name="Ledger").exists()
@@ -137,8 +137,8 @@ def test_every_complaint_stands_on_the_form_with_the_document(world: World, brow
     answer = browser.post(IMPORT, {"document": wrong})
     page = answer.content.decode()
     assert answer.status_code == 422
-    assert "info → title (line 3): the API needs a title of at least two characters." in page
-    assert "paths → accounts (line 13): a path starts with / and has 500 characters at most." in page
+    assert "info → title (line 3): a title needs at least two characters." in page
+    assert "paths → accounts (line 13): a path starts with / and has at most 500 characters." in page
     assert escape(wrong) in page
 
 
@@ -199,7 +199,7 @@ def test_the_target_is_what_was_shown_whatever_was_renamed_meanwhile(world: Worl
         {
             "document": LEDGER_AGAIN,
             "target": hidden(page, "target"),
-            "seen": hidden(page, "seen"),
+            "revision": hidden(page, "revision"),
             "apply": "1",
         },
     )

@@ -1,4 +1,4 @@
-"""Pages of products: lists with tabs and search, forms, dialogs that also work without script, and who may do what."""
+"""Pages of products: lists with tabs and search, forms, dialogs without script, permissions."""
 
 import re
 
@@ -12,7 +12,7 @@ from products.catalogue import products
 from products.catalogue.products import ProductFields
 from products.models import ApiService, Product
 from tenants.actors import Role
-from tests.pages import SCRIPT, member, signed_in
+from tests.pages import SCRIPT, html_of, member, signed_in
 from tests.world import World, nobody_knows
 
 NEW = {"name": "Weather API", "version": "v1.0", "categories": "weather, maps", "description": "Sun and rain"}
@@ -24,28 +24,30 @@ def at(name: str, world: World) -> str:
 
 
 def text(client: Client, url: str) -> str:
-    return client.get(url).content.decode()
+    return html_of(client.get(url))
 
 
 def test_from_nothing_to_an_active_product_without_script(world: World, browser: Client) -> None:
     Product.objects.all().delete()
     assert "Make the first product" in text(browser, reverse("products:list"))
-    made = browser.post(reverse("products:create"), NEW)
+    answer = browser.post(reverse("products:create"), NEW)
     product = Product.objects.get()
-    assert made.headers["Location"] == reverse("products:detail", args=[product.pk])
+    assert answer.headers["Location"] == reverse("products:detail", args=[product.pk])
     assert (product.version, product.categories, product.status) == ("1.0", ["weather", "maps"], "draft")
-    page = text(browser, made.headers["Location"])
+    page = text(browser, answer.headers["Location"])
     assert "A product needs at least one" in page
     refused = browser.post(reverse("products:activate", args=[product.pk]))
     assert refused.status_code == 409
-    assert "Link at least one API service" in refused.content.decode()
+    assert "Link at least one API service" in html_of(refused)
     service = ApiService.objects.get(name="Billing Service")
     link = reverse("products:link", args=[product.pk])
     assert "Billing Service" in text(browser, link)
-    assert browser.post(link, {"services": [str(service.pk)]}).headers["Location"] == made.headers["Location"]
+    assert (
+        browser.post(link, {"services": [str(service.pk)]}).headers["Location"] == answer.headers["Location"]
+    )
     assert "Activate “Weather API v1.0”?" in text(browser, reverse("products:activate", args=[product.pk]))
     browser.post(reverse("products:activate", args=[product.pk]))
-    assert 'id="new-publish"' in text(browser, made.headers["Location"])
+    assert 'id="new-publish"' in text(browser, answer.headers["Location"])
 
 
 def test_a_product_is_made_with_the_service_that_a_link_named(
@@ -82,7 +84,7 @@ def test_a_comma_too_many_names_no_category_and_what_is_wrong_is_said_in_the_rea
         refused = browser.post(
             reverse("products:create"), NEW | {"categories": typed}, headers={"Accept-Language": "ko"}
         )
-        assert (refused.status_code, words in refused.content.decode()) == (422, True)
+        assert (refused.status_code, words in html_of(refused)) == (422, True)
     browser.post(reverse("products:create"), NEW | {"categories": " 결제, ,금융,,결제,"})
     assert Product.objects.get(name="Weather API").categories == ["결제", "금융"]
 
@@ -97,7 +99,7 @@ def test_a_form_that_is_not_right_is_422_and_keeps_what_was_typed(world: World, 
     answer = browser.post(
         reverse("products:create"), {"name": "x", "version": "", "docs_url": "javascript:alert(1)"}
     )
-    page = answer.content.decode()
+    page = html_of(answer)
     assert answer.status_code == 422
     assert 'value="javascript:alert(1)"' in page
     assert page.count('class="error-text"') == 3
@@ -108,26 +110,26 @@ def test_a_change_that_somebody_else_was_faster_with_is_409_and_changes_nothing(
     world: World, browser: Client
 ) -> None:
     page = text(browser, at("edit", world))
-    seen = page.split('name="seen" value="')[1].split('"')[0]
+    revision = page.split('name="revision" value="')[1].split('"')[0]
     products.update_product(world.actor, world.product.pk, fields=ProductFields(name="Theirs", version="3"))
-    answer = browser.post(at("edit", world), NEW | {"seen": seen})
+    answer = browser.post(at("edit", world), NEW | {"revision": revision})
     assert answer.status_code == 409
-    assert "Somebody else changed this" in answer.content.decode()
-    assert "Load it again" in answer.content.decode()
+    assert "Somebody else changed this" in html_of(answer)
+    assert "Load it again" in html_of(answer)
     assert Product.objects.get(pk=world.product.pk).name == "Theirs"
-    fresh = text(browser, at("edit", world)).split('name="seen" value="')[1].split('"')[0]
-    assert browser.post(at("edit", world), NEW | {"seen": fresh}).status_code == 302
+    fresh = text(browser, at("edit", world)).split('name="revision" value="')[1].split('"')[0]
+    assert browser.post(at("edit", world), NEW | {"revision": fresh}).status_code == 302
 
 
 def test_a74_a_refused_deactivation_says_so_in_its_dialog(world: World, browser: Client) -> None:
     world.published()
     answer = browser.post(at("deactivate", world), headers=SCRIPT)
     assert answer.status_code == 409
-    assert answer.content.decode().lstrip().startswith('<form id="ask-deactivate"')
-    assert escape("Payment API v2.0 · Development") in answer.content.decode()
+    assert html_of(answer).lstrip().startswith('<form id="ask-deactivate"')
+    assert escape("Payment API v2.0 · Development") in html_of(answer)
     page = browser.post(at("deactivate", world))
     assert page.status_code == 409
-    assert "<h1>" in page.content.decode()
+    assert "<h1>" in html_of(page)
     assert Product.objects.get(pk=world.product.pk).status == "active"
 
 
@@ -163,8 +165,8 @@ def test_a84_linking_warns_on_an_active_product_alone(world: World, browser: Cli
 def test_a_refused_link_keeps_the_ticks(world: World, browser: Client) -> None:
     answer = browser.post(at("link", world), {"services": []}, headers=SCRIPT)
     assert answer.status_code == 409
-    assert "An active product keeps at least one API service" in answer.content.decode()
-    assert answer.content.decode().count(" checked") == 0
+    assert "An active product needs at least one API service" in html_of(answer)
+    assert html_of(answer).count(" checked") == 0
     assert world.product.services.count() == 3
 
 
@@ -176,7 +178,7 @@ def test_tabs_and_search_narrow_the_list_and_stay_in_its_links(world: World, bro
     url = reverse("products:list")
     page = text(browser, url)
     assert page.count('class="product-card"') == 25
-    assert 'All <span class="count">31</span>' in page
+    assert 'All<span class="count">31</span>' in page
     drafts = text(browser, f"{url}?status=draft&q=draft")
     assert 'href="?q=draft&amp;status=draft&amp;page=2"' in drafts
     assert "Payment API" not in drafts
@@ -217,11 +219,11 @@ def test_queries_stay_the_same_however_many_rows(
     world: World, django_assert_max_num_queries: DjangoAssertNumQueries, rows: int
 ) -> None:
     for number in range(rows):
-        made = Product.objects.create(tenant=world.tenant, name=f"Product {number:02}", version="1")
+        product = Product.objects.create(tenant=world.tenant, name=f"Product {number:02}", version="1")
         service = ApiService.objects.create(
             tenant=world.tenant, name=f"Service {number:02}", upstream_host="x"
         )
-        made.links.create(tenant=world.tenant, service=service)
+        product.links.create(tenant=world.tenant, service=service)
         world.product.links.create(tenant=world.tenant, service=service)
     browser = signed_in(world.user)
     own = 3  # the session, the person, the membership

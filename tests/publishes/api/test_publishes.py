@@ -51,7 +51,16 @@ def test_a16_a_draft_has_the_briefs_fields_and_since_when_it_is_frozen_and_the_d
             "route_ids",
         ),
         *("auth_mode", "auth_config", "visibility", "approval_required", "status", "generation", "frozen_at"),
-        *("published_at", "published_by", "withdrawn_at", "withdrawn_by", "created_at", "updated_at"),
+        *(
+            "published_at",
+            "published_by",
+            "withdrawn_at",
+            "withdrawn_by",
+            "revision",
+            "created_at",
+            "updated_at",
+        ),
+        "allowed_actions",
     }
     assert (
         made["environment"],

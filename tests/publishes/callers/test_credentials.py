@@ -206,13 +206,13 @@ def test_rotate_secrets_encrypts_all_anew_so_that_the_old_key_can_go(
     settings.ENCRYPTION_KEYS = [NEW, OLD]
     second = credentials.issue_test_key(world.actor, publish.pk)
     call_command("rotate_secrets")
-    assert capsys.readouterr().out == "1 encrypted anew, 1 were already.\n"
+    assert capsys.readouterr().out == "1 secrets encrypted again, 1 were up to date.\n"
     settings.ENCRYPTION_KEYS = [NEW]
     assert {key.secret for key in sent(world).auth.keys} == {first.key, second.key}
     call_command("rotate_secrets")
-    assert capsys.readouterr().out == "0 encrypted anew, 2 were already.\n"
+    assert capsys.readouterr().out == "0 secrets encrypted again, 2 were up to date.\n"
     settings.ENCRYPTION_KEYS = [OLD]
-    with pytest.raises(CommandError, match="2 cannot be read"):
+    with pytest.raises(CommandError, match="2 secrets cannot be read"):
         call_command("rotate_secrets")
 
 

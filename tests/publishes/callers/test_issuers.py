@@ -203,7 +203,7 @@ def test_an_issuer_that_is_not_there_not_https_or_not_public_is_refused_in_words
         refusal(issuer_site, "https://10.1.2.3/")
         == "The issuer's configuration: Its address is not public, and operators have not allowed it."
     )
-    assert "No connection could be made: nothing listens there" in refusal(issuer_site, "http://127.0.0.1:9")
+    assert "The connection failed: no server is listening" in refusal(issuer_site, "http://127.0.0.1:9")
     issuer_site.status = 404
     assert refusal(issuer_site) == "The issuer's configuration: It answers 404."
 

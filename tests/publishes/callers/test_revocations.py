@@ -11,7 +11,7 @@ from clusters.models import AgentLiveness
 from publishes import errors
 from publishes.callers import credentials
 from publishes.choices import KeyState, Kind, Phase, Status
-from publishes.engine import delivery, outbox
+from publishes.engine import delivery, keys, outbox
 from publishes.models import Credential, Delivery, ProductPublish
 from publishes.reading import callers
 from publishes.verbs import publishing, withdrawing
@@ -197,7 +197,7 @@ def test_while_the_end_of_a_key_cannot_be_written_down_nothing_with_it_is_sent(
 ) -> None:
     publish = closed(world)
     ended(credentials.issue_test_key(world.actor, publish.pk).credential)
-    monkeypatch.setattr(credentials, "expire_of", lambda _publish: None)  # somebody else has it locked
+    monkeypatch.setattr(keys, "expire_of", lambda _publish: None)  # somebody else has it locked
     sent: list[object] = []
     monkeypatch.setattr(delivery, "_send_piece", lambda _agent, items: sent.extend(items))
     agent = world.agents[0].agent

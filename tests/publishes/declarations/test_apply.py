@@ -10,8 +10,13 @@ import yaml
 from django.core.management import CommandError, call_command
 
 from core.models import Label
+from core.problems import ChangedMeanwhile
 from gateways.models import Gateway
+from products.catalogue import products
+from products.catalogue.products import ProductFields
 from products.models import ApiService, Product
+from publishes.declarations.files import load
+from publishes.declarations.plan import plan
 from publishes.models import Observation, Operation, ProductPublish
 from tests.world import World
 
@@ -309,3 +314,20 @@ def test_two_products_of_one_name_and_version_are_no_file_unless_one_is_archived
     publish = world.draft()
     ProductPublish.objects.filter(pk=publish.pk).update(product=other)
     assert run("export", "--tenant", "acme", "--all")[0] == 1
+
+
+def test_a_product_that_somebody_edited_after_the_plan_was_made_keeps_that_edit(
+    world: World, path: Path
+) -> None:
+    apply(path)
+    changed = FILE | {"products": [FILE["products"][0] | {"description": "Declared"}]}
+    (step,) = [
+        step for step in plan(world.actor, load(yaml.safe_dump(changed))) if step.name == "Ledger API 1.0"
+    ]
+    ledger = Product.objects.get(name="Ledger API")
+    theirs = ProductFields(name="Ledger API", version="1.0", description="Theirs")
+    products.update_product(world.actor, ledger.pk, fields=theirs)
+    with pytest.raises(ChangedMeanwhile):
+        step.run()
+    ledger.refresh_from_db()
+    assert (ledger.description, ledger.revision) == ("Theirs", 2)

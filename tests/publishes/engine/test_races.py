@@ -1,5 +1,6 @@
 """Two at once, with real threads and real transactions: one wins, the other gets a sentence."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Thread
@@ -19,7 +20,7 @@ from products.models import Product
 from publishes import errors, sweeping
 from publishes.callers import issuers
 from publishes.choices import Phase, Status
-from publishes.engine import delivery, outbox, settlement
+from publishes.engine import answers, delivery, outbox, settlement
 from publishes.models import Delivery, Issuer, Operation, ProductPublish, PublishEvent
 from publishes.verbs import cancelling, deleting, publishing
 from tests.agent import issuer as keys
@@ -329,3 +330,51 @@ def test_an_issuer_s_changed_keys_are_noted_for_every_publish_or_not_at_all(
         assert [key["kid"] for key in Spec.model_validate(world.last_operation(publish).spec).auth.jwks] == [
             "rsa-2"
         ]
+
+
+def test_silence_and_what_supersedes_lock_deliveries_in_one_order(world: World) -> None:
+    """Silence waits for the delivery with the lower id; what supersedes both, and meets the higher first, waits behind."""
+    agent = world.agents[0].agent
+    publishes = [world.draft(hostname_base=f"{name}.localhost") for name in "ab"]
+    for publish in publishes:
+        publishing.request_publish(world.actor, publish.pk)
+    claimed = outbox.claim(agent.pk)
+    assert claimed is not None
+    tokens = {waiting.delivery_id: waiting.token for waiting in claimed.waiting}
+    lower = min(tokens)
+    Delivery.objects.filter(pk=lower).update(code="")  # now it stands behind the other one in the table
+    locked = Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Delivery.objects.select_for_update(no_key=True).get(pk=lower)
+            locked.set()
+            wait_for_lock_waits(2)
+
+    def fall_silent() -> None:
+        assert locked.wait(10)
+        answers.record_silence(tokens, message="no answer")
+
+    def supersede() -> None:
+        wait_for_lock_waits(1)
+        with transaction.atomic():
+            outbox.supersede(publishes)
+
+    at_once(hold, fall_silent, supersede)
+    phases = Delivery.objects.filter(operation__publish__in=publishes).values_list("phase", flat=True)
+    assert set(phases) == {Phase.SUPERSEDED}
+
+
+def wait_for_lock_waits(number: int) -> None:
+    """Return once so many others in the database wait for a lock."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(DISTINCT pid) FROM pg_locks"
+                " WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+            )
+            if cursor.fetchone()[0] >= number:
+                return
+        time.sleep(0.02)
+    raise AssertionError(number)

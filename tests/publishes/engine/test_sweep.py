@@ -116,9 +116,7 @@ def test_a_key_that_cannot_be_ended_does_not_keep_the_others_alive(
         credentials.issue_test_key(world.actor, publish.pk)
     Credential.objects.update(expires_at=timezone.now() - LONG_AGO)
     usual = keys.expire_of
-    monkeypatch.setattr(
-        credentials, "expire_of", lambda pk: broken() if pk == publishes[failing].pk else usual(pk)
-    )
+    monkeypatch.setattr(keys, "expire_of", lambda pk: broken() if pk == publishes[failing].pk else usual(pk))
     sweeping.sweep()
     states = dict(Credential.objects.values_list("publish", "state"))
     assert states == {publishes[failing].pk: KeyState.ACTIVE, publishes[1 - failing].pk: KeyState.EXPIRED}

@@ -40,7 +40,7 @@ def test_enroll_agent_prints_the_code_alone_on_the_last_line(world: World) -> No
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--cluster", "nowhere", "--name", "a"), "no cluster named nowhere. Known: acme-kr."),
+        (("--cluster", "nowhere", "--name", "a"), "No cluster has the name nowhere. Known: acme-kr."),
         (("--cluster", "acme-kr", "--name", "Not A Name"), "letters"),
     ],
 )
@@ -116,7 +116,7 @@ def test_what_is_refused_is_said_with_exit_code_1(world: World) -> None:
 
 
 def own_commands() -> dict[str, TerminalCommand]:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     ours = {
         config.name
         for config in apps.get_app_configs()
@@ -168,8 +168,8 @@ def test_the_locale_decides_the_language_of_the_terminal(environ: dict[str, str]
 @pytest.mark.parametrize(
     ("locale", "unknown", "refused"),
     [
-        ("en_US.UTF-8", "There is no tenant with the slug nobody. Known: acme.", "A draft is not live"),
-        ("ko_KR.UTF-8", "슬러그가 nobody인 테넌트가 없습니다. 있는 것: acme.", "초안"),
+        ("en_US.UTF-8", "No tenant has the slug nobody. Known: acme.", "A draft is not live"),
+        ("ko_KR.UTF-8", "슬러그가 nobody인 워크스페이스가 없습니다. 사용할 수 있는 슬러그: acme.", "초안"),
     ],
 )
 def test_a_terminal_speaks_one_language(
@@ -204,7 +204,7 @@ def test_without_settings_two_lines_say_what_to_do(command: str) -> None:
     ended = subprocess.run(
         [sys.executable, "manage.py", command],
         env=bare,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,

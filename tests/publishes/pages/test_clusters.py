@@ -15,7 +15,7 @@ from publishes.reading import overview
 from publishes.reading.listing import Filters
 from publishes.verbs import publishing
 from tenants.actors import Role
-from tests.pages import SCRIPT, SESSION_AND_USER, member, signed_in, text_of
+from tests.pages import SCRIPT, SESSION_AND_USER, html_of, member, signed_in, text_of
 from tests.world import World, nobody_knows
 
 LIST = reverse("clusters:list")
@@ -70,7 +70,7 @@ def test_agents_are_told_by_name_state_and_version_and_not_by_url(world: World, 
     page = browser.get(path(world.cluster))
     assert "busan-1 connected now Envoy 1.40.0 does not answer connection refused" in text_of(page)
     assert "seoul-9 never connected" in text_of(page)
-    assert "127.0.0.1:9" not in page.content.decode()
+    assert "127.0.0.1:9" not in html_of(page)
 
 
 def test_maintenance_is_said_first(world: World, browser: Client) -> None:
@@ -81,7 +81,7 @@ def test_maintenance_is_said_first(world: World, browser: Client) -> None:
 def test_a_column_shows_25_and_leads_to_the_rest(world: World, browser: Client) -> None:
     for number in range(26):
         world.draft(hostname_base=f"n{number}.localhost")
-    page = browser.get(path(world.cluster)).content.decode()
+    page = html_of(browser.get(path(world.cluster)))
     assert page.count('class="place overview"') == 25
     assert f"?cluster={world.cluster.pk}&amp;environment=dev" in page
     assert len(page) <= 25_000
@@ -98,23 +98,21 @@ def test_the_pages_refresh_themselves_and_get_nothing_while_nothing_changed(
     world: World, browser: Client, name: str
 ) -> None:
     page = LIST if name == "list" else path(world.cluster)
-    (live,) = re.findall(
-        r'hx-get="([^"]+seen=[^"]+)" hx-trigger="every 10s"', browser.get(page).content.decode()
-    )
+    (live,) = re.findall(r'hx-get="([^"]+seen=[^"]+)" hx-trigger="every 10s"', html_of(browser.get(page)))
     live = live.replace("&amp;", "&")
     assert browser.get(live, headers=SCRIPT).status_code == 204
     assert browser.get(live.split("?")[0]).headers["Location"].split("?")[0] == page
     AgentLiveness.objects.update(last_seen_at=timezone.now() - timedelta(hours=1))
     part = browser.get(live, headers=SCRIPT)
     assert "No agent connected" in text_of(part)
-    assert "<html" not in part.content.decode()
+    assert "<html" not in html_of(part)
 
 
 def test_while_something_of_mine_is_going_on_a_cluster_is_asked_more_often(
     world: World, browser: Client
 ) -> None:
     publishing.request_publish(world.actor, world.draft().pk)
-    assert 'hx-trigger="every 2s"' in browser.get(path(world.cluster)).content.decode()
+    assert 'hx-trigger="every 2s"' in html_of(browser.get(path(world.cluster)))
 
 
 @pytest.mark.parametrize("rows", [1, 30])

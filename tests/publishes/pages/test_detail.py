@@ -14,10 +14,10 @@ from clusters.models import AgentLiveness
 from products.models import ApiService, Product
 from publishes import sweeping
 from publishes.models import PublishEvent
-from publishes.reading import curl, selectors
+from publishes.reading import curl, environments, selectors
 from publishes.verbs import cancelling, publishing, withdrawing
 from tenants.actors import Role
-from tests.pages import SCRIPT, korean, member, signed_in, text_of, url
+from tests.pages import SCRIPT, html_of, korean, member, signed_in, text_of, url
 from tests.world import World, add_service
 
 
@@ -69,7 +69,7 @@ def test_a55_the_buttons_of_each_status(
 def test_while_a_publish_is_open_the_only_verb_is_to_cancel_it(world: World, browser: Client) -> None:
     publish = world.draft()
     publishing.request_publish(world.actor, publish.pk)
-    page = browser.get(url("detail", publish)).content.decode()
+    page = html_of(browser.get(url("detail", publish)))
     assert re.findall(r'data-dialog="(\w+)"', page) == ["cancel"]
     assert "배포 중" in korean(browser, url("detail", publish))
 
@@ -77,12 +77,11 @@ def test_while_a_publish_is_open_the_only_verb_is_to_cancel_it(world: World, bro
 def test_a_withdrawal_or_a_viewer_is_offered_no_cancelling(world: World, browser: Client) -> None:
     publish = world.published()
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
-    assert "data-dialog" not in browser.get(url("detail", publish)).content.decode()
+    assert "data-dialog" not in html_of(browser.get(url("detail", publish)))
     open_one = world.draft(hostname_base="o.localhost")
     publishing.request_publish(world.actor, open_one.pk)
-    assert (
-        "data-dialog"
-        not in signed_in(member(world.tenant, Role.VIEWER)).get(url("detail", open_one)).content.decode()
+    assert "data-dialog" not in html_of(
+        signed_in(member(world.tenant, Role.VIEWER)).get(url("detail", open_one))
     )
 
 
@@ -156,7 +155,7 @@ def test_a_request_has_a_line_of_its_own_until_its_operation_has_ended(world: Wo
 
 def test_cluster_gateway_and_services_lead_to_their_pages(world: World, browser: Client) -> None:
     publish = world.published()
-    page = browser.get(url("detail", publish)).content.decode()
+    page = html_of(browser.get(url("detail", publish)))
     service = world.product.services.first()
     assert service is not None
     for name, pk in (
@@ -170,19 +169,19 @@ def test_cluster_gateway_and_services_lead_to_their_pages(world: World, browser:
 
 
 def test_the_api_documentation_and_for_operators_the_admin_are_linked(world: World, browser: Client) -> None:
-    page = browser.get(url("detail", world.draft())).content.decode()
+    page = html_of(browser.get(url("detail", world.draft())))
     assert f'href="{reverse("api:openapi-view")}"' in page
     assert f'href="{reverse("admin:index")}"' not in page
     world.user.is_staff = True
     world.user.save(update_fields=["is_staff"])
-    assert f'href="{reverse("admin:index")}"' in browser.get(reverse("products:list")).content.decode()
+    assert f'href="{reverse("admin:index")}"' in html_of(browser.get(reverse("products:list")))
 
 
 def test_on_the_board_what_is_live_stands_above_drafts(world: World, browser: Client) -> None:
     world.draft(hostname_base="a.localhost")
     live = world.published(hostname_base="z.localhost")
     world.draft(hostname_base="b.localhost")
-    (column, *_others) = selectors.board_of(world.actor, world.product).columns
+    (column, *_others) = environments.board_of(world.actor, world.product).columns
     assert column.publishes[0] == live
     assert [row.status for row in column.publishes] == ["PUBLISHED", "DRAFT", "DRAFT"]
 
@@ -205,14 +204,14 @@ def test_a_long_history_comes_in_pages_of_20(world: World, browser: Client) -> N
         PublishEvent(publish=publish, kind="updated", note=f"change {n}") for n in range(60)
     )
     first, last = (
-        browser.get(url("history", publish)).content.decode(),
-        browser.get(url("history", publish), {"page": 4}).content.decode(),
+        html_of(browser.get(url("history", publish))),
+        html_of(browser.get(url("history", publish), {"page": 4})),
     )
     assert first.count("<li class=") == 20
     assert "change 59" in first
     assert last.count("<li class=") == 1
     assert 'id="older"' not in last
-    assert "change 30" in browser.get(url("detail", publish), {"history": 2}).content.decode()
+    assert "change 30" in html_of(browser.get(url("detail", publish), {"history": 2}))
     assert browser.get(url("history", publish), {"page": "many"}).status_code == 200
 
 
@@ -256,7 +255,7 @@ def test_the_command_calls_the_first_route_through_an_agent_that_serves(
             service.routes.update(methods=methods)
     AgentLiveness.objects.filter(agent__name="busan-2").update(proxy_url=proxy)
     publish = world.published()
-    page = browser.get(url("detail", publish)).content.decode()
+    page = html_of(browser.get(url("detail", publish)))
     assert (f'<code id="curl">{expected}</code>' in page) == bool(expected)
     AgentLiveness.objects.update(last_seen_at=timezone.now() - timedelta(minutes=1))
     deployed = selectors.deployed_spec_of(publish)
@@ -268,12 +267,12 @@ def test_the_products_board_refreshes_itself_faster_while_something_goes_on(
     world: World, browser: Client
 ) -> None:
     publish, board = world.draft(), f"/provider/products/{world.product.pk}/publishes"
-    calm = browser.get(board, headers=SCRIPT).content.decode()
+    calm = html_of(browser.get(board, headers=SCRIPT))
     assert "every 10s" in calm
     seen = calm.split("?seen=")[1].split('"')[0]
     assert browser.get(board, {"seen": seen}, headers=SCRIPT).status_code == 204
     publishing.request_publish(world.actor, publish.pk)
-    busy = browser.get(board, {"seen": seen}, headers={**SCRIPT, "Accept-Language": "ko"}).content.decode()
+    busy = html_of(browser.get(board, {"seen": seen}, headers={**SCRIPT, "Accept-Language": "ko"}))
     assert "every 1s" in busy
     assert "배포 중" in busy
     assert browser.get(board).headers["Location"] == f"/provider/products/{world.product.pk}"
@@ -298,10 +297,7 @@ def test_the_services_follow_what_becomes_live_without_the_page_being_loaded_aga
     ApiService.objects.filter(name="Billing Service").update(upstream_port=9_999)
     before = browser.get(url("detail", publish))
     assert (moved in text_of(before), "127.0.0.1:9999" in text_of(before)) == (True, False)
-    assert (
-        f'hx-get="{url("services", publish)}" hx-trigger="history-changed from:body"'
-        in before.content.decode()
-    )
+    assert f'hx-get="{url("services", publish)}" hx-trigger="history-changed from:body"' in html_of(before)
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     world.everybody_confirms()
     publishing.request_publish(world.actor, publish.pk)
@@ -339,8 +335,8 @@ def test_what_cannot_be_published_is_not_offered_but_can_be_deleted(
     publish = world.withdrawn()
     Product.objects.update(status=status)
     page = browser.get(url("detail", publish), headers={"Accept-Language": "en"})
-    assert 'id="open-execute"' not in page.content.decode()
-    assert 'id="open-delete"' in page.content.decode()
+    assert 'id="open-execute"' not in html_of(page)
+    assert 'id="open-delete"' in html_of(page)
     assert words in text_of(page)
     refused = browser.post(url("execute", publish), headers={"Accept-Language": "en"})
     assert refused.status_code == 409

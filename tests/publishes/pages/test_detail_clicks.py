@@ -13,7 +13,7 @@ from publishes.callers import credentials
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import deleting, publishing, withdrawing
 from tenants.actors import Role
-from tests.pages import SCRIPT, korean, member, signed_in, text_of, url
+from tests.pages import SCRIPT, html_of, korean, member, signed_in, text_of, url
 from tests.publishes.callers.test_credentials import closed
 from tests.world import World
 
@@ -21,14 +21,14 @@ from tests.world import World
 def test_cancelling_by_the_dialog_and_without_script(world: World, browser: Client) -> None:
     publish = world.draft()
     operation = publishing.request_publish(world.actor, publish.pk)
-    asks = browser.get(url("cancel", publish)).content.decode()
+    asks = html_of(browser.get(url("cancel", publish)))
     assert f'name="operation" value="{operation.pk}"' in asks
     assert browser.post(url("cancel", publish), {"operation": "x"}).status_code == 400
     fragment = browser.post(
         url("cancel", publish), {"operation": operation.pk}, headers={**SCRIPT, "Accept-Language": "ko"}
     )
     assert fragment.status_code == 200
-    assert 'data-outcome="배포가 취소되었습니다"' in fragment.content.decode()
+    assert 'data-outcome="배포가 취소되었습니다"' in html_of(fragment)
     assert "모든 에이전트를 이전 상태로 되돌리고 있습니다." in text_of(fragment)
     late = browser.post(url("cancel", publish), {"operation": operation.pk}, headers=SCRIPT)
     assert late.status_code == 409
@@ -37,7 +37,7 @@ def test_cancelling_by_the_dialog_and_without_script(world: World, browser: Clie
     page = korean(browser, url("detail", publish))
     assert "배포가 취소되었습니다" in page
     assert "되돌리고" not in page
-    assert 'id="open-execute"' in browser.get(url("detail", publish)).content.decode()
+    assert 'id="open-execute"' in html_of(browser.get(url("detail", publish)))
 
 
 def test_a_script_gets_the_fragment_with_the_board_and_news_of_the_history(
@@ -45,7 +45,7 @@ def test_a_script_gets_the_fragment_with_the_board_and_news_of_the_history(
 ) -> None:
     publish = world.draft()
     answer = browser.post(url("execute", publish), headers=SCRIPT)
-    page = answer.content.decode()
+    page = html_of(answer)
     assert answer.status_code == 200
     assert page.strip().startswith('<section id="live"')
     assert 'id="agents" class="card" aria-labelledby="agents-title" hx-swap-oob="true"' in page
@@ -60,11 +60,11 @@ def test_a_refusal_is_a_fragment_with_the_sentence_for_a_script_and_a_page_for_p
     world.cluster.save()
     fragment = browser.post(url("execute", publish), headers=SCRIPT)
     assert fragment.status_code == 409
-    assert fragment.content.decode().strip().startswith('<section id="live"')
-    assert "The cluster is in maintenance" in fragment.content.decode()
+    assert html_of(fragment).strip().startswith('<section id="live"')
+    assert "The cluster is in maintenance" in html_of(fragment)
     page = browser.post(url("execute", publish))
     assert page.status_code == 409
-    assert "<html" in page.content.decode()
+    assert "<html" in html_of(page)
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501])
@@ -74,16 +74,16 @@ def test_a62_a_reason_of_1_to_500_characters_is_asked_for_again_with_what_was_ty
     publish = world.published()
     fragment = browser.post(url("withdraw", publish), {"reason": reason}, headers=SCRIPT)
     assert fragment.status_code == 422
-    assert "data-open" in fragment.content.decode()
+    assert "data-open" in html_of(fragment)
     assert (
         text_of(fragment).count("Say why, in 1 to 500 characters.") == 1
     )  # in its dialog, and not once more behind it
-    assert "Some fields are not right." not in text_of(fragment)
+    assert "Some fields are invalid." not in text_of(fragment)
     page = browser.post(url("withdraw", publish), {"reason": reason})
     assert page.status_code == 422
-    assert "Say why, in 1 to 500 characters." in page.content.decode()
+    assert "Say why, in 1 to 500 characters." in html_of(page)
     if reason.strip():
-        assert reason in page.content.decode()
+        assert reason in html_of(page)
     assert Operation.objects.filter(kind="withdraw").count() == 0
 
 
@@ -99,8 +99,8 @@ def test_each_dialog_is_a_page_for_those_without_script(world: World, browser: C
     publish = world.published() if verb == "withdraw" else world.draft()
     page = browser.get(url(verb, publish))
     assert page.status_code == 200
-    assert f'action="{url(verb, publish)}"' in page.content.decode()
-    assert "hx-post" not in page.content.decode()
+    assert f'action="{url(verb, publish)}"' in html_of(page)
+    assert "hx-post" not in html_of(page)
     wrong = (
         world.draft(hostname_base="n.localhost")
         if verb == "withdraw"
@@ -129,10 +129,7 @@ def test_being_told_twice_that_it_is_gone_is_one_toast(world: World, browser: Cl
     for _ in range(2):
         browser.get(url("live", publish), headers=SCRIPT)
     assert (
-        browser.get(f"/provider/products/{world.product.pk}")
-        .content.decode()
-        .count("The publish was deleted")
-        == 1
+        html_of(browser.get(f"/provider/products/{world.product.pk}")).count("The publish was deleted") == 1
     )
 
 
@@ -141,7 +138,7 @@ def test_the_board_at_rest_wakes_the_status_when_more_than_the_clock_changed(
 ) -> None:
     publish = world.published()
     board = browser.get(url("agents", publish))
-    seen = board.content.decode().split("?seen=")[1].split('"')[0]
+    seen = html_of(board).split("?seen=")[1].split('"')[0]
     assert "live-changed" not in browser.get(url("agents", publish), {"seen": seen}).headers.get(
         "HX-Trigger", ""
     )
@@ -159,7 +156,7 @@ def test_polling_slows_down_with_the_operations_age(world: World, browser: Clien
     for age, every in ((0, "100ms"), (5, "250ms"), (30, "1000ms")):
         Operation.objects.filter(pk=operation.pk).update(created_at=timezone.now() - timedelta(seconds=age))
         answer: Any = browser.get(url("live", publish), {"seen": "0"})
-        assert f"every {every}" in answer.content.decode()
+        assert f"every {every}" in html_of(answer)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +164,7 @@ def test_polling_slows_down_with_the_operations_age(world: World, browser: Clien
 )
 def test_a67_the_outcome_that_becomes_a_toast(world: World, browser: Client, verb: str, outcome: str) -> None:
     publish = world.published() if verb == "publish" else world.withdrawn()
-    fragment = browser.get(url("live", publish), headers={"Accept-Language": "ko"}).content.decode()
+    fragment = html_of(browser.get(url("live", publish), headers={"Accept-Language": "ko"}))
     assert f'data-outcome="{outcome}"' in fragment
     assert "data-open" not in fragment
 
@@ -184,12 +181,12 @@ def test_changed_keys_have_an_outcome_of_their_own(
 ) -> None:
     publish = closed(world)
     credentials.issue_test_key(world.actor, publish.pk)
-    before = browser.get(url("live", publish), headers={"Accept-Language": "en"}).content.decode()
+    before = html_of(browser.get(url("live", publish), headers={"Accept-Language": "en"}))
     assert 'data-open="2" data-ended="1" data-outcome="The publish is live"' in before
     for voice in world.agents:
         for waiting in voice.claim():
             voice.answer(waiting, answer)
-    after = browser.get(url("live", publish), headers={"Accept-Language": "en"}).content.decode()
+    after = html_of(browser.get(url("live", publish), headers={"Accept-Language": "en"}))
     assert f'data-ended="2" data-outcome="{outcome}' in after
     assert f'data-outcome-tone="{tone}"' in after
     assert f'data-announce="PUBLISHED. {outcome}' in after

@@ -15,7 +15,7 @@ from publishes.reading.first_run import steps_to_first_publish
 from publishes.verbs import deleting, drafts, withdrawing
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
-from tests.pages import signed_in, text_of
+from tests.pages import html_of, signed_in, text_of
 from tests.world import World
 
 PAGES = [reverse(name) for name in ("products:list", "services:list", "gateways:list", "overview:list")]
@@ -45,7 +45,7 @@ def test_every_list_of_an_empty_workspace_leads_to_the_first_step_without_script
 ) -> None:
     page = signed_in(empty.user).get(path)
     assert HEAD in text_of(page)
-    assert f'<a class="button primary small" href="{reverse("services:create")}">' in page.content.decode()
+    assert f'<a class="button primary small" href="{reverse("services:create")}">' in html_of(page)
 
 
 def primaries(page: str) -> int:
@@ -59,7 +59,7 @@ def primaries(page: str) -> int:
 
 def test_the_step_is_the_one_primary_action_of_a_page(empty: World, world: World) -> None:
     browser = signed_in(empty.user)
-    assert [primaries(browser.get(path).content.decode()) for path in PAGES] == [1, 1, 1, 1]
+    assert [primaries(html_of(browser.get(path))) for path in PAGES] == [1, 1, 1, 1]
     service = ApiService.objects.create(tenant=empty.tenant, name="Billing", upstream_host="billing")
     Route.objects.create(service=service, path="/billing")
     gateway = Gateway.objects.create(tenant=empty.tenant, name="edge")
@@ -68,9 +68,9 @@ def test_the_step_is_the_one_primary_action_of_a_page(empty: World, world: World
         reverse("services:detail", args=[service.pk]),
         reverse("gateways:detail", args=[gateway.pk]),
     ]
-    assert [primaries(browser.get(path).content.decode()) for path in pages] == [1] * 6
+    assert [primaries(html_of(browser.get(path))) for path in pages] == [1] * 6
     product = Product.objects.create(tenant=empty.tenant, name="Payment", version="1")
-    linking = browser.get(reverse("products:detail", args=[product.pk])).content.decode()
+    linking = html_of(browser.get(reverse("products:detail", args=[product.pk])))
     assert (primaries(linking), 'id="open-link" class="button primary small"' in linking) == (1, True)
 
 

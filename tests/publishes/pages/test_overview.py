@@ -11,7 +11,7 @@ from publishes.reading import overview
 from publishes.reading.listing import Filters
 from publishes.verbs import drafts, publishing
 from tenants.actors import Role
-from tests.pages import SCRIPT, SESSION_AND_USER, member, signed_in, text_of, url
+from tests.pages import SCRIPT, SESSION_AND_USER, html_of, member, signed_in, text_of, url
 from tests.world import World, nobody_knows
 
 PAGE, BOARD = reverse("overview:list"), reverse("overview:board")
@@ -56,9 +56,9 @@ def test_products_stand_by_environment_with_what_needs_a_look(
     page = browser.get(PAGE)
     assert "1 In progress" in text_of(page)
     assert "DRAFT Publishing" in text_of(page)
-    assert "every 2s" in page.content.decode()
+    assert "every 2s" in html_of(page)
     world.everybody_confirms()
-    assert "every 10s" in browser.get(PAGE).content.decode()
+    assert "every 10s" in html_of(browser.get(PAGE))
 
 
 def test_filters_come_from_the_url_and_stay_in_links(world: World, browser: Client) -> None:
@@ -68,12 +68,12 @@ def test_filters_come_from_the_url_and_stay_in_links(world: World, browser: Clie
     page = browser.get(PAGE, {"text": "ledger", "environment": "dev"})
     assert "1 product matches." in text_of(page)
     assert "Ledger API v1.0" in text_of(page)
-    assert str(world.product.pk) not in page.content.decode()
-    assert 'value="dev" selected' in page.content.decode()
-    assert "?text=ledger&amp;environment=dev&amp;condition=failed" in page.content.decode()
+    assert str(world.product.pk) not in html_of(page)
+    assert 'value="dev" selected' in html_of(page)
+    assert "?text=ledger&amp;environment=dev&amp;condition=failed" in html_of(page)
     nothing = browser.get(PAGE, {"condition": "failed", "environment": "dev"})
     assert "Nothing matches these filters" in text_of(nothing)
-    assert f'href="{PAGE}?environment=dev" aria-current="true"' in nothing.content.decode()
+    assert f'href="{PAGE}?environment=dev" aria-current="true"' in html_of(nothing)
     assert browser.get(PAGE, {"environment": "moon", "page": "x", "cluster": "%"}).status_code == 200
 
 
@@ -87,7 +87,7 @@ def test_a_cell_shows_three_and_leads_to_the_rest(world: World, browser: Client)
         "n2.localhost",
     ]
     assert row.cells[0].has_more
-    assert f"?product={world.product.pk}&amp;environment=dev" in browser.get(PAGE).content.decode()
+    assert f"?product={world.product.pk}&amp;environment=dev" in html_of(browser.get(PAGE))
     (row,) = overview.overview_of(world.actor, Filters(product=world.product.pk)).rows
     assert len(row.cells[0].publishes) == 5
     assert not row.cells[0].has_more
@@ -101,22 +101,22 @@ def test_25_products_are_a_page_and_pages_keep_the_filters(world: World, browser
             settings=world.settings(hostname_base=f"p{number}.localhost"),
         )
     first = browser.get(PAGE, {"environment": "dev"})
-    assert first.content.decode().count('scope="row"') == 25
-    assert "?environment=dev&amp;page=2" in first.content.decode()
+    assert html_of(first).count('scope="row"') == 25
+    assert "?environment=dev&amp;page=2" in html_of(first)
     second = browser.get(PAGE, {"environment": "dev", "page": "2"})
-    assert second.content.decode().count('scope="row"') == 1
-    assert "environment=dev&amp;page=2&amp;seen=" in second.content.decode()
+    assert html_of(second).count('scope="row"') == 1
+    assert "environment=dev&amp;page=2&amp;seen=" in html_of(second)
 
 
 def test_the_live_part_is_204_until_something_changes(world: World, browser: Client) -> None:
     publish = world.draft()
-    before = seen(browser.get(PAGE).content.decode())
+    before = seen(html_of(browser.get(PAGE)))
     assert browser.get(BOARD, {"seen": before}, headers=SCRIPT).status_code == 204
     publishing.request_publish(world.actor, publish.pk)
     changed = browser.get(BOARD, {"seen": before}, headers=SCRIPT)
     assert changed.status_code == 200
-    assert changed.content.decode().strip().startswith('<div id="overview"')
-    assert seen(changed.content.decode()) != before
+    assert html_of(changed).strip().startswith('<div id="overview"')
+    assert seen(html_of(changed)) != before
     assert browser.get(BOARD, {"environment": "dev"}).headers["Location"] == f"{PAGE}?environment=dev"
 
 
@@ -183,5 +183,5 @@ def test_25_products_in_three_environments_are_at_most_25_kb(world: World, langu
             )
             drafts.create_publish(world.actor, product, settings=settings)
     page = signed_in(world.user).get(PAGE, headers={"Accept-Language": language})
-    assert page.content.decode().count("DRAFT</i>") == 75
+    assert html_of(page).count("DRAFT</i>") == 75
     assert len(page.content) <= 25_000

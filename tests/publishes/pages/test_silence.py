@@ -64,11 +64,11 @@ def test_a_live_page_advises_what_is_not_refused(world: World) -> None:
 
 def test_the_deactivation_s_dialog_names_what_is_live(world: World) -> None:
     client, ask = signed_in(world.user), reverse("products:deactivate", args=[world.product.pk])
-    assert "This is refused now" not in text_of(client.get(ask))
+    assert "This is refused while it is live" not in text_of(client.get(ask))
     world.published()
     page = text_of(client.get(ask))
     assert (
-        "This is refused now, because it is live: Payment API v2.0 · Development · acme-kr. Withdraw that first."
+        "This is refused while it is live: Payment API v2.0 · Development · acme-kr. Withdraw it first."
         in page
     )
 

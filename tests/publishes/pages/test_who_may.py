@@ -53,7 +53,7 @@ def test_who_belongs_to_no_workspace_reads_whom_to_ask_and_sees_no_links_that_le
     page = client.get(reverse("home"), follow=True)
     assert page.status_code == 403
     assert (
-        "You belong to no workspace yet. Ask an owner or admin of a workspace to invite you by your user name. User name: lonely"
+        "You have no workspace yet. Ask an owner or admin of a workspace to invite you by your user name. User name: lonely"
         in text_of(page)
     )
     for shown in (page, client.get(reverse("account:index"))):

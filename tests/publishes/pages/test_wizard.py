@@ -8,7 +8,7 @@ from products.models import Product
 from publishes.models import Operation, ProductPublish
 from tenants.actors import Role
 from tenants.models import Membership, User
-from tests.pages import signed_in, text_of
+from tests.pages import html_of, signed_in, text_of
 from tests.places import cluster, gateway
 from tests.publishes.pages.run import Run
 from tests.world import World, nobody_knows
@@ -41,7 +41,7 @@ def test_a50_the_way_through_ends_in_a_draft_on_its_detail_page(run: Run, world:
 def test_a43_the_steps_stand_in_order_and_the_entry_leads_to_the_first(run: Run, world: World) -> None:
     entry = run.client.get(reverse("publishes:create", args=[world.product.pk]))
     assert entry.headers["Location"] == run.url("cluster")
-    page = run.get("cluster").content.decode()
+    page = html_of(run.get("cluster"))
     places = [page.index(f'"label">{caption}<') for caption in ("Cluster", "Gateway", "Settings", "Confirm")]
     assert places == sorted(places)
     assert 'aria-current="step"' in page
@@ -54,7 +54,7 @@ def test_each_step_has_a_title_of_its_own_and_its_heading_has_the_focus(run: Run
         {"cluster": "Cluster", "gateway": "Gateway", "settings": "Settings", "confirm": "Confirm"}.items(),
         start=1,
     ):
-        page = run.get(step).content.decode()
+        page = html_of(run.get(step))
         assert f"<title>{title} · Publish Payment API" in page
         heading = page.split('<h1 tabindex="-1" autofocus>')[1].split("</h1>")[0]
         assert f"Step {number} of 4: {title}" in heading
@@ -64,7 +64,7 @@ def test_each_step_has_a_title_of_its_own_and_its_heading_has_the_focus(run: Run
 def test_enter_goes_forward_because_the_first_button_of_the_form_does(run: Run) -> None:
     run.choose()
     for step in ("cluster", "gateway", "settings", "confirm"):
-        form = run.get(step).content.decode().split('id="wizard"')[1].split("</form>")[0]
+        form = html_of(run.get(step)).split('id="wizard"')[1].split("</form>")[0]
         assert form.index("<button hidden></button>") == form.index("<button")
 
 
@@ -76,7 +76,7 @@ def test_a12_a39_back_keeps_what_was_typed_and_cancel_forgets_everything(run: Ru
         wizard_goto_step="gateway",
     )
     assert back.headers["Location"] == run.url("gateway")
-    again = run.get("settings").content.decode()
+    again = html_of(run.get("settings"))
     assert 'value="MINE not yet right"' in again
     assert 'value="prod" checked' in again
     cancelled = run.post("settings", wizard_cancel="1")
@@ -91,9 +91,9 @@ def test_a38_another_cluster_clears_the_gateway_and_the_same_one_does_not(run: R
     gateway(world, "second", busan)
     run.choose()
     run.post("cluster", cluster=world.cluster.pk)
-    assert " checked" in run.get("gateway").content.decode()
+    assert " checked" in html_of(run.get("gateway"))
     run.post("cluster", cluster=busan.pk)
-    assert " checked" not in run.get("gateway").content.decode()
+    assert " checked" not in html_of(run.get("gateway"))
     assert run.get("confirm").headers["Location"] == run.url("gateway")
 
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from clusters.models import AgentLiveness, Cluster
 from gateways.models import Gateway, GatewayCluster, Listener
-from tests.pages import text_of
+from tests.pages import html_of, text_of
 from tests.places import cluster, gateway
 from tests.publishes.pages.run import Run
 from tests.world import World, nobody_knows
@@ -32,7 +32,7 @@ def test_a80_a_cluster_that_cannot_be_used_is_shown_with_the_reason_and_refused(
     run: Run, made: dict[str, Any], reason: str
 ) -> None:
     unusable = cluster("away", **made)
-    page = run.get("cluster").content.decode()
+    page = html_of(run.get("cluster"))
     card = page[page.index(str(unusable.pk)) :].split("</label>")[0]
     assert " disabled" in card
     assert reason in card
@@ -82,7 +82,7 @@ def test_a_cluster_without_an_active_gateway_of_mine_is_no_dead_end(
     bare = cluster("bare")
     gateway(other, "theirs", bare)
     gateway(world, "mine", *([bare] if status == Gateway.Status.INACTIVE else []), status=status)
-    page = run.get("cluster").content.decode()
+    page = html_of(run.get("cluster"))
     card = page[page.index(str(bare.pk)) :].split("</label>")[0]
     assert " disabled" in card
     assert "None of your active gateways stands in this cluster." in card
@@ -92,23 +92,21 @@ def test_a_cluster_without_an_active_gateway_of_mine_is_no_dead_end(
 
 def test_a_single_usable_cluster_or_gateway_is_chosen_from_the_start(run: Run, world: World) -> None:
     cluster("away", connected=0)
-    page = run.get("cluster").content.decode()
+    page = html_of(run.get("cluster"))
     assert f'value="{world.cluster.pk}" checked' in page
     run.choose(upto="gateway")
-    assert f'value="{world.gateway.pk}" checked' in run.get("gateway").content.decode()
+    assert f'value="{world.gateway.pk}" checked' in html_of(run.get("gateway"))
     gateway(world, "second", world.cluster)
-    assert " checked" not in run.get("gateway").content.decode()
+    assert " checked" not in html_of(run.get("gateway"))
     gateway(world, "third", cluster("busan"))
-    assert (
-        f'value="{world.cluster.pk}" checked' in run.get("cluster").content.decode()
-    )  # chosen by hand, and kept
+    assert f'value="{world.cluster.pk}" checked' in html_of(run.get("cluster"))  # chosen by hand, and kept
 
 
 @pytest.mark.parametrize("count", [8, 9])
 def test_many_clusters_can_be_searched(run: Run, count: int) -> None:
     for number in range(count - 1):
         cluster(f"place-{number}")
-    assert ('data-filters="clusters"' in run.get("cluster").content.decode()) == (count == 9)
+    assert ('data-filters="clusters"' in html_of(run.get("cluster"))) == (count == 9)
 
 
 def test_a37_a42_gateways_of_the_cluster_alone_with_the_addresses_that_answer_class_and_version(
@@ -138,7 +136,7 @@ def test_a37_a42_gateways_of_the_cluster_alone_with_the_addresses_that_answer_cl
         refused = run.post("gateway", gateway=foreign.pk)
         assert refused.status_code == 422
         assert "The gateway that you chose is not offered any more. Choose another one." in text_of(refused)
-        assert str(foreign.pk) not in refused.content.decode()
+        assert str(foreign.pk) not in html_of(refused)
     assert run.get("settings").headers["Location"] == run.url("gateway")
 
 

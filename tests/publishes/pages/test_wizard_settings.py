@@ -9,7 +9,7 @@ from publishes.engine import hosts
 from publishes.models import ProductPublish
 from publishes.verbs import drafts, publishing
 from tests.issuing import IssuerSite
-from tests.pages import signed_in, text_of
+from tests.pages import html_of, signed_in, text_of
 from tests.places import cluster, gateway
 from tests.publishes.pages.run import Run
 from tests.world import World
@@ -18,7 +18,7 @@ from tests.world import World
 def test_a44_to_a48_a85_the_settings_start_with_the_defaults(run: Run) -> None:
     run.choose(upto="settings")
     response = run.get("settings")
-    page = response.content.decode()
+    page = html_of(response)
     for value in ("dev", "none", "public"):
         assert f'value="{value}" checked' in page
     assert 'name="settings-approval_required" id="id_settings-approval_required" checked' in page
@@ -72,7 +72,7 @@ def test_a46_oauth_settings_that_are_not_right_are_refused_in_words_and_stay(
     assert refused.status_code == 422
     assert words in text_of(refused)
     for value in filter(None, given.values()):
-        assert f'value="{escape(value)}"' in refused.content.decode()
+        assert f'value="{escape(value)}"' in html_of(refused)
 
 
 def test_a46_everything_that_is_wrong_with_the_oauth_settings_is_said_at_once(run: Run) -> None:
@@ -98,7 +98,7 @@ def test_a_draft_s_oauth_settings_are_shown_where_they_are_changed(run: Run, iss
     run.choose(auth_mode="oauth2", issuer_url=issuer_site.url, audience="payment-api", scopes="read write")
     run.confirm()
     publish = ProductPublish.objects.get()
-    page = run.client.get(reverse("publishes:edit", args=[publish.product_id, publish.pk])).content.decode()
+    page = html_of(run.client.get(reverse("publishes:edit", args=[publish.product_id, publish.pk])))
     for value in (issuer_site.url, "payment-api", "read write"):
         assert f'value="{value}"' in page
 
@@ -110,7 +110,7 @@ def test_a51_the_hostname_follows_environment_and_cluster_until_it_is_edited(run
     assert "payment-api.prod.kr-seoul.localhost" in text_of(run.get("confirm"))
     run.post("cluster", cluster=busan.pk)
     run.post("gateway", gateway=there.pk)
-    assert 'value="payment-api.prod.kr-busan.busan.test"' in run.get("settings").content.decode()
+    assert 'value="payment-api.prod.kr-busan.busan.test"' in html_of(run.get("settings"))
     run.post("settings", **run.settings(environment="prod", hostname_base="mine.busan.test"))
     run.post("settings", **run.settings(environment="dev"))
     assert "mine.busan.test" in text_of(run.get("confirm"))
@@ -140,7 +140,7 @@ def test_a_wrong_hostname_is_refused_and_kept_to_be_put_right(run: Run, host: st
     refused = run.post("settings", **run.settings(hostname_base=host))
     assert refused.status_code == 422
     assert words in text_of(refused)
-    assert f'value="{host}"' in refused.content.decode()
+    assert f'value="{host}"' in html_of(refused)
 
 
 def test_a_hostname_that_another_publish_holds_is_refused_with_a_free_one(run: Run, world: World) -> None:
@@ -181,10 +181,10 @@ def test_the_hostname_fragment_follows_the_environment(run: Run, world: World) -
     run.choose(upto="settings")
     url = reverse("publishes:create-hostname", args=[world.product.pk])
     shown = {f"settings-{name}": value for name, value in run.settings(environment="prod").items()}
-    followed = run.client.get(url, shown).content.decode()
+    followed = html_of(run.client.get(url, shown))
     assert followed.strip().startswith('<div id="hostname-field"')
     assert followed.count('value="payment-api.prod.kr-seoul.localhost"') == 2
-    edited = run.client.get(url, shown | {"settings-hostname_base": "mine.localhost"}).content.decode()
+    edited = html_of(run.client.get(url, shown | {"settings-hostname_base": "mine.localhost"}))
     assert 'value="mine.localhost"' in edited
     assert 'value="payment-api.prod' not in edited
 
@@ -193,7 +193,7 @@ def test_a_drafts_settings_are_changed_with_the_same_form(world: World) -> None:
     publish = world.draft()
     client = signed_in(world.user)
     url = reverse("publishes:edit", args=[publish.product_id, publish.pk])
-    page = client.get(url).content.decode()
+    page = html_of(client.get(url))
     assert 'name="hostname_suggested" value="payment-api.dev.kr-seoul.localhost"' in page
     fields = {
         "environment": "prod",
@@ -216,24 +216,23 @@ def test_a_drafts_settings_are_changed_with_the_same_form(world: World) -> None:
 def test_a_drafts_settings_that_somebody_else_changed_meanwhile_are_not_written_over(world: World) -> None:
     publish = world.draft()
     client, url = signed_in(world.user), reverse("publishes:edit", args=[publish.product_id, publish.pk])
-    page = client.get(url).content.decode()
-    seen = publish.updated_at.isoformat()
-    assert f'<input type="hidden" name="seen" value="{seen}">' in page
+    page = html_of(client.get(url))
+    assert '<input type="hidden" name="revision" value="1">' in page
     drafts.update_publish(world.actor, publish.pk, settings=world.settings(visibility="private"))
     typed = {
         "environment": "stage",
         "auth_mode": "none",
         "visibility": "public",
         "hostname_base": publish.hostname_base,
-        "seen": seen,
+        "revision": "1",
     }
     refused = client.post(url, typed)
     assert refused.status_code == 409
     assert "Somebody else changed this in the meantime." in text_of(refused)
-    assert f'name="seen" value="{seen}"' in refused.content.decode()
+    assert 'name="revision" value="1"' in html_of(refused)
     publish.refresh_from_db()
     assert (publish.environment, publish.visibility) == ("dev", "private")
-    again = client.post(url, typed | {"seen": publish.updated_at.isoformat()})
+    again = client.post(url, typed | {"revision": publish.revision})
     assert again.status_code == 302
     publish.refresh_from_db()
     assert (publish.environment, publish.visibility) == ("stage", "public")
@@ -271,7 +270,7 @@ def test_what_was_refused_survives_a_reload_and_keeps_later_steps_shut(run: Run,
         hostname_base="mine.elsewhere.com",
     )
     assert refused.status_code == 422
-    again = run.get("settings").content.decode()
+    again = html_of(run.get("settings"))
     assert 'value="mine.elsewhere.com"' in again
     assert "In this cluster a hostname must end in one of" in again
     assert run.get("confirm").headers["Location"] == run.url("settings")

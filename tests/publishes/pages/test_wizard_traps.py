@@ -220,7 +220,7 @@ def test_a_lost_session_starts_again_in_words(run: Run, step: str) -> None:
     for ask in (fresh.get, lambda step: fresh.post(step, run_key=key)):
         answer = ask(step)
         assert answer.headers["Location"] == fresh.url("cluster")
-        assert "Nothing is chosen here: choices end with the session" in (
+        assert "There are no choices here. They end with the session" in (
             page := fresh.get("cluster").content.decode()
         )
         assert 'class="toast info"' in page

@@ -12,7 +12,7 @@ from clusters.models import Cluster
 from core.problems import Invalid
 from gateways.models import GatewayCluster
 from publishes import errors
-from publishes.forms import PublishForm, initial_of
+from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import ProductPublish
 from publishes.verbs import deleting, prechecks, publishing
 from tests.pages import signed_in, url

@@ -1,10 +1,8 @@
 """Operators say which tenants may use a cluster; nobody else's gateway or publish gets in, and what is live there stays."""
 
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.test import Client
 from django.urls import reverse
 
@@ -117,20 +115,6 @@ def test_what_is_live_in_a_cluster_that_was_closed_stays_and_is_not_published_an
     deleting.request_delete(world.actor, publish.pk)
     world.everybody_confirms()
     assert browser.get(reverse("clusters:detail", args=[world.cluster.pk])).status_code == 404
-
-
-def test_the_migration_opens_each_cluster_to_those_whose_gateways_stand_there(
-    world: World, other: World
-) -> None:
-    GatewayCluster.objects.create(gateway=other.gateway, cluster=world.cluster)
-    before = {
-        (world.cluster.pk, world.tenant.pk),
-        (world.cluster.pk, other.tenant.pk),
-        (other.cluster.pk, other.tenant.pk),
-    }
-    ClusterTenant.objects.filter(tenant=world.tenant).delete()
-    import_module("gateways.migrations.0003_tenants_of_clusters").open_where_gateways_stand(apps, None)
-    assert set(ClusterTenant.objects.values_list("cluster_id", "tenant_id")) == before
 
 
 def test_no_draft_is_made_or_moved_into_a_cluster_that_is_closed(world: World) -> None:

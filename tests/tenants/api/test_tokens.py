@@ -25,16 +25,16 @@ def make(api: Client, **body: Any) -> Any:
 
 
 def test_a_new_token_works_is_shown_once_and_ends_when_revoked(owner: Client, world: World) -> None:
-    made = make(owner, expires_at="2030-01-31T09:00:00+09:00")
-    assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
-    told = made.json()
-    assert told["token"].startswith(told["prefix"])
-    caller = Client(headers={"Authorization": f"Bearer {told['token']}"})
+    answer = make(owner, expires_at="2030-01-31T09:00:00+09:00")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (201, "no-store")
+    created = answer.json()
+    assert created["token"].startswith(created["prefix"])
+    caller = Client(headers={"Authorization": f"Bearer {created['token']}"})
     assert caller.get(f"/api/v1/provider/products/{world.product.pk}/publishes").status_code == 200
 
     listed = owner.get(P)
-    assert told["token"] not in listed.content.decode()
-    row = next(row for row in listed.json() if row["id"] == told["id"])
+    assert created["token"] not in listed.content.decode()
+    row = next(row for row in listed.json() if row["id"] == created["id"])
     assert (row["name"], row["role"], row["expires_at"], row["revoked_at"]) == (
         "ci",
         "developer",
@@ -43,11 +43,11 @@ def test_a_new_token_works_is_shown_once_and_ends_when_revoked(owner: Client, wo
     )
     assert row["last_used_at"]
 
-    assert owner.delete(f"{P}/{told['id']}").status_code == 204
+    assert owner.delete(f"{P}/{created['id']}").status_code == 204
     assert caller.get(f"/api/v1/provider/products/{world.product.pk}/publishes").status_code == 401
-    first = owner.get(f"{P}/{told['id']}").json()["revoked_at"]
-    assert owner.delete(f"{P}/{told['id']}").status_code == 204
-    assert owner.get(f"{P}/{told['id']}").json()["revoked_at"] == first
+    first = owner.get(f"{P}/{created['id']}").json()["revoked_at"]
+    assert owner.delete(f"{P}/{created['id']}").status_code == 204
+    assert owner.get(f"{P}/{created['id']}").json()["revoked_at"] == first
 
 
 @pytest.mark.parametrize("role", [Role.DEVELOPER, Role.VIEWER, Role.BILLING])

@@ -50,7 +50,7 @@ def test_times_follow_the_persons_zone_and_seoul_is_the_first(world: World, brow
 def test_a_zone_that_is_none_is_refused_and_nothing_is_kept(world: World, browser: Client) -> None:
     refused = browser.post(PREFERENCES, {"language": "ko", "theme": "dark", "time_zone": "Moon/Base"})
     assert refused.status_code == 422
-    assert "There is no such time zone. Write it like Asia/Seoul." in text_of(refused)
+    assert "Unknown time zone. Enter one such as Asia/Seoul." in text_of(refused)
     world.user.refresh_from_db()
     assert (world.user.language, world.user.theme, world.user.time_zone) == ("", "", "Asia/Seoul")
 
@@ -68,11 +68,11 @@ def test_language_and_theme_are_kept_and_come_along_to_the_next_browser(
 
 
 @pytest.mark.parametrize(
-    ("browser_has", "said"),
+    ("browser_has", "text"),
     [("ko", "환경 설정이 저장되었습니다"), ("en", "Your preferences were saved"), ("xx", "환경 설정이")],
 )
 def test_who_leaves_the_language_to_the_browser_reads_in_its_language_that_it_was_saved(
-    world: World, browser: Client, browser_has: str, said: str
+    world: World, browser: Client, browser_has: str, text: str
 ) -> None:
     for cookie in ("en", "ko"):
         browser.cookies["django_language"] = cookie
@@ -81,21 +81,25 @@ def test_who_leaves_the_language_to_the_browser_reads_in_its_language_that_it_wa
             {"language": "", "theme": "", "time_zone": "Asia/Seoul"},
             headers={"Accept-Language": browser_has},
         )
-        assert said in text_of(browser.get(ACCOUNT, headers={"Accept-Language": browser_has}))
+        assert text in text_of(browser.get(ACCOUNT, headers={"Accept-Language": browser_has}))
 
 
 def test_a_new_password_keeps_this_browser_and_ends_the_others(world: World) -> None:
-    here, there = signs_in(), signs_in()
+    this_browser, other_browser = signs_in(), signs_in()
     change = {
         "old_password": "acme-secret",
         "new_password1": "a-quite-new-one",
         "new_password2": "a-quite-new-one",
     }
-    assert here.post(reverse("account:password"), change | {"old_password": "wrong"}).status_code == 422
-    assert here.post(reverse("account:password"), change | {"new_password2": "other"}).status_code == 422
-    assert here.post(reverse("account:password"), change).status_code == 302
-    assert here.get(ACCOUNT).status_code == 200
-    assert there.get(ACCOUNT).status_code == 302
+    assert (
+        this_browser.post(reverse("account:password"), change | {"old_password": "wrong"}).status_code == 422
+    )
+    assert (
+        this_browser.post(reverse("account:password"), change | {"new_password2": "other"}).status_code == 422
+    )
+    assert this_browser.post(reverse("account:password"), change).status_code == 302
+    assert this_browser.get(ACCOUNT).status_code == 200
+    assert other_browser.get(ACCOUNT).status_code == 302
     signs_in(password="a-quite-new-one")
 
 
@@ -116,25 +120,25 @@ def known_as(browser: Client) -> str:
 
 
 def test_sessions_are_listed_and_ended_one_by_one_or_all(world: World) -> None:
-    here, phone, tablet = (
+    this_browser, phone, tablet = (
         signs_in(),
         signs_in(agent="Mozilla/5.0 (iPhone) Safari/605"),
         signs_in(agent="curl/8"),
     )
-    page = text_of(here.get(ACCOUNT))
+    page = text_of(this_browser.get(ACCOUNT))
     for words in ("Firefox · Windows 127.0.0.1 this browser", "Safari · iPhone", "curl"):
         assert words in page
     of_phone = UserSession.objects.get(session_key=known_as(phone))
-    assert here.post(reverse("account:end-session", args=[of_phone.pk])).status_code == 302
+    assert this_browser.post(reverse("account:end-session", args=[of_phone.pk])).status_code == 302
     assert phone.get(ACCOUNT).status_code == 302
     assert tablet.get(ACCOUNT).status_code == 200
-    here.post(reverse("account:end-other-sessions"))
+    this_browser.post(reverse("account:end-other-sessions"))
     assert tablet.get(ACCOUNT).status_code == 302
-    assert here.get(ACCOUNT).status_code == 200
+    assert this_browser.get(ACCOUNT).status_code == 200
 
 
 def test_what_is_left_of_sessions_that_expired_or_were_ended_is_forgotten(world: World) -> None:
-    here, expired, out = signs_in(), signs_in(), signs_in()
+    this_browser, expired, out = signs_in(), signs_in(), signs_in()
     Session.objects.filter(session_key=known_as(expired)).update(
         expire_date=timezone.now() - timedelta(seconds=1)
     )
@@ -144,9 +148,9 @@ def test_what_is_left_of_sessions_that_expired_or_were_ended_is_forgotten(world:
     out.post(reverse("sign-out"))
     assert (Session.objects.count(), UserSession.objects.count()) == (3, 3)
     sweeping.tidy()
-    assert [row.session_key for row in Session.objects.all()] == [known_as(here)]
-    assert [row.session_key for row in UserSession.objects.all()] == [known_as(here)]
-    assert here.get(ACCOUNT).status_code == 200
+    assert [row.session_key for row in Session.objects.all()] == [known_as(this_browser)]
+    assert [row.session_key for row in UserSession.objects.all()] == [known_as(this_browser)]
+    assert this_browser.get(ACCOUNT).status_code == 200
 
 
 def test_nobody_ends_somebody_elses_session(world: World, other: World) -> None:

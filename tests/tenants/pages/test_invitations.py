@@ -12,7 +12,7 @@ from django.utils import timezone
 from tenants.actors import Role
 from tenants.models import ApiToken, Invitation, Membership, User
 from tenants.people import invitations
-from tests.pages import SESSION_AND_USER, member, signed_in, text_of
+from tests.pages import SESSION_AND_USER, html_of, member, signed_in, text_of
 from tests.world import World, nobody_knows
 
 MEMBERS, ACCOUNT, LEAVE = reverse("account:members"), reverse("account:index"), reverse("account:leave")
@@ -52,7 +52,7 @@ def test_accepting_moves_no_open_session(world: World, other: World, browser: Cl
     signed = browser.get(reverse("home"), follow=True)
     assert "Globex invites you. Answer under My account." in text_of(signed)
     answer(browser, invitation, "accept")
-    assert "<summary><strong>Acme</strong>" in browser.get(ACCOUNT).content.decode()
+    assert "<summary><strong>Acme</strong>" in html_of(browser.get(ACCOUNT))
 
 
 def test_declining_makes_no_member_and_the_owner_may_ask_again(world: World, browser: Client) -> None:
@@ -107,16 +107,16 @@ def test_names_that_are_nobodys_or_in_or_invited_already_are_refused_in_words(
 ) -> None:
     User.objects.create_user("off", is_active=False)
     User.objects.create_user("guest")
-    for username, said in (
-        ("ghost", "Nobody has this name."),
-        ("off", "Nobody has this name."),
-        (world.user.username, "This person is a member already."),
+    for username, text in (
+        ("ghost", "No account has this name."),
+        ("off", "No account has this name."),
+        (world.user.username, "This person is already a member."),
     ):
         refused = invite(browser, username)
-        assert (refused.status_code, said in text_of(refused)) == (422, True)
+        assert (refused.status_code, text in text_of(refused)) == (422, True)
     invite(browser)
     again = invite(browser)
-    assert (again.status_code, "This person was invited already." in text_of(again)) == (422, True)
+    assert (again.status_code, "This person is already invited." in text_of(again)) == (422, True)
     assert Invitation.objects.count() == 1
 
 
@@ -174,7 +174,7 @@ def test_operators_invite_too_as_the_first_owner_of_a_new_workspace(world: World
     assert operator.post(reverse("admin:tenants_invitation_add"), form).status_code == 302
     assert Invitation.objects.get().by == "operator"
     refused = operator.post(reverse("admin:tenants_invitation_add"), form | {"user": str(world.user.pk)})
-    assert (refused.status_code, "This person is a member already." in text_of(refused)) == (200, True)
+    assert (refused.status_code, "This person is already a member." in text_of(refused)) == (200, True)
     operator.post(
         reverse("admin:tenants_invitation_delete", args=[Invitation.objects.get().pk]), {"post": "yes"}
     )
@@ -191,4 +191,4 @@ def test_queries_do_not_grow_with_invitations(
             user=user, tenant=world.tenant, role=Role.VIEWER, expires_at=timezone.now() + timedelta(days=1)
         )
     with django_assert_num_queries(SESSION_AND_USER + 2):
-        assert len(re.findall(r"/take-back", browser.get(MEMBERS).content.decode())) == rows
+        assert len(re.findall(r"/take-back", html_of(browser.get(MEMBERS)))) == rows

@@ -1,4 +1,4 @@
-"""A session works in one workspace, chosen at sign-in: it never changes by itself, and a form of another one writes nothing."""
+"""The workspace of a session: chosen at sign-in, never changed on its own; forms of others write nothing."""
 
 import re
 
@@ -9,7 +9,7 @@ from django.urls import reverse
 from products.models import Product
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User
-from tests.pages import SCRIPT, text_of, url
+from tests.pages import SCRIPT, html_of, text_of, url
 from tests.world import World
 
 PRODUCTS, NEW = reverse("products:list"), reverse("products:create")
@@ -42,15 +42,15 @@ def test_a_workspace_that_comes_first_by_name_does_not_move_a_session_that_is_op
     another(world.user, "Aardvark")
     client.post(NEW, {"name": "Mine", "version": "1"})
     assert Product.objects.get(name="Mine").tenant == world.tenant
-    assert workspace_of(client.get(PRODUCTS).content.decode()) == "Acme"
+    assert workspace_of(html_of(client.get(PRODUCTS))) == "Acme"
 
 
 def test_a_session_that_was_never_asked_keeps_what_it_began_with(world: World) -> None:
     client = Client(headers={"Accept-Language": "en"})
     client.force_login(world.user, "django.contrib.auth.backends.ModelBackend")
-    assert workspace_of(client.get(PRODUCTS).content.decode()) == "Acme"
+    assert workspace_of(html_of(client.get(PRODUCTS))) == "Acme"
     another(world.user, "Aardvark")
-    assert workspace_of(client.get(PRODUCTS).content.decode()) == "Acme"
+    assert workspace_of(html_of(client.get(PRODUCTS))) == "Acme"
 
 
 def test_who_was_taken_out_of_the_sessions_workspace_chooses_another_one_and_is_moved_nowhere(
@@ -60,13 +60,13 @@ def test_who_was_taken_out_of_the_sessions_workspace_chooses_another_one_and_is_
     elsewhere = another(world.user, "Elsewhere")
     Membership.objects.filter(user=world.user, tenant=world.tenant).delete()
     page = browser.get(PRODUCTS)
-    assert (page.status_code, "You do not belong to this workspace any more" in text_of(page)) == (403, True)
+    assert (page.status_code, "You are no longer a member of this workspace" in text_of(page)) == (403, True)
     assert browser.post(NEW, {"name": "Mine", "version": "1"}).status_code == 403
     assert not Product.objects.filter(name="Mine").exists()
     assert browser.get(reverse("account:index")).status_code == 200
-    assert f'name="tenant" value="{elsewhere.pk}"' in page.content.decode()
+    assert f'name="tenant" value="{elsewhere.pk}"' in html_of(page)
     switch(browser, elsewhere)
-    assert workspace_of(browser.get(PRODUCTS).content.decode()) == "Elsewhere"
+    assert workspace_of(html_of(browser.get(PRODUCTS))) == "Elsewhere"
 
 
 def test_each_form_that_writes_names_its_workspace(world: World, browser: Client) -> None:
@@ -86,7 +86,7 @@ def test_each_form_that_writes_names_its_workspace(world: World, browser: Client
         reverse("account:index"),
     ]
     for path in pages:
-        page = browser.get(path).content.decode()
+        page = html_of(browser.get(path))
         forms = re.findall(r'<form[^>]*method="post".*?</form>', page, re.DOTALL)
         assert forms, path
         assert [form[:80] for form in forms if fields_of(form) != {str(world.tenant.pk)}] == [], path
@@ -99,14 +99,18 @@ def test_a_form_of_another_workspace_writes_nothing_and_offers_the_way_back(
     form = {"name": "Mine", "version": "1", "workspace": str(world.tenant.pk)}
     switch(browser, globex)
     refused = browser.post(NEW, form, headers={"Referer": f"http://testserver{NEW}"})
-    said = text_of(refused)
-    assert (refused.status_code, "This form was of Acme" in said, "you work in Globex now" in said) == (
+    page_text = text_of(refused)
+    assert (
+        refused.status_code,
+        "This form was of Acme" in page_text,
+        "you work in Globex now" in page_text,
+    ) == (
         409,
         True,
         True,
     )
     assert not Product.objects.filter(name="Mine").exists()
-    page = refused.content.decode()
+    page = html_of(refused)
     assert f'name="tenant" value="{world.tenant.pk}"' in page
     back = browser.post(reverse("account:workspace"), {"tenant": str(world.tenant.pk), "next": NEW})
     assert back.headers["Location"] == NEW

@@ -1,4 +1,4 @@
-"""API tokens and the people who made them: a token says whose it is, and is refused once its maker does not belong to the workspace."""
+"""API tokens and their makers: pages name the maker, and a token ends with its maker's membership."""
 
 from typing import Any
 
@@ -42,9 +42,9 @@ def remove_url(person: User) -> str:
 def test_page_api_and_admin_say_who_made_a_token(world: World, browser: Client, admin: User) -> None:
     made_by(admin)
     assert "Made by acme-admin" in text_of(browser.get(TOKENS))
-    (told,) = browser.get(API).json()
-    assert told["created_by"] == "acme-admin"
-    assert browser.get(f"{API}/{told['id']}").json()["created_by"] == "acme-admin"
+    (token,) = browser.get(API).json()
+    assert token["created_by"] == "acme-admin"
+    assert browser.get(f"{API}/{token['id']}").json()["created_by"] == "acme-admin"
     operator = signed_in(User.objects.create_superuser("operator"))
     assert "acme-admin" in text_of(operator.get("/admin/tenants/apitoken/"))
 
@@ -68,12 +68,12 @@ def test_a_member_s_tokens_end_with_the_membership_and_the_question_says_how_man
 
 
 def test_what_a_token_makes_is_its_maker_s_too(world: World, browser: Client, admin: User) -> None:
-    made = (
+    created = (
         program(made_by(admin))
         .post(API, {"name": "child", "role": "viewer"}, content_type="application/json")
         .json()
     )
-    assert made["created_by"] == "acme-admin"
+    assert created["created_by"] == "acme-admin"
     browser.post(remove_url(admin))
     assert ApiToken.objects.filter(revoked_at=None).count() == 0
 
@@ -113,12 +113,12 @@ def test_who_made_ended_or_changed_what_stands_in_the_log_without_secrets(
     browser.post(reverse("account:token-revoke", args=[ApiToken.objects.get().pk]))
     made_by(admin)
     browser.post(remove_url(admin))
-    said: list[Any] = [
+    logged: list[Any] = [
         record.msg
         for record in caplog.records
         if isinstance(record.msg, dict) and record.name.startswith("tenants.")
     ]
-    assert [(line["event"], line["by"]) for line in said] == [
+    assert [(line["event"], line["by"]) for line in logged] == [
         ("member_invited", "acme-owner"),
         ("member_joined", "guest"),
         ("member_role_changed", "acme-owner"),
@@ -127,8 +127,8 @@ def test_who_made_ended_or_changed_what_stands_in_the_log_without_secrets(
         ("api_token_made", "acme-admin"),
         ("member_removed", "acme-owner"),
     ]
-    assert {line["tenant"] for line in said} == {str(world.tenant.pk)}
-    assert (said[2]["member"], said[2]["role"], said[-1]["member"], said[-1]["tokens_revoked"]) == (
+    assert {line["tenant"] for line in logged} == {str(world.tenant.pk)}
+    assert (logged[2]["member"], logged[2]["role"], logged[-1]["member"], logged[-1]["tokens_revoked"]) == (
         "guest",
         "developer",
         "acme-admin",

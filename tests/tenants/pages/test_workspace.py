@@ -23,12 +23,12 @@ def membership(user: User) -> Membership:
     return Membership.objects.get(user=user)
 
 
-def role_url(one: Membership) -> str:
-    return reverse("account:member-role", args=[one.pk])
+def role_url(membership: Membership) -> str:
+    return reverse("account:member-role", args=[membership.pk])
 
 
-def remove_url(one: Membership) -> str:
-    return reverse("account:member-remove", args=[one.pk])
+def remove_url(membership: Membership) -> str:
+    return reverse("account:member-remove", args=[membership.pk])
 
 
 def test_an_owner_changes_the_role_of_people_and_takes_them_out(world: World, browser: Client) -> None:
@@ -68,7 +68,7 @@ def test_an_admin_manages_everybody_but_owners(world: World) -> None:
 
 
 def test_the_last_owner_stays(world: World) -> None:
-    """Reached only by a program that acts for nobody in particular: a person's own membership is refused before."""
+    """Only a program without a person gets here: a person's own membership is refused earlier."""
     machine = Actor(tenant_id=world.tenant.pk, role=Role.OWNER, label="machine")
     with pytest.raises(members.LastOwner):
         members.remove_member(machine, membership(world.user).pk)
@@ -97,7 +97,7 @@ def test_two_owners_who_remove_each_other_at_once_leave_one(world: World) -> Non
             refused.append(problem)
         connection.close()
 
-    threads = [threading.Thread(target=remove, args=one) for one in both]
+    threads = [threading.Thread(target=remove, args=pair) for pair in both]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -135,10 +135,10 @@ def test_other_workspaces_members_and_tokens_are_not_there(
 
 
 def test_a_token_is_shown_once_works_and_ends_when_revoked(world: World, browser: Client) -> None:
-    made = browser.post(TOKENS, {"name": "CI", "role": "developer", "days": "30"})
-    secret = made.content.decode().partition('id="new-token">')[2].partition("<")[0]
+    answer = browser.post(TOKENS, {"name": "CI", "role": "developer", "days": "30"})
+    secret = answer.content.decode().partition('id="new-token">')[2].partition("<")[0]
     assert secret.startswith("impg_")
-    assert "no-store" in made.headers["Cache-Control"]
+    assert "no-store" in answer.headers["Cache-Control"]
     program = Client(headers={"Authorization": f"Bearer {secret}"})
     listing = f"/api/v1/provider/products/{world.product.pk}/publishes"
     assert program.get(listing).status_code == 200
@@ -157,7 +157,7 @@ def test_a_form_that_is_sent_again_makes_no_second_token(world: World, browser: 
     first, again = browser.post(TOKENS, form), browser.post(TOKENS, form)
     assert (first.status_code, 'id="new-token"' in first.content.decode()) == (200, True)
     assert (again.status_code, 'id="new-token"' in again.content.decode()) == (409, False)
-    assert "If you did not copy it, revoke it and make another one." in text_of(again)
+    assert "If you did not copy it, revoke it and create a new one." in text_of(again)
     assert ApiToken.objects.count() == 1
     (next_one,) = re.findall(r'name="id" value="([^"]*)"', again.content.decode())
     assert browser.post(TOKENS, form | {"id": next_one}).status_code == 200
@@ -167,7 +167,7 @@ def test_a_form_that_is_sent_again_makes_no_second_token(world: World, browser: 
 def test_an_admin_makes_no_owners_token_and_nonsense_makes_none(world: World) -> None:
     admin = signed_in(member(world.tenant, Role.ADMIN))
     refused = admin.post(TOKENS, {"name": "x", "role": "owner", "days": "30"})
-    assert (refused.status_code, "An admin cannot make an owner" in text_of(refused)) == (422, True)
+    assert (refused.status_code, "An admin cannot create an owner" in text_of(refused)) == (422, True)
     for wrong in ({"name": ""}, {"role": "king"}, {"days": "99999"}, {"name": "a\x00b"}):
         assert admin.post(TOKENS, {"name": "x", "role": "viewer", "days": "30"} | wrong).status_code == 422
     assert not ApiToken.objects.exists()

@@ -26,9 +26,9 @@ def proxied(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
             setattr(settings, name, value)
 
 
-def from_address(told: str) -> Client:
+def from_address(forwarded: str) -> Client:
     """A browser; the proxy says where it is, after whatever the browser itself said."""
-    return Client(REMOTE_ADDR=PROXY, headers={"X-Forwarded-For": told, "Accept-Language": "en"})
+    return Client(REMOTE_ADDR=PROXY, headers={"X-Forwarded-For": forwarded, "Accept-Language": "en"})
 
 
 def fails(client: Client) -> int:
@@ -37,7 +37,7 @@ def fails(client: Client) -> int:
 
 
 @pytest.mark.parametrize(
-    ("told", "address"),
+    ("forwarded", "address"),
     [
         ("203.0.113.5", "203.0.113.5"),
         ("6.6.6.6, 203.0.113.5", "203.0.113.5"),
@@ -46,8 +46,8 @@ def fails(client: Client) -> int:
         ("", PROXY),
     ],
 )
-def test_the_address_is_the_last_that_was_told_the_one_that_the_proxy_wrote(told: str, address: str) -> None:
-    request = RequestFactory().get("/", REMOTE_ADDR=PROXY, headers={"X-Forwarded-For": told})
+def test_the_address_is_the_last_one_which_the_proxy_wrote(forwarded: str, address: str) -> None:
+    request = RequestFactory().get("/", REMOTE_ADDR=PROXY, headers={"X-Forwarded-For": forwarded})
     assert get_client_ip_address(request) == address
 
 
@@ -76,8 +76,8 @@ def test_wrong_codes_of_one_person_refuse_nobody_else_s_right_one(world: World, 
     second_step_of(User.objects.create_user("acme-bad", password="acme-secret"))
     bad = from_address("203.0.113.5")
     with_password(bad, "acme-bad")
-    told = [text_of(bad.post(SECOND_STEP, {"code": "000000"})) for _ in range(12)]
-    assert "Too many failed login attempts" in told[-1]
+    answers = [text_of(bad.post(SECOND_STEP, {"code": "000000"})) for _ in range(12)]
+    assert "Too many failed login attempts" in answers[-1]
     owner = from_address("198.51.100.1")
     with_password(owner)
     assert owner.post(SECOND_STEP, {"code": code_of(secret)}).status_code == 302

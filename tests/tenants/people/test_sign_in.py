@@ -1,4 +1,4 @@
-"""Signing in by an identity provider and with a second step: nothing of either while off, and never an account for a stranger."""
+"""Sign-in by identity provider and second step: off by default, and never an account for a stranger."""
 
 import re
 import time
@@ -42,17 +42,17 @@ def two_step(settings: Settings) -> None:
 
 @pytest.fixture
 def issuer(settings: Settings) -> Iterator[Issuer]:
-    with running() as made:
+    with running() as new_issuer:
         app = {
             "provider_id": "oidc",
             "name": "Acme ID",
             "client_id": CLIENT_ID,
             "secret": "s",
-            "settings": {"server_url": made.url},
+            "settings": {"server_url": new_issuer.url},
         }
-        settings.OIDC_ISSUER, settings.OIDC_NAME = made.url, "Acme ID"
+        settings.OIDC_ISSUER, settings.OIDC_NAME = new_issuer.url, "Acme ID"
         settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
-        yield made
+        yield new_issuer
 
 
 def browser() -> Client:
@@ -78,9 +78,9 @@ def second_step_of(person: User) -> str:
 def by_provider(client: Client, *, state: str = "", asking: str = "") -> Any:
     """Go to the issuer and come back as whoever it says."""
     away = client.post(reverse("openid_connect_login", args=["oidc"]) + asking)
-    told = parse_qs(urlsplit(away.headers["Location"]).query)
+    query = parse_qs(urlsplit(away.headers["Location"]).query)
     return client.get(
-        reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state or told["state"][0]}
+        reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state or query["state"][0]}
     )
 
 
@@ -211,7 +211,10 @@ def test_rotate_secrets_reaches_second_steps_so_that_the_old_key_can_go(
     settings.ENCRYPTION_KEYS = [NEW, OLD]
     call_command("rotate_secrets")
     call_command("rotate_secrets")
-    assert capsys.readouterr().out == "2 encrypted anew, 0 were already.\n0 encrypted anew, 2 were already.\n"
+    assert (
+        capsys.readouterr().out
+        == "2 secrets encrypted again, 0 were up to date.\n0 secrets encrypted again, 2 were up to date.\n"
+    )
     settings.ENCRYPTION_KEYS = [NEW]
     for code in (code_of(secret), recovery):
         client = browser()
@@ -303,7 +306,7 @@ def test_whose_account_was_switched_off_is_told_so_and_stays_outside(world: Worl
     User.objects.filter(pk=world.user.pk).update(is_active=False)
     client = browser()
     refused = by_provider(client)
-    assert (refused.status_code, "This account was switched off. Ask an operator." in text_of(refused)) == (
+    assert (refused.status_code, "This account is inactive. Ask an operator." in text_of(refused)) == (
         403,
         True,
     )

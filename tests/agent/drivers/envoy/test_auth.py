@@ -1,4 +1,4 @@
-"""api-key and oauth2 on a real Envoy: what callers and upstreams meet with right, wrong and no credentials."""
+"""api-key and oauth2 on a real Envoy: callers and upstreams with right, wrong and no credentials."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from agent.drivers.base import Unproved
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, free_port, live, make_service, until, withdrawn
@@ -82,7 +82,7 @@ def test_each_key_opens_and_the_upstream_learns_the_consumer_but_never_the_key(
     memory.apply(spec)
     evidence = gateway.driver.verify(hold(spec))
     assert (evidence.probes, evidence.bursts) == (96, 2)
-    assert upstream.seen == []
+    assert upstream.requests == []
     for secret, consumer in {"key-one": "one", "key-two": "two", "key-two-new": "two"}.items():
         answer = gateway.ask(spec.host, "/x", headers={"apikey": secret, "imp-consumer": "somebody-else"})
         assert answer.status == 200
@@ -100,13 +100,13 @@ def test_the_name_of_the_header_is_the_spec_s(gateway: Gateway, memory: Memory, 
 
 
 def test_a_key_of_one_publish_opens_no_other(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
-    one, two = (
+    first, second = (
         with_keys(upstream.port, key("one", "key-one")),
         with_keys(upstream.port, key("two", "key-two")),
     )
-    memory.apply(one, two)
-    assert gateway.ask(one.host, headers={"apikey": "key-one"}).status == 200
-    assert gateway.ask(two.host, headers={"apikey": "key-one"}).status == 401
+    memory.apply(first, second)
+    assert gateway.ask(first.host, headers={"apikey": "key-one"}).status == 200
+    assert gateway.ask(second.host, headers={"apikey": "key-one"}).status == 401
 
 
 def test_without_any_key_everything_is_closed(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
@@ -120,10 +120,10 @@ def test_without_any_key_everything_is_closed(gateway: Gateway, memory: Memory, 
 def test_a_revoked_key_is_refused_and_the_others_go_on(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
-    one, two = key("one", "key-one"), key("two", "key-two")
-    spec = with_keys(upstream.port, one, two)
+    first, second = key("one", "key-one"), key("two", "key-two")
+    spec = with_keys(upstream.port, first, second)
     memory.apply(spec)
-    assert memory.apply(changed(spec, generation=2, keys=(two,))).changes == 1
+    assert memory.apply(changed(spec, generation=2, keys=(second,))).changes == 1
     assert gateway.ask(spec.host, headers={"apikey": "key-one"}).status == 401
     assert gateway.ask(spec.host, headers={"apikey": "key-two"}).status == 200
 
@@ -144,7 +144,7 @@ def test_markers_are_open_but_the_one_for_auth(gateway: Gateway, memory: Memory,
     assert is_problem(gateway.ask(spec.host, f"{prefix}/7/auth"), UNAUTHENTICATED)
     with_key = gateway.ask(spec.host, f"{prefix}/7/auth", headers={"apikey": "key-one"})
     assert (with_key.status, with_key.body, with_key.header("imp-generation")) == (200, b"7", ["7"])
-    assert upstream.seen == []
+    assert upstream.requests == []
 
 
 def test_withdrawn_answers_410_before_it_asks_who_calls(
@@ -152,9 +152,9 @@ def test_withdrawn_answers_410_before_it_asks_who_calls(
 ) -> None:
     for spec in (with_keys(upstream.port, key("one", "key-one")), with_tokens(upstream.port)):
         memory.apply(spec)
-        gone = withdrawn(spec, generation=2)
-        memory.apply(gone)
-        gateway.driver.verify(hold(gone))
+        withdrawn_spec = withdrawn(spec, generation=2)
+        memory.apply(withdrawn_spec)
+        gateway.driver.verify(hold(withdrawn_spec))
         assert gateway.ask(spec.host, "/x").status == 410
         assert (
             gateway.ask(spec.host, "/x", headers={"apikey": "wrong", "Authorization": "Bearer x"}).json[
@@ -176,7 +176,7 @@ def test_what_is_open_although_it_should_ask_is_not_proved(
     Document.of([resource]).save(routes)
     until(
         lambda: gateway.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth").status == 200,
-        what="the hole is open",
+        description="the hole is open",
     )
     with pytest.raises(Unproved, match="answered 200 with 1 where it asks for credentials"):
         gateway.driver.verify(hold(spec))
@@ -186,7 +186,7 @@ def test_a_right_token_opens(gateway: Gateway, memory: Memory, upstream: Upstrea
     spec = with_tokens(upstream.port, issuer.rsa(), issuer.ec(), issuer.rsa("rsa-2"))
     memory.apply(spec)
     assert gateway.driver.verify(hold(spec)).probes == 96
-    assert upstream.seen == []
+    assert upstream.requests == []
     alike: list[dict[str, Any]] = [
         {},
         {"aud": ["other", issuer.AUDIENCE]},
@@ -223,8 +223,8 @@ def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not
         "kinds mixed": issuer.token(issuer.ec("rsa-1")),
     }
     assert ask_with_token(gateway, spec, good).status == 200
-    for what, token in refused.items():
-        assert is_problem(ask_with_token(gateway, spec, token), UNAUTHENTICATED), what
+    for fault, token in refused.items():
+        assert is_problem(ask_with_token(gateway, spec, token), UNAUTHENTICATED), fault
     assert is_problem(gateway.ask(spec.host), UNAUTHENTICATED)
     assert is_problem(gateway.ask(spec.host, f"/?access_token={good}"), UNAUTHENTICATED)
     audiences: list[dict[str, Any]] = [
@@ -241,7 +241,7 @@ def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not
         *((claims, FORBIDDEN) for claims in scopes),
     ]:
         assert is_problem(ask_with_token(gateway, spec, issuer.token(**claims)), body), claims
-    assert len(upstream.seen) == 1
+    assert len(upstream.requests) == 1
 
 
 def test_without_scopes_any_token_for_the_audience_opens(
@@ -270,12 +270,12 @@ def test_an_issuer_s_changed_keys_take_the_place_of_the_old_ones(
 def test_two_publishes_with_one_issuer_and_different_audiences(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
-    one = with_tokens(upstream.port)
-    two = live(port=upstream.port, auth=one.auth.model_copy(update={"audience": "other"}))
-    memory.apply(one, two)
-    assert [ask_with_token(gateway, spec, issuer.token()).status for spec in (one, two)] == [200, 401]
-    memory.apply(withdrawn(one, generation=2))
-    assert [ask_with_token(gateway, spec, issuer.token(aud="other")).status for spec in (one, two)] == [
+    first = with_tokens(upstream.port)
+    second = live(port=upstream.port, auth=first.auth.model_copy(update={"audience": "other"}))
+    memory.apply(first, second)
+    assert [ask_with_token(gateway, spec, issuer.token()).status for spec in (first, second)] == [200, 401]
+    memory.apply(withdrawn(first, generation=2))
+    assert [ask_with_token(gateway, spec, issuer.token(aud="other")).status for spec in (first, second)] == [
         410,
         200,
     ]

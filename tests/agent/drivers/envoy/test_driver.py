@@ -1,4 +1,4 @@
-"""The Envoy driver against a real Envoy with a real upstream: what callers meet, before, during and after each change."""
+"""The Envoy driver with a real Envoy and a real upstream: answers before, during and after each change."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import Route
 from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
 from tests.agent.gateway import Gateway, Memory, hold
@@ -27,14 +27,14 @@ def test_a_publish_is_served_withdrawn_served_again_and_removed(
     assert memory.apply(spec).changes == 2
     evidence = gateway.driver.verify(hold(spec))
     assert (evidence.probes, evidence.bursts) == (48, 2)
-    assert upstream.seen == []
+    assert upstream.requests == []
     assert gateway.ask(spec.host, "/a/b?c=d").json["path"] == "/a/b?c=d"
     assert memory.observe().carried[spec.publish_id].digest == spec.digest
 
-    gone = withdrawn(spec, generation=2)
-    memory.apply(gone)
-    gateway.driver.verify(hold(gone))
-    seen = len(upstream.seen)
+    withdrawn_spec = withdrawn(spec, generation=2)
+    memory.apply(withdrawn_spec)
+    gateway.driver.verify(hold(withdrawn_spec))
+    requests_before = len(upstream.requests)
     for method in METHODS:
         for path in ("/", "/a/b", "/.well-known/imp/x", f"/.well-known/imp/{spec.publish_id}/1"):
             answer = gateway.ask(spec.host, path, method=method)
@@ -46,7 +46,7 @@ def test_a_publish_is_served_withdrawn_served_again_and_removed(
                 assert (
                     answer.json["detail"] == "이 API는 제공이 중단되었습니다. / This API has been withdrawn."
                 )
-    assert len(upstream.seen) == seen
+    assert len(upstream.requests) == requests_before
 
     again = live(spec.publish_id, generation=3, port=upstream.port)
     memory.apply(again)
@@ -101,7 +101,7 @@ def test_an_older_agent_s_listener_is_brought_up_to_date(
     assert not Document.read(listeners).says_the_same_as(old)
     assert gateway.driver.describe().ok
     assert Document.read(listeners).says_the_same_as(old)
-    until(lambda: gateway.ask(spec.host).status == 200, what="it serves")
+    until(lambda: gateway.ask(spec.host).status == 200, description="it serves")
 
 
 def test_markers_tell_the_generation_and_never_reach_the_upstream(
@@ -113,20 +113,22 @@ def test_markers_tell_the_generation_and_never_reach_the_upstream(
     right = gateway.ask(spec.host, f"{prefix}/7")
     assert (right.status, right.body, right.header("imp-generation")) == (200, b"7", ["7"])
     for path in (f"{prefix}/6", f"{prefix}/8", prefix, f"{prefix}/7/auth"):
-        other = gateway.ask(spec.host, path)
-        assert (other.status, other.header("imp-generation")) == (404, ["7"]), path
-    assert upstream.seen == []
+        answer = gateway.ask(spec.host, path)
+        assert (answer.status, answer.header("imp-generation")) == (404, ["7"]), path
+    assert upstream.requests == []
 
 
 def test_paths_methods_and_strip_path(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
-    other = Upstreams("two")
-    one = make_service(
+    second_upstream = Upstreams("two")
+    first = make_service(
         upstream.port, routes=[route("/billing", "GET", "POST", strip=True), route("/v1/items", "GET")]
     )
-    two = make_service(
-        other.port, routes=[route("/billing/special", strip=True), route("/base", strip=True)], path="/inner"
+    second = make_service(
+        second_upstream.port,
+        routes=[route("/billing/special", strip=True), route("/base", strip=True)],
+        path="/inner",
     )
-    spec = live(services=(one, two))
+    spec = live(services=(first, second))
     memory.apply(spec)
 
     def way(method: str, path: str) -> Any:
@@ -152,7 +154,7 @@ def test_paths_methods_and_strip_path(gateway: Gateway, memory: Memory, upstream
     assert way("GET", "/billing/../v1/items") == ("one", "/v1/items")
     assert way("GET", "/billing/..%2fsecret") == (404, "no_route")
     assert way("GET", "/") == (404, "no_route")
-    other.close()
+    second_upstream.close()
 
 
 def test_the_upstream_hears_its_own_host_and_the_caller_s(

@@ -1,4 +1,7 @@
-"""Envoy's files changed by another hand while the agent runs: noticed at the next look, put right from what the agent knows, and by the next publish."""
+"""Envoy's files changed by somebody else while the agent runs: the next look notices and repairs them.
+
+So does the next publish.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from agent.drivers.base import Desired
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from agent.work.carried import carried_now
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn
@@ -76,7 +79,10 @@ CASES += [(name, edit) for name in FILES[1:] for edit in ("emptied", "other vers
 
 
 def replace(path: Path, text: str, *, is_renamed: bool) -> None:
-    """As an editor does: Envoy is woken by a rename, and reads what was written in place at its next start."""
+    """Edit as an editor does.
+
+    Envoy is woken by a rename, and reads what was written in place at its next start.
+    """
     target = path.with_name("edited") if is_renamed else path
     target.write_text(text)
     if is_renamed:
@@ -102,27 +108,32 @@ def test_a_listener_without_its_filters_is_open_until_the_next_look(
     agent.post(agent.seal(spec).token)
     path = gateway.state / "envoy" / "lds.json"
     replace(path, without_filters(path.read_text()), is_renamed=True)
-    until(lambda: gateway.ask(spec.host).status == 200, what="everybody is let in")
-    assert [one.verified for one in carried_now(agent.heart._kit.driver, agent.store.records)] == [False]
+    until(lambda: gateway.ask(spec.host).status == 200, description="everybody is let in")
+    assert [entry.verified for entry in carried_now(agent.heart._parts.driver, agent.store.records)] == [
+        False
+    ]
     agent.watch.look()
-    until(lambda: gateway.ask(spec.host).status == 401, what="it asks for keys again")
+    until(lambda: gateway.ask(spec.host).status == 401, description="it asks for keys again")
     assert gateway.ask(spec.host, headers=KEY).status == 200
     until(
-        lambda: [one.verified for one in carried_now(agent.heart._kit.driver, agent.store.records)] == [True],
-        what="verified again",
+        lambda: (
+            [entry.verified for entry in carried_now(agent.heart._parts.driver, agent.store.records)]
+            == [True]
+        ),
+        description="verified again",
     )
 
 
 def test_the_next_publish_puts_the_listener_right_before_anything_else(
     gateway: Gateway, upstream: Upstreams
 ) -> None:
-    driver, spec, other = gateway.driver, closed(upstream.port), live(port=upstream.port)
+    driver, spec, open_spec = gateway.driver, closed(upstream.port), live(port=upstream.port)
     driver.apply([Desired(wanted=hold(spec))])
     path = gateway.state / "envoy" / "lds.json"
     replace(path, without_filters(path.read_text()), is_renamed=True)
-    until(lambda: gateway.ask(spec.host).status == 200, what="everybody is let in")
-    assert driver.apply([Desired(wanted=hold(spec)), Desired(wanted=hold(other))]).changes == 3
-    assert [gateway.ask(one.host).status for one in (spec, other)] == [401, 200]
+    until(lambda: gateway.ask(spec.host).status == 200, description="everybody is let in")
+    assert driver.apply([Desired(wanted=hold(spec)), Desired(wanted=hold(open_spec))]).changes == 3
+    assert [gateway.ask(served.host).status for served in (spec, open_spec)] == [401, 200]
 
 
 @pytest.mark.parametrize("is_renamed", [True, False], ids=["renamed", "in place"])
@@ -130,37 +141,37 @@ def test_the_next_publish_puts_the_listener_right_before_anything_else(
 def test_every_file_is_put_right_at_the_next_look(
     agent: Running, gateway: Gateway, upstream: Upstreams, name: str, edit: str, is_renamed: bool
 ) -> None:
-    spec, gone = closed(upstream.port), live(port=upstream.port)
-    agent.post(agent.seal(spec, gone).token)
-    agent.post(agent.seal(withdrawn(gone, generation=2)).token)
+    spec, withdrawn_spec = closed(upstream.port), live(port=upstream.port)
+    agent.post(agent.seal(spec, withdrawn_spec).token)
+    agent.post(agent.seal(withdrawn(withdrawn_spec, generation=2)).token)
     agent.watch.look()
-    until(lambda: agent.worker.is_renewed, what="renewed once")
-    right, driver = contents(gateway), agent.heart._kit.driver
+    until(lambda: agent.worker.is_renewed, description="renewed once")
+    right, driver = contents(gateway), agent.heart._parts.driver
     assert not driver.is_altered()
     path = gateway.state / "envoy" / name
     replace(path, EDITS[edit](path.read_text()), is_renamed=is_renamed)
     assert driver.is_altered()
     assert not driver.observe().in_force
     agent.watch.look()
-    until(lambda: not driver.is_altered(), what="put right")
-    until(lambda: driver.observe().in_force, what="in force")
+    until(lambda: not driver.is_altered(), description="put right")
+    until(lambda: driver.observe().in_force, description="in force")
     assert contents(gateway) == right
     assert [
         gateway.ask(spec.host).status,
         gateway.ask(spec.host, headers=KEY).status,
-        gateway.ask(gone.host).status,
+        gateway.ask(withdrawn_spec.host).status,
     ] == [401, 200, 410]
 
 
 def test_a_file_that_is_gone_is_written_again(agent: Running, gateway: Gateway, upstream: Upstreams) -> None:
     spec = live(port=upstream.port)
     agent.post(agent.seal(spec).token)
-    right, driver = contents(gateway), agent.heart._kit.driver
+    right, driver = contents(gateway), agent.heart._parts.driver
     for name in FILES:
         (gateway.state / "envoy" / name).unlink()
     assert driver.is_altered()
     agent.watch.look()
-    until(lambda: not driver.is_altered(), what="put right")
+    until(lambda: not driver.is_altered(), description="put right")
     assert contents(gateway) == right
 
 
@@ -182,9 +193,9 @@ def test_a_running_agent_heals_by_itself(
     ):
         path = site.folder / "envoy" / name
         replace(path, edit(path.read_text()), is_renamed=True)
-        until(lambda: site.gateway.ask(spec.host).status != 401, what="the edit is in force")
-        until(lambda: site.gateway.ask(spec.host).status == 401, what="healed")
+        until(lambda: site.gateway.ask(spec.host).status != 401, description="the edit is in force")
+        until(lambda: site.gateway.ask(spec.host).status == 401, description="healed")
         assert site.gateway.ask(spec.host, headers=KEY).status == 200
-        until(partial(is_told, log, "gateway_renewed", times), what="the change is over")
+        until(partial(is_told, log, "gateway_renewed", times), description="the change is over")
         assert is_told(log, "files_changed_by_another_hand", times)
     site.gateway.stop()

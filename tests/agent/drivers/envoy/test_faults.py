@@ -1,4 +1,7 @@
-"""The Envoy driver when something goes wrong: refusals, kills, damage, restarts. What was served stays served."""
+"""The Envoy driver when something goes wrong: refusals, kills, damage, restarts.
+
+What was served stays served.
+"""
 
 import json
 import threading
@@ -7,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.base import Desired, Held, Refused, Unproved, Unreachable
+from agent.drivers.base import Desired, PinnedSpec, Refused, Unproved, Unreachable
 from agent.drivers.envoy import resources
 from agent.drivers.envoy.check import NoEnvoyProgram, find_program
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import Auth, AuthMode
 from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
 from tests.agent.gateway import Gateway, Memory, hold
@@ -57,25 +60,25 @@ def test_a_refused_successor_leaves_the_good_generation_serving(
 def test_a_refused_successor_of_what_the_agent_forgot_leaves_it_serving(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
-    spec, gone = live(port=upstream.port), live(port=upstream.port)
-    memory.apply(spec, withdrawn(gone, generation=2))
+    spec, withdrawn_spec = live(port=upstream.port), live(port=upstream.port)
+    memory.apply(spec, withdrawn(withdrawn_spec, generation=2))
     bad = [
         live(
-            one.publish_id,
+            tried_spec.publish_id,
             generation=3,
-            host=one.host,
+            host=tried_spec.host,
             services=(make_service(upstream.port, connect_timeout_ms=0),),
         )
-        for one in (spec, gone)
+        for tried_spec in (spec, withdrawn_spec)
     ]
     # Of one nothing is remembered, of the other what is older than what stands.
     applied = gateway.driver.apply(
-        [Desired(wanted=hold(bad[0])), Desired(wanted=hold(bad[1]), fallback=hold(gone))]
+        [Desired(wanted=hold(bad[0])), Desired(wanted=hold(bad[1]), fallback=hold(withdrawn_spec))]
     )
     assert {publish: why.code for publish, why in applied.refused.items()} == {
-        one.publish_id: "gateway_refused" for one in bad
+        tried_spec.publish_id: "gateway_refused" for tried_spec in bad
     }
-    assert [gateway.ask(one.host).status for one in (spec, gone)] == [200, 410]
+    assert [gateway.ask(tried_spec.host).status for tried_spec in (spec, withdrawn_spec)] == [200, 410]
 
 
 def test_a_host_can_pass_from_one_publish_to_another_in_one_change(
@@ -93,16 +96,16 @@ def test_a_host_can_pass_from_one_publish_to_another_in_one_change(
 def test_envoy_started_again_serves_from_its_files(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
-    spec, gone = live(port=upstream.port), live()
-    memory.apply(spec, gone)
-    memory.apply(withdrawn(gone, generation=2))
+    spec, withdrawn_spec = live(port=upstream.port), live()
+    memory.apply(spec, withdrawn_spec)
+    memory.apply(withdrawn(withdrawn_spec, generation=2))
     gateway.stop()
     with pytest.raises(Unreachable, match="does not answer"):
         gateway.driver.observe()
     assert not gateway.driver.describe().ok
     gateway.start()
     assert gateway.ask(spec.host).status == 200
-    assert gateway.ask(gone.host).status == 410
+    assert gateway.ask(withdrawn_spec.host).status == 410
     assert memory.observe().in_force
     assert memory.apply(spec).changes == 0
 
@@ -147,11 +150,11 @@ class Killed(BaseException):
 def test_killed_after_any_write_a_live_route_stays_and_the_same_apply_completes(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, writes: int, is_written: bool
 ) -> None:
-    one, two = Upstreams("one"), Upstreams("two")
-    old = live(port=one.port)
+    first, second = Upstreams("one"), Upstreams("two")
+    old = live(port=first.port)
     memory = Memory(gateway.driver)
     memory.apply(old)
-    new = live(old.publish_id, generation=2, port=two.port)
+    new = live(old.publish_id, generation=2, port=second.port)
     save, saved = Document.save, []
 
     def save_some(document: Document, path: Path) -> None:
@@ -173,8 +176,8 @@ def test_killed_after_any_write_a_live_route_stays_and_the_same_apply_completes(
     gateway.driver.verify(hold(new))
     assert gateway.ask(old.host).json["upstream"] == "two"
     assert len(json.loads((gateway.state / "envoy" / "cds.json").read_text())["resources"]) == 1
-    one.close()
-    two.close()
+    first.close()
+    second.close()
 
 
 def test_publishes_that_the_agent_forgot_are_not_removed(
@@ -216,10 +219,10 @@ def test_what_a_stricter_version_would_refuse_stays_and_is_in_nobody_s_way(
     memory.apply(old)
     build = resources.virtual_host
 
-    def stricter(held: Held) -> Any:
-        if held.spec.publish_id == old.publish_id:
+    def stricter(pinned_spec: PinnedSpec) -> Any:
+        if pinned_spec.publish_id == old.publish_id:
             raise Refused("No more.", code="invalid")
-        return build(held)
+        return build(pinned_spec)
 
     monkeypatch.setattr(resources, "virtual_host", stricter)
     assert set(memory.apply(new).refused) == {old.publish_id}
@@ -304,4 +307,4 @@ def test_the_listener_is_waited_for(gateway: Gateway) -> None:
     description = gateway.driver.describe()
     assert (description.ok, description.version, description.mode) == (True, "1.40.0", "files")
     assert gateway.driver.reserved() == (gateway.proxy, gateway.admin)
-    until(lambda: gateway.driver.observe().in_force, what="the empty files are in force")
+    until(lambda: gateway.driver.observe().in_force, description="the empty files are in force")

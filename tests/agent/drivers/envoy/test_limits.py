@@ -44,11 +44,11 @@ def test_callers_above_the_limit_are_closed_at_once_and_the_agent_gets_in(
         def closed() -> int:
             return sum(is_closed(connection) for connection in taken)
 
-        assert until(lambda: closed() >= 10, what="those above are closed")
+        assert until(lambda: closed() >= 10, description="those above are closed")
         assert closed() == 10
         assert narrow.driver.describe().ok
         assert narrow.driver.observe().in_force
-    until(lambda: narrow.ask(spec.host).status == 200, what="there is room again")
+    until(lambda: narrow.ask(spec.host).status == 200, description="there is room again")
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -67,7 +67,7 @@ def test_keys_cost_no_lines_in_envoy_s_log(tmp_path: Path) -> None:
     with log.open("wb") as out:
         command = [str(find_program()), *arguments_of(tmp_path), "-l", "warning", "--concurrency", "2"]
         gateway.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=out)
-    until(lambda: gateway.driver.describe().ok, what="Envoy is up")
+    until(lambda: gateway.driver.describe().ok, description="Envoy is up")
     before = log.stat().st_size
     keys = tuple(
         ApiKey(id=uuid4(), consumer=f"c{n}", fingerprint=f"f{n}", secret=f"secret-{n}") for n in range(20)

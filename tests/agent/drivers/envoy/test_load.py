@@ -1,4 +1,7 @@
-"""A real Envoy under steady load: while changed keys and issuers are brought in or damage is healed, no caller meets anything but the answer."""
+"""A real Envoy under steady load: callers get right answers alone while keys and issuers change.
+
+The same holds while damage is healed.
+"""
 
 import http.client
 import threading
@@ -9,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams
 from tests.agent.drivers.envoy.test_auth import changed, key, with_keys, with_tokens
@@ -22,7 +25,7 @@ Caller = tuple[str, dict[str, str]]
 
 @dataclass
 class Load:
-    """Callers who ask at a rate whatever the answers do: each request has its time, and one that is late is sent at once.
+    """Callers at a steady rate, whatever the answers do: a request that is late is sent at once.
 
     How near a machine comes to the rate is for `bench.revoke_to_401` to say; here each answer counts.
     """
@@ -102,7 +105,7 @@ def test_nobody_notices_that_keys_and_issuers_change_or_that_a_gateway_is_healed
             time.sleep(0.1)  # the callers share this process
     assert Counter(load.answers) == {200: RATE * SECONDS}
     assert len([answers for answers in met if answers >= 20]) >= 3, met
-    assert len(upstream.seen) == RATE * SECONDS
+    assert len(upstream.requests) == RATE * SECONDS
 
 
 def damage(gateway: Gateway) -> None:

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from agent.drivers.base import Held, Refused
-from agent.drivers.envoy import auth, files, resources
+from agent.drivers.base import PinnedSpec, Refused
+from agent.drivers.envoy import auth, documents, files, resources
 from agent.drivers.envoy.check import sift
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec
 from tests.agent.doubles import absent, live, make_service, withdrawn
@@ -55,14 +55,14 @@ def test_the_virtual_host_is_named_by_publish_generation_and_digest() -> None:
     host: Any = resources.virtual_host(hold(spec))
     assert host["name"] == f"imp:{ID}:4:{spec.digest}"
     assert host["domains"] == ["pay.localhost", "pay.localhost:*"]
-    seen = resources.seen_of(host["name"])
-    assert seen is not None
-    assert (seen[0], seen[1].generation, seen[1].digest) == (ID, 4, spec.digest)
+    shown = resources.shown_by(host["name"])
+    assert shown is not None
+    assert (shown[0], shown[1].generation, shown[1].digest) == (ID, 4, spec.digest)
 
 
 @pytest.mark.parametrize("name", ["", "other", "imp:x:1:d", "imp:1", f"imp:{ID}:x:d", f"else:{ID}:1:d"])
 def test_names_that_are_not_ours_carry_nothing(name: str) -> None:
-    assert resources.seen_of(name) is None
+    assert resources.shown_by(name) is None
 
 
 def test_longer_paths_come_first_then_those_with_methods_and_404_is_last() -> None:
@@ -125,10 +125,12 @@ def test_the_upstream_is_called_by_its_own_name(scheme: str, host: str, port: in
 
 def test_a_changed_upstream_or_address_is_a_new_cluster() -> None:
     service = make_service(8080)
-    held = hold(live(ID, services=(service,)))
-    slower = held.model_copy(update={"spec": live(ID, services=(with_upstream(service, timeout_ms=1),))})
-    moved = held.model_copy(update={"addresses": {"127.0.0.1:8080": ("127.0.0.9",)}})
-    names = {str(resources.clusters(one)[0]["name"]) for one in (held, slower, moved)}
+    pinned_spec = hold(live(ID, services=(service,)))
+    slower = pinned_spec.model_copy(
+        update={"spec": live(ID, services=(with_upstream(service, timeout_ms=1),))}
+    )
+    moved = pinned_spec.model_copy(update={"addresses": {"127.0.0.1:8080": ("127.0.0.9",)}})
+    names = {str(resources.clusters(candidate)[0]["name"]) for candidate in (pinned_spec, slower, moved)}
     assert len(names) == 3
     assert all(name.startswith(f"imp:{ID}:{service.id}:") for name in names)
 
@@ -150,7 +152,7 @@ def test_without_certificate_authorities_an_https_upstream_is_refused_not_truste
 def test_https_upstreams_are_checked_by_name() -> None:
     service = make_service(443, scheme="https", host="up.example")
     (cluster,) = resources.clusters(
-        Held(spec=live(services=(service,)), addresses={"up.example:443": ("10.0.0.1",)})
+        PinnedSpec(spec=live(services=(service,)), addresses={"up.example:443": ("10.0.0.1",)})
     )
     text = json.dumps(cluster)
     assert '"sni": "up.example"' in text
@@ -159,10 +161,10 @@ def test_https_upstreams_are_checked_by_name() -> None:
 
 
 def test_withdrawn_is_one_route_and_absent_is_none() -> None:
-    (gone,) = routes_of(withdrawn(live(ID), generation=2))
-    assert gone["match"] == {"prefix": "/"}
-    assert gone["direct_response"]["status"] == 410
-    assert json.loads(gone["direct_response"]["body"]["inline_string"]) == {
+    (catch_all,) = routes_of(withdrawn(live(ID), generation=2))
+    assert catch_all["match"] == {"prefix": "/"}
+    assert catch_all["direct_response"]["status"] == 410
+    assert json.loads(catch_all["direct_response"]["body"]["inline_string"]) == {
         "type": "about:blank",
         "title": "Gone",
         "status": 410,
@@ -205,11 +207,11 @@ def test_what_envoy_cannot_serve_is_refused_with_the_guilty_field(spec: Spec, co
 
 
 def test_a_document_knows_its_own_content() -> None:
-    document = files.Document.of([{"name": "a"}])
-    same, other = files.Document.of([{"name": "a"}]), files.Document.of([{"name": "b"}])
+    document = documents.Document.of([{"name": "a"}])
+    same, different = documents.Document.of([{"name": "a"}]), documents.Document.of([{"name": "b"}])
     assert document.says_the_same_as(same)
     assert document.version != same.version
-    assert not document.says_the_same_as(other)
+    assert not document.says_the_same_as(different)
 
 
 @pytest.mark.parametrize(
@@ -222,10 +224,10 @@ def test_a_document_knows_its_own_content() -> None:
     ],
 )
 def test_one_publish_with_one_service_stays_small(spec: Spec, most: int) -> None:
-    held = hold(spec)
+    pinned_spec = hold(spec)
     content = [
-        resources.virtual_host(held),
-        *map(files.typed_cluster, resources.clusters(held)),
+        resources.virtual_host(pinned_spec),
+        *map(files.typed_cluster, resources.clusters(pinned_spec)),
         auth.providers(spec),
     ]
     assert most - 300 < len(json.dumps(content)) <= most
@@ -239,5 +241,5 @@ def test_sifting_finds_exactly_the_guilty(bad: set[int]) -> None:
         judged.append(taken)
         return f"bad: {sorted(bad & set(taken))}" if bad & set(taken) else ""
 
-    assert {one for one, _ in sift(list(range(8)), refusal=refusal)} == bad
+    assert {candidate for candidate, _ in sift(list(range(8)), refusal=refusal)} == bad
     assert len(judged) <= 1 + len(bad) * 6

@@ -1,4 +1,4 @@
-"""A heartbeat that looks at Envoy while the worker swaps its files: what is about to be in force is no news."""
+"""A heartbeat during a swap of Envoy's files: what is about to be in force is no news."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from agent.drivers.base import Observed
 from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from tests.agent.doubles import live
 from tests.agent.gateway import Gateway, Memory
 
@@ -29,11 +29,11 @@ def test_a_look_between_the_file_and_envoy_s_taking_it_finds_everything_in_force
     has_asked, is_saved, looks = threading.Event(), threading.Event(), list[Future[Observed]]()
 
     def ask_before_the_save(admin: Admin) -> dict[Kind, str]:
-        found = taken(admin)
+        versions = taken(admin)
         if threading.current_thread() is not worker:
             has_asked.set()
             is_saved.wait(5)
-        return found
+        return versions
 
     def save_after_the_question(document: Document, path: Path) -> None:
         if not looks:

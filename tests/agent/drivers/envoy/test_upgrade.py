@@ -1,4 +1,4 @@
-"""Files that an older agent wrote: a newer one brings them to its own shape by itself, and no caller meets anything but the answer."""
+"""Files of an older agent: a newer one rewrites them in its own form, and callers get right answers alone."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.files import Document
+from agent.drivers.envoy.documents import Document
 from agent.protocol.spec import Spec
 from agent.work.carried import carried_now
 from tests.agent import issuer
@@ -20,7 +20,9 @@ JWT, RBAC = "envoy.filters.http.jwt_authn", "envoy.filters.http.rbac"
 
 
 def as_before(gateway: Gateway, spec: Spec) -> None:
-    """As the first agents wrote it: Envoy's jwt filter, which compares loosely, checked the audience, and the policy the scopes alone."""
+    """The auth of the first agents: Envoy's jwt filter checked the audience loosely, the policy the scopes
+    alone.
+    """
     former = f"imp:{spec.publish_id}:0123456789ab"
     folder, admin = gateway.driver._folder, Admin(gateway.admin)
     (tokens,) = Document.read(folder.tokens).resources
@@ -30,9 +32,9 @@ def as_before(gateway: Gateway, spec: Spec) -> None:
     config["requirement_map"] = {former: {"provider_name": former}}
     (routes,) = Document.read(folder.routes).resources
     hosts: Any = routes["virtual_hosts"]
-    said = next(host for host in hosts if str(spec.publish_id) in host["name"])["typed_per_filter_config"]
-    said[JWT]["requirement_name"] = former
-    said[RBAC]["rbac"] = {
+    policy = next(host for host in hosts if str(spec.publish_id) in host["name"])["typed_per_filter_config"]
+    policy[JWT]["requirement_name"] = former
+    policy[RBAC]["rbac"] = {
         "rules": {
             "action": "ALLOW",
             "policies": {"scopes": {"permissions": [{"any": True}], "principals": [{"any": True}]}},
@@ -52,8 +54,8 @@ def test_an_older_agent_s_issuers_are_changed_without_a_gap(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     agent = Running(tmp_path, control_plane, driver=gateway.driver)
-    spec, other = with_tokens(upstream.port, scopes=()), live(port=upstream.port)
-    agent.post(agent.seal(spec, other).token)
+    spec, open_spec = with_tokens(upstream.port, scopes=()), live(port=upstream.port)
+    agent.post(agent.seal(spec, open_spec).token)
     agent.stop()
     as_before(gateway, spec)
     agent = Running(tmp_path, control_plane, driver=gateway.driver)
@@ -75,10 +77,10 @@ def test_an_older_agent_s_issuers_are_changed_without_a_gap(
 
     monkeypatch.setattr(Admin, "wait_for", look_after_each)
     agent.watch.look()
-    until(lambda: agent.worker.is_renewed, what="all has the new shape")
+    until(lambda: agent.worker.is_renewed, description="all has the new shape")
     assert met == [(200, 403), (200, 401), (200, 401)]  # the new issuer, the routes, and the old issuer's end
     assert is_problem(ask_with_token(gateway, spec, alike), UNAUTHENTICATED)
-    assert [one.verified for one in carried_now(gateway.driver, agent.store.records)] == [True, True]
+    assert [entry.verified for entry in carried_now(gateway.driver, agent.store.records)] == [True, True]
     (tokens,) = json.loads((gateway.state / "envoy" / "ecds.json").read_text())["resources"]
     assert [provider.get("audiences") for provider in tokens["typed_config"]["providers"].values()] == [None]
     agent.stop()

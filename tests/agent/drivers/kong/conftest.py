@@ -1,4 +1,4 @@
-"""Kongs for tests: the double with a database and without one, and the driver for each; a real Envoy for what has to be the same."""
+"""Kongs for tests: the double with and without a database, and its drivers; a real Envoy for comparison."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,10 @@ def quiet() -> None:
 
 @pytest.fixture(autouse=True)
 def few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A double has two workers at most, which take turns: six connections at once ask each of them three times. A real Kong is asked by as many as ever."""
+    """Six connections for a double, as many as ever for a real Kong.
+
+    A double has two workers at most, which take turns: six connections ask each of them three times.
+    """
     if not os.environ.get("KONG_PROXY_URL"):
         monkeypatch.setattr("agent.drivers.proof.CONNECTIONS", 6)
 

@@ -21,7 +21,7 @@ from tests.doubles.kong.node import Kong
 from tests.doubles.kong.schemas import KINDS
 
 CLIENT = httpx2.Client(trust_env=False)
-OURS = ("services", "routes", "plugins", "consumers", "keyauth_credentials", "acls", "jwt_secrets")
+OWN_KINDS = ("services", "routes", "plugins", "consumers", "keyauth_credentials", "acls", "jwt_secrets")
 
 
 def driver_of(kong: Kong, *, is_alone: bool = True) -> KongDriver:
@@ -63,7 +63,7 @@ class Gateway:
 
     def counts(self) -> dict[str, int]:
         """How many entities of ours there are."""
-        return {word: count for word in OURS if (count := len(self.kong.own(word)))}
+        return {word: count for word in OWN_KINDS if (count := len(self.kong.own(word)))}
 
     def fingerprint(self) -> str:
         """A hash over everything that is not ours."""
@@ -108,14 +108,14 @@ def with_keys(port: int, *keys: ApiKey, generation: int = 1, **more: Any) -> Spe
 def with_tokens(
     port: int, *keys: issuer.Key, scopes: tuple[str, ...] = ("read", "write"), **auth: Any
 ) -> Spec:
-    said = {
+    fields = {
         "issuer": issuer.ISSUER,
         "audience": issuer.AUDIENCE,
         "scopes": scopes,
         "jwks": issuer.public(*keys or (issuer.rsa(),)),
         **auth,
     }
-    return live(port=port, auth=Auth(mode=AuthMode.OAUTH2, **said))
+    return live(port=port, auth=Auth(mode=AuthMode.OAUTH2, **fields))
 
 
 def changed(spec: Spec, *, generation: int, **change: Any) -> Spec:

@@ -66,8 +66,8 @@ class Replay:
         body = self._body(line)
         headers = {"Host": "localhost", **(request["headers"] or {})}
         for name, value in headers.items():
-            for one in value if isinstance(value, list) else [value]:
-                connection.putheader(name, one)
+            for entry in value if isinstance(value, list) else [value]:
+                connection.putheader(name, entry)
         if body is not None:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
@@ -117,71 +117,81 @@ class Replay:
         for code in (
             (body.get("config") or {}).get("access", []) if isinstance(body.get("config"), dict) else []
         ):
-            if found := re.fullmatch(r"<same text as in ([\w-]+)>", code):
-                return {**body, "config": self.texts[found.group(1)]}
+            if match := re.fullmatch(r"<same text as in ([\w-]+)>", code):
+                return {**body, "config": self.texts[match.group(1)]}
         self.texts[step] = body.get("config")
         return body
 
     def _filled(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: self._filled(one) for key, one in value.items()}
+            return {key: self._filled(entry) for key, entry in value.items()}
         if isinstance(value, list):
-            return [self._filled(one) for one in value]
+            return [self._filled(entry) for entry in value]
         return (
-            PLACEHOLDER.sub(lambda found: str(self.bound[found.group()]), value)
+            PLACEHOLDER.sub(lambda match: str(self.bound[match.group()]), value)
             if isinstance(value, str)
             else value
         )
 
-    def _unlike(self, expected: Any, got: Any, *, is_part: bool, at: str) -> str:
-        if isinstance(expected, dict) and isinstance(got, dict):
-            return self._unlike_dict(expected, got, is_part=is_part, at=at)
-        if isinstance(expected, list) and isinstance(got, list):
-            if len(expected) != len(got):
-                return f"{at}: {got!r} instead of {expected!r}"
+    def _unlike(self, expected: Any, actual: Any, *, is_part: bool, at: str) -> str:
+        if isinstance(expected, dict) and isinstance(actual, dict):
+            return self._unlike_dict(expected, actual, is_part=is_part, at=at)
+        if isinstance(expected, list) and isinstance(actual, list):
+            if len(expected) != len(actual):
+                return f"{at}: {actual!r} instead of {expected!r}"
             return next(
                 (
                     why
-                    for index, one in enumerate(expected)
-                    if (why := self._unlike(one, got[index], is_part=is_part, at=f"{at}.{index}"))
+                    for index, entry in enumerate(expected)
+                    if (why := self._unlike(entry, actual[index], is_part=is_part, at=f"{at}.{index}"))
                 ),
                 "",
             )
         if isinstance(expected, str):
-            return self._unlike_text(expected, got, at=at)
-        return "" if expected == got else f"{at}: {got!r} instead of {expected!r}"
+            return self._unlike_text(expected, actual, at=at)
+        return "" if expected == actual else f"{at}: {actual!r} instead of {expected!r}"
 
-    def _unlike_dict(self, expected: Line, got: Line, *, is_part: bool, at: str) -> str:
+    def _unlike_dict(self, expected: Line, actual: Line, *, is_part: bool, at: str) -> str:
         named = {self._known(key): value for key, value in expected.items()}
-        if not is_part and (extra := set(got) - set(named)) and not any(key.startswith("<") for key in named):
+        if (
+            not is_part
+            and (extra := set(actual) - set(named))
+            and not any(key.startswith("<") for key in named)
+        ):
             return f"{at}: {sorted(extra)} too much"
         for key, value in named.items():
-            if key not in got and not key.startswith("<"):
+            if key not in actual and not key.startswith("<"):
                 return f"{at}: {key} missing"
-            if key in got and (why := self._unlike(value, got[key], is_part=is_part, at=f"{at}.{key}")):
+            if key in actual and (why := self._unlike(value, actual[key], is_part=is_part, at=f"{at}.{key}")):
                 return why
         return ""
 
     def _known(self, key: str) -> str:
         return str(self.bound.get(key, key))
 
-    def _unlike_text(self, expected: str, got: Any, *, at: str) -> str:
-        if isinstance(got, list) and (found := re.fullmatch(r"<(\d+) entries>", expected)):
+    def _unlike_text(self, expected: str, actual: Any, *, at: str) -> str:
+        if isinstance(actual, list) and (match := re.fullmatch(r"<(\d+) entries>", expected)):
             return (
-                "" if len(got) == int(found.group(1)) else f"{at}: {len(got)} entries instead of {expected}"
+                ""
+                if len(actual) == int(match.group(1))
+                else f"{at}: {len(actual)} entries instead of {expected}"
             )
         if PLACEHOLDER.fullmatch(expected) and expected != "<ts>":
             return (
                 ""
-                if self.bound.setdefault(expected, got) == got
-                else f"{at}: {got!r} instead of {expected} = {self.bound[expected]!r}"
+                if self.bound.setdefault(expected, actual) == actual
+                else f"{at}: {actual!r} instead of {expected} = {self.bound[expected]!r}"
             )
         pattern = re.escape(expected)
         for mark in {*PLACEHOLDER.finditer(expected), *ANYTHING.finditer(expected)}:
             pattern = pattern.replace(re.escape(mark.group()), self._pattern(mark.group()))
         if "same text as in" in expected or "<YAML text>" in expected:
             return ""
-        return "" if re.fullmatch(pattern, str(got), re.DOTALL) else f"{at}: {got!r} instead of {expected!r}"
+        return (
+            ""
+            if re.fullmatch(pattern, str(actual), re.DOTALL)
+            else f"{at}: {actual!r} instead of {expected!r}"
+        )
 
     def _pattern(self, mark: str) -> str:
         return re.escape(str(self.bound[mark])) if mark in self.bound else ".*"
@@ -196,20 +206,20 @@ def _read(body: bytes) -> Any:
 
 
 class Echo(ThreadingHTTPServer):
-    """The recorded upstreams: `kind` is echo (says what it got), drop (closes), deaf (never answers) or sorry (its own 503)."""
+    """A recorded upstream: `kind` is echo (its request), drop (closes), deaf (no answer) or sorry (503)."""
 
     daemon_threads = True
 
     def __init__(self, kind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Echo)
-        self.kind, self.gone = kind, threading.Event()
+        self.kind, self.closed = kind, threading.Event()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def handle_error(self, *_: Any) -> None:
         """Callers that went away are no news."""
 
     def close(self) -> None:
-        self.gone.set()
+        self.closed.set()
         self.shutdown()
         self.server_close()
 
@@ -221,17 +231,17 @@ class _Echo(BaseHTTPRequestHandler):
         kind = self.server.kind  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         if kind == "deaf":
-            self.server.gone.wait(5)  # type: ignore[attr-defined]
+            self.server.closed.wait(5)  # type: ignore[attr-defined]
         if kind in {"deaf", "drop"}:
             self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        said = (
+        answer = (
             {"method": self.command, "path": self.path, "headers": headers, "body": body.decode()}
             if kind == "echo"
             else {"error": "upstream says no"}
         )
-        text = json.dumps(said).encode()
+        text = json.dumps(answer).encode()
         self.send_response_only(200 if kind == "echo" else 503)
         self.send_header("Content-Type", "application/json" if kind == "echo" else "application/problem+json")
         if kind == "sorry":

@@ -1,4 +1,4 @@
-"""A whole agent before a Kong: it finishes by heartbeat what a Kong has lost, and shares a database with another agent."""
+"""A whole agent with a Kong: heartbeats restore what a Kong has lost, and two agents share a database."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.drivers.base import Seen
+from agent.drivers.base import ShownState
 from agent.work.carried import carried_now
 from tests.agent.doubles import ControlPlaneDouble, Upstreams, live, until, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, driver_of, key, with_keys
@@ -34,11 +34,11 @@ def beat_until_verified(agent: Running, generation: int) -> None:
         reports = agent.double.reports
         return (
             bool(reports)
-            and all(one.verified and one.generation == generation for one in reports[-1].carried)
+            and all(entry.verified and entry.generation == generation for entry in reports[-1].carried)
             and len(reports[-1].carried) > 0
         )
 
-    until(is_verified, within_s=60, what="verified")
+    until(is_verified, within_s=60, description="verified")
 
 
 def test_a_kong_that_lost_everything_is_filled_by_the_next_heartbeats(
@@ -60,29 +60,29 @@ def test_without_a_database_an_emptied_kong_is_filled_from_the_agent_s_own_disk_
     tmp_path: Path, control_plane: ControlPlaneDouble, dbless: Gateway, upstream: Upstreams
 ) -> None:
     agent = Running(tmp_path, control_plane, driver=dbless.driver)
-    specs = _, closed, gone = (
+    specs = _, closed, withdrawn_spec = (
         live(port=upstream.port),
         with_keys(upstream.port, key("one", "key-one")),
         live(port=upstream.port),
     )
     agent.post(agent.seal(*specs).token)
-    agent.post(agent.seal(withdrawn(gone, generation=2)).token)
+    agent.post(agent.seal(withdrawn(withdrawn_spec, generation=2)).token)
     carried = dbless.driver.observe().carried
     heard, loads = (
         (len(control_plane.heartbeats), len(control_plane.reports)),
         len(dbless.kong.faults.writes()),
     )
     agent.watch.look()
-    until(lambda: agent.worker.is_renewed, what="it has looked whether all has its shape")
+    until(lambda: agent.worker.is_renewed, description="it has looked whether all has its shape")
     dbless.kong.lose_everything()
     agent.watch.look()
-    until(lambda: dbless.driver.observe().carried == carried, what="all is back")
+    until(lambda: dbless.driver.observe().carried == carried, description="all is back")
     assert [dbless.ask(spec.host).status for spec in specs] == [200, 401, 410]
     assert dbless.ask(closed.host, headers={"apikey": "key-one"}).status == 200
     assert (len(control_plane.heartbeats), len(control_plane.reports)) == heard
     # Shut first, then open: two loads, and none for the look at a Kong that had everything.
     assert len(dbless.kong.faults.writes()) == loads + 2
-    assert {one.verified for one in carried_now(dbless.driver, agent.store.records)} == {True}
+    assert {entry.verified for entry in carried_now(dbless.driver, agent.store.records)} == {True}
     agent.stop()
 
 
@@ -99,7 +99,7 @@ def test_an_observation_costs_two_calls_while_nothing_changes_without_a_database
     dbless.publish(spec)
     dbless.driver.observe()
     dbless.kong.faults.clear()
-    assert dbless.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert dbless.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
     assert [call.path for call in dbless.kong.faults.calls] == ["/", "/status"]
 
 
@@ -113,7 +113,7 @@ def test_f26_a_route_deleted_by_hand_is_reported_and_healed(
     victim = next(route for route in db.kong.own("routes") if route["service"])
     db.admin("DELETE", f"/routes/{victim['id']}")
     agent.beat()
-    assert [one.verified for one in control_plane.reports[-1].carried] == [False]
+    assert [entry.verified for entry in control_plane.reports[-1].carried] == [False]
     beat_until_verified(agent, 1)
     assert db.ask(spec.host).status == 200
     agent.stop()
@@ -128,7 +128,7 @@ def test_f8_a_kong_that_is_away_is_said_and_goes_on_when_it_is_back(
     gateway.kong.token = "closed"
     agent.beat()
     beat = agent.double.heartbeats[-1]
-    assert (beat.gateway_ok, "does not let this agent in (401); check its token" in beat.gateway_error) == (
+    assert (beat.gateway_ok, "refuses this agent (401). Check the token" in beat.gateway_error) == (
         False,
         True,
     )
@@ -165,7 +165,9 @@ def test_a_heartbeat_asks_again_where_a_fault_passes_at_once(db: Gateway) -> Non
     spec = live()
     db.publish(spec)
     db.kong.faults.on(lambda call: call.steps == ["plugins"], Fault(status=503))
-    assert db.driver.observe(hasty=True).carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert db.driver.observe(hasty=True).carried == {
+        spec.publish_id: ShownState(generation=1, digest=spec.digest)
+    }
 
 
 def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Upstreams) -> None:
@@ -174,11 +176,11 @@ def test_two_agents_of_one_database_at_the_same_moment(db: Gateway, upstream: Up
     steps = [spec, withdrawn(spec, generation=2), changed(spec, generation=3)]
     for step in steps:
         with ThreadPoolExecutor() as pool:
-            applied = list(pool.map(lambda one, step=step: one.memory.apply(step), drivers))
-        assert [one.refused for one in applied] == [{}, {}, {}]
-        for one in drivers:
-            one.driver.verify(one.memory.good[spec.publish_id])
-    assert db.driver.observe().carried == {spec.publish_id: Seen(generation=3, digest=spec.digest)}
+            applied = list(pool.map(lambda gateway, step=step: gateway.memory.apply(step), drivers))
+        assert [outcome.refused for outcome in applied] == [{}, {}, {}]
+        for gateway in drivers:
+            gateway.driver.verify(gateway.memory.good[spec.publish_id])
+    assert db.driver.observe().carried == {spec.publish_id: ShownState(generation=3, digest=spec.digest)}
     assert db.ask(spec.host, headers={"apikey": "key-one"}).status == 200
 
 
@@ -192,10 +194,12 @@ def test_kong_s_default_consistency_is_proved_within_the_deadline(
     assert evidence.verify_ms < 20_000
     gateway.publish(withdrawn(spec, generation=2))
     assert gateway.ask(spec.host).status == 410
-    assert upstream.seen == []
+    assert upstream.requests == []
 
 
 def test_the_driver_of_an_agent_started_anew_knows_what_is_there(db: Gateway, upstream: Upstreams) -> None:
     spec = live(port=upstream.port)
     db.publish(spec)
-    assert driver_of(db.kong).observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert driver_of(db.kong).observe().carried == {
+        spec.publish_id: ShownState(generation=1, digest=spec.digest)
+    }

@@ -1,11 +1,11 @@
-"""api-key and oauth2 on Kong, in both modes: who gets in, what the upstream hears, and issuers that several publishes share."""
+"""api-key and oauth2 on Kong, in both modes: who passes, what the upstream hears, and shared issuers."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from agent.drivers.base import Refused, Seen
+from agent.drivers.base import Refused, ShownState
 from agent.protocol.spec import Auth, Spec
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
@@ -42,7 +42,7 @@ def test_each_key_opens_and_the_upstream_learns_the_consumer_but_never_the_key(
     assert (evidence.probes, evidence.bursts) == (24, 2)
     assert [gateway.ask(spec.host, headers=headers).status for headers in WRONG] == [401] * 5
     assert gateway.ask(spec.host, "/?apikey=key-one").status == 401
-    assert upstream.seen == []
+    assert upstream.requests == []
     for secret, consumer in (("key-one", "one"), ("key-two", "two"), ("key-two-new", "two")):
         answer = gateway.ask(spec.host, headers={"apikey": secret, "imp-consumer": "root"})
         assert heard(answer)["imp-consumer"] == consumer
@@ -50,15 +50,15 @@ def test_each_key_opens_and_the_upstream_learns_the_consumer_but_never_the_key(
 
 
 def test_another_publish_s_or_consumer_s_key_does_not_open(db: Gateway, upstream: Upstreams) -> None:
-    one, two = (
+    first, second = (
         with_keys(upstream.port, key("one", "key-one")),
         with_keys(upstream.port, key("one", "key-two")),
     )
-    db.publish(one, two)
+    db.publish(first, second)
     db.admin("POST", "/consumers", {"username": "stranger"})
     db.admin("POST", "/consumers/stranger/key-auth", {"key": "stranger-key"})
     assert [
-        db.ask(one.host, headers={"apikey": secret}).status
+        db.ask(first.host, headers={"apikey": secret}).status
         for secret in ("key-one", "key-two", "stranger-key")
     ] == [200, 401, 401]
 
@@ -69,11 +69,11 @@ def test_without_our_code_nobody_without_credentials_comes_in(
 ) -> None:
     spec = make(upstream.port)
     db.publish(spec)
-    for code in [one for one in db.kong.own("plugins") if one["name"] == "post-function"]:
+    for code in [plugin for plugin in db.kong.own("plugins") if plugin["name"] == "post-function"]:
         db.admin("DELETE", f"/plugins/{code['id']}")
     assert db.ask(spec.host).status == 401
     assert db.driver.observe().carried[spec.publish_id].digest == ""
-    assert upstream.seen == []
+    assert upstream.requests == []
 
 
 def test_keys_are_exchanged_in_place(gateway: Gateway, upstream: Upstreams) -> None:
@@ -97,7 +97,7 @@ def test_keys_are_exchanged_in_place(gateway: Gateway, upstream: Upstreams) -> N
 def test_a_right_token_opens(gateway: Gateway, upstream: Upstreams) -> None:
     spec = with_tokens(upstream.port, issuer.rsa(), issuer.ec(), issuer.rsa("rsa-2"))
     gateway.publish(spec)
-    assert upstream.seen == []
+    assert upstream.requests == []
     alike: list[dict[str, Any]] = [
         {},
         {"aud": ["other", issuer.AUDIENCE]},
@@ -133,8 +133,8 @@ def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not
         "alg none": f"eyJhbGciOiJub25lIn0.{payload}.",
         "kinds mixed": issuer.token(issuer.ec("rsa-1")),
     }
-    for what, token in refused.items():
-        assert with_token(gateway, spec.host, token).status == 401, what
+    for fault, token in refused.items():
+        assert with_token(gateway, spec.host, token).status == 401, fault
     assert gateway.ask(spec.host).status == 401
     assert gateway.ask(spec.host, f"/?jwt={good}").status == 401
     audiences: list[dict[str, Any]] = [{"aud": "other"}, {"aud": None}, {"aud": []}]
@@ -154,45 +154,45 @@ def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not
         "unauthenticated",
         [f'Bearer realm="{spec.host}", error="invalid_token"'],
     )
-    assert upstream.seen == []
+    assert upstream.requests == []
 
 
 def test_two_publishes_share_an_issuer_and_the_last_one_takes_its_keys_along(
     gateway: Gateway, upstream: Upstreams
 ) -> None:
-    one = with_tokens(upstream.port)
-    two = live(port=upstream.port, auth=one.auth.model_copy(update={"audience": "other"}))
-    gateway.publish(one, two)
+    first = with_tokens(upstream.port)
+    second = live(port=upstream.port, auth=first.auth.model_copy(update={"audience": "other"}))
+    gateway.publish(first, second)
     assert gateway.counts()["jwt_secrets"] == 1
-    assert [with_token(gateway, spec.host, issuer.token()).status for spec in (one, two)] == [200, 401]
-    gateway.memory.apply(absent(one, generation=2))
+    assert [with_token(gateway, spec.host, issuer.token()).status for spec in (first, second)] == [200, 401]
+    gateway.memory.apply(absent(first, generation=2))
     assert gateway.counts()["jwt_secrets"] == 1
-    assert with_token(gateway, two.host, issuer.token(aud="other")).status == 200
-    gateway.memory.apply(absent(two, generation=2))
+    assert with_token(gateway, second.host, issuer.token(aud="other")).status == 200
+    gateway.memory.apply(absent(second, generation=2))
     assert gateway.counts() == {}
 
 
 def test_an_issuer_cannot_speak_in_the_name_of_another(gateway: Gateway, upstream: Upstreams) -> None:
     honest = with_tokens(upstream.port, issuer.rsa())
-    other = with_tokens(upstream.port, issuer.rsa("other-1"), issuer="https://other.example")
-    gateway.publish(honest, other)
+    other_issuer = with_tokens(upstream.port, issuer.rsa("other-1"), issuer="https://other.example")
+    gateway.publish(honest, other_issuer)
     assert with_token(gateway, honest.host, issuer.token()).status == 200
     assert with_token(gateway, honest.host, issuer.token(issuer.rsa("other-1"))).status == 401
 
 
 def test_a_kid_that_two_issuers_use_is_refused_to_the_second(gateway: Gateway, upstream: Upstreams) -> None:
-    one, two = with_tokens(upstream.port), with_tokens(upstream.port, issuer="https://other.example")
-    applied = gateway.memory.apply(one, two)
+    first, second = with_tokens(upstream.port), with_tokens(upstream.port, issuer="https://other.example")
+    applied = gateway.memory.apply(first, second)
     (why,) = applied.refused.values()
-    assert list(applied.refused) == [two.publish_id]
+    assert list(applied.refused) == [second.publish_id]
     assert (why.code, why.entity) == ("kid_conflict", "key rsa-1")
-    assert with_token(gateway, one.host, issuer.token()).status == 200
-    assert gateway.ask(two.host).status == 404
+    assert with_token(gateway, first.host, issuer.token()).status == 200
+    assert gateway.ask(second.host).status == 404
 
 
-def stolen(kid: str, *others: issuer.Key) -> tuple[dict[str, Any], ...]:
+def stolen(kid: str, *more_keys: issuer.Key) -> tuple[dict[str, Any], ...]:
     """What an issuer publishes that names a key of its own as another issuer's is named."""
-    return (*issuer.public(*others), issuer.public(issuer.renamed(kid))[0])
+    return (*issuer.public(*more_keys), issuer.public(issuer.renamed(kid))[0])
 
 
 def test_whose_key_stands_keeps_its_kid_whoever_comes_first(gateway: Gateway, upstream: Upstreams) -> None:
@@ -253,9 +253,9 @@ def test_a_withdrawn_publish_keeps_no_key_that_its_issuer_has_given_up(
     gateway: Gateway, upstream: Upstreams
 ) -> None:
     old, new = issuer.rsa(), issuer.rsa("rsa-2")
-    gone, spec = with_tokens(upstream.port, old), with_tokens(upstream.port, old)
-    gateway.publish(gone, spec)
-    gateway.publish(withdrawn(gone, generation=2))
+    withdrawn_spec, spec = with_tokens(upstream.port, old), with_tokens(upstream.port, old)
+    gateway.publish(withdrawn_spec, spec)
+    gateway.publish(withdrawn(withdrawn_spec, generation=2))
     gateway.publish(
         changed(spec, generation=2, auth=spec.auth.model_copy(update={"jwks": issuer.public(new)}))
     )
@@ -283,7 +283,7 @@ def test_a_key_that_another_hand_removed_is_seen_within_a_minute_and_healed(
     db.kong.faults.clear()
     assert db.driver.observe().carried[spec.publish_id].digest == spec.digest
     assert len(db.kong.faults.reads()) == 3
-    monkeypatch.setattr("agent.drivers.kong.look.KEYS_AGE_S", 0.0)
+    monkeypatch.setattr("agent.drivers.kong.reader.KEYS_AGE_S", 0.0)
     assert db.driver.observe().carried[spec.publish_id].digest == ""
     assert db.memory.apply(spec).changes == 1
     assert db.driver.observe().carried[spec.publish_id].digest == spec.digest
@@ -300,7 +300,7 @@ def test_keys_that_another_agent_changed_are_seen_at_once(db: Gateway, upstream:
     second.memory.apply(spec)
     newer = changed(spec, generation=2, auth=spec.auth.model_copy(update={"keys": (key("two", "key-two"),)}))
     db.publish(newer)
-    assert second.driver.observe().carried == {spec.publish_id: Seen(generation=2, digest=newer.digest)}
+    assert second.driver.observe().carried == {spec.publish_id: ShownState(generation=2, digest=newer.digest)}
     assert second.memory.apply(newer).changes == 0
 
 

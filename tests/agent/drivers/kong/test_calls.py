@@ -1,4 +1,5 @@
-"""How many calls each verb costs on a Kong with a database, for 3 services and 10 routes, beside a client that keeps no ids of its own.
+"""The calls of each verb on a Kong with a database, for 3 services and 10 routes, and those of a simpler
+client.
 
 The table stands in docs/kong.md; the last test holds it to what is counted here.
 """
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.kong import routing
+from agent.drivers.kong import markers, routing
 from agent.drivers.kong.entities import PARENTS, PATHS, Entity
 from agent.protocol.spec import Auth, AuthMode, Spec
 from tests.agent.doubles import absent, withdrawn
@@ -26,7 +27,7 @@ AUTHS = {
     "api-key, one key": Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=(key("one", "key-one"),)),
     "oauth2, one key": with_tokens(9).auth,
 }
-OURS = {
+AGENT_COSTS = {
     "none": {
         "fresh": (3, 22),
         "unchanged": (3, 0),
@@ -57,10 +58,10 @@ OURS = {
 
 def steps_of(auth: Auth) -> list[Spec]:
     fresh = three_services(9, auth=auth)
-    first, *others = fresh.services
+    first, *other_services = fresh.services
     longer = first.routes[0].model_copy(update={"path": "/a1/more"})
     altered = first.model_copy(update={"routes": (longer, *first.routes[1:])})
-    one_changed = changed(fresh, generation=2, services=(altered, *others))
+    one_changed = changed(fresh, generation=2, services=(altered, *other_services))
     return [
         fresh,
         fresh,
@@ -80,7 +81,7 @@ def counted(gateway: Gateway, spec: Spec) -> tuple[int, int]:
 @pytest.mark.parametrize("name", AUTHS)
 def test_each_verb_costs_what_the_table_says(db: Gateway, name: str) -> None:
     costs = {step: counted(db, spec) for step, spec in zip(STEPS, steps_of(AUTHS[name]), strict=True)}
-    assert costs == OURS[name]
+    assert costs == AGENT_COSTS[name]
     assert db.counts() == {}
 
 
@@ -92,7 +93,10 @@ def test_an_agent_started_anew_reads_keys_once(db: Gateway) -> None:
 
 
 class WithoutIds:
-    """A client that lets Kong choose ids and keeps none: it looks for each entity by name, or among its parent's plugins, and makes what is missing."""
+    """A client that lets Kong choose ids and keeps none.
+
+    It looks for each entity by name, or among its parent's plugins, and creates what is missing.
+    """
 
     def __init__(self) -> None:
         self.admin = Admin(store=Kong().store)
@@ -101,15 +105,15 @@ class WithoutIds:
     def bring(self, wanted: Iterable[Entity]) -> tuple[int, int]:
         self.reads = self.writes = 0
         ids: dict[str, str] = {}
-        there = {
-            path: {one["id"] for one in self._call("GET", f"/{path}?tags=imp&size=1000")["data"]}
+        unclaimed = {
+            path: {row["id"] for row in self._call("GET", f"/{path}?tags=imp&size=1000")["data"]}
             for path in ("services", "routes", "plugins")
         }
-        for entity in sorted(wanted, key=lambda one: one.wave):
-            there[PATHS[entity.kind]].discard(self._bring_one(entity, ids))
+        for entity in sorted(wanted, key=lambda row: row.wave):
+            unclaimed[PATHS[entity.kind]].discard(self._bring_one(entity, ids))
         for path in ("plugins", "routes", "services"):
-            for gone in there[path]:
-                self._call("DELETE", f"/{path}/{gone}")
+            for unclaimed_id in unclaimed[path]:
+                self._call("DELETE", f"/{path}/{unclaimed_id}")
         return self.reads, self.writes
 
     def _bring_one(self, entity: Entity, ids: dict[str, str]) -> str:
@@ -117,33 +121,33 @@ class WithoutIds:
             name: {"id": ids[value["id"]]} if name in PARENTS and value else value
             for name, value in entity.body.items()
         }
-        found = self._find(entity, body)
-        if found is None:
-            found = self._call("POST", f"/{PATHS[entity.kind]}", body)
+        row = self._find(entity, body)
+        if row is None:
+            row = self._call("POST", f"/{PATHS[entity.kind]}", body)
         elif any(
-            found.get(name) != value for name, value in body.items() if name not in {"config", "tags"}
-        ) or self._differs(found, body):
-            found = self._call("PATCH", f"/{PATHS[entity.kind]}/{found['id']}", body)
-        ids[str(entity.id)] = found["id"]
-        return str(found["id"])
+            row.get(name) != value for name, value in body.items() if name not in {"config", "tags"}
+        ) or self._differs(row, body):
+            row = self._call("PATCH", f"/{PATHS[entity.kind]}/{row['id']}", body)
+        ids[str(entity.id)] = row["id"]
+        return str(row["id"])
 
     def _find(self, entity: Entity, body: dict[str, Any]) -> dict[str, Any] | None:
         if entity.kind != "plugins":
-            found = self._call("GET", f"/{PATHS[entity.kind]}/{body['name']}")
-            return found if "id" in found else None
+            row = self._call("GET", f"/{PATHS[entity.kind]}/{body['name']}")
+            return row if "id" in row else None
         kind, reference = next((PARENTS[name], body[name]) for name in PARENTS if body.get(name))
         return next(
             (
-                one
-                for one in self._call("GET", f"/{kind}/{reference['id']}/plugins")["data"]
-                if one["name"] == body["name"]
+                row
+                for row in self._call("GET", f"/{kind}/{reference['id']}/plugins")["data"]
+                if row["name"] == body["name"]
             ),
             None,
         )
 
-    def _differs(self, found: dict[str, Any], body: dict[str, Any]) -> bool:
+    def _differs(self, row: dict[str, Any], body: dict[str, Any]) -> bool:
         return (
-            any(found["config"].get(name) != value for name, value in body.get("config", {}).items())
+            any(row["config"].get(name) != value for name, value in body.get("config", {}).items())
             if "config" in body
             else False
         )
@@ -161,7 +165,7 @@ class WithoutIds:
         return json.loads(answer.body) if answer.body else {}
 
 
-THEIRS = {
+CLIENT_COSTS = {
     "fresh": (25, 22),
     "unchanged": (25, 0),
     "one route changed": (25, 3),
@@ -171,25 +175,30 @@ THEIRS = {
 }
 
 
-def entities_of(spec: Spec, there: list[Entity]) -> list[Entity]:
+def entities_of(spec: Spec, current: list[Entity]) -> list[Entity]:
     """What a client would want that does not keep what it switched off."""
     if not spec.services and not spec.host:
         return []
-    made = routing.live(hold(spec), routing.Options()) if spec.services else routing.withdrawn(spec, there)
-    return routing.marked(spec, made)
+    entities = (
+        routing.live_entities(hold(spec), routing.Options())
+        if spec.services
+        else routing.withdrawn_entities(spec, current)
+    )
+    return markers.marked(spec, entities)
 
 
 def test_a_client_without_ids_of_its_own_needs_more() -> None:
     client = WithoutIds()
     assert {
         step: client.bring(entities_of(spec, [])) for step, spec in zip(STEPS, steps_of(Auth()), strict=True)
-    } == THEIRS
+    } == CLIENT_COSTS
 
 
 def test_the_documentation_has_these_very_numbers() -> None:
     text = DOCS.read_text(encoding="utf-8")
     for step in STEPS:
         cells = [
-            f"{reads} + {writes}" for reads, writes in (*(OURS[name][step] for name in AUTHS), THEIRS[step])
+            f"{reads} + {writes}"
+            for reads, writes in (*(AGENT_COSTS[name][step] for name in AUTHS), CLIENT_COSTS[step])
         ]
         assert f"| {step} | {' | '.join(cells)} |" in text

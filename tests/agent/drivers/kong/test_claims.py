@@ -30,9 +30,9 @@ def sandbox() -> Sandbox:
 def code_of(auth: Auth) -> str:
     """The code of the access phase."""
     plugin = next(
-        one
-        for one in kong_auth.guards(live(auth=auth), "service", uuid4())
-        if one.body["name"] == "post-function"
+        plugin
+        for plugin in kong_auth.guards(live(auth=auth), "service", uuid4())
+        if plugin.body["name"] == "post-function"
     )
     return str(plugin.body["config"]["access"][0])
 

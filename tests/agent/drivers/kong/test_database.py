@@ -1,11 +1,11 @@
-"""A Kong with a database: few calls in order, faults of single calls, and everybody else's entities left alone."""
+"""A Kong with a database: few calls in order, faults of single calls, and other entities left alone."""
 
 from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
 
-from agent.drivers.base import Refused, Seen, Unreachable
+from agent.drivers.base import Refused, ShownState, Unreachable
 from agent.drivers.kong import routing
 from agent.drivers.kong.admin_api import Admin
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
@@ -109,9 +109,9 @@ def test_what_was_refused_halfway_goes_back_to_what_stood(db: Gateway, upstream:
         spec.publish_id
     ]
     after = [db.kong.own(word) for word in ("services", "routes", "keyauth_credentials")]
-    assert [[one["id"] for one in kind] for kind in after] == [[one["id"] for one in kind] for kind in before]
+    assert [[row["id"] for row in kind] for kind in after] == [[row["id"] for row in kind] for kind in before]
     assert db.ask(spec.host, headers={"apikey": "key-one"}).status == 200
-    assert db.driver.observe().carried[spec.publish_id] == Seen(generation=1, digest=spec.digest)
+    assert db.driver.observe().carried[spec.publish_id] == ShownState(generation=1, digest=spec.digest)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_f9_what_is_passing_is_tried_again(
     assert db.memory.apply(spec).refused == {}
     assert db.ask(spec.host).status == 200
     # The double sleeps too, for no time at all.
-    (pause,) = [one for one in pauses if one]
+    (pause,) = [row for row in pauses if row]
     assert pause == 1.0 if fault.retry_after else 0.05 < pause < 0.2
 
 
@@ -172,10 +172,10 @@ def test_f10_a_lost_answer_makes_no_conflict_and_no_twin(
 
 
 def dies_at(number: int) -> Callable[[Call], bool]:
-    seen = iter(range(1, 1000))
+    carried = iter(range(1, 1000))
 
     def after(call: Call) -> bool:
-        return call.method in {"PUT", "DELETE"} and next(seen) >= number
+        return call.method in {"PUT", "DELETE"} and next(carried) >= number
 
     return after
 
@@ -196,23 +196,26 @@ def test_f7_who_is_killed_after_k_writes_completes_the_generation(
     fresh = Gateway(db.kong)
     fresh.publish(new)
     assert fresh.counts() == {"services": 1, "routes": 4, "plugins": 4}
-    assert fresh.driver.observe().carried == {new.publish_id: Seen(generation=2, digest=new.digest)}
+    assert fresh.driver.observe().carried == {new.publish_id: ShownState(generation=2, digest=new.digest)}
 
 
 @pytest.mark.parametrize("word", ["routes", "services", "plugins"])
 def test_f26_what_another_hand_deletes_or_changes_is_seen_and_healed(
     db: Gateway, upstream: Upstreams, word: str
 ) -> None:
-    spec, other = live(port=upstream.port), live(port=upstream.port)
-    db.publish(spec, other)
-    for entity in [one for one in db.kong.own("routes") if one["service"] and spec.host in one["hosts"]]:
+    spec, second_spec = live(port=upstream.port), live(port=upstream.port)
+    db.publish(spec, second_spec)
+    for entity in [row for row in db.kong.own("routes") if row["service"] and spec.host in row["hosts"]]:
         db.admin("DELETE", f"/routes/{entity['id']}")
-    victim = next(one for one in db.kong.own(word) if f"imp-publish:{spec.publish_id}" in one["tags"])
+    victim = next(row for row in db.kong.own(word) if f"imp-publish:{spec.publish_id}" in row["tags"])
     db.admin(
         "PATCH", f"/{word}/{victim['id']}", {"enabled": False} if word != "routes" else {"strip_path": True}
     )
-    seen = db.driver.observe().carried
-    assert (seen[spec.publish_id].digest, seen[other.publish_id].digest) == ("", other.digest)
+    carried = db.driver.observe().carried
+    assert (carried[spec.publish_id].digest, carried[second_spec.publish_id].digest) == (
+        "",
+        second_spec.digest,
+    )
     assert db.memory.apply(spec).changes in {1, 2}
     db.driver.verify(db.memory.good[spec.publish_id])
     assert db.ask(spec.host).status == 200
@@ -234,7 +237,9 @@ def test_two_agents_on_one_database_write_nothing_against_each_other(
 
 def test_a_plugin_without_a_scope_is_never_sent(db: Gateway) -> None:
     plugin = next(
-        entity for entity in routing.live(hold(live()), routing.Options()) if entity.kind == "plugins"
+        entity
+        for entity in routing.live_entities(hold(live()), routing.Options())
+        if entity.kind == "plugins"
     )
     with pytest.raises(AssertionError, match="has no scope"):
         Admin(db.kong.admin_url).put(plugin.with_body(service=None, route=None, consumer=None))

@@ -1,4 +1,4 @@
-"""A Kong without a database: one load for all publishes, the guilty one named, and a node that lost everything."""
+"""A Kong without a database: one load for all publishes, the guilty one named, and a restarted node."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.drivers.base import Seen, Unreachable
+from agent.drivers.base import ShownState, Unreachable
 from agent.drivers.kong.admin_api import Admin
 from tests.agent.doubles import Upstreams, live, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, driver_of, key, with_keys, with_tokens
@@ -48,8 +48,8 @@ def test_what_is_there_already_is_not_loaded_and_a_304_is_no_change(
 def test_what_was_loaded_while_it_was_read_is_not_believed_under_the_old_hash(
     dbless: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = live(), live()
-    dbless.publish(one)
+    first, second = live(), live()
+    dbless.publish(first)
     text = next(json.loads(call.body) for call in dbless.kong.faults.calls if call.method == "POST")
     fresh, listed = driver_of(dbless.kong), Admin.listed
 
@@ -57,13 +57,13 @@ def test_what_was_loaded_while_it_was_read_is_not_believed_under_the_old_hash(
         admin: Admin, kinds: list[str], *, tagged: bool
     ) -> list[tuple[str, list[dict[str, Any]]]]:
         monkeypatch.setattr(Admin, "listed", listed)
-        dbless.publish(two)
+        dbless.publish(second)
         return admin.listed(kinds, tagged=tagged)
 
     monkeypatch.setattr(Admin, "listed", listed_late)
     assert len(fresh.observe().carried) == 2
     dbless.admin("POST", "/config?check_hash=1", text)
-    assert list(fresh.observe().carried) == [one.publish_id]
+    assert list(fresh.observe().carried) == [first.publish_id]
 
 
 @pytest.mark.parametrize("with_state", [True, False])
@@ -88,34 +88,34 @@ def test_a_bad_publish_is_named_and_the_others_do_not_suffer(
 def test_two_publishes_with_one_key_the_second_is_refused_without_saying_it(
     dbless: Gateway, upstream: Upstreams
 ) -> None:
-    one, two = (
+    first, second = (
         with_keys(upstream.port, key("one", "same-key")),
         with_keys(upstream.port, key("two", "same-key")),
     )
-    other = live(port=upstream.port)
-    applied = dbless.memory.apply(one, two, other)
+    third = live(port=upstream.port)
+    applied = dbless.memory.apply(first, second, third)
     (why,) = applied.refused.values()
-    assert list(applied.refused) == [two.publish_id]
+    assert list(applied.refused) == [second.publish_id]
     assert "same-key" not in str(why)
-    assert dbless.ask(one.host, headers={"apikey": "same-key"}).status == 200
-    assert dbless.ask(other.host).status == 200
+    assert dbless.ask(first.host, headers={"apikey": "same-key"}).status == 200
+    assert dbless.ask(third.host).status == 200
 
 
 def test_a_kong_started_empty_is_noticed_and_filled_again(dbless: Gateway, upstream: Upstreams) -> None:
-    open_one, closed, gone = (
+    open_one, closed, withdrawn_spec = (
         live(port=upstream.port),
         with_keys(upstream.port, key("one", "key-one")),
         live(port=upstream.port),
     )
-    dbless.publish(open_one, closed, gone)
-    dbless.publish(withdrawn(gone, generation=2))
+    dbless.publish(open_one, closed, withdrawn_spec)
+    dbless.publish(withdrawn(withdrawn_spec, generation=2))
     carried = dbless.driver.observe().carried
     dbless.kong.lose_everything()
     assert dbless.kong.admin.configuration_hash == NO_HASH
     assert dbless.driver.observe().carried == {}
     dbless.memory.apply()
     assert dbless.driver.observe().carried == carried
-    assert [dbless.ask(spec.host).status for spec in (open_one, closed, gone)] == [200, 401, 410]
+    assert [dbless.ask(spec.host).status for spec in (open_one, closed, withdrawn_spec)] == [200, 401, 410]
     assert dbless.ask(closed.host, headers={"apikey": "key-one"}).status == 200
 
 
@@ -129,14 +129,14 @@ def test_a_kong_started_empty_gets_the_last_good_spec_of_what_it_refuses_now(
     applied = gateway.memory.apply(changed(spec, generation=2, auth=with_tokens(9).auth))
     assert [why.code for why in applied.refused.values()] == ["plugin_missing"]
     assert gateway.ask(spec.host).status == 200
-    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert gateway.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
 
 
 def test_a_node_that_serves_another_s_configuration_is_not_touched(dbless: Gateway) -> None:
-    theirs = json.dumps(
+    foreign_configuration = json.dumps(
         {"_format_version": "3.0", "services": [{"name": "theirs", "url": "http://127.0.0.1:9"}]}
     )
-    dbless.admin("POST", "/config?check_hash=1", {"config": theirs})
+    dbless.admin("POST", "/config?check_hash=1", {"config": foreign_configuration})
     before = dbless.fingerprint()
     with pytest.raises(Unreachable, match=r"serves a configuration of its own \(service theirs\)") as problem:
         dbless.memory.apply(live())
@@ -188,5 +188,5 @@ def test_closed_publishes_are_loaded_shut_and_opened_by_a_second_load(
         if call.method == "POST"
     ]
     assert [text["services"][0]["enabled"] for text in texts] == [False, True]
-    assert dbless.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert dbless.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
     assert dbless.memory.apply(changed(spec, generation=2)).changes == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.drivers.base import Seen
+from agent.drivers.base import ShownState
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, driver_of
 from tests.agent.gateway import hold
@@ -18,13 +18,13 @@ def test_a_publish_is_served_withdrawn_served_again_and_removed(
     assert gateway.ask(spec.host).status == 404
     (evidence,) = gateway.publish(spec)
     assert (evidence.probes, evidence.bursts) == (48, 2)
-    assert upstream.seen == []
+    assert upstream.requests == []
     assert gateway.ask(spec.host, "/a/b?c=d").json["path"] == "/a/b?c=d"
-    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=1, digest=spec.digest)}
+    assert gateway.driver.observe().carried == {spec.publish_id: ShownState(generation=1, digest=spec.digest)}
 
-    gone = withdrawn(spec, generation=2)
-    gateway.publish(gone)
-    seen = len(upstream.seen)
+    withdrawn_spec = withdrawn(spec, generation=2)
+    gateway.publish(withdrawn_spec)
+    requests_before = len(upstream.requests)
     for method in METHODS:
         for path in (
             "/",
@@ -41,8 +41,10 @@ def test_a_publish_is_served_withdrawn_served_again_and_removed(
                 assert (
                     answer.json["detail"] == "이 API는 제공이 중단되었습니다. / This API has been withdrawn."
                 )
-    assert len(upstream.seen) == seen
-    assert gateway.driver.observe().carried == {spec.publish_id: Seen(generation=2, digest=gone.digest)}
+    assert len(upstream.requests) == requests_before
+    assert gateway.driver.observe().carried == {
+        spec.publish_id: ShownState(generation=2, digest=withdrawn_spec.digest)
+    }
 
     again = changed(spec, generation=3)
     gateway.publish(again)
@@ -99,7 +101,7 @@ def test_another_generation_s_marker_never_reaches_an_upstream(
     gateway.publish(spec)
     assert gateway.ask(spec.host, path.format(id=spec.publish_id)).status == 404
     assert gateway.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/7").body == b"7"
-    assert upstream.seen == []
+    assert upstream.requests == []
 
 
 def test_a_batch_of_many_is_one_change(gateway: Gateway, upstream: Upstreams) -> None:
@@ -112,10 +114,10 @@ def test_a_batch_of_many_is_one_change(gateway: Gateway, upstream: Upstreams) ->
 
 
 def test_what_is_not_named_stays(gateway: Gateway, upstream: Upstreams) -> None:
-    one, two = live(port=upstream.port), live(port=upstream.port)
-    gateway.publish(one)
-    Gateway(gateway.kong).publish(two)
-    assert [gateway.ask(spec.host).status for spec in (one, two)] == [200, 200]
+    first, second = live(port=upstream.port), live(port=upstream.port)
+    gateway.publish(first)
+    Gateway(gateway.kong).publish(second)
+    assert [gateway.ask(spec.host).status for spec in (first, second)] == [200, 200]
 
 
 def test_a_newer_generation_on_the_gateway_is_left_alone(gateway: Gateway, upstream: Upstreams) -> None:

@@ -1,4 +1,7 @@
-"""What asks for credentials is open to nobody without them, not for a moment: whatever Kong rebuilds first, router or plugins."""
+"""A publish that asks for credentials is never open without them.
+
+Not for a moment, whichever Kong rebuilds first, router or plugins.
+"""
 
 import threading
 import time
@@ -35,7 +38,7 @@ every_order = pytest.mark.parametrize(("order", "mode"), CASES)
 @contextmanager
 def watched(gateway: Gateway, *specs: Spec) -> Iterator[Counter[int]]:
     """Ask all the time without credentials, and with another publish's; the answers by status."""
-    seen: Counter[int] = Counter()
+    statuses: Counter[int] = Counter()
     stop = threading.Event()
 
     def ask(headers: dict[str, str]) -> None:
@@ -43,16 +46,16 @@ def watched(gateway: Gateway, *specs: Spec) -> Iterator[Counter[int]]:
         while not stop.wait(0.001):
             for spec in specs:
                 answer: Answer = gateway.ask(spec.host, "/x", headers=headers)
-                seen[answer.status] += 1
+                statuses[answer.status] += 1
 
     pollers = [threading.Thread(target=ask, args=(headers,)) for headers in ({}, {"apikey": "a-stranger-s"})]
     for poller in pollers:
         poller.start()
     try:
-        yield seen
+        yield statuses
         # Long enough for everything to become visible.
         time.sleep(0.15)
-        until(lambda: sum(seen.values()) > 20, what="enough was asked")
+        until(lambda: sum(statuses.values()) > 20, description="enough was asked")
     finally:
         stop.set()
         for poller in pollers:
@@ -73,35 +76,39 @@ def late(order: str, mode: str) -> Iterator[Gateway]:
 
 @pytest.fixture
 def pair(order: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gateway, Gateway]]:
-    """Two nodes on one database. Only the first one has an agent; the other sees in this order, and as late as it says, what that agent writes."""
+    """Two nodes on one database.
+
+    Only the first one has an agent; the other sees in this order, and as late as it says, what that agent
+    writes.
+    """
     monkeypatch.setattr("agent.drivers.kong.node.MARGIN_S", 0.05)
-    one = Kong().start()
-    other = Kong(store=one.store).start()
+    first = Kong().start()
+    second = Kong(store=first.store).start()
     routes_s, plugins_s = ORDERS[order]
-    one.admin.polls_every_s = max(routes_s, plugins_s)
-    other.late(routes_s=routes_s, plugins_s=plugins_s)
-    yield Gateway(one, is_alone=False), Gateway(other)
-    one.stop()
-    other.stop()
+    first.admin.polls_every_s = max(routes_s, plugins_s)
+    second.late(routes_s=routes_s, plugins_s=plugins_s)
+    yield Gateway(first, is_alone=False), Gateway(second)
+    first.stop()
+    second.stop()
 
 
 def keyed(port: int) -> Spec:
     return with_keys(port, key("one", "key-one"))
 
 
-def never_reached(seen: Counter[int], upstream: Upstreams) -> None:
-    assert sum(seen.values()) > 20
-    assert seen[200] == 0
-    assert upstream.seen == []
+def never_reached(statuses: Counter[int], upstream: Upstreams) -> None:
+    assert sum(statuses.values()) > 20
+    assert statuses[200] == 0
+    assert upstream.requests == []
 
 
 @pytest.mark.parametrize("make", [keyed, with_tokens])
 @every_order
 def test_on_publish(late: Gateway, upstream: Upstreams, make: Callable[[int], Spec]) -> None:
     spec = make(upstream.port)
-    with watched(late, spec) as seen:
+    with watched(late, spec) as statuses:
         late.publish(spec)
-    never_reached(seen, upstream)
+    never_reached(statuses, upstream)
     assert late.ask(spec.host).status == 401
 
 
@@ -109,11 +116,11 @@ def test_on_publish(late: Gateway, upstream: Upstreams, make: Callable[[int], Sp
 def test_on_withdraw_and_publishing_again(late: Gateway, upstream: Upstreams) -> None:
     spec = keyed(upstream.port)
     late.publish(spec)
-    with watched(late, spec) as seen:
+    with watched(late, spec) as statuses:
         late.publish(withdrawn(spec, generation=2))
         late.publish(changed(spec, generation=3))
-    never_reached(seen, upstream)
-    assert seen[410] > 0
+    never_reached(statuses, upstream)
+    assert statuses[410] > 0
 
 
 @every_order
@@ -121,20 +128,20 @@ def test_on_a_change_of_auth_mode_there_and_back(late: Gateway, upstream: Upstre
     keys = keyed(upstream.port)
     tokens = changed(keys, generation=2, auth=with_tokens(9).auth)
     late.publish(keys)
-    with watched(late, keys) as seen:
+    with watched(late, keys) as statuses:
         late.publish(tokens)
         late.publish(changed(keys, generation=3))
-    never_reached(seen, upstream)
+    never_reached(statuses, upstream)
 
 
 @every_order
 def test_on_publishing_again_in_another_auth_mode(late: Gateway, upstream: Upstreams) -> None:
     keys = keyed(upstream.port)
     late.publish(keys)
-    with watched(late, keys) as seen:
+    with watched(late, keys) as statuses:
         late.publish(withdrawn(keys, generation=2))
         late.publish(changed(keys, generation=3, auth=with_tokens(9).auth))
-    never_reached(seen, upstream)
+    never_reached(statuses, upstream)
 
 
 @every_order
@@ -142,33 +149,33 @@ def test_from_open_to_closed_it_is_closed_once_it_is_proved(late: Gateway, upstr
     spec = live(port=upstream.port)
     late.publish(spec)
     late.publish(changed(spec, generation=2, auth=keyed(9).auth))
-    with watched(late, spec) as seen:
+    with watched(late, spec) as statuses:
         pass
-    never_reached(seen, upstream)
+    never_reached(statuses, upstream)
 
 
 @every_order
 def test_when_a_service_joins_and_another_leaves(late: Gateway, upstream: Upstreams) -> None:
-    one, two = (
+    first, second = (
         make_service(upstream.port, routes=[route("/x")]),
         make_service(upstream.port, routes=[route("/y")]),
     )
     auth = keyed(9).auth
-    spec = live(services=(two,), auth=auth)
+    spec = live(services=(second,), auth=auth)
     late.publish(spec)
-    with watched(late, spec) as seen:
-        late.publish(changed(spec, generation=2, services=(one, two)))
-        late.publish(changed(spec, generation=3, services=(two,)))
-    never_reached(seen, upstream)
+    with watched(late, spec) as statuses:
+        late.publish(changed(spec, generation=2, services=(first, second)))
+        late.publish(changed(spec, generation=3, services=(second,)))
+    never_reached(statuses, upstream)
 
 
 @every_order
 def test_on_removal(late: Gateway, upstream: Upstreams) -> None:
     spec, before = keyed(upstream.port), late.counts()
     late.publish(spec)
-    with watched(late, spec) as seen:
+    with watched(late, spec) as statuses:
         late.memory.apply(absent(spec, generation=2))
-    never_reached(seen, upstream)
+    never_reached(statuses, upstream)
     assert late.counts() == before
     assert late.ask(spec.host).status == 404
 
@@ -180,41 +187,41 @@ on_another_node = pytest.mark.parametrize("order", ["plugins first", "router fir
 def test_on_another_node_of_the_database_on_publish(
     pair: tuple[Gateway, Gateway], upstream: Upstreams
 ) -> None:
-    one, other = pair
+    first, second = pair
     spec = keyed(upstream.port)
-    with watched(other, spec) as seen:
-        one.publish(spec)
-    never_reached(seen, upstream)
-    assert other.ask(spec.host).status == 401
+    with watched(second, spec) as statuses:
+        first.publish(spec)
+    never_reached(statuses, upstream)
+    assert second.ask(spec.host).status == 401
 
 
 @on_another_node
 def test_on_another_node_of_the_database_on_publishing_again_with_keys(
     pair: tuple[Gateway, Gateway], upstream: Upstreams
 ) -> None:
-    one, other = pair
+    first, second = pair
     spec = live(port=upstream.port)
-    one.publish(spec)
-    one.publish(withdrawn(spec, generation=2))
-    until(lambda: other.ask(spec.host).status == 410, what="withdrawn on the other node")
-    upstream.seen.clear()
-    with watched(other, spec) as seen:
-        one.publish(changed(spec, generation=3, auth=keyed(9).auth))
-    never_reached(seen, upstream)
+    first.publish(spec)
+    first.publish(withdrawn(spec, generation=2))
+    until(lambda: second.ask(spec.host).status == 410, description="withdrawn on the other node")
+    upstream.requests.clear()
+    with watched(second, spec) as statuses:
+        first.publish(changed(spec, generation=3, auth=keyed(9).auth))
+    never_reached(statuses, upstream)
 
 
 @on_another_node
 def test_on_another_node_of_the_database_on_removal(
     pair: tuple[Gateway, Gateway], upstream: Upstreams
 ) -> None:
-    one, other = pair
+    first, second = pair
     spec = keyed(upstream.port)
-    one.publish(spec)
-    until(lambda: other.ask(spec.host).status == 401, what="published on the other node")
-    with watched(other, spec) as seen:
-        one.memory.apply(absent(spec, generation=2))
-    never_reached(seen, upstream)
-    assert one.counts() == {}
+    first.publish(spec)
+    until(lambda: second.ask(spec.host).status == 401, description="published on the other node")
+    with watched(second, spec) as statuses:
+        first.memory.apply(absent(spec, generation=2))
+    never_reached(statuses, upstream)
+    assert first.counts() == {}
 
 
 def test_services_are_switched_on_only_after_every_worker_refused(db: Gateway, upstream: Upstreams) -> None:
@@ -230,15 +237,15 @@ def test_a_gate_that_is_not_passed_leaves_everything_shut(
 ) -> None:
     monkeypatch.setattr("agent.drivers.kong.proof.PROOF_S", 0.3)
     gateway.kong.late(routes_s=0.0, plugins_s=600.0)
-    spec, other = keyed(upstream.port), live(port=upstream.port, auth=Auth())
-    gateway.memory.apply(spec, other)
+    spec, second = keyed(upstream.port), live(port=upstream.port, auth=Auth())
+    gateway.memory.apply(spec, second)
     assert gateway.ask(spec.host).status == 404
     assert {
         service["enabled"]
         for service in gateway.kong.own("services")
         if f"imp-publish:{spec.publish_id}" in service["tags"]
     } == {False}
-    assert gateway.ask(other.host).status == 200
+    assert gateway.ask(second.host).status == 200
     gateway.kong.late(routes_s=0.0, plugins_s=0.0)
     gateway.publish(spec)
     assert gateway.ask(spec.host, headers={"apikey": "key-one"}).status == 200

@@ -1,4 +1,7 @@
-"""Upstreams on Kong are the addresses that the agent checked: Kong is given no name that it could look up, and callers notice nothing of that."""
+"""Upstreams on Kong are the addresses that the agent checked, and no names.
+
+Callers notice nothing of that.
+"""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -55,8 +58,8 @@ def test_a_moved_upstream_is_two_writes_and_callers_follow(
     spec = named(upstream.port)
     db.publish(spec)
     db.kong.faults.clear()
-    there = hold(spec, pinned=("127.0.0.2",))
-    assert db.driver.apply([Desired(wanted=there, fallback=there)]).changes == 2
+    pinned_spec = hold(spec, pinned=("127.0.0.2",))
+    assert db.driver.apply([Desired(wanted=pinned_spec, fallback=pinned_spec)]).changes == 2
     assert [call.steps[0] for call in db.kong.faults.writes()] == ["services", "routes"]
     answer = db.ask(spec.host)
     assert (answer.json["upstream"], heard(answer, "host")) == (moved_to.name, f"{NAME}:{upstream.port}")
@@ -66,7 +69,7 @@ def test_a_moved_upstream_is_two_writes_and_callers_follow(
 def test_without_our_code_kong_still_asks_nobody_but_the_address(db: Gateway, upstream: Upstreams) -> None:
     spec = named(upstream.port)
     db.publish(spec)
-    code = next(one for one in db.kong.own("plugins") if one["name"] == "post-function")
+    code = next(entity for entity in db.kong.own("plugins") if entity["name"] == "post-function")
     db.admin("DELETE", f"/plugins/{code['id']}")
     assert heard(db.ask(spec.host), "host") == f"127.0.0.1:{upstream.port}"
     assert db.driver.observe().carried[spec.publish_id].digest == ""
@@ -86,7 +89,9 @@ def test_without_our_code_kong_still_asks_nobody_but_the_address(db: Gateway, up
 def test_several_addresses_are_all_asked(pinned: tuple[str, ...], host: str, spread: list[str]) -> None:
     spec = named(8443, scheme="https")
     service = next(
-        one for one in routing.live(hold(spec, pinned=pinned), routing.Options()) if one.kind == "services"
+        entity
+        for entity in routing.live_entities(hold(spec, pinned=pinned), routing.Options())
+        if entity.kind == "services"
     )
     assert service.body["host"] == host
     (code,) = auth.guards(spec, "service", uuid4())
@@ -99,4 +104,4 @@ def test_several_addresses_are_all_asked(pinned: tuple[str, ...], host: str, spr
         asked.add(exchange.target)
         # The Host header is also the name that TLS is spoken with, and its port is no part of that.
         assert exchange.upstream_host == f"{NAME}:8443"
-    assert asked == ({(one, 8443) for one in spread} if spread else {None})
+    assert asked == ({(entity, 8443) for entity in spread} if spread else {None})

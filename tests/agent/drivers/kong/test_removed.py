@@ -1,4 +1,6 @@
-"""What is left to remember of a publish that was removed: nothing on the gateway, the generation on each agent's disk, and the control plane's word."""
+"""The memory of a removed publish: nothing on the gateway, the generation on each disk and in the control
+plane.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,20 +46,23 @@ def test_a_late_command_for_a_removed_publish_is_refused_by_the_disk(
 def test_what_an_agent_that_never_heard_of_the_removal_brings_back_goes_with_the_next_heartbeat_of_any(
     tmp_path: Path, control_plane: ControlPlaneDouble, db: Gateway, upstream: Upstreams
 ) -> None:
-    """The one case that nothing on a shared database can remember; it needs an agent that was frozen through the removal, and a command below 90 s old."""
+    """The case that a shared database cannot remember.
+
+    It needs an agent that was frozen during the removal, and a command below 90 s old.
+    """
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    one, two = (Running(folder, control_plane, driver=driver_of(db.kong)) for folder in folders)
+    first, second = (Running(folder, control_plane, driver=driver_of(db.kong)) for folder in folders)
     spec = live(port=upstream.port)
-    gone = absent(spec, generation=3)
-    assert push(one, spec) == (Outcome.VERIFIED, 1)
-    assert push(one, gone) == (Outcome.VERIFIED, 3)
-    assert push(two, spec.model_copy(update={"generation": 2})) == (Outcome.VERIFIED, 2)
-    control_plane.expected = {spec.publish_id: gone}
-    one.beat()
-    until(lambda: db.counts() == {}, what="it is gone again")
-    assert push(two, gone) == (Outcome.VERIFIED, 3)
-    assert push(two, spec.model_copy(update={"generation": 2})) == (Outcome.STALE, 3)
-    for agent in (one, two):
+    absent_spec = absent(spec, generation=3)
+    assert push(first, spec) == (Outcome.VERIFIED, 1)
+    assert push(first, absent_spec) == (Outcome.VERIFIED, 3)
+    assert push(second, spec.model_copy(update={"generation": 2})) == (Outcome.VERIFIED, 2)
+    control_plane.expected = {spec.publish_id: absent_spec}
+    first.beat()
+    until(lambda: db.counts() == {}, description="it is gone again")
+    assert push(second, absent_spec) == (Outcome.VERIFIED, 3)
+    assert push(second, spec.model_copy(update={"generation": 2})) == (Outcome.STALE, 3)
+    for agent in (first, second):
         agent.stop()

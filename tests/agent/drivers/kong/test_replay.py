@@ -33,9 +33,8 @@ def ports() -> Iterator[dict[int, int]]:
 def set_up(kong: Kong, line: Line) -> None:
     """What was changed at the real Kong before this line."""
     settings = line.get("settings", "")
-    kong.proxy.untrusted_lua = kong.admin.untrusted_lua = (
-        "off" if "untrusted_lua=off" in settings else "on" if "untrusted_lua=on" in settings else "sandbox"
-    )
+    stated = [mode for mode in ("off", "on") if f"untrusted_lua={mode}" in settings]
+    kong.proxy.untrusted_lua = kong.admin.untrusted_lua = stated[0] if stated else "sandbox"
     kong.admin.sandbox_requires = ("cjson.safe",) if "requires=cjson.safe" in settings else ()
     kong.admin.reachable = "not accepting" not in settings
     if line["step"] == "lost-status":

@@ -1,4 +1,4 @@
-"""One table of callers for every kind of gateway: what who may not pass reads, and what an upstream hears of those who may."""
+"""One table of callers for every kind of gateway: the refusals, and what an upstream hears of the others."""
 
 import re
 import time
@@ -117,24 +117,28 @@ def test_who_has_no_right_key_reads_which_header_is_wanted(anywhere: Anywhere, u
         assert refusal(anywhere.ask(spec.host, "/x", headers=headers)) == wanted, headers
     assert refusal(anywhere.ask(spec.host, "/x?x-api-key=key-one")) == wanted
     assert refusal(anywhere.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth")) == wanted
-    assert upstream.seen == []
+    assert upstream.requests == []
 
 
 def test_who_has_no_right_token_reads_what_is_wrong_with_it(anywhere: Anywhere, upstream: Upstreams) -> None:
     spec = with_tokens(upstream.port, issuer.rsa(), issuer.ec())
     anywhere.publish(spec)
-    for who, (authorization, status, challenge) in tokens().items():
+    for caller, (authorization, status, challenge) in tokens().items():
         answer = anywhere.ask(
             spec.host, "/x", headers={"Authorization": authorization} if authorization else {}
         )
-        assert refusal(answer) == (status, [challenge.format(host=spec.host)], [PROBLEM], BODIES[status]), who
-    assert upstream.seen == []
+        assert refusal(answer) == (status, [challenge.format(host=spec.host)], [PROBLEM], BODIES[status]), (
+            caller
+        )
+    assert upstream.requests == []
 
 
 def test_only_envoy_takes_a_token_that_has_just_ended_or_names_no_key(
     anywhere: Anywhere, upstream: Upstreams
 ) -> None:
-    """The two differences that docs/kong.md admits: Kong's jwt compares `exp` with its own clock, and finds keys by `kid` alone."""
+    """The two differences in docs/kong.md: Kong's jwt compares `exp` with its own clock, finds keys by `kid`
+    alone.
+    """
     spec = with_tokens(upstream.port)
     anywhere.publish(spec)
     wanted = 200 if anywhere.memory.driver.name == "envoy" else 401
@@ -143,29 +147,29 @@ def test_only_envoy_takes_a_token_that_has_just_ended_or_names_no_key(
         "ended": issuer.token(lasts_s=-2),
         "no kid": jwt.encode({"alg": "RS256"}, claims, issuer.rsa(), algorithms=["RS256"]),
     }
-    for what, token in tokens.items():
-        assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {token}"}).status == wanted, what
+    for case, token in tokens.items():
+        assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {token}"}).status == wanted, case
     early = issuer.token(nbf=int(time.time()) + 3)
     assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {early}"}).status == 200
 
 
 def test_a_key_of_another_publish_is_no_key(anywhere: Anywhere, upstream: Upstreams) -> None:
-    one, two = (
+    first, second = (
         live(
             port=upstream.port,
             auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=(key("one", secret),)),
         )
         for secret in ("a-key", "b-key")
     )
-    anywhere.publish(one, two)
-    challenge = [f'Key realm="{one.host}", header="apikey"']
-    assert refusal(anywhere.ask(one.host, headers={"apikey": "b-key"})) == (
+    anywhere.publish(first, second)
+    challenge = [f'Key realm="{first.host}", header="apikey"']
+    assert refusal(anywhere.ask(first.host, headers={"apikey": "b-key"})) == (
         401,
         challenge,
         [PROBLEM],
         BODIES[401],
     )
-    assert heard(anywhere.ask(two.host, headers={"apikey": "b-key"}))["imp-consumer"] == "one"
+    assert heard(anywhere.ask(second.host, headers={"apikey": "b-key"}))["imp-consumer"] == "one"
 
 
 def test_an_upstream_s_own_401_stays_as_it_is(anywhere: Anywhere, upstream: Upstreams) -> None:
@@ -204,9 +208,9 @@ def test_no_caller_can_pretend_to_be_a_consumer(anywhere: Anywhere, upstream: Up
         "token": (with_tokens(upstream.port), {"Authorization": f"Bearer {issuer.token()}"}),
     }
     anywhere.publish(keys, *(spec for spec, _ in specs.values()))
-    for what, (spec, credentials) in specs.items():
+    for case, (spec, credentials) in specs.items():
         names = heard(anywhere.ask(spec.host, headers=pretending | credentials))
-        assert not {"imp-consumer", "imp_consumer"} & set(names), what
+        assert not {"imp-consumer", "imp_consumer"} & set(names), case
     names = heard(anywhere.ask(keys.host, headers=pretending | {"apikey": "key-one"}))
     assert (names["imp-consumer"], "imp_consumer" in names, "apikey" in names) == ("one", False, False)
 
@@ -247,7 +251,8 @@ def test_what_gateways_say_of_a_caller_no_caller_says_in_any_spelling(
     of_the_caller = {
         name for name in PRETENDED if "6.6.6.6" in as_wsgi_reads_them.get(name.replace("-", "_"), "")
     }
-    # Both gateways add the caller's address to an X-Forwarded-For that is spelled as it should be, and Envoy keeps a request's own id.
+    # Both gateways add the caller's address to an X-Forwarded-For that is spelled as it should be, and Envoy
+    # keeps a request's own id.
     allowed = {"x-forwarded-for", "x-request-id"} if separators == "-" else set()
     assert of_the_caller <= allowed
     twins = [
@@ -259,16 +264,16 @@ def test_what_gateways_say_of_a_caller_no_caller_says_in_any_spelling(
 
 
 def _spelled(name: str, separators: str) -> str:
-    first, *others = name.split("-")
+    first, *parts = name.split("-")
     return first + "".join(
-        separators[min(number, len(separators) - 1)] + part for number, part in enumerate(others)
+        separators[min(number, len(separators) - 1)] + part for number, part in enumerate(parts)
     )
 
 
 def test_the_name_of_a_header_that_only_looks_alike_passes(anywhere: Anywhere, upstream: Upstreams) -> None:
     spec = live(port=upstream.port)
     anywhere.publish(spec)
-    others = {
+    parts = {
         "x-forwarded": "a",
         "xreal-ip": "b",
         "important": "c",
@@ -276,4 +281,4 @@ def test_the_name_of_a_header_that_only_looks_alike_passes(anywhere: Anywhere, u
         "not-forwarded": "e",
         "x-real-ip-2": "f",
     }
-    assert others.items() <= heard(anywhere.ask(spec.host, headers=others)).items()
+    assert parts.items() <= heard(anywhere.ask(spec.host, headers=parts)).items()

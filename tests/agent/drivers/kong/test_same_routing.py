@@ -1,4 +1,4 @@
-"""One table of routing cases for every kind of gateway: a provider sees no difference between a real Envoy and Kong."""
+"""One table of routing cases for every kind of gateway: a real Envoy and Kong route alike."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ from tests.agent.doubles import Upstreams, live, make_service, withdrawn
 from tests.agent.drivers.kong.gateway import Anywhere, route
 from tests.agent.gateway import Answer
 
-Found = tuple[str, str] | int
+Outcome = tuple[str, str] | int
 """Which upstream was asked for what, or the status of the gateway's own answer."""
 
-MANY = (
+MANY_ROUTES = (
     (
         "one",
         "",
@@ -27,7 +27,7 @@ MANY = (
     ("two", "/inner", [("/billing/special", (), True), ("/base", (), True), ("/kept", (), False)]),
     ("three", "/end/", [("/slash", (), True)]),
 )
-MANY_CASES: list[tuple[str, str, Found]] = [
+MANY_CASES: list[tuple[str, str, Outcome]] = [
     ("GET", "/billing", ("one", "/")),
     ("GET", "/billing/", ("one", "/")),
     ("POST", "/billing/x/y?q=1", ("one", "/x/y?q=1")),
@@ -67,7 +67,7 @@ ROOT = (
     ("one", "", [("/", ("GET",), False)]),
     ("two", "/deep", [("/a/b", (), False), ("/a", ("POST",), True)]),
 )
-ROOT_CASES: list[tuple[str, str, Found]] = [
+ROOT_CASES: list[tuple[str, str, Outcome]] = [
     ("GET", "/", ("one", "/")),
     ("GET", "/x/y", ("one", "/x/y")),
     ("POST", "/x", 404),
@@ -77,13 +77,13 @@ ROOT_CASES: list[tuple[str, str, Found]] = [
     ("GET", "/a/c", ("one", "/a/c")),
 ]
 BASE = (("one", "/base", [("/", (), False)]), ("two", "", [("/only", ("GET",), True)]))
-BASE_CASES: list[tuple[str, str, Found]] = [
+BASE_CASES: list[tuple[str, str, Outcome]] = [
     ("GET", "/", ("one", "/base/")),
     ("GET", "/x", ("one", "/base/x")),
     ("DELETE", "/only", ("one", "/base/only")),
     ("GET", "/only", ("two", "/")),
 ]
-TABLES = {"many": (MANY, MANY_CASES), "root": (ROOT, ROOT_CASES), "base": (BASE, BASE_CASES)}
+TABLES = {"many": (MANY_ROUTES, MANY_CASES), "root": (ROOT, ROOT_CASES), "base": (BASE, BASE_CASES)}
 
 
 @pytest.fixture
@@ -96,13 +96,13 @@ def upstreams() -> Iterator[dict[str, Upstreams]]:
 
 def spec_of(table: Any, upstreams: dict[str, Upstreams]) -> Spec:
     def service(name: str, base: str, routes: Any) -> Service:
-        made = [route(path, *methods, strip=strip) for path, methods, strip in routes]
-        return make_service(upstreams[name].port, routes=made, path=base)
+        routes = [route(path, *methods, strip=strip) for path, methods, strip in routes]
+        return make_service(upstreams[name].port, routes=routes, path=base)
 
-    return live(services=tuple(service(*one) for one in table))
+    return live(services=tuple(service(*row) for row in table))
 
 
-def found(answer: Answer) -> Found:
+def outcome_of(answer: Answer) -> Outcome:
     return (
         (answer.json["upstream"], answer.json["path"])
         if answer.status == 200 and answer.body
@@ -119,28 +119,28 @@ def test_a_request_goes_where_the_table_says(
     spec = spec_of(table, upstreams)
     assert memory.apply(spec).refused == {}
     wrong = {
-        (method, path): (got, wanted)
+        (method, path): (actual, wanted)
         for method, path, wanted in cases
-        if (got := found(ask(spec.host, path, method=method))) != wanted
+        if (actual := outcome_of(ask(spec.host, path, method=method))) != wanted
     }
     assert wrong == {}
 
 
 def test_hosts_ports_and_our_own_answers(anywhere: Anywhere, upstreams: dict[str, Upstreams]) -> None:
     memory, ask = anywhere.memory, anywhere.ask
-    spec = spec_of(MANY, upstreams)
+    spec = spec_of(MANY_ROUTES, upstreams)
     memory.apply(spec)
-    assert found(ask(f"{spec.host}:8000", "/keep")) == ("one", "/keep")
+    assert outcome_of(ask(f"{spec.host}:8000", "/keep")) == ("one", "/keep")
     assert ask(f"x.{spec.host}", "/keep").status == 404
-    for said in ({}, {"X-Forwarded-Host": "other.example.com"}):
+    for headers in ({}, {"X-Forwarded-Host": "other.example.com"}):
         heard = {
             name.lower(): value
-            for name, value in ask(spec.host, "/keep", headers=said).json["headers"].items()
+            for name, value in ask(spec.host, "/keep", headers=headers).json["headers"].items()
         }
         assert (heard["host"], heard["x-forwarded-host"]) == (
             f"127.0.0.1:{upstreams['one'].port}",
             spec.host,
-        ), said
+        ), headers
     missed = ask(spec.host, "/nothing")
     assert (missed.status, missed.json["code"], missed.header("content-type")) == (
         404,
@@ -149,8 +149,8 @@ def test_hosts_ports_and_our_own_answers(anywhere: Anywhere, upstreams: dict[str
     )
     memory.apply(withdrawn(spec, generation=2))
     for path in ("/keep", "/nothing", "/"):
-        gone = ask(spec.host, path, method="POST")
-        assert (gone.status, gone.json["code"], gone.header("content-type")) == (
+        refused = ask(spec.host, path, method="POST")
+        assert (refused.status, refused.json["code"], refused.header("content-type")) == (
             410,
             "withdrawn",
             ["application/problem+json; charset=utf-8"],

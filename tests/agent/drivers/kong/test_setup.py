@@ -19,8 +19,8 @@ BASE = ["enroll", "--code", "c", "--state", "/s", "--driver", "kong", "--listen"
 GOOD = {"--admin-url": "http://127.0.0.1:8001/", "--proxy-url": "http://127.0.0.1:8000"}
 
 
-def options(**given: str) -> dict[str, str]:
-    words = {**GOOD, **{f"--{name.replace('_', '-')}": value for name, value in given.items()}}
+def options(**overrides: str) -> dict[str, str]:
+    words = {**GOOD, **{f"--{name.replace('_', '-')}": value for name, value in overrides.items()}}
     return KongSetup().options(_parse([*BASE, *[word for pair in words.items() for word in pair]]))
 
 
@@ -41,7 +41,7 @@ def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("overrides", "words"),
     [
         ({"admin_url": "127.0.0.1:8001"}, "--admin-url must be an http or https URL"),
         ({"admin_url": "http://me:pw@127.0.0.1:8001"}, "without credentials"),
@@ -51,9 +51,9 @@ def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
         ({"admin_token_file": "/no/such/file"}, "cannot be read"),
     ],
 )
-def test_a_mistake_is_said_before_the_code_is_spent(given: dict[str, str], words: str) -> None:
+def test_a_mistake_is_said_before_the_code_is_spent(overrides: dict[str, str], words: str) -> None:
     with pytest.raises(SetupFailed, match=words):
-        options(**given)
+        options(**overrides)
 
 
 def test_the_admin_api_s_token_comes_from_a_file_and_stays_there(db: Gateway, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_admin_api_s_token_comes_from_a_file_and_stays_there(db: Gateway, tm
     refused = KongSetup().create(tmp_path, remembered, node="test").describe()
     assert (refused.ok, refused.error) == (
         False,
-        f"Kong's Admin API at {db.kong.admin_url} does not let this agent in (401); check its token.",
+        f"Kong's Admin API at {db.kong.admin_url} refuses this agent (401). Check the token.",
     )
 
 
@@ -131,7 +131,7 @@ def test_a_node_says_how_long_the_others_of_its_database_may_take(
 ) -> None:
     for name, value in switch.items():
         setattr(db.kong.admin, name, value)
-    assert node.find_out(Admin(db.kong.admin_url)).others_see_within_s == seconds
+    assert node.read_node(Admin(db.kong.admin_url)).others_see_within_s == seconds
 
 
 @pytest.mark.parametrize("is_alone", [True, False])

@@ -1,0 +1,67 @@
+"""Verdicts: what its deliveries mean for an open operation. Writes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from publishes.choices import OPEN_PHASES, Kind, Phase
+from publishes.models import Delivery, Operation
+
+NO_AGENT = gettext_noop("No agent whose gateway answers was connected before the deadline.")
+TIMED_OUT = gettext_noop("Not every connected agent finished before the deadline.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Success:
+    """An operation that is done, and the deliveries that were confirmed."""
+
+    operation: Operation
+    confirmed: Sequence[Delivery]
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """For the history, once the operation is closed."""
+        agents = [{"name": delivery.agent.name, **delivery.evidence} for delivery in self.confirmed]
+        return {"took_ms": self.operation.took_ms, "generation": self.operation.generation, "agents": agents}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An operation that has failed, and why."""
+
+    operation: Operation
+    code: str
+    words: str
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """For the history, once the operation is closed."""
+        return {"code": self.code, "kind": self.operation.kind, "took_ms": self.operation.took_ms}
+
+
+def verdict_of(operation: Operation, deliveries: Sequence[Any]) -> Success | Failure | None:
+    """Success when every counting agent confirmed, and at least one agent did; Failure when a counting agent refused
+    or the deadline has passed; None while it is undecided. Each of the deliveries has `is_counting`.
+
+    Taking off a cluster without any registered agent succeeds at once.
+    """
+    refused = next((d for d in deliveries if d.phase == Phase.FAILED and d.is_counting), None)
+    confirmed = [d for d in deliveries if d.phase == Phase.SUCCEEDED]
+    waiting = [d for d in deliveries if d.phase in OPEN_PHASES and d.is_counting]
+    if refused:
+        return Failure(operation=operation, code=refused.code, words=_words(refused))
+    if (confirmed and not waiting) or (not deliveries and operation.kind != Kind.PUBLISH):
+        return Success(operation=operation, confirmed=confirmed)
+    if operation.deadline_at <= timezone.now():
+        code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
+        guilty = next((d for d in waiting or deliveries if d.message), None)
+        return Failure(operation=operation, code=code, words=_words(guilty) if guilty else text)
+    return None
+
+
+def _words(delivery: Delivery) -> str:
+    guilty = " ".join(part for part in (delivery.entity, delivery.field) if part)
+    return f"{delivery.agent.name}: {guilty + ': ' if guilty else ''}{delivery.message}"

@@ -1,0 +1,92 @@
+"""The environments of a product: in which it is published, and the board with a column for each. Reads only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from core.pages.live import version_of
+from products.models import Product
+from publishes.choices import Environment, Status
+from publishes.models import ProductPublish
+from publishes.reading.selectors import publishes_of, with_progress
+from tenants.actors import Actor
+
+COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
+_BOARD_ORDER = {Status.PUBLISHED: 0, Status.WITHDRAWN: 1, Status.DRAFT: 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One environment of the board on a product's page."""
+
+    environment: Environment
+    publishes: tuple[ProductPublish, ...]
+
+    @property
+    def title(self) -> str:
+        """DEV, STAGING or PROD, as the brief heads its columns."""
+        return COLUMN_TITLES[self.environment]
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether anything is PUBLISHED in it."""
+        return any(publish.status == Status.PUBLISHED for publish in self.publishes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """배포 현황: all three environments in the brief's order, each with its publishes."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def deployed(self) -> int:
+        """In how many environments something is PUBLISHED."""
+        return sum(column.is_deployed for column in self.columns)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no publish at all."""
+        return not any(column.publishes for column in self.columns)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything that a person asked for is still going on."""
+        return any(getattr(publish, "doing", None) for column in self.columns for publish in column.publishes)
+
+    @property
+    def version(self) -> str:
+        """A short hash over all that is shown."""
+        names = ("pk", "status", "hostname_base", "frozen_at", "doing", "last_phase", "is_silent")
+        return version_of(
+            [
+                [getattr(publish, name, None) for name in names]
+                for column in self.columns
+                for publish in column.publishes
+            ]
+        )
+
+
+def board_of(actor: Actor, product: Product) -> Board:
+    """The product's publishes by environment; in each what is live stands first, then what was withdrawn, then drafts. One query."""
+    rows = sorted(
+        with_progress(publishes_of(actor, product)), key=lambda row: _BOARD_ORDER[Status(row.status)]
+    )
+    return Board(
+        columns=tuple(
+            Column(environment=env, publishes=tuple(row for row in rows if row.environment == env))
+            for env in Environment
+        )
+    )
+
+
+def published_environments(actor: Actor, products: Sequence[Product]) -> dict[UUID, list[Environment]]:
+    """Where each of the products is PUBLISHED, in the brief's order. One query."""
+    rows = ProductPublish.objects.visible_to(actor).filter(product__in=products, status=Status.PUBLISHED)
+    by_product: dict[UUID, set[str]] = {}
+    for product_id, environment in rows.values_list("product_id", "environment").distinct():
+        by_product.setdefault(product_id, set()).add(environment)
+    return {
+        product_id: [env for env in Environment if env in published]
+        for product_id, published in by_product.items()
+    }

@@ -1,0 +1,89 @@
+"""The situation of a publish: what decides which actions it allows now. Reads only."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef
+from django.db.models.query import QuerySet
+
+from clusters.models import Agent, open_to
+from publishes.choices import PEOPLES_KINDS, KeyState, Phase
+from publishes.models import Credential, Operation, ProductPublish
+from tenants.actors import Actor
+
+PLACE = ("product", "cluster", "gateway")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """A publish with its product and cluster, and what else decides which actions it allows now.
+
+    `operation` is the last one that a person asked for. `is_place_open`: whether operators let the tenant use
+    its cluster; `is_served`: whether an agent of the cluster that is not blocked can serve its gateway;
+    `has_active_key`: whether a key of it is let in.
+    """
+
+    publish: ProductPublish
+    operation: Operation | None = None
+    is_place_open: bool = True
+    is_served: bool = True
+    has_active_key: bool = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a person's operation is open; another one is refused until it has closed."""
+        return self.operation is not None and self.operation.is_open
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last thing asked for failed, and nothing was done since."""
+        return self.operation is not None and self.operation.phase == Phase.FAILED
+
+
+def situation_of(publish: ProductPublish) -> Situation:
+    """The situation of a publish that was read with its product and cluster. One query, two at most."""
+    operation = _asked_of(publish.tenant_id).filter(publish=publish).first() if publish.generation else None
+    mine = ProductPublish.objects.annotate(**facts(publish.tenant_id))
+    row = operation or mine.only("pk").get(pk=publish.pk)
+    return Situation(publish=publish, operation=operation, **facts_on(row))
+
+
+def situation_at(actor: Actor, publish_id: UUID) -> Situation:
+    """The same with the publish itself. One query, two before its first operation. Raises NotFound."""
+    actor.require_read()
+    rows = _asked_of(actor.tenant_id).filter(
+        publish=publish_id, publish__tenant=actor.tenant_id, publish__deleted_at=None
+    )
+    operation = rows.select_related(*(f"publish__{name}" for name in PLACE)).first()
+    if operation is not None:
+        return Situation(publish=operation.publish, operation=operation, **facts_on(operation))
+    mine = ProductPublish.objects.select_related(*PLACE).annotate(**facts(actor.tenant_id))
+    publish = mine.one_for(actor, publish_id)
+    return Situation(publish=publish, **facts_on(publish))
+
+
+def facts(tenant_id: UUID, prefix: str = "") -> dict[str, Any]:
+    """For `annotate`: what decides beside the rows. `prefix` leads from the model to the publish."""
+    agents = Agent.objects.filter(
+        blocked_at=None,
+        cluster=OuterRef(f"{prefix}cluster"),
+        driver=OuterRef(f"{prefix}gateway__gateway_class"),
+    )
+    keys = Credential.objects.filter(publish=OuterRef(f"{prefix}pk"), state=KeyState.ACTIVE)
+    return {
+        "is_place_open": open_to(tenant_id, f"{prefix}cluster__"),
+        "is_served": Exists(agents),
+        "has_active_key": Exists(keys),
+    }
+
+
+def facts_on(row: Operation | ProductPublish) -> dict[str, Any]:
+    """What `facts` has put on a row."""
+    return {name: bool(getattr(row, name)) for name in ("is_place_open", "is_served", "has_active_key")}
+
+
+def _asked_of(tenant_id: UUID) -> QuerySet[Operation]:
+    """What people asked for, the last first, without the specs."""
+    rows = Operation.objects.filter(kind__in=PEOPLES_KINDS).order_by("-generation").defer("spec")
+    return rows.annotate(**facts(tenant_id, "publish__"))
