@@ -1,7 +1,7 @@
 # imp-gateway. Everything here needs a Python from OLDEST to NEWEST, with pip or with uv on the PATH, and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset manage test test-long test-kong test-pythons screenshots messages browser docs audit clean
+.PHONY: help setup demo demo-reset manage test test-long test-kong test-pythons mutants screenshots messages browser docs audit clean
 .PHONY: check check-style check-types check-layers check-migrations check-settings
 MAKEFLAGS += --no-print-directory
 
@@ -54,6 +54,9 @@ test-pythons: ## all tests on the oldest and on the newest Python that we claim;
 
 test-long: setup browser ## all tests and the long ones too: every fault, soak, fuzz; ARGS as above
 	@exec $(VENV)/python -m pytest -m "" $(SIDE_BY_SIDE) $(ARGS)
+
+mutants: setup ## plant each bug of tests/mutants in a copy of the code, and see whether a test notices; long; ARGS="kong" for some
+	@exec $(VENV)/python -m tests.mutants $(ARGS)
 
 test-kong: setup ## what holds for any Kong, against yours; KONG_ADMIN_URL=http://127.0.0.1:8001 KONG_PROXY_URL=http://127.0.0.1:8000
 	@test -n "$(KONG_ADMIN_URL)" && test -n "$(KONG_PROXY_URL)" || { echo "Say where it is: make test-kong KONG_ADMIN_URL=... KONG_PROXY_URL=..." >&2; exit 1; }

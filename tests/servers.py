@@ -6,6 +6,7 @@ A plugin and not a conftest, because pytest-django reads the settings before any
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,38 +35,46 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
     Servers that the environment names already are used, and none is started.
     """
-    home = tempfile.TemporaryDirectory(prefix="imp-tests-")
-    early_config.add_cleanup(home.cleanup)
-    signing_key = Path(home.name) / "signing-key.json"
-    write_private(signing_key, text=json.dumps(private_jwk(new_key())))
-    static = (
-        Path(home.name) / "static"
-    )  # empty: each test client lists all files below it, and beside it lie those of the database
+    folder = tempfile.TemporaryDirectory(prefix="imp-tests-")
+    early_config.add_cleanup(folder.cleanup)
+    home = Path(folder.name)
+    # Empty: each test client lists all files below it, and beside it lie those of the database.
+    static = home / "static"
     static.mkdir()
     for name, value in {
         **ENVIRONMENT,
-        "SIGNING_KEY_FILE": str(signing_key),
+        "SIGNING_KEY_FILE": str(write_signing_key(home)),
         "STATIC_ROOT": str(static),
     }.items():
         os.environ.setdefault(name, value)
     if not {"DATABASE_URL", "REDIS_URL"} <= set(os.environ):
-        _start_servers(Path(home.name), early_config)
+        try:
+            urls = start_servers(home, env=dict(os.environ), at_end=early_config.add_cleanup)
+        except DemoRefused as refusal:
+            raise pytest.UsageError(str(refusal)) from refusal
+        for name, url in urls.items():
+            os.environ.setdefault(name, url)
     # Each parallel process has its own database (pytest-django) and its own broker database.
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{worker.removeprefix('gw')}"
 
 
-def _start_servers(home: Path, config: pytest.Config) -> None:
-    env = dict(os.environ)
+def write_signing_key(home: Path) -> Path:
+    """A fresh signing key of the control plane, in a file of the folder."""
+    path = home / "signing-key.json"
+    write_private(path, text=json.dumps(private_jwk(new_key())))
+    return path
+
+
+def start_servers(
+    home: Path, *, env: dict[str, str], at_end: Callable[[Callable[[], None]], object]
+) -> dict[str, str]:
+    """PostgreSQL and Valkey in a folder, ready; `at_end` takes what stops them. Their URLs by name. Raises DemoRefused."""
     first, second = free_port(), free_port()
     postgres = Postgres(home=home / "postgres", port=first, password="tests", env=env, settings=NOT_DURABLE)
     broker = Valkey(home=home / "broker", port=second, password="tests", env=env)
     supervisor = Supervisor(home / "log", say=print)
-    config.add_cleanup(supervisor.stop)
-    try:
-        supervisor.launch(postgres.part(supervisor), broker.part())
-        supervisor.settle()
-    except DemoRefused as refusal:
-        raise pytest.UsageError(str(refusal)) from refusal
-    os.environ.setdefault("DATABASE_URL", postgres.url)
-    os.environ.setdefault("REDIS_URL", broker.url)
+    at_end(supervisor.stop)
+    supervisor.launch(postgres.part(supervisor), broker.part())
+    supervisor.settle()
+    return {"DATABASE_URL": postgres.url, "REDIS_URL": broker.url}

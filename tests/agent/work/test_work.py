@@ -111,11 +111,14 @@ def test_a_gateway_that_is_newer_than_the_agent_is_not_touched(bench: Bench, tmp
     fresh.mkdir()
     second = Worker(BatchParts(driver=bench.driver, store=Store(fresh), pinner=Pinner(), reserved=()))
     second.start()
+    asked: list[str] = []
+    bench.gateway.before = asked.append
     tickets = second.submit([Item(spec=live(spec.publish_id, generation=8))], networks=LOOPBACK)
     (result,) = results_of(tickets)
     second.stop(timeout_s=1)
     assert (result.outcome, result.highest_generation) == (Outcome.STALE, 9)
     assert bench.carried(spec) == 9
+    assert (asked, Store(fresh).records) == (["observe"], {})
 
 
 def test_the_same_generation_again_changes_nothing_and_is_proved_again(bench: Bench) -> None:

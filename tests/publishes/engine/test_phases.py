@@ -8,9 +8,9 @@ from django.db.models.query import QuerySet
 from django.utils import timezone
 
 from publishes import errors
-from publishes.choices import OPEN_PHASES, Phase
+from publishes.choices import OPEN_PHASES, Phase, Status
 from publishes.engine import lifecycle, outbox
-from publishes.models import Delivery, Operation
+from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 from tests.world import World
 
 PAIRS = list(itertools.product(Phase, Phase))
@@ -124,3 +124,23 @@ def test_what_has_ended_is_not_ended_otherwise(world: World, phase: Phase) -> No
         outbox.close([operation], Phase.FAILED)
     operation.refresh_from_db()
     assert (operation.phase, operation.error) == (phase, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "to"),
+    [
+        (Status.PUBLISHED, Status.PUBLISHED),
+        (Status.DRAFT, Status.WITHDRAWN),
+        (Status.WITHDRAWN, Status.WITHDRAWN),
+    ],
+)
+def test_a_status_that_somebody_else_has_moved_is_not_moved_again(
+    world: World, before: Status, to: Status
+) -> None:
+    operation = world.last_operation(world.published())
+    ProductPublish.objects.filter(pk=operation.publish_id).update(status=before)
+    kept = list(PublishEvent.objects.values_list("pk", flat=True))
+    with pytest.raises(errors.WrongState):
+        lifecycle.move([operation], to, evidence={operation.pk: {}})
+    assert ProductPublish.objects.get(pk=operation.publish_id).status == before
+    assert list(PublishEvent.objects.values_list("pk", flat=True)) == kept

@@ -7,8 +7,9 @@ import pytest
 from agent.protocol.messages import Outcome, Result
 from agent.protocol.spec import Spec, State
 from agent.work import batch
+from agent.work.state import PUBLISHES_FILE
 from publishes.models import Operation, ProductPublish
-from publishes.verbs import publishing, withdrawing
+from publishes.verbs import deleting, publishing, withdrawing
 from tests.program import Program, wanted
 from tests.world import World
 
@@ -75,6 +76,27 @@ def test_an_older_generation_is_refused_as_stale_with_the_gateways_own(
     answer = apply(behind, late)[publish.pk]
     assert (answer.outcome, answer.highest_generation) == (Outcome.STALE, 2)
     assert behind.serves() == {publish.pk: (2, "withdrawn")}
+
+
+def test_what_was_removed_has_no_generation_on_its_gateway_so_an_agent_without_its_disk_is_put_right_by_a_heartbeat(
+    world: World, pair: tuple[Program, Program]
+) -> None:
+    publish = live(world, pair, "a.localhost")
+    late = spec_of(publish, 1)
+    withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
+    for program in pair:
+        program.beat()
+    deleting.request_delete(world.actor, publish.pk)
+    for program in pair:
+        program.beat()
+    _first, second = pair
+    assert apply(second, late)[publish.pk].outcome is Outcome.STALE
+    (second.folder / PUBLISHES_FILE).unlink()
+    second.start()
+    assert apply(second, late)[publish.pk].outcome is Outcome.VERIFIED
+    assert second.serves() == {publish.pk: (1, "live")}
+    second.beat()
+    assert second.serves() == {}
 
 
 def test_whoever_is_behind_says_so_and_catches_up_by_asking(
