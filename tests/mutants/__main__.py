@@ -104,10 +104,11 @@ def _write(results: Sequence[tuple[Mutant, Result]]) -> None:
 
 
 def _page(mutants: Sequence[Mutant], noticed: Mapping[str, str]) -> str:
-    caught = [
-        mutant for mutant in mutants if noticed.get(mutant.rule, NOT_PLANTED) not in {NO_TEST, NOT_PLANTED}
-    ]
-    lines = [INTRODUCTION, f"Planted: {len(mutants)}. Caught: {len(caught)}.", ""]
+    words = [noticed.get(mutant.rule, NOT_PLANTED) for mutant in mutants]
+    missed, waiting = words.count(NO_TEST), words.count(NOT_PLANTED)
+    caught = len(words) - missed - waiting
+    counts = f"In the table: {len(words)}. Caught: {caught}. No test noticed: {missed}."
+    lines = [INTRODUCTION, f"{counts} Not planted since their code changed: {waiting}.", ""]
     for part, rows in groupby(mutants, key=lambda mutant: mutant.part):
         lines += [
             f"## {part.replace('_', ' ').capitalize()}",

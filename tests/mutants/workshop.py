@@ -26,7 +26,9 @@ TIME_OUT_S = 240.0
 
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-rfE", "--reuse-db", "--tb=short", "--show-capture=no")
 # Not needed for a few files, and slow to load.
-OFF = [flag for name in ("randomly", "cacheprovider", "xdist", "schemathesis") for flag in ("-p", f"no:{name}")]
+OFF = [
+    flag for name in ("randomly", "cacheprovider", "xdist", "schemathesis") for flag in ("-p", f"no:{name}")
+]
 PASSED, FAILED = 0, 1
 
 
