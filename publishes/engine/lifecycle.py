@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Case, CharField, Q, Value, When
 from django.db.models.query import QuerySet
 from django.utils import timezone
@@ -53,7 +54,9 @@ def advance(rows: QuerySet[Operation] | QuerySet[Delivery], to: Phase, **changes
     finished_at = None if to in OPEN_PHASES else now
     may_move = Q(phase__in=phases_before(rows.model, to))
     moving: QuerySet[Any] = in_order(rows.filter(may_move))
-    return moving.filter(may_move).update(phase=to, finished_at=finished_at, updated_at=now, **changes)
+    # A lock needs a transaction, also where an agent pulls and none is open.
+    with transaction.atomic(savepoint=False):
+        return moving.filter(may_move).update(phase=to, finished_at=finished_at, updated_at=now, **changes)
 
 
 def advance_locked(

@@ -20,7 +20,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 MADE_WHILE_RUNNING = ("site", "screenshots", "var")
 NO_CODE = ("tests", "typings", "migrations")
-FILE_ENDINGS = ("py", "md", "toml", "json", "lock", "html", "css", "po", "mo", "lmdb")
+FILE_ENDINGS = ("py", "lua", "md", "toml", "json", "lock", "html", "css", "po", "mo", "lmdb")
 
 
 def name_of(path: Path) -> str:

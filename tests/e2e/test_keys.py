@@ -119,7 +119,7 @@ def test_what_is_wrong_with_a_header_or_an_issuer_is_said_beside_it(
     header.fill("cookie")
     header.press("Enter")
     expect(header).to_have_accessible_description(
-        re.compile("The name of a header such as apikey or X-Api-Key")
+        re.compile("HTTP itself uses this header, so a key in it does not arrive")
     )
 
     page.get_by_role("radio", name=re.compile("^OAuth 2.0")).check()

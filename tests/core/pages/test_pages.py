@@ -25,23 +25,23 @@ def test_the_clicks_from_draft_to_gone(world: World, browser: Client) -> None:
     assert browser.post(url("execute", publish), {"note": "first"}).headers["Location"] == url(
         "detail", publish
     )
-    page = html_of(browser.get(url("detail", publish)))
+    page = browser.get(url("detail", publish)).content.decode()
     assert "Publishing" in page
     assert "every 100ms" in page
     assert 'data-dialog="execute"' not in page
     world.everybody_confirms()
-    page = html_of(browser.get(url("detail", publish)))
+    page = browser.get(url("detail", publish)).content.decode()
     assert "PUBLISHED" in page
     assert "every 100ms" not in page
     assert "2 of 2 agents serve v1" in page
 
     browser.post(url("withdraw", publish), {"reason": "for a reason"})
     world.everybody_confirms()
-    assert "for a reason</blockquote>" in html_of(browser.get(url("detail", publish)))
+    assert "for a reason</blockquote>" in browser.get(url("detail", publish)).content.decode()
     browser.post(url("delete", publish))
     world.everybody_confirms()
     assert browser.get(url("detail", publish)).status_code == 404
-    assert "Nothing is deployed yet" in html_of(browser.get(product_url(world)))
+    assert "Nothing is deployed yet" in browser.get(product_url(world)).content.decode()
 
 
 def test_a_refusal_is_409_on_the_same_page_with_what_to_do(world: World, browser: Client) -> None:
@@ -50,7 +50,7 @@ def test_a_refusal_is_409_on_the_same_page_with_what_to_do(world: World, browser
     world.cluster.save()
     refused = browser.post(url("execute", publish))
     assert refused.status_code == 409
-    assert "The cluster is in maintenance" in html_of(refused)
+    assert "The cluster is in maintenance" in refused.content.decode()
     assert not Operation.objects.exists()
 
 
@@ -60,7 +60,7 @@ def test_a_failed_publish_shows_the_agents_words_and_try_again(world: World, bro
     publishing.request_publish(world.actor, publish.pk)
     (waiting,) = from_agent.claim()
     from_agent.answer(waiting, Outcome.REFUSED, code="rejected", message="duplicate domain")
-    page = html_of(browser.get(url("detail", publish)))
+    page = browser.get(url("detail", publish)).content.decode()
     assert "busan-1: duplicate domain" in page
     assert "Try again" in page
     browser.post(url("retry", publish))
@@ -78,7 +78,7 @@ def test_the_status_fragment_is_204_until_something_changes(world: World, browse
     world.agents[0].confirm_all()
     changed = browser.get(url("live", publish), {"seen": shown_version})
     assert changed.status_code == 200
-    assert "1 of 2 agents confirmed v1" in html_of(changed)
+    assert "1 of 2 agents confirmed v1" in changed.content.decode()
 
 
 def test_when_a_deletion_is_done_the_status_fragment_leads_to_the_product(
@@ -99,7 +99,7 @@ def test_a75_a_product_that_is_not_active_offers_no_publish(
     world.published()
     world.product.status = status
     world.product.save()
-    page = html_of(browser.get(product_url(world)))
+    page = browser.get(product_url(world)).content.decode()
     assert text in page
     assert f'href="{reverse("publishes:create", args=[world.product.pk])}"' not in page
 
@@ -107,7 +107,7 @@ def test_a75_a_product_that_is_not_active_offers_no_publish(
 def test_a34_the_board_counts_environments_with_something_published(world: World, browser: Client) -> None:
     world.published()
     world.draft(environment="prod", hostname_base="p.localhost")
-    page = html_of(browser.get(product_url(world)))
+    page = browser.get(product_url(world)).content.decode()
     assert "Deployed in 1 environment" in page
     for title in ("DEV", "STAGING", "PROD"):
         assert f"<h3>{title}</h3>" in page
@@ -129,7 +129,7 @@ def test_pages_carry_the_strict_policy_and_nothing_from_outside(world: World, br
         "frame-ancestors": "'none'",
         "base-uri": "'none'",
     }
-    page = html_of(response)
+    page = response.content.decode()
     assert "style=" not in page
     assert "onclick" not in page
     assert 'src="http' not in page
@@ -161,7 +161,7 @@ def test_history_quotes_people_as_they_wrote(world: World) -> None:
     publish = world.draft()
     publishing.request_publish(world.actor, publish.pk, note="OK")
     korean = signed_in(world.user)
-    page = html_of(korean.get(url("detail", publish), headers={"Accept-Language": "ko"}))
+    page = korean.get(url("detail", publish), headers={"Accept-Language": "ko"}).content.decode()
     assert "<blockquote>OK</blockquote>" in page
 
 
@@ -193,6 +193,6 @@ def test_a_blocked_agent_whose_word_is_awaited_stands_on_the_board(world: World,
     for voice in world.agents:
         type(voice.agent).objects.filter(pk=voice.agent.pk).update(blocked_at="2026-01-01T00:00:00Z")
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
-    page = html_of(browser.get(url("detail", publish)))
+    page = browser.get(url("detail", publish)).content.decode()
     assert page.count(">blocked<") == 2
     assert 'max="2"' in page

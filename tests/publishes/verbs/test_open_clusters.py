@@ -17,7 +17,7 @@ from publishes.models import ProductPublish
 from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Role
 from tenants.tokens import create_api_token
-from tests.pages import signed_in, text_of, url
+from tests.pages import html_of, signed_in, text_of, url
 from tests.world import World
 
 
@@ -56,7 +56,7 @@ def test_a_gateway_stands_only_where_operators_let_its_tenant(world: World, othe
 
 def test_a_gateway_that_stands_in_a_cluster_that_was_closed_can_be_changed_and_stay(world: World) -> None:
     close(world)
-    page = signed_in(world.user).get(reverse("gateways:edit", args=[world.gateway.pk])).content.decode()
+    page = html_of(signed_in(world.user).get(reverse("gateways:edit", args=[world.gateway.pk])))
     assert (f'value="{world.cluster.pk}" checked' in page, "closed to your workspace" in page) == (True, True)
     gateway_services.update_gateway(world.actor, world.gateway.pk, fields=gateway_fields(world.cluster))
     assert GatewayCluster.objects.get(gateway=world.gateway).cluster == world.cluster
