@@ -92,9 +92,9 @@ class AlarmAdmin(ReadOnlyAdmin):
         ),
     )
     def take_off(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
-        asked = sum(alarms.ask_to_take_off(alarm, by=request.user.get_username()) for alarm in queryset)
+        requested = sum(alarms.request_removal(alarm, by=request.user.get_username()) for alarm in queryset)
         self.message_user(
-            request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": asked}
+            request, _("%(n)d will be taken off at the next heartbeat of their agents.") % {"n": requested}
         )
 
     def _adopt(self, request: HttpRequest, queryset: QuerySet[Alarm], *, as_carried: bool) -> None:
@@ -105,7 +105,7 @@ class AlarmAdmin(ReadOnlyAdmin):
                 _("Adopted %(publish)s as v%(generation)d.")
                 % {"publish": publish.pk, "generation": operation.generation},
             )
-            for sentence in adoption.cost_in_keys(operation):
+            for sentence in adoption.key_warnings(operation):
                 self.message_user(request, f"{publish.pk}: {sentence}", messages.WARNING)
 
         self.each(

@@ -48,7 +48,7 @@ class NotCancellable(Conflict):
     )
 
 
-class NotTheLast(Conflict):
+class NotTheLastOperation(Conflict):
     """Only the last thing that was asked for can be tried again."""
 
     code = "not_the_last"

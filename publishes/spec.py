@@ -33,16 +33,16 @@ class Selection:
     left_out: tuple[LeftOut, ...]
 
 
-def select(product: Product, *, hold: bool = False) -> Selection:
+def select(product: Product, *, lock: bool = False) -> Selection:
     """All linked services that are active and have an active route; the others with the reason. Two queries.
 
-    With `hold`, in a transaction, nobody changes a service or its routes until that ends: what is read is one state of each, not of two.
+    With `lock`, in a transaction, nobody changes a service or its routes until that ends: what is read is one state of each, not of two.
     """
     services: list[ApiService] = []
     left_out: list[LeftOut] = []
     rows = product.services.order_by("pk").prefetch_related(_active_routes())
     for service in sorted(
-        rows.select_for_update(of=["self"], no_key=True) if hold else rows, key=attrgetter("name")
+        rows.select_for_update(of=["self"], no_key=True) if lock else rows, key=attrgetter("name")
     ):
         if service.status != ApiService.Status.ACTIVE:
             left_out.append(LeftOut(service=service, reason=_("The service is inactive.")))
@@ -72,7 +72,7 @@ def planned(service: ApiService) -> wire.Service | None:
 
 def live(publish: ProductPublish) -> wire.Spec:
     """The product as it is now, for the publish's next generation; in a transaction. Raises NothingToDeploy, PathsOverlap or IssuerUnknown."""
-    selection = deployable(publish.product, hold=True)
+    selection = deployable(publish.product, lock=True)
     return wire.Spec(
         publish_id=publish.pk,
         generation=publish.generation + 1,
@@ -83,9 +83,9 @@ def live(publish: ProductPublish) -> wire.Spec:
     )
 
 
-def renewed(publish: ProductPublish, there: wire.Spec) -> wire.Spec:
+def renewed(publish: ProductPublish, deployed: wire.Spec) -> wire.Spec:
     """What is live, with the credentials that are let in now, for the publish's next generation. Raises IssuerUnknown."""
-    return there.model_copy(update={"generation": publish.generation + 1, "auth": auth_of(publish)})
+    return deployed.model_copy(update={"generation": publish.generation + 1, "auth": auth_of(publish)})
 
 
 def auth_of(publish: ProductPublish) -> wire.Auth:
@@ -116,9 +116,9 @@ def auth_of(publish: ProductPublish) -> wire.Auth:
     return wire.Auth()
 
 
-def deployable(product: Product, *, hold: bool = False) -> Selection:
-    """What a publish of the product would carry now; `hold` as with `select`. Two queries. Raises NothingToDeploy or PathsOverlap."""
-    selection = select(product, hold=hold)
+def deployable(product: Product, *, lock: bool = False) -> Selection:
+    """What a publish of the product would carry now; `lock` as with `select`. Two queries. Raises NothingToDeploy or PathsOverlap."""
+    selection = select(product, lock=lock)
     if not selection.services:
         raise NothingToDeploy
     _check_overlaps(selection.services)
@@ -166,10 +166,13 @@ def _check_overlaps(services: tuple[ApiService, ...]) -> None:
     by_path: dict[str, list[tuple[ApiService, Route]]] = {}
     for service in services:
         for route in routes_of(service):
-            for earlier, other in by_path.setdefault(route.path, []):
-                if not route.methods or not other.methods or set(route.methods) & set(other.methods):
-                    raise PathsOverlap(
-                        PathsOverlap.detail
-                        % {"first": earlier.name, "second": service.name, "path": route.path}
-                    )
+            for first_service, first_route in by_path.setdefault(route.path, []):
+                if _share_a_method(first_route, route):
+                    names = {"first": first_service.name, "second": service.name, "path": route.path}
+                    raise PathsOverlap(PathsOverlap.detail % names)
             by_path[route.path].append((service, route))
+
+
+def _share_a_method(first: Route, second: Route) -> bool:
+    """A route without methods answers every method."""
+    return not first.methods or not second.methods or bool(set(first.methods) & set(second.methods))

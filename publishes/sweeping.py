@@ -13,7 +13,7 @@ from core.api.idempotency import forget_old_keys
 from core.api.limits import forget_old_windows
 from publishes.choices import OPEN_PHASES
 from publishes.engine import adoption, expectations, keys, outbox, settlement, syncs
-from publishes.engine.rounds import Round, going_on
+from publishes.engine.rounds import Round, isolated_turn
 from publishes.models import Delivery
 from tenants.people import invitations, sessions
 
@@ -35,10 +35,10 @@ def sweep() -> bool:
         "explain_absence": settlement.explain_absence,
         "forget_other_drivers": settlement.forget_other_drivers,
         "wake": lambda: outbox.wake(_agents_with_due_rows()),
-        "settle": lambda: _SETTLING.run(expectations.ripe_operations(), settlement.settle_by_id),
-        "adopt": lambda: _ADOPTING.run(adoption.forsaken(), adoption.adopt_forsaken),
-        "expire_keys": lambda: _EXPIRING.run(keys.expired(), keys.expire_of),
-        "sync": lambda: _SYNCING.run(syncs.waiting(), syncs.sync_by_id),
+        "settle": lambda: _SETTLING.run(expectations.decidable_operations(), settlement.settle_by_id),
+        "adopt": lambda: _ADOPTING.run(adoption.frozen_without_alarm(), adoption.adopt_without_alarm),
+        "expire_keys": lambda: _EXPIRING.run(keys.publishes_with_expired_keys(), keys.expire_keys),
+        "sync": lambda: _SYNCING.run(syncs.publishes_to_sync(), syncs.sync_by_id),
         "release_hosts": settlement.release_hosts,
     }
     failed = [name for name, step in steps.items() if not _has_worked(name, step)]
@@ -57,7 +57,7 @@ def tidy() -> None:
 
 
 def _has_worked(name: str, step: Callable[[], object]) -> bool:
-    with going_on(name) as turn:
+    with isolated_turn(name) as turn:
         step()
     return not turn.has_failed
 

@@ -29,15 +29,17 @@ class Voice:
     agent: Agent
     key: Key
 
-    def claim(self) -> tuple[outbox.Waiting, ...]:
+    def claim(self) -> tuple[outbox.ClaimedDelivery, ...]:
         """What a worker takes for this agent now; the lease is given back at once."""
         claim = outbox.claim(self.agent.pk)
         if claim is None:
             return ()
         outbox.release(self.agent.pk, lease=claim.lease)
-        return claim.waiting
+        return claim.deliveries
 
-    def answer(self, waiting: outbox.Waiting, outcome: Outcome = Outcome.VERIFIED, **changes: Any) -> None:
+    def answer(
+        self, waiting: outbox.ClaimedDelivery, outcome: Outcome = Outcome.VERIFIED, **changes: Any
+    ) -> None:
         """Answer one claimed item."""
         answers.record(self.agent, [self.result(waiting.spec, outcome, token=waiting.token, **changes)])
 

@@ -28,11 +28,11 @@ def heartbeat(agent: Agent, message: Heartbeat) -> HeartbeatAnswer:
     An agent without inbound URL is told to come back soon while a person waits for its word: nothing can be pushed to it.
     """
     record_heartbeat(agent, message)
-    asked = expectations.asked_of(agent, message.fingerprint)
-    interval_s = settings.HURRY_S if asked.is_waited_for and not agent.url else settings.HEARTBEAT_S
+    decision = expectations.heartbeat_decision(agent, message.fingerprint)
+    interval_s = settings.HURRY_S if decision.is_waited_for and not agent.url else settings.HEARTBEAT_S
     return HeartbeatAnswer(
         interval_ms=round(interval_s * 1000),
-        report=asked.report,
+        report=decision.report,
         control_plane_keys=keys.pinned_keys() if message.pinned not in {"", keys.current_set()} else (),
         new_key=agent.key_asked_at is not None,
     )
@@ -72,5 +72,5 @@ def specs(agent: Agent, message: SpecsRequest) -> SpecsAnswer:
 @agent_door(Results)
 def results(agent: Agent, message: Results) -> Accepted:
     """Take results that came late or from a pull."""
-    answers.take(agent, message.results)
+    answers.record_in_parts(agent, message.results)
     return Accepted()

@@ -42,16 +42,18 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
     )
     if publish.frozen_at is None:
         raise errors.WrongState(_("No agent is ahead of this publish, so there is nothing to adopt."))
-    generation, carried = alarms.highest_of(publish)
+    generation, carried = alarms.highest_generation_of(publish)
     if generation > ADOPTABLE_MAX:
         raise errors.NoGenerationAbove(errors.NoGenerationAbove.detail % {"generation": generation})
-    keys_off, keys_lost = _settle_keys(publish, generation=generation, by=by)
+    keys_off, keys_lost = _switch_off_unproved_keys(publish, generation=generation, by=by)
     publish.generation = generation
-    kind, wanted = _kept(publish, carried=State(carried)) if as_carried else _known(publish)
+    kind, desired_spec = (
+        _target_from_agent(publish, carried=State(carried)) if as_carried else _target_from_status(publish)
+    )
     operator = Actor(tenant_id=publish.tenant_id, role=Role.OWNER, label=by)
     alarms.close_ahead(publish, by=by)
     settlement.thaw(publish)
-    operation = outbox.enqueue(publish, kind, wanted, actor=operator)
+    operation = outbox.enqueue(publish, kind, desired_spec, actor=operator)
     evidence = {
         "generation": generation,
         "carried": carried,
@@ -67,16 +69,16 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
 
 
 @transaction.atomic
-def adopt_forsaken(publish_id: UUID) -> None:
+def adopt_without_alarm(publish_id: UUID) -> None:
     """Bring all agents to what the control plane wanted, if still nobody is ahead. Nothing while somebody else has the publish locked."""
     free = ProductPublish.objects.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(
         pk=publish_id
     )
-    if free.first() and forsaken().filter(pk=publish_id).exists():
+    if free.first() and frozen_without_alarm().filter(pk=publish_id).exists():
         adopt(publish_id, by="", as_carried=False)
 
 
-def forsaken() -> QuerySet[ProductPublish, UUID]:
+def frozen_without_alarm() -> QuerySet[ProductPublish, UUID]:
     """What is frozen without an alarm: the agents that were ahead have been removed, so nobody carries what there was to decide about."""
     ahead = Alarm.objects.filter(publish=OuterRef("pk"), closed_at=None)
     return (
@@ -86,14 +88,16 @@ def forsaken() -> QuerySet[ProductPublish, UUID]:
     )
 
 
-def keys_asked(agent: Agent) -> list[UUID]:
+def publishes_with_unnamed_keys(agent: Agent) -> list[UUID]:
     """The publishes that an agent is ahead of us with and whose keys it has not named yet. One query."""
     rows = Alarm.objects.filter(
         agent=agent, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, publish__auth_mode=AuthMode.API_KEY
     )
     unnamed = Q(let_in_at=None) | ~Q(let_in_at=F("generation"))
-    asked = rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)[:LET_IN_AT_ONCE]
-    return [publish_id for publish_id in asked if publish_id]
+    publish_ids = (
+        rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)[:LET_IN_AT_ONCE]
+    )
+    return [publish_id for publish_id in publish_ids if publish_id]
 
 
 def note_keys(agent: Agent, message: KeysLetIn) -> None:
@@ -106,7 +110,7 @@ def note_keys(agent: Agent, message: KeysLetIn) -> None:
         )
 
 
-def cost_in_keys(operation: Operation) -> list[str]:
+def key_warnings(operation: Operation) -> list[str]:
     """What the operator is told about keys that an adoption switched off or cannot bring back; nothing when it cost none. One query."""
     evidence = operation.events.values_list("evidence", flat=True).get(kind=EventKind.ADOPTED)
     off, lost = evidence["keys_off"], evidence["keys_lost"]
@@ -123,47 +127,47 @@ def cost_in_keys(operation: Operation) -> list[str]:
     return [text % {"n": number} for text, number in ((off_text, off), (lost_text, lost)) if number]
 
 
-def _settle_keys(publish: ProductPublish, *, generation: int, by: str) -> tuple[int, int]:
+def _switch_off_unproved_keys(publish: ProductPublish, *, generation: int, by: str) -> tuple[int, int]:
     """Switch off what is not proved to be let in. Returns how many that were, and how many are let in that we have no row of."""
-    ahead = Alarm.objects.filter(
+    alarms_ahead = Alarm.objects.filter(
         publish=publish, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, let_in_at=generation
     )
-    named = [set(map(UUID, keys)) for keys in ahead.values_list("let_in", flat=True)]
-    let_in = set.intersection(*named) if named else set()
+    let_in_by_agent = [set(map(UUID, keys)) for keys in alarms_ahead.values_list("let_in", flat=True)]
+    let_in = set.intersection(*let_in_by_agent) if let_in_by_agent else set()
     uncertain = publish.credentials.filter(state=KeyState.ACTIVE).exclude(pk__in=let_in)
-    known = set(publish.credentials.values_list("pk", flat=True))
+    stored_ids = set(publish.credentials.values_list("pk", flat=True))
     evidence = [
         {"key": fingerprint[:8], "because": "adopted"}
         for fingerprint in uncertain.values_list("fingerprint", flat=True)
     ]
     uncertain.update(state=KeyState.OFF, updated_at=Now())
     PublishEvent.objects.bulk_create(
-        PublishEvent(publish=publish, kind=EventKind.KEY_OFF, actor_label=by, evidence=one)
-        for one in evidence
+        PublishEvent(publish=publish, kind=EventKind.KEY_OFF, actor_label=by, evidence=line)
+        for line in evidence
     )
-    return len(evidence), len(let_in - known)
+    return len(evidence), len(let_in - stored_ids)
 
 
-def _known(publish: ProductPublish) -> tuple[Kind, Spec]:
+def _target_from_status(publish: ProductPublish) -> tuple[Kind, Spec]:
     """What the status says, unless somebody has asked for less since: that stays asked for."""
     if publish.status == Status.PUBLISHED and publish.desired_state == Desired.WITHDRAWN:
         return Kind.WITHDRAW, spec.withdrawn(publish)
     if publish.desired_state == Desired.ABSENT:
         return Kind.HEAL, spec.absent(publish)
-    return Kind.HEAL, _standing(publish)
+    return Kind.HEAL, _spec_of_status(publish)
 
 
-def _kept(publish: ProductPublish, *, carried: State) -> tuple[Kind, Spec]:
+def _target_from_agent(publish: ProductPublish, *, carried: State) -> tuple[Kind, Spec]:
     """What an agent carries, and by which verb: a status that does not fit moves by the verb that people use for it."""
     if publish.deleted_at is None and carried is State.LIVE and publish.status != Status.PUBLISHED:
         hosts.claim_host(publish)
         return Kind.PUBLISH, spec.live(publish)
     if carried in (State.WITHDRAWN, State.ABSENT) and publish.status == Status.PUBLISHED:
         return Kind.WITHDRAW, spec.withdrawn(publish)
-    return Kind.HEAL, _standing(publish)
+    return Kind.HEAL, _spec_of_status(publish)
 
 
-def _standing(publish: ProductPublish) -> Spec:
+def _spec_of_status(publish: ProductPublish) -> Spec:
     if publish.deleted_at is not None or publish.status == Status.DRAFT:
         return spec.absent(publish)
     if publish.status == Status.WITHDRAWN:

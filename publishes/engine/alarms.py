@@ -51,8 +51,8 @@ def note_ahead(agent: Agent, ahead: Sequence[Ahead]) -> set[UUID]:
     rows = Alarm.objects.select_for_update().filter(
         agent=agent, publish_ref__in=[item.publish.pk for item in ahead], closed_at=None
     )
-    open_ones = {alarm.publish_ref: alarm for alarm in rows}
-    news, fresh, changed = set[UUID](), list[Alarm](), list[Alarm]()
+    open_alarms = {alarm.publish_ref: alarm for alarm in rows}
+    newly_ahead, new_alarms, changed = set[UUID](), list[Alarm](), list[Alarm]()
     for item in ahead:
         values = {
             "kind": AlarmKind.GENERATION_AHEAD,
@@ -60,25 +60,25 @@ def note_ahead(agent: Agent, ahead: Sequence[Ahead]) -> set[UUID]:
             "state": item.state,
             "generation": item.generation,
         }
-        alarm = open_ones.get(item.publish.pk)
+        alarm = open_alarms.get(item.publish.pk)
         if alarm is None or alarm.kind != AlarmKind.GENERATION_AHEAD:
-            news.add(item.publish.pk)
+            newly_ahead.add(item.publish.pk)
         if alarm is None:
-            fresh.append(Alarm(agent=agent, publish_ref=item.publish.pk, **values))
+            new_alarms.append(Alarm(agent=agent, publish_ref=item.publish.pk, **values))
         elif {name: getattr(alarm, name) for name in values} != values:
             changed.append(alarm)
             for name, value in values.items():
                 setattr(alarm, name, value)
-    Alarm.objects.bulk_create(fresh)
+    Alarm.objects.bulk_create(new_alarms)
     write_locked(changed, ["kind", "publish", "state", "generation"])
-    if news:
+    if newly_ahead:
         log.error(
             "generation_ahead",
             agent=str(agent.pk),
-            count=len(news),
-            publishes=sorted(map(str, news))[:NAMED_IN_LOG],
+            count=len(newly_ahead),
+            publishes=sorted(map(str, newly_ahead))[:NAMED_IN_LOG],
         )
-    return news
+    return newly_ahead
 
 
 def note_unknown(agent: Agent, unknown: Iterable[Carried], *, page: Report) -> list[UUID]:
@@ -94,24 +94,26 @@ def note_unknown(agent: Agent, unknown: Iterable[Carried], *, page: Report) -> l
     )
     named = {alarm.publish_ref: alarm for alarm in rows if alarm.kind == AlarmKind.UNKNOWN_PUBLISH}
     present = {row.publish_id: row for row in unknown if row.state is not State.ABSENT}
-    over = [alarm.pk for ref, alarm in named.items() if ref and page.covers(ref) and ref not in present]
-    if over:
-        Alarm.objects.filter(pk__in=over).update(closed_at=Now(), updated_at=Now())
-    fresh = [present[ref] for ref in sorted(present.keys() - named.keys())]
-    room = max(UNKNOWN_NAMED - len(named) + len(over), 0)
-    _name(agent, fresh[:room])
+    closed_ids = [alarm.pk for ref, alarm in named.items() if ref and page.covers(ref) and ref not in present]
+    if closed_ids:
+        Alarm.objects.filter(pk__in=closed_ids).update(closed_at=Now(), updated_at=Now())
+    new_rows = [present[ref] for ref in sorted(present.keys() - named.keys())]
+    free_slots = max(UNKNOWN_NAMED - len(named) + len(closed_ids), 0)
+    _raise_unknown(agent, new_rows[:free_slots])
     _note_more(
         agent,
         next((alarm for alarm in rows if alarm.kind == AlarmKind.MORE_UNKNOWN), None),
-        count=len(fresh[room:]),
+        count=len(new_rows[free_slots:]),
         page=page,
     )
     return [
-        spec.publish_id for spec in (_off(alarm) for ref, alarm in named.items() if ref in present) if spec
+        spec.publish_id
+        for spec in (_removal_spec(alarm) for ref, alarm in named.items() if ref in present)
+        if spec
     ]
 
 
-def _name(agent: Agent, unknown: Sequence[Carried]) -> None:
+def _raise_unknown(agent: Agent, unknown: Sequence[Carried]) -> None:
     if unknown:
         rows = [
             Alarm(
@@ -144,7 +146,7 @@ def _note_more(agent: Agent, alarm: Alarm | None, *, count: int, page: Report) -
         Alarm.objects.filter(pk=alarm.pk).update(more=total, closed_at=closed_at, updated_at=Now())
 
 
-def ask_to_take_off(alarm: Alarm, *, by: str) -> bool:
+def request_removal(alarm: Alarm, *, by: str) -> bool:
     """An operator wants an unknown publish off its agent; it is told at its next heartbeat. False when the alarm is not such a one (any more).
 
     False too when no generation is left above the agent's: its gateway has to be cleared by hand.
@@ -155,27 +157,27 @@ def ask_to_take_off(alarm: Alarm, *, by: str) -> bool:
     return bool(rows.update(take_off_at=Now(), closed_by=by, updated_at=Now()))
 
 
-def to_take_off(agent: Agent) -> list[Spec]:
+def removal_specs(agent: Agent) -> list[Spec]:
     """What operators want off this agent, as specs of a generation above the one that it carries. One query."""
     rows = Alarm.objects.filter(
         agent=agent, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, take_off_at__isnull=False
     )
-    return [spec for spec in map(_off, rows) if spec]
+    return [spec for spec in map(_removal_spec, rows) if spec]
 
 
-def take_answers(agent: Agent, results: Sequence[Result]) -> None:
+def record_answers(agent: Agent, results: Sequence[Result]) -> None:
     """What an agent says about unknown publishes that operators want off it: proved gone, or that it has a higher generation still.
 
     After any other answer it is asked again. Two queries at most.
     """
-    named = [result.publish_id for result in results]
+    publish_ids = [result.publish_id for result in results]
     rows = Alarm.objects.select_for_update().filter(
-        agent=agent, closed_at=None, take_off_at__isnull=False, publish_ref__in=named
+        agent=agent, closed_at=None, take_off_at__isnull=False, publish_ref__in=publish_ids
     )
-    asked = {alarm.publish_ref: alarm for alarm in rows}
+    alarms_by_publish = {alarm.publish_ref: alarm for alarm in rows}
     now, changed = timezone.now(), list[Alarm]()
     for result in results:
-        alarm = asked.get(result.publish_id)
+        alarm = alarms_by_publish.get(result.publish_id)
         if alarm and result.outcome is Outcome.VERIFIED and alarm.generation == result.generation - 1:
             alarm.closed_at = now
         elif alarm and result.outcome is Outcome.STALE and alarm.generation < result.highest_generation:
@@ -186,13 +188,13 @@ def take_answers(agent: Agent, results: Sequence[Result]) -> None:
     write_locked(changed, ["generation", "closed_at"])
 
 
-def _off(alarm: Alarm) -> Spec | None:
+def _removal_spec(alarm: Alarm) -> Spec | None:
     if alarm.take_off_at is None or alarm.publish_ref is None or alarm.generation >= GENERATION_MAX:
         return None
     return Spec(publish_id=alarm.publish_ref, generation=alarm.generation + 1, state=State.ABSENT)
 
 
-def highest_of(publish: ProductPublish) -> tuple[int, str]:
+def highest_generation_of(publish: ProductPublish) -> tuple[int, str]:
     """The highest generation that any agent has of the publish, and the state it carries there; the publish's own when there is no alarm."""
     rows = Alarm.objects.filter(publish=publish, kind=AlarmKind.GENERATION_AHEAD, closed_at=None)
     highest = rows.aggregate(highest=Max("generation"))["highest"] or 0

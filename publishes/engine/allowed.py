@@ -72,16 +72,16 @@ def require(actor: Actor, publish: ProductPublish, action: Action) -> None:
     check(actor, situation_of(publish), action)
 
 
-def check(actor: Actor, now: Situation, action: Action) -> None:
+def check(actor: Actor, situation: Situation, action: Action) -> None:
     """The same for a situation that was read already. One query less."""
     actor.require_write()
     for rule in _RULES[action]:
-        rule(now)
+        rule(situation)
 
 
-def permissions(actor: Actor, now: Situation) -> dict[Action, Permission]:
+def permissions(actor: Actor, situation: Situation) -> dict[Action, Permission]:
     """Of each action whether the actor may do it now. No query."""
-    return {action: _permission(actor, now, action) for action in Action}
+    return {action: _permission(actor, situation, action) for action in Action}
 
 
 def require_active(product: Product) -> None:
@@ -98,81 +98,81 @@ def require_open(cluster: Cluster, tenant_id: UUID) -> None:
         raise errors.ClusterClosed
 
 
-def _permission(actor: Actor, now: Situation, action: Action) -> Permission:
+def _permission(actor: Actor, situation: Situation, action: Action) -> Permission:
     try:
-        check(actor, now, action)
+        check(actor, situation, action)
     except Problem as refusal:
         return Permission(refusal)
     return Permission()
 
 
-def _is_thawed(now: Situation) -> None:
-    if now.publish.frozen_at is not None:
+def _is_thawed(situation: Situation) -> None:
+    if situation.publish.frozen_at is not None:
         raise errors.Frozen
 
 
-def _is_at_rest(now: Situation) -> None:
-    if now.is_asked:
+def _is_at_rest(situation: Situation) -> None:
+    if situation.is_asked:
         raise errors.AlreadyInProgress
 
 
 def _status_allows(action: Action) -> Rule:
     """The rule that asks `_WRONG_STATUS`."""
 
-    def rule(now: Situation) -> None:
-        if refusal := _WRONG_STATUS[action].get(Status(now.publish.status)):
+    def rule(situation: Situation) -> None:
+        if refusal := _WRONG_STATUS[action].get(Status(situation.publish.status)):
             raise errors.WrongState(refusal)
 
     return rule
 
 
-def _product_is_active(now: Situation) -> None:
-    require_active(now.publish.product)
+def _product_is_active(situation: Situation) -> None:
+    require_active(situation.publish.product)
 
 
-def _place_is_open(now: Situation) -> None:
-    if not now.is_place_open:
+def _place_is_open(situation: Situation) -> None:
+    if not situation.is_place_open:
         raise errors.ClusterClosed
-    if now.publish.cluster.maintenance:
+    if situation.publish.cluster.maintenance:
         raise errors.ClusterInMaintenance
 
 
-def _host_is_allowed(now: Situation) -> None:
-    cluster = now.publish.cluster
-    if not is_allowed_host(now.publish.hostname_base, cluster=cluster):
+def _host_is_allowed(situation: Situation) -> None:
+    cluster = situation.publish.cluster
+    if not is_allowed_host(situation.publish.hostname_base, cluster=cluster):
         suffixes = ", ".join(cluster.host_suffixes)
         raise errors.HostNotAllowed(errors.HostNotAllowed.detail % {"suffixes": suffixes})
 
 
-def _is_served(now: Situation) -> None:
-    if not now.is_served:
+def _is_served(situation: Situation) -> None:
+    if not situation.is_served:
         raise errors.NoAgent
 
 
-def _is_cancellable(now: Situation) -> None:
-    if now.operation is None:
+def _is_cancellable(situation: Situation) -> None:
+    if situation.operation is None:
         raise errors.WrongState(_("Nothing is going on, so there is nothing to cancel."))
-    if not now.operation.is_open:
+    if not situation.operation.is_open:
         raise errors.WrongState(HAS_ENDED)
-    if now.operation.kind != Kind.PUBLISH:
+    if situation.operation.kind != Kind.PUBLISH:
         raise errors.NotCancellable
 
 
-def _can_be_tried_again(now: Situation) -> None:
+def _can_be_tried_again(situation: Situation) -> None:
     """What failed is asked for anew, so its own rules count too."""
-    if now.operation is None or not now.has_failed:
+    if situation.operation is None or not situation.has_failed:
         raise errors.WrongState(_("Nothing has failed here, so there is nothing to try again."))
-    for rule in _RULES[_VERBS[Kind(now.operation.kind)]]:
-        rule(now)
+    for rule in _RULES[_VERBS[Kind(situation.operation.kind)]]:
+        rule(situation)
 
 
-def _asks_for_keys(now: Situation) -> None:
-    if now.publish.auth_mode != AuthMode.API_KEY:
+def _asks_for_keys(situation: Situation) -> None:
+    if situation.publish.auth_mode != AuthMode.API_KEY:
         raise errors.NoKeysAskedFor
 
 
-def _lets_a_key_in(now: Situation) -> None:
-    if not now.has_active_key:
+def _lets_a_key_in(situation: Situation) -> None:
+    if not situation.has_active_key:
         raise NotFound(_("No key is let in here, so there is none to switch off."))
 
 

@@ -27,17 +27,16 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 100
 """Answers of one transaction: while it lasts, nobody else has a word in these publishes."""
 
-_WORDS = ("step", "code", "message", "entity", "field")
-_WRITTEN = ["due_at", "evidence", *_WORDS]
+_WRITTEN_COLUMNS = ["due_at", "evidence", *outbox.OUTCOME_FIELDS]
 
 
-def take(agent: Agent, results: Sequence[Result]) -> None:
+def record_in_parts(agent: Agent, results: Sequence[Result]) -> None:
     """Record answers; one that meets a bug does not keep the others from it. Raises what says that the database is away."""
     for start in range(0, len(results), AT_ONCE):
-        _take(agent, results[start : start + AT_ONCE])
+        _record_in_parts(agent, results[start : start + AT_ONCE])
 
 
-def _take(agent: Agent, results: Sequence[Result]) -> None:
+def _record_in_parts(agent: Agent, results: Sequence[Result]) -> None:
     try:
         record(agent, results)
     except (OperationalError, InterfaceError):
@@ -47,7 +46,7 @@ def _take(agent: Agent, results: Sequence[Result]) -> None:
             log.exception("bug", doing="record", agent=str(agent.pk), publish=str(results[0].publish_id))
             return
         for part in (results[: len(results) // 2], results[len(results) // 2 :]):
-            _take(agent, part)
+            _record_in_parts(agent, part)
 
 
 @transaction.atomic
@@ -90,7 +89,7 @@ def record_silence(tokens: Mapping[UUID, UUID], *, message: str) -> None:
         (delivery, _postpone(delivery, step="sent", code="agent_silent", message=message))
         for delivery in silent
     ]
-    lifecycle.advance_locked(moves, _WRITTEN)
+    lifecycle.advance_locked(moves, _WRITTEN_COLUMNS)
 
 
 def _rounds(results: Iterable[Result]) -> list[dict[UUID, Result]]:
@@ -107,25 +106,25 @@ def _rounds(results: Iterable[Result]) -> list[dict[UUID, Result]]:
 
 def _record(agent: Agent, answers: Mapping[UUID, Result]) -> None:
     operations = _current_operations(agent, answers)
-    alarms.take_answers(
+    alarms.record_answers(
         agent, [result for publish_id, result in answers.items() if publish_id not in operations]
     )
     ahead = {pk: answers[pk] for pk, operation in operations.items() if _is_ahead(answers[pk], operation)}
-    settlement.stop(agent, [_ahead(operations[pk], result) for pk, result in ahead.items()])
-    standing = {pk: operation for pk, operation in operations.items() if pk not in ahead}
+    settlement.freeze_locked(agent, [_ahead(operations[pk], result) for pk, result in ahead.items()])
+    not_ahead = {pk: operation for pk, operation in operations.items() if pk not in ahead}
     observations.note_proved(
-        agent, [operation for pk, operation in standing.items() if answers[pk].outcome is Outcome.VERIFIED]
+        agent, [operation for pk, operation in not_ahead.items() if answers[pk].outcome is Outcome.VERIFIED]
     )
-    owners = {operation.pk: operation for operation in standing.values()}
+    owners = {operation.pk: operation for operation in not_ahead.values()}
     rows = Delivery.objects.select_for_update(of=["self"], no_key=True).filter(
         operation__in=owners, agent=agent, phase__in=[*OPEN_PHASES, Phase.FAILED]
     )
-    heard = [
+    outcomes = [
         (delivery, _answer(delivery, answers[owners[delivery.operation_id].publish_id]))
         for delivery in rows.order_by("pk")
     ]
-    moves = [(delivery, to) for delivery, to in heard if to]
-    lifecycle.advance_locked(moves, _WRITTEN)
+    moves = [(delivery, to) for delivery, to in outcomes if to]
+    lifecycle.advance_locked(moves, _WRITTEN_COLUMNS)
     answered = [owners[delivery.operation_id] for delivery, _to in moves]
     if any(answers[operation.publish_id].outcome is Outcome.WORKING for operation in answered):
         outbox.renew(agent.pk)
@@ -140,19 +139,20 @@ def _record(agent: Agent, answers: Mapping[UUID, Result]) -> None:
 def _current_operations(agent: Agent, answers: Mapping[UUID, Result]) -> dict[UUID, Operation]:
     """The operations that the answers are about, by publish, as far as they are about the current generation and content. Two queries."""
     publishes = {
-        publish.pk: publish for publish in settlement.locked(cluster_id=agent.cluster_id, pk__in=answers)
+        publish.pk: publish
+        for publish in settlement.lock_publishes(cluster_id=agent.cluster_id, pk__in=answers)
     }
-    meant = [
+    current_ids = [
         pk
         for pk, publish in publishes.items()
         if (publish.generation, publish.desired_digest) == (answers[pk].generation, answers[pk].digest)
     ]
     rows = (
         Operation.objects.select_for_update(of=["self"])
-        .filter(publish__in=meant, generation=F("publish__generation"))
+        .filter(publish__in=current_ids, generation=F("publish__generation"))
         .order_by("pk")
     )
-    operations = {operation.publish_id: operation for operation in rows} if meant else {}
+    operations = {operation.publish_id: operation for operation in rows} if current_ids else {}
     for publish_id, operation in operations.items():
         operation.publish = publishes[publish_id]
     return operations
@@ -171,7 +171,7 @@ def _ahead(operation: Operation, result: Result) -> alarms.Ahead:
 def _answer(delivery: Delivery, result: Result) -> Phase | None:
     """Note the answer in the delivery. Returns the phase that it leads to, None when it does not count."""
     if result.outcome is Outcome.VERIFIED:
-        _put_words(delivery, step="verified")
+        _set_outcome(delivery, step="verified")
         delivery.evidence = result.evidence.model_dump()
         return Phase.SUCCEEDED
     if not delivery.is_open or result.token != delivery.token:
@@ -186,7 +186,7 @@ def _answer(delivery: Delivery, result: Result) -> Phase | None:
         return _postpone(
             delivery, step=result.step, code=result.code or "gateway_unreachable", message=result.message
         )
-    _put_words(
+    _set_outcome(
         delivery,
         step=result.step,
         code=result.code or "refused",
@@ -197,9 +197,9 @@ def _answer(delivery: Delivery, result: Result) -> Phase | None:
     return Phase.FAILED
 
 
-def _put_words(delivery: Delivery, **words: str) -> None:
-    for name in _WORDS:
-        setattr(delivery, name, words.get(name, ""))
+def _set_outcome(delivery: Delivery, **outcome: str) -> None:
+    for name in outbox.OUTCOME_FIELDS:
+        setattr(delivery, name, outcome.get(name, ""))
 
 
 def _postpone(delivery: Delivery, *, step: str, code: str, message: str) -> Phase:

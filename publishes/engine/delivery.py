@@ -31,7 +31,7 @@ def deliver(agent_id: UUID) -> None:
     while (claim := outbox.claim(agent_id)) is not None:
         started = monotonic()
         try:
-            if claim.waiting:
+            if claim.deliveries:
                 _send(agent_id, claim)
             sleep(_pause_s(claim, took_s=monotonic() - started))
         finally:
@@ -41,10 +41,10 @@ def deliver(agent_id: UUID) -> None:
 
 def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
     """How long to keep an agent's lease after a push, in seconds."""
-    if not claim.waiting:
+    if not claim.deliveries:
         return LOCKED_PAUSE_S
     # When many ask at once: each change costs agent and gateway about the same, so let as much come together as the last one took.
-    return min(took_s, GATHER_S) if len(claim.waiting) > 1 else 0.0
+    return min(took_s, GATHER_S) if len(claim.deliveries) > 1 else 0.0
 
 
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
@@ -54,19 +54,25 @@ def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
     """
     operations = _current_operations(agent, publish_ids)
     specs = keys.joined([Spec.model_validate(operation.spec) for operation in operations])
-    open_ones = {
-        d.operation_id: d
-        for d in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)
+    open_deliveries = {
+        delivery.operation_id: delivery
+        for delivery in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)
     }
-    deliveries = [open_ones.get(operation.pk) for operation in operations]
+    deliveries = [open_deliveries.get(operation.pk) for operation in operations]
     items = [
         Item(spec=spec, delivery=delivery.pk if delivery else None)
         for spec, delivery in zip(specs, deliveries, strict=True)
     ]
-    first = next(_pieces(items), [])
-    tokens = [outbox.claim_for_pull(delivery) if delivery else None for delivery in deliveries[: len(first)]]
-    fitting = [item.model_copy(update={"token": token}) for item, token in zip(first, tokens, strict=True)]
-    return fitting + [Item(spec=spec) for spec in alarms.to_take_off(agent) if spec.publish_id in publish_ids]
+    first_piece = next(_pieces(items), [])
+    tokens = [
+        outbox.claim_for_pull(delivery) if delivery else None for delivery in deliveries[: len(first_piece)]
+    ]
+    fitting = [
+        item.model_copy(update={"token": token}) for item, token in zip(first_piece, tokens, strict=True)
+    ]
+    return fitting + [
+        Item(spec=spec) for spec in alarms.removal_specs(agent) if spec.publish_id in publish_ids
+    ]
 
 
 def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Operation]:
@@ -74,20 +80,20 @@ def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Ope
     rows = expectations.current_operations(
         expectations.publishes_of(agent).filter(pk__in=publish_ids, frozen_at=None)
     )
-    outdated = keys.refresh([Spec.model_validate(operation.spec) for operation in rows])
-    if not outdated:
+    outdated_ids = keys.expire_before_sending([Spec.model_validate(operation.spec) for operation in rows])
+    if not outdated_ids:
         return list(rows)
-    return list(rows.all().exclude(publish__in=keys.expired()))
+    return list(rows.all().exclude(publish__in=keys.publishes_with_expired_keys()))
 
 
 def _send(agent_id: UUID, claim: outbox.Claim) -> None:
     agent = Agent.objects.select_related("cluster", "liveness").get(pk=agent_id)
-    outdated = keys.refresh([waiting.spec for waiting in claim.waiting])
-    current = [waiting for waiting in claim.waiting if waiting.spec.publish_id not in outdated]
-    specs = keys.joined([waiting.spec for waiting in current])
+    outdated_ids = keys.expire_before_sending([claimed.spec for claimed in claim.deliveries])
+    unexpired = [claimed for claimed in claim.deliveries if claimed.spec.publish_id not in outdated_ids]
+    specs = keys.joined([claimed.spec for claimed in unexpired])
     items = [
-        Item(spec=spec, delivery=waiting.delivery_id, token=waiting.token)
-        for spec, waiting in zip(specs, current, strict=True)
+        Item(spec=spec, delivery=claimed.delivery_id, token=claimed.token)
+        for spec, claimed in zip(specs, unexpired, strict=True)
     ]
     for number, piece in enumerate(_pieces(items)):
         if number:
@@ -109,7 +115,7 @@ def _send_piece(agent: Agent, items: list[Item]) -> None:
         tokens = {item.delivery: item.token for item in items if item.delivery and item.token}
         answers.record_silence(tokens, message=str(silence))
     else:
-        answers.take(agent, answer.results)
+        answers.record_in_parts(agent, answer.results)
 
 
 def _pieces(items: list[Item]) -> Iterator[list[Item]]:
@@ -117,11 +123,11 @@ def _pieces(items: list[Item]) -> Iterator[list[Item]]:
     piece: list[Item] = []
     size = 0
     for item in items:
-        weight = len(item.model_dump_json())
-        if piece and size + weight > PIECE_BYTES:
+        item_size = len(item.model_dump_json())
+        if piece and size + item_size > PIECE_BYTES:
             yield piece
             piece, size = [], 0
         piece.append(item)
-        size += weight
+        size += item_size
     if piece:
         yield piece

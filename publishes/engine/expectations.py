@@ -16,14 +16,14 @@ from publishes.models import Alarm, Delivery, Observation, Operation, ProductPub
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class HeartbeatDecision:
     """What a heartbeat is told: whether to report, and whether a person waits for this agent's word."""
 
     report: bool
     is_waited_for: bool
 
 
-def asked_of(agent: Agent, fingerprint: str) -> Asked:
+def heartbeat_decision(agent: Agent, fingerprint: str) -> HeartbeatDecision:
     """An agent should report when it does not carry what it should, when its word is awaited, or when what it last told is out of date.
 
     One that refused to take something off is asked again while that keeps a host from being given back, or while operators want it off.
@@ -40,7 +40,9 @@ def asked_of(agent: Agent, fingerprint: str) -> Asked:
             },
         )
         expected, is_due, is_stale, is_waited_for = cursor.fetchone()
-    return Asked(report=expected != fingerprint or is_due or is_stale, is_waited_for=is_waited_for)
+    return HeartbeatDecision(
+        report=expected != fingerprint or is_due or is_stale, is_waited_for=is_waited_for
+    )
 
 
 _EXPECTED = f"""
@@ -83,21 +85,21 @@ def missing(agent: Agent, *, page: Report) -> list[UUID]:
     """
     rows = (
         publishes_of(agent)
-        .filter(page_of(page, "pk"), generation__gt=0, frozen_at=None)
+        .filter(covered_by(page, "pk"), generation__gt=0, frozen_at=None)
         .exclude(pk__in=[row.publish_id for row in page.carried])
     )
-    word = word_of(agent)
-    needed = rows.filter(~Q(desired_state=Desired.ABSENT) | Q(word["is_unconfirmed"]), ~word["is_pushed"])
+    states = delivery_states_of(agent)
+    needed = rows.filter(~Q(desired_state=Desired.ABSENT) | Q(states["is_unconfirmed"]), ~states["is_pushed"])
     return list(needed.values_list("pk", flat=True))
 
 
-def page_of(page: Report, name: str) -> Q:
+def covered_by(page: Report, field: str) -> Q:
     """The publishes that a page of a report speaks of; `name` is the field with their ids."""
-    after = Q(**{f"{name}__gt": page.after}) if page.after else Q()
-    return after & Q(**{f"{name}__lte": page.until}) if page.until else after
+    is_after = Q(**{f"{field}__gt": page.after}) if page.after else Q()
+    return is_after & Q(**{f"{field}__lte": page.until}) if page.until else is_after
 
 
-def word_of(agent: Agent) -> dict[str, Exists]:
+def delivery_states_of(agent: Agent) -> dict[str, Exists]:
     """For `annotate` on publishes: whether this agent's word on the current generation is awaited, on its way, or was no yes so far."""
     current = Delivery.objects.filter(
         agent=agent, operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation")
@@ -110,7 +112,7 @@ def word_of(agent: Agent) -> dict[str, Exists]:
     }
 
 
-def ripe_operations() -> QuerySet[Operation, UUID]:
+def decidable_operations() -> QuerySet[Operation, UUID]:
     """Ids of open operations that may be decided without another word: past their deadline, or nobody counting is awaited any more."""
     deliveries = Delivery.objects.filter(operation=OuterRef("pk"))
     awaited = (

@@ -22,9 +22,11 @@ def reserved_from(tenant_id: UUID) -> Q:
     No draft keeps a hostname from whoever had it until lately.
     """
     since = timezone.now() - timedelta(days=settings.DRAFT_HOST_DAYS)
-    same = ProductPublish.objects.filter(cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base"))
+    same_host = ProductPublish.objects.filter(
+        cluster=OuterRef("cluster"), hostname_base=OuterRef("hostname_base")
+    )
     draft = Q(deleted_at=None, status=Status.DRAFT, updated_at__gt=since) & ~Exists(
-        same.filter(_was_deleted(), tenant_id=tenant_id)
+        same_host.filter(_was_deleted(), tenant_id=tenant_id)
     )
     return ~Q(tenant_id=tenant_id) & (draft | _was_deleted())
 
@@ -43,23 +45,33 @@ def free_hostname(
     host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None
 ) -> str:
     """The host itself, or with -2, -3, … behind its first label while another publish of the cluster names, holds or keeps it. One query."""
-    first, _dot, rest = host.partition(".")
-    first = first[:59]
-    named = Q(deleted_at=None, hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
-    held = Q(claimed_host__startswith=first, claimed_host__endswith=f".{rest}")
-    kept = reserved_from(tenant_id) & Q(hostname_base__startswith=first, hostname_base__endswith=f".{rest}")
-    rows = _others(cluster, publish).filter(named | held | kept).values_list("hostname_base", "claimed_host")
-    taken = {name for row in rows for name in row}
+    label, _dot, parent_domain = host.partition(".")
+    label = label[:59]
+    is_named = Q(
+        deleted_at=None, hostname_base__startswith=label, hostname_base__endswith=f".{parent_domain}"
+    )
+    is_claimed = Q(claimed_host__startswith=label, claimed_host__endswith=f".{parent_domain}")
+    is_reserved = reserved_from(tenant_id) & Q(
+        hostname_base__startswith=label, hostname_base__endswith=f".{parent_domain}"
+    )
+    rows = (
+        _other_publishes(cluster, publish)
+        .filter(is_named | is_claimed | is_reserved)
+        .values_list("hostname_base", "claimed_host")
+    )
+    used_hosts = {name for row in rows for name in row}
     number = 1
-    while (free := f"{first}{f'-{number}' if number > 1 else ''}.{rest}") in taken:
+    while (candidate := f"{label}{f'-{number}' if number > 1 else ''}.{parent_domain}") in used_hosts:
         number += 1
-    return free
+    return candidate
 
 
-def is_held(host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None) -> bool:
+def is_host_taken(
+    host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None
+) -> bool:
     """Whether another publish than the given one holds the host in the cluster, or keeps it from the tenant. One query."""
     return (
-        _others(cluster, publish)
+        _other_publishes(cluster, publish)
         .filter(Q(claimed_host=host) | (reserved_from(tenant_id) & Q(hostname_base=host)))
         .exists()
     )
@@ -72,8 +84,10 @@ def claim_host(publish: ProductPublish) -> None:
         return
     if publish.claimed_host:
         raise errors.HostBeingReleased(errors.HostBeingReleased.detail % {"host": publish.claimed_host})
-    kept = _others(publish.cluster, publish).filter(reserved_from(publish.tenant_id), hostname_base=host)
-    if kept.filter(
+    reserving = _other_publishes(publish.cluster, publish).filter(
+        reserved_from(publish.tenant_id), hostname_base=host
+    )
+    if reserving.filter(
         Q(deleted_at__isnull=False) | Q(created_at__lt=publish.created_at)
     ).exists():  # of two drafts the older one
         raise errors.HostReserved
@@ -96,6 +110,6 @@ def _was_deleted() -> Q:
     return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))
 
 
-def _others(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:
+def _other_publishes(cluster: Cluster, publish: ProductPublish | None) -> PublishQuerySet:
     rows = ProductPublish.objects.filter(cluster=cluster)
     return rows.exclude(pk=publish.pk) if publish else rows

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
 
 
-def expired() -> QuerySet[ProductPublish, UUID]:
+def publishes_with_expired_keys() -> QuerySet[ProductPublish, UUID]:
     """The publishes of keys whose time has come."""
     due = Credential.objects.filter(state=KeyState.ACTIVE, expires_at__lte=Now())
     return (
@@ -32,7 +32,7 @@ def expired() -> QuerySet[ProductPublish, UUID]:
 
 
 @transaction.atomic
-def expire_of(publish_id: UUID) -> None:
+def expire_keys(publish_id: UUID) -> None:
     """End the keys of a publish whose time has come; the sweep calls this. Nothing while somebody else has the publish locked."""
     rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(pk=publish_id)
     publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
@@ -46,16 +46,16 @@ def expire_of(publish_id: UUID) -> None:
         syncs.sync(publish)
 
 
-def refresh(specs: Sequence[Spec]) -> set[UUID]:
+def expire_before_sending(specs: Sequence[Spec]) -> set[UUID]:
     """End what is past its end in specs that are about to be sent, without waiting for the sweep; the publishes of those are returned.
 
     Their specs are out of date: the next generation is on its way. One query, none when no spec has keys.
     """
-    asking = [spec.publish_id for spec in specs if spec.auth.keys]
-    over = set(expired().filter(pk__in=asking)) if asking else set()
-    for publish_id in sorted(over):
-        expire_of(publish_id)
-    return over
+    publish_ids = [spec.publish_id for spec in specs if spec.auth.keys]
+    expired_ids = set(publishes_with_expired_keys().filter(pk__in=publish_ids)) if publish_ids else set()
+    for publish_id in sorted(expired_ids):
+        expire_keys(publish_id)
+    return expired_ids
 
 
 def joined(specs: Sequence[Spec]) -> list[Spec]:
@@ -63,19 +63,24 @@ def joined(specs: Sequence[Spec]) -> list[Spec]:
 
     A key that cannot be read stays empty: the agent refuses the spec, because it would not know whom to let in.
     """
-    asking = [spec.publish_id for spec in specs if spec.auth.keys]
-    stored = dict(Credential.objects.filter(publish__in=asking).values_list("pk", "secret")) if asking else {}
-    return [_with_keys(spec, stored) if spec.auth.keys else spec for spec in specs]
+    publish_ids = [spec.publish_id for spec in specs if spec.auth.keys]
+    ciphertexts = (
+        dict(Credential.objects.filter(publish__in=publish_ids).values_list("pk", "secret"))
+        if publish_ids
+        else {}
+    )
+    return [_with_keys(spec, ciphertexts) if spec.auth.keys else spec for spec in specs]
 
 
-def _with_keys(spec: Spec, stored: dict[UUID, str]) -> Spec:
+def _with_keys(spec: Spec, ciphertexts: dict[UUID, str]) -> Spec:
     keys = tuple(
-        key.model_copy(update={"secret": _read(key, stored.get(key.id, ""))}) for key in spec.auth.keys
+        key.model_copy(update={"secret": _decrypted(key, ciphertexts.get(key.id, ""))})
+        for key in spec.auth.keys
     )
     return spec.model_copy(update={"auth": spec.auth.model_copy(update={"keys": keys})})
 
 
-def _read(key: ApiKey, ciphertext: str) -> str:
+def _decrypted(key: ApiKey, ciphertext: str) -> str:
     try:
         return decrypt(ciphertext, row=key.id, **COLUMN)
     except SecretLost as problem:

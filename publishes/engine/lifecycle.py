@@ -14,7 +14,7 @@ from publishes.choices import OPEN_PHASES, EventKind, Phase, Status
 from publishes.errors import WrongState
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
 
-_FROM: dict[Status, tuple[Status, ...]] = {
+_STATUSES_BEFORE: dict[Status, tuple[Status, ...]] = {
     Status.PUBLISHED: (Status.DRAFT, Status.WITHDRAWN),
     Status.WITHDRAWN: (Status.PUBLISHED,),
 }
@@ -85,7 +85,7 @@ def move(operations: Sequence[Operation], to: Status, *, evidence: Mapping[UUID,
         return
     now = timezone.now()
     lines = [
-        _line(operation, to, evidence=evidence[operation.pk]) for operation in operations
+        _history_line(operation, to, evidence=evidence[operation.pk]) for operation in operations
     ]  # before the status changes under them
     time, by = _STAMPS[to]
     by_label: dict[str, list[UUID]] = {}
@@ -96,7 +96,7 @@ def move(operations: Sequence[Operation], to: Status, *, evidence: Mapping[UUID,
         output_field=CharField(),
     )
     rows = ProductPublish.objects.filter(
-        pk__in=[operation.publish_id for operation in operations], status__in=_FROM[to]
+        pk__in=[operation.publish_id for operation in operations], status__in=_STATUSES_BEFORE[to]
     )
     if rows.update(**{"status": to, "updated_at": now, time: now, by: labels}) != len(operations):
         raise WrongState
@@ -106,7 +106,7 @@ def move(operations: Sequence[Operation], to: Status, *, evidence: Mapping[UUID,
             setattr(operation.publish, name, value)
 
 
-def _line(operation: Operation, to: Status, *, evidence: dict[str, Any]) -> PublishEvent:
+def _history_line(operation: Operation, to: Status, *, evidence: dict[str, Any]) -> PublishEvent:
     return PublishEvent(
         publish=operation.publish,
         operation=operation,

@@ -11,18 +11,18 @@ from django.utils import timezone
 from agent.protocol.messages import Absence, Carried, Report
 from clusters.models import Agent
 from publishes.choices import Desired
-from publishes.engine.expectations import page_of
+from publishes.engine.expectations import covered_by
 from publishes.models import Observation, Operation
 
-_TOLD = ("generation", "digest", "state", "verified")
+_REPORTED_FIELDS = ("generation", "digest", "state", "verified")
 
 
-def observe(agent: Agent, known: Iterable[Carried], *, page: Report) -> None:
+def observe(agent: Agent, carried: Iterable[Carried], *, page: Report) -> None:
     """Keep what a page of a report says of known publishes, and nothing of what it does not name. Three queries at most; only what changed is written."""
-    latest = {row.publish_id: row for row in known}
+    latest = {row.publish_id: row for row in carried}
     stored = {
-        row.publish_id: tuple(getattr(row, name) for name in _TOLD)
-        for row in Observation.objects.filter(page_of(page, "publish_id"), agent=agent)
+        row.publish_id: tuple(getattr(row, name) for name in _REPORTED_FIELDS)
+        for row in Observation.objects.filter(covered_by(page, "publish_id"), agent=agent)
     }
     now = timezone.now()
     changed = [
@@ -30,7 +30,7 @@ def observe(agent: Agent, known: Iterable[Carried], *, page: Report) -> None:
             agent=agent,
             publish_id=row.publish_id,
             observed_at=now,
-            **{name: getattr(row, name) for name in _TOLD},
+            **{name: getattr(row, name) for name in _REPORTED_FIELDS},
         )
         for _publish_id, row in sorted(
             latest.items()
@@ -54,10 +54,14 @@ def old_absences(agent: Agent, *, page: Report) -> list[Absence]:
     """What the agent has proved absent for longer than ABSENCE_KEPT_DAYS and should not be there: both sides need not keep it any more. One query."""
     since = timezone.now() - timedelta(days=settings.ABSENCE_KEPT_DAYS)
     rows = Observation.objects.filter(
-        page_of(page, "publish_id"), agent=agent, state=Desired.ABSENT, verified=True, observed_at__lte=since
+        covered_by(page, "publish_id"),
+        agent=agent,
+        state=Desired.ABSENT,
+        verified=True,
+        observed_at__lte=since,
     )
-    agreed = rows.filter(publish__desired_state=Desired.ABSENT, publish__frozen_at=None)
-    current = agreed.filter(publish__generation=F("generation"), publish__desired_digest=F("digest"))
+    absent_rows = rows.filter(publish__desired_state=Desired.ABSENT, publish__frozen_at=None)
+    current = absent_rows.filter(publish__generation=F("generation"), publish__desired_digest=F("digest"))
     return [
         Absence(publish_id=publish_id, generation=generation)
         for publish_id, generation in current.values_list("publish_id", "generation")
@@ -77,5 +81,8 @@ def _proved(agent: Agent, operation: Operation, *, at: datetime) -> Observation:
 def _write(rows: Sequence[Observation]) -> None:
     """One query, none for no rows."""
     Observation.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["agent", "publish"], update_fields=[*_TOLD, "observed_at"]
+        rows,
+        update_conflicts=True,
+        unique_fields=["agent", "publish"],
+        update_fields=[*_REPORTED_FIELDS, "observed_at"],
     )

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -41,9 +42,12 @@ _REQUEST_EVENTS = {
     Kind.SYNC: EventKind.SYNC_REQUESTED,
 }
 
+OUTCOME_FIELDS = ("step", "code", "message", "entity", "field")
+"""What a delivery keeps of the answer to its attempt."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class ClaimedDelivery:
     """One delivery that was claimed: the spec to send and the token that its answer has to carry."""
 
     delivery_id: UUID
@@ -56,7 +60,7 @@ class Claim:
     """The right to send what waits for one agent, until the lease ends."""
 
     lease: UUID
-    waiting: tuple[Waiting, ...]
+    deliveries: tuple[ClaimedDelivery, ...]
 
 
 def enqueue(
@@ -65,18 +69,17 @@ def enqueue(
     spec: Spec,
     *,
     actor: Actor | None = None,
-    because: Operation | None = None,
+    cause: Operation | None = None,
     note: str = "",
 ) -> Operation:
     """Write an operation and its deliveries in the caller's transaction, which holds the publish's lock; wake workers after it.
 
-    `because` names the operation that the system follows up on; its actor is taken over. The system's own changes wait for people's:
+    `cause` names the operation that the system follows up on; its actor is taken over. The system's own changes wait for people's:
     raises AlreadyInProgress for them while a person's operation is open, Frozen while an agent is ahead.
     """
     if kind in (Kind.SYNC, Kind.HEAL):
         _refuse_to_interrupt(publish)
-    label = actor.label if actor else because.actor_label if because else ""
-    user_id = actor.user_id if actor else because.actor_user_id if because else None
+    label, user_id = _author_of(actor, cause)
     supersede([publish])
     operation = Operation.objects.create(
         publish=publish,
@@ -89,7 +92,7 @@ def enqueue(
         note=note,
         deadline_at=timezone.now() + timedelta(seconds=settings.DEADLINE_S),
     )
-    _want(publish, spec)
+    _set_desired(publish, spec)
     # Blocked agents too: their gateways may still serve, so their word (or their removal) is awaited; nothing is sent to them.
     agents = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
@@ -104,24 +107,26 @@ def amend(operation: Operation, spec: Spec) -> None:
     It stays the same operation with the same deadline. Every agent has to prove the new generation, whatever it said of the one before: answers to
     that are ignored from now on. Raises WrongState when it has ended.
     """
-    wanted = {"generation": spec.generation, "spec": spec.model_dump(mode="json"), "digest": spec.digest}
-    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), Phase.QUEUED, **wanted):
+    desired_columns = {
+        "generation": spec.generation,
+        "spec": spec.model_dump(mode="json"),
+        "digest": spec.digest,
+    }
+    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), Phase.QUEUED, **desired_columns):
         raise WrongState
-    operation.refresh_from_db(fields=[*wanted, "phase"])
-    _want(operation.publish, spec)
-    anew = dict.fromkeys(("step", "code", "message", "entity", "field"), "")
-    lifecycle.advance(
-        operation.deliveries.all(), Phase.QUEUED, token=None, attempt=0, due_at=Now(), evidence={}, **anew
-    )
+    operation.refresh_from_db(fields=[*desired_columns, "phase"])
+    _set_desired(operation.publish, spec)
+    outcome: dict[str, Any] = dict.fromkeys(OUTCOME_FIELDS, "")
+    reset = outcome | {"token": None, "attempt": 0, "due_at": Now(), "evidence": {}}
+    lifecycle.advance(operation.deliveries.all(), Phase.QUEUED, **reset)
     _announce(operation, EventKind.SYNC_REQUESTED)
 
 
 def wake_after_commit(agent_ids: Iterable[UUID]) -> None:
     """Wake workers for these agents once the transaction is committed; a dead broker never turns that into an error."""
-    woken = tuple(agent_ids)
-    transaction.on_commit(
-        lambda: wake(woken), robust=True
-    )  # a function: Django cannot name a partial that fails
+    ids = tuple(agent_ids)
+    # A function: Django cannot name a partial that fails.
+    transaction.on_commit(lambda: wake(ids), robust=True)
 
 
 def claim(agent_id: UUID) -> Claim | None:
@@ -140,12 +145,12 @@ def claim(agent_id: UUID) -> Claim | None:
         rows = cursor.fetchall()
     if not rows:
         return None
-    waiting = (
-        Waiting(delivery_id=delivery_id, token=token, spec=Spec.model_validate_json(spec))
+    deliveries = (
+        ClaimedDelivery(delivery_id=delivery_id, token=token, spec=Spec.model_validate_json(spec))
         for delivery_id, token, spec in rows
         if delivery_id
     )
-    return Claim(lease=lease, waiting=tuple(waiting))
+    return Claim(lease=lease, deliveries=tuple(deliveries))
 
 
 _BEFORE_SENT = {
@@ -255,6 +260,12 @@ def supersede(publishes: Sequence[ProductPublish]) -> None:
     )
 
 
+def _author_of(actor: Actor | None, cause: Operation | None) -> tuple[str, UUID | None]:
+    if actor:
+        return actor.label, actor.user_id
+    return (cause.actor_label, cause.actor_user_id) if cause else ("", None)
+
+
 def _announce(operation: Operation, event: EventKind | None) -> None:
     """The line of history, if there is one, and the wake-ups."""
     if event:
@@ -276,7 +287,7 @@ def _refuse_to_interrupt(publish: ProductPublish) -> None:
         raise AlreadyInProgress
 
 
-def _want(publish: ProductPublish, spec: Spec) -> None:
+def _set_desired(publish: ProductPublish, spec: Spec) -> None:
     publish.generation, publish.desired_state, publish.desired_digest = (
         spec.generation,
         spec.state.value,

@@ -13,6 +13,7 @@ from agent.protocol.spec import State
 from clusters.models import Agent
 from publishes.choices import Desired
 from publishes.engine import adoption, alarms, answers, expectations, observations, settlement
+from publishes.models import ProductPublish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +23,8 @@ class Classified:
     `behind` are the publishes that the agent should fetch, named or not.
     """
 
-    known: Sequence[Carried]
-    unknown: Sequence[Carried]
+    of_known: Sequence[Carried]
+    of_unknown: Sequence[Carried]
     ahead: Sequence[Carried]
     confirms: Sequence[Carried]
     behind: Sequence[UUID]
@@ -32,24 +33,24 @@ class Classified:
 def classify(agent: Agent, page: Report) -> Classified:
     """Two queries; nothing is changed."""
     carried = {row.publish_id: row for row in page.carried if page.covers(row.publish_id)}
-    named = expectations.publishes_of(agent).filter(pk__in=carried).annotate(**expectations.word_of(agent))
-    ours: dict[UUID, Any] = {publish.pk: publish for publish in named}
-    ahead = {pk: carried[pk] for pk, publish in ours.items() if alarms.is_ahead(carried[pk], publish)}
-    standing = {pk: carried[pk] for pk in ours.keys() - ahead.keys()}
-    settled = {
-        pk: row
-        for pk, row in standing.items()
-        if row.verified and (row.generation, row.digest) == (ours[pk].generation, ours[pk].desired_digest)
-    }
+    rows = expectations.publishes_of(agent).filter(pk__in=carried)
+    annotated = rows.annotate(**expectations.delivery_states_of(agent))
+    publishes_by_id: dict[UUID, Any] = {publish.pk: publish for publish in annotated}
+    ahead, confirms, behind = list[Carried](), list[Carried](), list[UUID]()
+    for pk, publish in publishes_by_id.items():
+        if alarms.is_ahead(carried[pk], publish):
+            ahead.append(carried[pk])
+        elif _is_as_desired(carried[pk], publish):
+            if publish.is_unconfirmed:
+                confirms.append(carried[pk])
+        elif _is_behind(carried[pk], publish):
+            behind.append(pk)
     return Classified(
-        known=[carried[pk] for pk in ours],
-        unknown=[row for pk, row in carried.items() if pk not in ours],
-        ahead=[*ahead.values()],
-        confirms=[row for pk, row in settled.items() if ours[pk].is_unconfirmed],
-        behind=[
-            *expectations.missing(agent, page=page),
-            *(pk for pk, row in standing.items() if pk not in settled and _is_behind(row, ours[pk])),
-        ],
+        of_known=[carried[pk] for pk in publishes_by_id],
+        of_unknown=[row for pk, row in carried.items() if pk not in publishes_by_id],
+        ahead=ahead,
+        confirms=confirms,
+        behind=[*expectations.missing(agent, page=page), *behind],
     )
 
 
@@ -60,18 +61,22 @@ def take(agent: Agent, page: Report) -> ReportAnswer:
 
     Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and was confirmed so.
     """
-    rows = classify(agent, page)
-    unwanted = alarms.note_unknown(agent, rows.unknown, page=page)
-    observations.observe(agent, rows.known, page=page)
-    if rows.ahead:
-        settlement.freeze(agent, *rows.ahead)
-    if rows.confirms:
-        answers.confirm(agent, rows.confirms)
+    classified = classify(agent, page)
+    unwanted = alarms.note_unknown(agent, classified.of_unknown, page=page)
+    observations.observe(agent, classified.of_known, page=page)
+    if classified.ahead:
+        settlement.freeze(agent, *classified.ahead)
+    if classified.confirms:
+        answers.confirm(agent, classified.confirms)
     return ReportAnswer(
-        wanted=(*rows.behind, *unwanted),
+        wanted=(*classified.behind, *unwanted),
         forget=tuple(observations.old_absences(agent, page=page)),
-        keys_asked=() if page.until else tuple(adoption.keys_asked(agent)),
+        keys_asked=() if page.until else tuple(adoption.publishes_with_unnamed_keys(agent)),
     )
+
+
+def _is_as_desired(row: Carried, publish: ProductPublish) -> bool:
+    return row.verified and (row.generation, row.digest) == (publish.generation, publish.desired_digest)
 
 
 def _is_behind(row: Carried, publish: Any) -> bool:

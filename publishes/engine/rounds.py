@@ -35,7 +35,7 @@ class Round:
         """Give each id its turn, 500 at most; one that failed before comes again after a back-off. One query, and what the work asks."""
         waiting = [pk for pk, row in self._put_back.copy().items() if row.until > monotonic()]
         for pk in rows.exclude(pk__in=waiting)[:AT_ONCE]:
-            with going_on(self._doing, row=str(pk)) as turn:
+            with isolated_turn(self._doing, row=str(pk)) as turn:
                 work(pk)
             self._note(pk, has_failed=turn.has_failed)
 
@@ -46,9 +46,9 @@ class Round:
 
     def _note(self, pk: UUID, *, has_failed: bool) -> None:
         with self._lock:
-            before = self._put_back.pop(pk, None)
+            previous = self._put_back.pop(pk, None)
             if has_failed:
-                tries = before.tries + 1 if before else 1
+                tries = previous.tries + 1 if previous else 1
                 self._put_back[pk] = _PutBack(tries=tries, until=monotonic() + back_off.seconds_after(tries))
 
 
@@ -60,7 +60,7 @@ class Turn:
 
 
 @contextmanager
-def going_on(doing: str, **about: str) -> Iterator[Turn]:
+def isolated_turn(doing: str, **about: str) -> Iterator[Turn]:
     """A bug in one turn is logged as one, and those after it have theirs."""
     turn = Turn()
     try:

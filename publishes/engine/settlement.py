@@ -56,9 +56,9 @@ def freeze(agent: Agent, *carried: Carried) -> None:
     until an operator adopts them.
     """
     rows = {row.publish_id: row for row in carried}
-    publishes = locked(cluster_id=agent.cluster_id, pk__in=rows)
+    publishes = lock_publishes(cluster_id=agent.cluster_id, pk__in=rows)
     ahead = [publish for publish in publishes if alarms.is_ahead(rows[publish.pk], publish)]
-    stop(
+    freeze_locked(
         agent,
         [
             alarms.Ahead(
@@ -69,15 +69,15 @@ def freeze(agent: Agent, *carried: Carried) -> None:
     )
 
 
-def stop(agent: Agent, ahead: Sequence[alarms.Ahead]) -> None:
+def freeze_locked(agent: Agent, ahead: Sequence[alarms.Ahead]) -> None:
     """The same in a transaction that holds the publishes' locks. No going back: what stands on the agents is newer than anything that we could put there."""
     if not ahead:
         return
-    news = alarms.note_ahead(agent, ahead)
+    newly_ahead = alarms.note_ahead(agent, ahead)
     publishes = {
         item.publish.pk: item.publish
         for item in ahead
-        if item.publish.pk in news or item.publish.frozen_at is None
+        if item.publish.pk in newly_ahead or item.publish.frozen_at is None
     }
     now = timezone.now()
     ProductPublish.objects.filter(pk__in=publishes).update(frozen_at=now, updated_at=now)
@@ -93,19 +93,24 @@ def stop(agent: Agent, ahead: Sequence[alarms.Ahead]) -> None:
     PublishEvent.objects.bulk_create(
         PublishEvent(publish_id=pk, kind=EventKind.FROZEN, evidence=evidence[pk]) for pk in publishes
     )
-    stopped = list(
+    open_operations = list(
         Operation.objects.select_for_update()
         .filter(publish__in=publishes, phase__in=OPEN_PHASES)
         .order_by("pk")
     )
     for publish in publishes.values():
         publish.frozen_at = now
-    for operation in stopped:
+    for operation in open_operations:
         operation.publish = publishes[operation.publish_id]
-    _fail([Failure(operation=operation, code="generation_ahead", words=AHEAD) for operation in stopped])
+    _fail(
+        [
+            Failure(operation=operation, code="generation_ahead", message=AHEAD)
+            for operation in open_operations
+        ]
+    )
 
 
-def locked(**of: Any) -> list[ProductPublish]:
+def lock_publishes(**of: Any) -> list[ProductPublish]:
     """Publishes with these values, locked in one order for all, so that two that lock many cannot lock each other out."""
     return list(
         ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(**of).order_by("pk")
@@ -120,10 +125,12 @@ def thaw(publish: ProductPublish) -> None:
 
 def explain_absence() -> None:
     """Say on everything that waits for an agent which is not heard of any more that this is so. One query, two when there is something to say."""
-    away = Agent.objects.filter(blocked_at=None, liveness__isnull=False).exclude(
+    disconnected = Agent.objects.filter(blocked_at=None, liveness__isnull=False).exclude(
         pk__in=Agent.objects.connected()
     )
-    waiting = Delivery.objects.filter(agent__in=away, phase__in=OPEN_PHASES).exclude(code="agent_gone")
+    waiting = Delivery.objects.filter(agent__in=disconnected, phase__in=OPEN_PHASES).exclude(
+        code="agent_gone"
+    )
     with free_of(waiting) as rows:
         rows.update(code="agent_gone", message=AGENT_GONE, updated_at=timezone.now())
 
@@ -163,10 +170,10 @@ def settle(*operations: Operation) -> None:
 
 def forget_other_drivers() -> None:
     """Drop what waits for an agent that was enrolled with another driver since: it says that its former gateway is gone, like removing it."""
-    others = Delivery.objects.filter(phase__in=OPEN_PHASES).exclude(
+    foreign_deliveries = Delivery.objects.filter(phase__in=OPEN_PHASES).exclude(
         agent__driver=F("operation__publish__gateway__gateway_class")
     )
-    with free_of(others) as rows:
+    with free_of(foreign_deliveries) as rows:
         rows.delete()
 
 
@@ -178,30 +185,32 @@ def release_hosts(**of: Any) -> None:
     unconfirmed = current.filter(agent__driver=OuterRef("gateway__gateway_class")).exclude(
         phase=Phase.SUCCEEDED
     )
-    gone = ProductPublish.objects.filter(desired_state=Desired.ABSENT, claimed_host__isnull=False, **of)
-    with free_of(gone.filter(~Exists(unconfirmed))) as rows:
+    absent_publishes = ProductPublish.objects.filter(
+        desired_state=Desired.ABSENT, claimed_host__isnull=False, **of
+    )
+    with free_of(absent_publishes.filter(~Exists(unconfirmed))) as rows:
         rows.update(claimed_host=None, updated_at=timezone.now())
 
 
-def _succeed(done: Sequence[Success]) -> None:
-    outbox.close([verdict.operation for verdict in done], Phase.SUCCEEDED)
-    evidence = {verdict.operation.pk: verdict.evidence for verdict in done}
+def _succeed(successes: Sequence[Success]) -> None:
+    outbox.close([verdict.operation for verdict in successes], Phase.SUCCEEDED)
+    evidence = {verdict.operation.pk: verdict.evidence for verdict in successes}
     by_kind: dict[str, list[Operation]] = {}
-    for verdict in done:
+    for verdict in successes:
         by_kind.setdefault(verdict.operation.kind, []).append(verdict.operation)
     lifecycle.move(by_kind.get(Kind.PUBLISH, []), Status.PUBLISHED, evidence=evidence)
     lifecycle.move(by_kind.get(Kind.WITHDRAW, []), Status.WITHDRAWN, evidence=evidence)
-    _bury(by_kind.get(Kind.DELETE, []))
+    _make_tombstones(by_kind.get(Kind.DELETE, []))
     _note(
         [
             _line(verdict.operation, _DONE_EVENTS[Kind(verdict.operation.kind)], evidence=verdict.evidence)
-            for verdict in done
+            for verdict in successes
             if verdict.operation.kind in _DONE_EVENTS
         ]
     )
 
 
-def _bury(operations: Sequence[Operation]) -> None:
+def _make_tombstones(operations: Sequence[Operation]) -> None:
     """What was taken off everywhere becomes a tombstone. Queries only when there is any."""
     if not operations:
         return
@@ -215,11 +224,11 @@ def _bury(operations: Sequence[Operation]) -> None:
 
 def _fail(failures: Sequence[Failure]) -> None:
     for failure in failures:
-        failure.operation.error_code, failure.operation.error = failure.code, failure.words
+        failure.operation.error_code, failure.operation.error = failure.code, failure.message
     outbox.close([failure.operation for failure in failures], Phase.FAILED)
     _note(
         [
-            _line(failure.operation, EventKind.FAILED, note=failure.words, evidence=failure.evidence)
+            _line(failure.operation, EventKind.FAILED, note=failure.message, evidence=failure.evidence)
             for failure in failures
         ]
     )
@@ -231,9 +240,9 @@ def _fail(failures: Sequence[Failure]) -> None:
 def _go_back(operation: Operation, *, actor: Actor | None = None) -> None:
     """A publish that failed or was cancelled is undone everywhere, answered or not, by a higher generation that carries what stood before."""
     publish = operation.publish
-    before = spec.withdrawn(publish) if publish.status == Status.WITHDRAWN else spec.absent(publish)
-    following = outbox.enqueue(publish, Kind.REVERT, before, actor=actor, because=operation)
-    settle(following)
+    spec_before = spec.withdrawn(publish) if publish.status == Status.WITHDRAWN else spec.absent(publish)
+    revert = outbox.enqueue(publish, Kind.REVERT, spec_before, actor=actor, cause=operation)
+    settle(revert)
 
 
 def _line(operation: Operation, kind: EventKind, *, note: str = "", evidence: dict[str, Any]) -> PublishEvent:

@@ -23,23 +23,25 @@ def sync(publish: ProductPublish, *, actor: Actor | None = None, note: str = "")
     None when it waits for an adoption, or nothing is live that it would change: a draft and a withdrawn publish take the credentials of their next
     publish. A withdrawal or deletion that is open ends every credential by itself. Raises IssuerUnknown.
     """
-    _wait(publish, is_wanted=publish.frozen_at is not None)
+    _set_sync_wanted(publish, is_wanted=publish.frozen_at is not None)
     if publish.frozen_at is not None:
         return None
-    theirs = publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).first()
-    if publish.desired_state != Desired.LIVE or (theirs is None and publish.status != Status.PUBLISHED):
-        return theirs
-    standing = Spec.model_validate(
+    open_operation = publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).first()
+    if publish.desired_state != Desired.LIVE or (
+        open_operation is None and publish.status != Status.PUBLISHED
+    ):
+        return open_operation
+    current_spec = Spec.model_validate(
         publish.operations.values_list("spec", flat=True).get(generation=publish.generation)
     )
-    wanted = spec.renewed(publish, standing)
-    if wanted.digest == standing.digest:
-        return theirs
-    if theirs is not None:
-        theirs.publish = publish
-        outbox.amend(theirs, wanted)
-        return theirs
-    operation = outbox.enqueue(publish, Kind.SYNC, wanted, actor=actor, note=note)
+    renewed_spec = spec.renewed(publish, current_spec)
+    if renewed_spec.digest == current_spec.digest:
+        return open_operation
+    if open_operation is not None:
+        open_operation.publish = publish
+        outbox.amend(open_operation, renewed_spec)
+        return open_operation
+    operation = outbox.enqueue(publish, Kind.SYNC, renewed_spec, actor=actor, note=note)
     settlement.settle(operation)
     return operation
 
@@ -52,7 +54,7 @@ def sync_by_id(publish_id: UUID, *, note: str = "") -> Operation | None:
     return sync(publish, note=note) if publish else None
 
 
-def waiting() -> QuerySet[ProductPublish, UUID]:
+def publishes_to_sync() -> QuerySet[ProductPublish, UUID]:
     """The publishes whose credentials have changed and that nothing keeps from hearing of it."""
     return (
         ProductPublish.objects.filter(sync_wanted=True, deleted_at=None, frozen_at=None)
@@ -61,7 +63,7 @@ def waiting() -> QuerySet[ProductPublish, UUID]:
     )
 
 
-def _wait(publish: ProductPublish, *, is_wanted: bool) -> None:
+def _set_sync_wanted(publish: ProductPublish, *, is_wanted: bool) -> None:
     if publish.sync_wanted != is_wanted:
         publish.sync_wanted = is_wanted
         publish.save(update_fields=["sync_wanted", "updated_at"])

@@ -34,7 +34,7 @@ class Failure:
 
     operation: Operation
     code: str
-    words: str
+    message: str
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -52,16 +52,18 @@ def verdict_of(operation: Operation, deliveries: Sequence[Any]) -> Success | Fai
     confirmed = [d for d in deliveries if d.phase == Phase.SUCCEEDED]
     waiting = [d for d in deliveries if d.phase in OPEN_PHASES and d.is_counting]
     if refused:
-        return Failure(operation=operation, code=refused.code, words=_words(refused))
+        return Failure(operation=operation, code=refused.code, message=_refusal_message(refused))
     if (confirmed and not waiting) or (not deliveries and operation.kind != Kind.PUBLISH):
         return Success(operation=operation, confirmed=confirmed)
     if operation.deadline_at <= timezone.now():
         code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
-        guilty = next((d for d in waiting or deliveries if d.message), None)
-        return Failure(operation=operation, code=code, words=_words(guilty) if guilty else text)
+        unfinished = next((d for d in waiting or deliveries if d.message), None)
+        return Failure(
+            operation=operation, code=code, message=_refusal_message(unfinished) if unfinished else text
+        )
     return None
 
 
-def _words(delivery: Delivery) -> str:
-    guilty = " ".join(part for part in (delivery.entity, delivery.field) if part)
-    return f"{delivery.agent.name}: {guilty + ': ' if guilty else ''}{delivery.message}"
+def _refusal_message(delivery: Delivery) -> str:
+    place = " ".join(part for part in (delivery.entity, delivery.field) if part)
+    return f"{delivery.agent.name}: {place + ': ' if place else ''}{delivery.message}"

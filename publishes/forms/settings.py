@@ -65,7 +65,9 @@ class SettingsRules(forms.Form):
                 "hostname_base",
                 _("In this cluster a hostname must end in one of: %s.") % ", ".join(cluster.host_suffixes),
             )
-        elif hosts.is_held(host, cluster=cluster, tenant_id=self.product.tenant_id, publish=self.publish):
+        elif hosts.is_host_taken(
+            host, cluster=cluster, tenant_id=self.product.tenant_id, publish=self.publish
+        ):
             free = hosts.free_hostname(
                 host, cluster=cluster, tenant_id=self.product.tenant_id, publish=self.publish
             )

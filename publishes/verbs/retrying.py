@@ -25,7 +25,7 @@ def retry(
     """Run the last failed verb again, as a new operation with a fresh snapshot.
 
     With `operation_id` only that very operation is tried again. `work` as for a publish. Raises WrongState when
-    it did not fail, NotTheLast when something newer was asked for, and what that verb raises.
+    it did not fail, NotTheLastOperation when something newer was asked for, and what that verb raises.
     """
     last = _last_failed(actor, situation_at(actor, publish_id), operation_id)
 
@@ -48,5 +48,5 @@ def retry(
 def _last_failed(actor: Actor, now: Situation, operation_id: UUID | None) -> Operation:
     allowed.check(actor, now, Action.RETRY)
     if now.operation is None or operation_id not in (None, now.operation.pk):
-        raise errors.NotTheLast
+        raise errors.NotTheLastOperation
     return now.operation

@@ -197,7 +197,7 @@ def test_while_the_end_of_a_key_cannot_be_written_down_nothing_with_it_is_sent(
 ) -> None:
     publish = closed(world)
     ended(credentials.issue_test_key(world.actor, publish.pk).credential)
-    monkeypatch.setattr(keys, "expire_of", lambda _publish: None)  # somebody else has it locked
+    monkeypatch.setattr(keys, "expire_keys", lambda _publish: None)  # somebody else has it locked
     sent: list[object] = []
     monkeypatch.setattr(delivery, "_send_piece", lambda _agent, items: sent.extend(items))
     agent = world.agents[0].agent

@@ -36,19 +36,19 @@ def unknown(world: World) -> Alarm:
     there = Carried(publish_id=uuid4(), generation=3, digest="e" * 64, state=State.LIVE, verified=True)
     reported(world.agents[0].agent, (there,))
     alarm = Alarm.objects.get()
-    assert alarms.ask_to_take_off(alarm, by="operator")
+    assert alarms.request_removal(alarm, by="operator")
     return alarm
 
 
 def answer(world: World, **changes: Any) -> None:
-    (spec,) = alarms.to_take_off(world.agents[0].agent)
+    (spec,) = alarms.removal_specs(world.agents[0].agent)
     told = {
         "publish_id": spec.publish_id,
         "generation": spec.generation,
         "digest": spec.digest,
         "evidence": Evidence(probes=1, bursts=2),
     }
-    answers.take(world.agents[0].agent, (Result(**(told | changes)),))
+    answers.record_in_parts(world.agents[0].agent, (Result(**(told | changes)),))
 
 
 def test_a_key_that_was_switched_off_is_not_let_in_again_by_an_adoption(world: World) -> None:
@@ -127,7 +127,7 @@ def test_what_was_not_taken_off_keeps_its_alarm_and_is_asked_for_again(
     answer(world, outcome=outcome)
     alarm.refresh_from_db()
     assert (alarm.closed_at, alarm.take_off_at is not None) == (None, True)
-    assert alarms.to_take_off(world.agents[0].agent)
+    assert alarms.removal_specs(world.agents[0].agent)
 
 
 def test_what_was_taken_off_closes_its_alarm_when_the_proof_is_of_what_was_asked(world: World) -> None:
@@ -142,16 +142,16 @@ def test_what_was_taken_off_closes_its_alarm_when_the_proof_is_of_what_was_asked
 
 def test_an_agent_is_asked_to_report_until_what_operators_want_off_is_off(world: World) -> None:
     agent, nothing_of_ours = world.agents[0].agent, sha256(b"").hexdigest()
-    assert expectations.asked_of(agent, nothing_of_ours).report is False
+    assert expectations.heartbeat_decision(agent, nothing_of_ours).report is False
     unknown(world)
-    assert expectations.asked_of(agent, nothing_of_ours).report is True
+    assert expectations.heartbeat_decision(agent, nothing_of_ours).report is True
     answer(world, outcome=Outcome.VERIFIED)
-    assert expectations.asked_of(agent, nothing_of_ours).report is False
+    assert expectations.heartbeat_decision(agent, nothing_of_ours).report is False
 
 
 def test_an_agent_that_has_seen_a_higher_generation_is_asked_above_that(world: World) -> None:
     unknown(world)
     answer(world, outcome=Outcome.STALE, highest_generation=7)
-    assert [spec.generation for spec in alarms.to_take_off(world.agents[0].agent)] == [8]
+    assert [spec.generation for spec in alarms.removal_specs(world.agents[0].agent)] == [8]
     answer(world, outcome=Outcome.VERIFIED)
-    assert not alarms.to_take_off(world.agents[0].agent)
+    assert not alarms.removal_specs(world.agents[0].agent)

@@ -207,7 +207,7 @@ def test_the_table_of_actions_allows_the_moves_that_exist(
     case = Case(**vars(AT_REST) | {"status": status, "last": (Kind.PUBLISH, Phase.SUCCEEDED)})
     may = allowed.permissions(world.actor, situation_of(case.put(world, publish)))
     for action, to in ((Action.PUBLISH, Status.PUBLISHED), (Action.WITHDRAW, Status.WITHDRAWN)):
-        assert may[action].is_allowed is (status in lifecycle._FROM[to])
+        assert may[action].is_allowed is (status in lifecycle._STATUSES_BEFORE[to])
 
 
 def test_a_situation_is_one_query_and_what_it_allows_is_none(

@@ -12,7 +12,7 @@ from publishes.verbs import deleting, publishing, withdrawing
 from tests.world import Voice, World, reported
 
 
-def sent(world: World, voice: Voice) -> outbox.Waiting:
+def sent(world: World, voice: Voice) -> outbox.ClaimedDelivery:
     publish = world.draft()
     publishing.request_publish(world.actor, publish.pk)
     (waiting,) = voice.claim()
@@ -145,7 +145,7 @@ def test_a_pull_gets_a_token_of_its_own_and_may_refuse_with_it(world: World) -> 
     voice = world.agents[0]
     (item,) = delivery.fetch(voice.agent, (publish.pk,))
     assert item.token is not None
-    answers.take(
+    answers.record_in_parts(
         voice.agent,
         (voice.result(item.spec, Outcome.REFUSED, token=item.token, code="rejected", message="no"),),
     )

@@ -124,7 +124,7 @@ def test_words_that_do_not_fit_are_cut_and_one_bad_result_spoils_no_other(
             1 / 0 if any(result.generation == 99 for result in batch) else usual(agent, batch)
         ),
     )
-    answers.take(voice.agent, (results[0].model_copy(update={"generation": 99}), *results))
+    answers.record_in_parts(voice.agent, (results[0].model_copy(update={"generation": 99}), *results))
     rows = {
         row.operation.publish_id: row
         for row in Delivery.objects.filter(agent=voice.agent).select_related("operation")
@@ -344,14 +344,14 @@ def test_after_a_hiccup_of_its_gateway_an_agent_is_asked_again_until_what_it_tol
     publish = world.published()
     agent = world.agents[0].agent
     expected = fingerprint([(publish.pk, 1, publish.desired_digest)])
-    assert expectations.asked_of(agent, expected).report is False
+    assert expectations.heartbeat_decision(agent, expected).report is False
     silent = Carried(
         publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False
     )
     reported(agent, (silent,))
-    assert expectations.asked_of(agent, expected).report is True
+    assert expectations.heartbeat_decision(agent, expected).report is True
     reported(agent, (silent.model_copy(update={"verified": True}),))
-    assert expectations.asked_of(agent, expected).report is False
+    assert expectations.heartbeat_decision(agent, expected).report is False
 
 
 def test_one_publish_twice_in_a_report_is_taken_once(world: World) -> None:

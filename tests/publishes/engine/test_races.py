@@ -178,12 +178,12 @@ def test_while_one_worker_holds_the_lease_new_rows_of_that_agent_wait_and_other_
     assert outbox.claim(first.agent.pk) is None
     other = outbox.claim(second.agent.pk)
     assert other is not None
-    assert len(other.waiting) == 2
+    assert len(other.deliveries) == 2
 
     outbox.release(first.agent.pk, lease=held.lease)
     rest = outbox.claim(first.agent.pk)
     assert rest is not None
-    assert len(rest.waiting) == 1
+    assert len(rest.deliveries) == 1
 
 
 def test_a_row_that_is_locked_when_a_worker_comes_for_it_is_sent_once_it_is_free(
@@ -225,7 +225,7 @@ def test_f4_after_the_lease_a_dead_workers_rows_are_due_again(world: World) -> N
         cursor.execute("UPDATE publishes_delivery SET due_at = due_at - interval '8 seconds'")
     again = outbox.claim(agent.pk)
     assert again is not None
-    assert again.waiting[0].token != dead.waiting[0].token
+    assert again.deliveries[0].token != dead.deliveries[0].token
     assert Delivery.objects.get(agent=agent).attempt == 2
 
     # The dead worker's lease is gone; giving it back late must not take the new one away.
@@ -340,7 +340,7 @@ def test_silence_and_what_supersedes_lock_deliveries_in_one_order(world: World) 
         publishing.request_publish(world.actor, publish.pk)
     claimed = outbox.claim(agent.pk)
     assert claimed is not None
-    tokens = {waiting.delivery_id: waiting.token for waiting in claimed.waiting}
+    tokens = {waiting.delivery_id: waiting.token for waiting in claimed.deliveries}
     lower = min(tokens)
     Delivery.objects.filter(pk=lower).update(code="")  # now it stands behind the other one in the table
     locked = Event()

@@ -26,12 +26,12 @@ def test_an_agent_that_refused_to_go_back_is_asked_again_and_then_the_host_is_gi
         publish.hostname_base,
     )
     assert world.last_operation(publish).phase == Phase.FAILED
-    assert not expectations.asked_of(other.agent, NOTHING_CARRIED).report
+    assert not expectations.heartbeat_decision(other.agent, NOTHING_CARRIED).report
 
-    assert expectations.asked_of(refusing.agent, NOTHING_CARRIED).report
+    assert expectations.heartbeat_decision(refusing.agent, NOTHING_CARRIED).report
     assert reported(refusing.agent, ()) == [publish.pk]
     (item,) = delivery.fetch(refusing.agent, (publish.pk,))
-    answers.take(refusing.agent, (refusing.result(item.spec, Outcome.VERIFIED, token=item.token),))
+    answers.record_in_parts(refusing.agent, (refusing.result(item.spec, Outcome.VERIFIED, token=item.token),))
     publish.refresh_from_db()
     assert publish.claimed_host is None
-    assert not expectations.asked_of(refusing.agent, NOTHING_CARRIED).report
+    assert not expectations.heartbeat_decision(refusing.agent, NOTHING_CARRIED).report

@@ -152,7 +152,7 @@ def test_a_batch_of_answers_costs_the_same_queries_whatever_its_size(world: Worl
             )
             for row in waiting
         ]
-        costs.append(queries(lambda batch=batch: answers.take(voice.agent, batch)))
+        costs.append(queries(lambda batch=batch: answers.record_in_parts(voice.agent, batch)))
     assert costs[0] == costs[1] <= 16
     phases = {Outcome.VERIFIED: Phase.SUCCEEDED, Outcome.STALE: Phase.SUPERSEDED}
     assert set(Delivery.objects.values_list("phase", flat=True)) == {phases.get(outcome, Phase.QUEUED)}
@@ -173,7 +173,7 @@ def test_two_different_answers_about_one_publish_are_taken_in_their_order(world:
         world.agents[0].result(waiting.spec, outcome, token=waiting.token)
         for outcome in (Outcome.WORKING, Outcome.VERIFIED)
     )
-    answers.take(agent, (working, working, done, done))
+    answers.record_in_parts(agent, (working, working, done, done))
     assert (ProductPublish.objects.get().status, Delivery.objects.get().phase) == (
         Status.PUBLISHED,
         Phase.SUCCEEDED,

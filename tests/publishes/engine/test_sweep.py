@@ -115,8 +115,10 @@ def test_a_key_that_cannot_be_ended_does_not_keep_the_others_alive(
     for publish in publishes:
         credentials.issue_test_key(world.actor, publish.pk)
     Credential.objects.update(expires_at=timezone.now() - LONG_AGO)
-    usual = keys.expire_of
-    monkeypatch.setattr(keys, "expire_of", lambda pk: broken() if pk == publishes[failing].pk else usual(pk))
+    usual = keys.expire_keys
+    monkeypatch.setattr(
+        keys, "expire_keys", lambda pk: broken() if pk == publishes[failing].pk else usual(pk)
+    )
     sweeping.sweep()
     states = dict(Credential.objects.values_list("publish", "state"))
     assert states == {publishes[failing].pk: KeyState.ACTIVE, publishes[1 - failing].pk: KeyState.EXPIRED}

@@ -157,8 +157,8 @@ def test_the_same_hostname_in_another_cluster_is_fine(run: Run, world: World) ->
     elsewhere = Cluster.objects.create(
         name="elsewhere", region="x", host_suffixes=["localhost"], open_to_all=True
     )
-    assert hosts.is_held("shop.localhost", cluster=world.cluster, tenant_id=world.tenant.pk)
-    assert not hosts.is_held("shop.localhost", cluster=elsewhere, tenant_id=world.tenant.pk)
+    assert hosts.is_host_taken("shop.localhost", cluster=world.cluster, tenant_id=world.tenant.pk)
+    assert not hosts.is_host_taken("shop.localhost", cluster=elsewhere, tenant_id=world.tenant.pk)
 
 
 def test_an_emptied_hostname_is_filled_in_again(run: Run) -> None:
