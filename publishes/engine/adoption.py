@@ -1,5 +1,6 @@
-"""Adoption: an operator ends the freeze of a publish whose agents are ahead of a restored control plane. Called by the admin, and by the sweep when nobody is
-ahead any more.
+"""Adoption: an operator ends the freeze of a publish whose agents are ahead of a restored control plane.
+
+Called by the admin, and by the sweep when no agent is ahead any more.
 """
 
 from uuid import UUID
@@ -23,17 +24,17 @@ from publishes.reading import selectors
 from tenants.actors import Actor, Role
 
 ADOPTABLE_MAX = GENERATION_MAX // 2
-"""As many generations again are left for what is asked for later."""
+"""The highest generation that can be adopted: as many again are left for later operations."""
 
 
 @transaction.atomic
 def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
     """Set the generation above the highest that any agent has, and bring all agents to one state.
 
-    The state is what the control plane wanted, or with `as_carried` what the agent that is furthest ahead carries: a status that does not fit
-    moves once the agents have proved it. A key is let in on when we know it as active and the agent furthest ahead lets it in: one that it
-    does not name may have been switched off since, so it is switched off. Raises WrongState when nothing is frozen, NoGenerationAbove, and what
-    publishing raises.
+    The state is what the control plane wanted, or with `as_carried` what the agent furthest ahead carries:
+    a status that does not fit moves once the agents have proved that state. A key stays active when the
+    agent furthest ahead lets it in too. Every other key is switched off: somebody may have done so after
+    the backup. Raises WrongState when nothing is frozen, NoGenerationAbove, and what publishing raises.
     """
     publish = (
         ProductPublish.objects.select_related("product", "cluster", "gateway")
@@ -47,13 +48,14 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
         raise errors.NoGenerationAbove(errors.NoGenerationAbove.detail % {"generation": generation})
     keys_off, keys_lost = _switch_off_unproved_keys(publish, generation=generation, by=by)
     publish.generation = generation
-    kind, desired_spec = (
-        _target_from_agent(publish, carried=State(carried)) if as_carried else _target_from_status(publish)
-    )
+    if as_carried:
+        kind, desired = _target_from_agent(publish, carried=State(carried))
+    else:
+        kind, desired = _target_from_status(publish)
     operator = Actor(tenant_id=publish.tenant_id, role=Role.OWNER, label=by)
     alarms.close_ahead(publish, by=by)
     settlement.thaw(publish)
-    operation = outbox.enqueue(publish, kind, desired_spec, actor=operator)
+    operation = outbox.enqueue(publish, kind, desired, actor=operator)
     evidence = {
         "generation": generation,
         "carried": carried,
@@ -70,7 +72,10 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
 
 @transaction.atomic
 def adopt_without_alarm(publish_id: UUID) -> None:
-    """Bring all agents to what the control plane wanted, if still nobody is ahead. Nothing while somebody else has the publish locked."""
+    """Bring all agents to what the control plane wanted, if still no agent is ahead.
+
+    Does nothing while another transaction has the publish locked.
+    """
     free = ProductPublish.objects.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(
         pk=publish_id
     )
@@ -79,7 +84,9 @@ def adopt_without_alarm(publish_id: UUID) -> None:
 
 
 def frozen_without_alarm() -> QuerySet[ProductPublish, UUID]:
-    """What is frozen without an alarm: the agents that were ahead have been removed, so nobody carries what there was to decide about."""
+    """Ids of the frozen publishes without an open alarm: the agents that were ahead have been removed,
+    so an operator has nothing to decide.
+    """
     ahead = Alarm.objects.filter(publish=OuterRef("pk"), closed_at=None)
     return (
         ProductPublish.objects.filter(~Exists(ahead), frozen_at__isnull=False)
@@ -89,15 +96,13 @@ def frozen_without_alarm() -> QuerySet[ProductPublish, UUID]:
 
 
 def publishes_with_unnamed_keys(agent: Agent) -> list[UUID]:
-    """The publishes that an agent is ahead of us with and whose keys it has not named yet. One query."""
+    """Ids of the publishes of which an agent is ahead of us and has not named the keys yet. One query."""
     rows = Alarm.objects.filter(
         agent=agent, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, publish__auth_mode=AuthMode.API_KEY
     )
     unnamed = Q(let_in_at=None) | ~Q(let_in_at=F("generation"))
-    publish_ids = (
-        rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)[:LET_IN_AT_ONCE]
-    )
-    return [publish_id for publish_id in publish_ids if publish_id]
+    publish_ids = rows.filter(unnamed).order_by("created_at").values_list("publish_ref", flat=True)
+    return [publish_id for publish_id in publish_ids[:LET_IN_AT_ONCE] if publish_id]
 
 
 def note_keys(agent: Agent, message: KeysLetIn) -> None:
@@ -111,7 +116,10 @@ def note_keys(agent: Agent, message: KeysLetIn) -> None:
 
 
 def key_warnings(operation: Operation) -> list[str]:
-    """What the operator is told about keys that an adoption switched off or cannot bring back; nothing when it cost none. One query."""
+    """Warnings for the operator about the keys that an adoption switched off or cannot bring back.
+
+    Empty when there are none. One query.
+    """
     evidence = operation.events.values_list("evidence", flat=True).get(kind=EventKind.ADOPTED)
     off, lost = evidence["keys_off"], evidence["keys_lost"]
     off_text = ngettext(
@@ -128,7 +136,10 @@ def key_warnings(operation: Operation) -> list[str]:
 
 
 def _switch_off_unproved_keys(publish: ProductPublish, *, generation: int, by: str) -> tuple[int, int]:
-    """Switch off what is not proved to be let in. Returns how many that were, and how many are let in that we have no row of."""
+    """Switch off the keys that no agent proves to let in.
+
+    Returns how many were switched off, and how many keys the agents let in that have no row here.
+    """
     alarms_ahead = Alarm.objects.filter(
         publish=publish, kind=AlarmKind.GENERATION_AHEAD, closed_at=None, let_in_at=generation
     )
@@ -149,7 +160,7 @@ def _switch_off_unproved_keys(publish: ProductPublish, *, generation: int, by: s
 
 
 def _target_from_status(publish: ProductPublish) -> tuple[Kind, Spec]:
-    """What the status says, unless somebody has asked for less since: that stays asked for."""
+    """What the status says; a withdrawal or deletion that was requested since stays requested."""
     if publish.status == Status.PUBLISHED and publish.desired_state == Desired.WITHDRAWN:
         return Kind.WITHDRAW, spec.withdrawn(publish)
     if publish.desired_state == Desired.ABSENT:
@@ -158,7 +169,7 @@ def _target_from_status(publish: ProductPublish) -> tuple[Kind, Spec]:
 
 
 def _target_from_agent(publish: ProductPublish, *, carried: State) -> tuple[Kind, Spec]:
-    """What an agent carries, and by which verb: a status that does not fit moves by the verb that people use for it."""
+    """What an agent carries; a status that does not fit moves by the verb that people use for it."""
     if publish.deleted_at is None and carried is State.LIVE and publish.status != Status.PUBLISHED:
         hosts.claim_host(publish)
         return Kind.PUBLISH, spec.live(publish)

@@ -1,4 +1,7 @@
-"""Alarms: what agents carry and this control plane does not know of, as after a restored backup. Raised and closed here; nothing is removed by it."""
+"""Alarms: what agents carry and this control plane does not know of, as after a restored backup.
+
+Alarms are raised and closed here. An alarm removes nothing from an agent.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +38,10 @@ class Ahead:
 
 
 def is_ahead(carried: Carried, publish: ProductPublish) -> bool:
-    """Whether an agent carries what we never wanted: a higher generation, or this one with other content (where it can tell the content)."""
+    """Whether an agent carries what we never wanted: a higher generation, or this one with other content.
+
+    An agent that cannot tell the content sends an empty digest.
+    """
     has_other_content = carried.generation == publish.generation and carried.digest not in {
         "",
         publish.desired_digest,
@@ -44,9 +50,10 @@ def is_ahead(carried: Carried, publish: ProductPublish) -> bool:
 
 
 def note_ahead(agent: Agent, ahead: Sequence[Ahead]) -> set[UUID]:
-    """An agent has generations, or a content of them, that we do not know. Returns the publishes of which that is news. Three queries at most.
+    """Raise or update an alarm for each publish of which an agent is ahead of us.
 
-    In a transaction that holds the publishes' locks.
+    Returns the publishes that the agent was not known to be ahead of. Three queries at most, in a
+    transaction that holds the publishes' locks.
     """
     rows = Alarm.objects.select_for_update().filter(
         agent=agent, publish_ref__in=[item.publish.pk for item in ahead], closed_at=None
@@ -82,10 +89,11 @@ def note_ahead(agent: Agent, ahead: Sequence[Ahead]) -> set[UUID]:
 
 
 def note_unknown(agent: Agent, unknown: Iterable[Carried], *, page: Report) -> list[UUID]:
-    """The publishes that a page of a report names and that have neither row nor tombstone here; those that it names no more are closed.
+    """Raise alarms for the publishes of a report's page that have neither row nor tombstone here.
 
-    UNKNOWN_NAMED of an agent have an alarm of their own, all others stand as a number in one more. Returns those that operators want off
-    the agent. One query for a page that says nothing new.
+    Alarms of publishes that the page names no more are closed. UNKNOWN_NAMED publishes of an agent have an
+    alarm of their own; one more alarm counts all others. Returns the ids that operators want off the agent.
+    One query for a page without news.
     """
     rows = list(
         Alarm.objects.filter(
@@ -106,11 +114,8 @@ def note_unknown(agent: Agent, unknown: Iterable[Carried], *, page: Report) -> l
         count=len(new_rows[free_slots:]),
         page=page,
     )
-    return [
-        spec.publish_id
-        for spec in (_removal_spec(alarm) for ref, alarm in named.items() if ref in present)
-        if spec
-    ]
+    removals = [_removal_spec(alarm) for ref, alarm in named.items() if ref in present]
+    return [spec.publish_id for spec in removals if spec]
 
 
 def _raise_unknown(agent: Agent, unknown: Sequence[Carried]) -> None:
@@ -135,7 +140,7 @@ def _raise_unknown(agent: Agent, unknown: Sequence[Carried]) -> None:
 
 
 def _note_more(agent: Agent, alarm: Alarm | None, *, count: int, page: Report) -> None:
-    """A report's first page begins to count anew, its last one closes what has come to nothing."""
+    """A report's first page starts the count anew; its last page closes the alarm when the count is 0."""
     total = count + (alarm.more if alarm and page.after else 0)
     if alarm is None and total:
         Alarm.objects.bulk_create(
@@ -147,9 +152,10 @@ def _note_more(agent: Agent, alarm: Alarm | None, *, count: int, page: Report) -
 
 
 def request_removal(alarm: Alarm, *, by: str) -> bool:
-    """An operator wants an unknown publish off its agent; it is told at its next heartbeat. False when the alarm is not such a one (any more).
+    """Note that an operator wants an unknown publish off its agent, which hears of it at its next heartbeat.
 
-    False too when no generation is left above the agent's: its gateway has to be cleared by hand.
+    False when the alarm is closed or of another kind, and when no generation is left above the agent's:
+    then its gateway has to be cleared by hand.
     """
     rows = Alarm.objects.filter(
         pk=alarm.pk, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, generation__lt=GENERATION_MAX
@@ -158,7 +164,7 @@ def request_removal(alarm: Alarm, *, by: str) -> bool:
 
 
 def removal_specs(agent: Agent) -> list[Spec]:
-    """What operators want off this agent, as specs of a generation above the one that it carries. One query."""
+    """Specs that take off this agent what operators want off it, each above its generation. One query."""
     rows = Alarm.objects.filter(
         agent=agent, kind=AlarmKind.UNKNOWN_PUBLISH, closed_at=None, take_off_at__isnull=False
     )
@@ -166,9 +172,10 @@ def removal_specs(agent: Agent) -> list[Spec]:
 
 
 def record_answers(agent: Agent, results: Sequence[Result]) -> None:
-    """What an agent says about unknown publishes that operators want off it: proved gone, or that it has a higher generation still.
+    """Record what an agent answers about unknown publishes that operators want off it.
 
-    After any other answer it is asked again. Two queries at most.
+    A proved absence closes the alarm; a higher generation is noted. After any other answer the agent is
+    asked again. Two queries at most.
     """
     publish_ids = [result.publish_id for result in results]
     rows = Alarm.objects.select_for_update().filter(
@@ -195,7 +202,10 @@ def _removal_spec(alarm: Alarm) -> Spec | None:
 
 
 def highest_generation_of(publish: ProductPublish) -> tuple[int, str]:
-    """The highest generation that any agent has of the publish, and the state it carries there; the publish's own when there is no alarm."""
+    """The highest generation that any agent has of the publish, and the state that this agent carries.
+
+    The publish's own generation and state when no agent is ahead.
+    """
     rows = Alarm.objects.filter(publish=publish, kind=AlarmKind.GENERATION_AHEAD, closed_at=None)
     highest = rows.aggregate(highest=Max("generation"))["highest"] or 0
     newest = rows.filter(generation=highest).first()

@@ -1,7 +1,8 @@
-"""What agents answer, in bulk: an agent's word, or its silence, closes or postpones a delivery; what deliveries mean is `settlement`'s business.
+"""Agents' answers, in bulk: an answer, or silence, closes or postpones a delivery.
 
-A batch of answers costs the same number of queries whatever its size, unless something goes back. Locks: the publishes in the order of their ids,
-then their operations, then their deliveries.
+What the deliveries mean for their operation is decided by `settlement`. A batch of answers costs the same
+number of queries whatever its size, unless a publish goes back. Locks: the publishes in the order of their
+ids, then their operations, then their deliveries.
 """
 
 from collections import Counter
@@ -25,13 +26,16 @@ from publishes.models import Delivery, Operation
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
-"""Answers of one transaction: while it lasts, nobody else has a word in these publishes."""
+"""Answers recorded in one transaction: it keeps the publishes locked until it ends."""
 
 _WRITTEN_COLUMNS = ["due_at", "evidence", *outbox.OUTCOME_FIELDS]
 
 
 def record_in_parts(agent: Agent, results: Sequence[Result]) -> None:
-    """Record answers; one that meets a bug does not keep the others from it. Raises what says that the database is away."""
+    """Record answers; an answer that meets a bug does not stop the others.
+
+    Raises OperationalError or InterfaceError when the database is away.
+    """
     for start in range(0, len(results), AT_ONCE):
         _record_in_parts(agent, results[start : start + AT_ONCE])
 
@@ -51,10 +55,11 @@ def _record_in_parts(agent: Agent, results: Sequence[Result]) -> None:
 
 @transaction.atomic
 def record(agent: Agent, results: Iterable[Result]) -> None:
-    """Take authenticated answers of an agent: all of them, or none.
+    """Record authenticated answers of an agent: all of them, or none.
 
-    "Verified" counts for exactly its generation and digest, whoever sent it when, even after a refusal. Any other outcome counts
-    only under the token of the attempt that it answers. What is older than the current generation, or not this agent's, is ignored.
+    "Verified" counts for exactly its generation and digest, by whichever attempt, even after a refusal. Any
+    other outcome counts only under the fencing token of the current attempt. An answer to an older
+    generation, or about another agent's delivery, is ignored.
     """
     for answers in _rounds(results):
         _record(agent, answers)
@@ -78,7 +83,10 @@ def confirm(agent: Agent, carried: Iterable[Carried]) -> None:
 
 @transaction.atomic
 def record_silence(tokens: Mapping[UUID, UUID], *, message: str) -> None:
-    """The agent could not be reached, or did not answer in time: these deliveries (tokens by id) are due again after a back-off. Two queries."""
+    """Make deliveries due again after a back-off: their agent could not be reached or did not answer in time.
+
+    `tokens` has each attempt's token by the delivery's id. Two queries.
+    """
     rows = (
         Delivery.objects.select_for_update(no_key=True)
         .filter(pk__in=tokens, token__in=tokens.values(), phase__in=OPEN_PHASES)
@@ -93,7 +101,7 @@ def record_silence(tokens: Mapping[UUID, UUID], *, message: str) -> None:
 
 
 def _rounds(results: Iterable[Result]) -> list[dict[UUID, Result]]:
-    """The answers by publish. Who answers twice about one publish, and differently, is heard twice, in the order of the answers."""
+    """The answers by publish. Two different answers about one publish go into two rounds, in their order."""
     rounds: list[dict[UUID, Result]] = []
     times = Counter[UUID]()
     for result in dict.fromkeys(results):
@@ -137,7 +145,10 @@ def _record(agent: Agent, answers: Mapping[UUID, Result]) -> None:
 
 
 def _current_operations(agent: Agent, answers: Mapping[UUID, Result]) -> dict[UUID, Operation]:
-    """The operations that the answers are about, by publish, as far as they are about the current generation and content. Two queries."""
+    """The operations of the answers by publish, where an answer names the current generation and digest.
+
+    Two queries.
+    """
     publishes = {
         publish.pk: publish
         for publish in settlement.lock_publishes(cluster_id=agent.cluster_id, pk__in=answers)
@@ -177,10 +188,8 @@ def _answer(delivery: Delivery, result: Result) -> Phase | None:
     if not delivery.is_open or result.token != delivery.token:
         return None
     if result.outcome is Outcome.WORKING:
-        delivery.step, delivery.due_at = (
-            result.step,
-            Now() + timedelta(seconds=settings.LEASE_S),
-        )  # nobody else's for one more lease
+        # No other attempt begins before one more lease has passed.
+        delivery.step, delivery.due_at = result.step, Now() + timedelta(seconds=settings.LEASE_S)
         return Phase(delivery.phase)
     if result.outcome is Outcome.UNREACHABLE:
         return _postpone(

@@ -1,4 +1,4 @@
-"""From the outbox to the agents: what a worker does when it is woken, and what an agent gets when it asks."""
+"""From the outbox to the agents: a woken worker pushes what is due, and an agent pulls its specs."""
 
 from collections.abc import Iterator
 from time import monotonic, sleep
@@ -21,11 +21,14 @@ LOCKED_PAUSE_S = 0.02
 PIECE_BYTES = SIZE_LIMIT // 4  # sealing makes a message half as large again
 ANSWER_WITHIN_MS = 5_000  # below SEND_DEADLINE_S: the agent says "working" before we stop listening
 GATHER_S = 1.0
-"""How long a worker lets more come together, at most, before it gives an agent's lease back."""
+"""How long a worker gathers more deliveries, at most, before it gives an agent's lease back."""
 
 
 def deliver(agent_id: UUID) -> None:
-    """Send everything that is due for one agent, until nothing is; returns at once when somebody else is at it, or it is blocked."""
+    """Push to one agent until nothing is due.
+
+    Returns at once when another worker has the agent's lease, or the agent is blocked.
+    """
     if not Agent.objects.enrolled().filter(pk=agent_id).exists():
         return
     while (claim := outbox.claim(agent_id)) is not None:
@@ -35,7 +38,8 @@ def deliver(agent_id: UUID) -> None:
                 _send(agent_id, claim)
             sleep(_pause_s(claim, took_s=monotonic() - started))
         finally:
-            # Released before the next look: whoever was woken while we held the lease went away, and what he came for is ours.
+            # Released before the next look: a worker that was woken while we had the lease has gone away, so
+            # its deliveries are ours.
             outbox.release(agent_id, lease=claim.lease)
 
 
@@ -43,40 +47,38 @@ def _pause_s(claim: outbox.Claim, *, took_s: float) -> float:
     """How long to keep an agent's lease after a push, in seconds."""
     if not claim.deliveries:
         return LOCKED_PAUSE_S
-    # When many ask at once: each change costs agent and gateway about the same, so let as much come together as the last one took.
+    # A change costs agent and gateway about the same whatever its size. So under load, gather deliveries
+    # for as long as the last push took.
     return min(took_s, GATHER_S) if len(claim.deliveries) > 1 else 0.0
 
 
 def fetch(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Item]:
-    """The current specs of these publishes, as far as they are this agent's and fit into one answer; open deliveries get a token for their results.
+    """The current specs of those of these publishes that are this agent's, as many as fit into one answer.
 
-    What operators want off an agent that we know nothing of goes along.
+    An open delivery gets a token for its result. Removals of unknown publishes that operators want off the
+    agent are added.
     """
     operations = _current_operations(agent, publish_ids)
     specs = keys.joined([Spec.model_validate(operation.spec) for operation in operations])
-    open_deliveries = {
-        delivery.operation_id: delivery
-        for delivery in Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)
-    }
+    rows = Delivery.objects.filter(operation__in=operations, agent=agent, phase__in=OPEN_PHASES)
+    open_deliveries = {delivery.operation_id: delivery for delivery in rows}
     deliveries = [open_deliveries.get(operation.pk) for operation in operations]
-    items = [
-        Item(spec=spec, delivery=delivery.pk if delivery else None)
-        for spec, delivery in zip(specs, deliveries, strict=True)
-    ]
+    items = list(map(_item, specs, deliveries))
     first_piece = next(_pieces(items), [])
-    tokens = [
-        outbox.claim_for_pull(delivery) if delivery else None for delivery in deliveries[: len(first_piece)]
-    ]
-    fitting = [
-        item.model_copy(update={"token": token}) for item, token in zip(first_piece, tokens, strict=True)
-    ]
-    return fitting + [
-        Item(spec=spec) for spec in alarms.removal_specs(agent) if spec.publish_id in publish_ids
-    ]
+    claimed: list[Item] = []
+    for item, delivery in zip(first_piece, deliveries, strict=False):
+        token = outbox.claim_for_pull(delivery) if delivery else None
+        claimed.append(item.model_copy(update={"token": token}))
+    removals = [spec for spec in alarms.removal_specs(agent) if spec.publish_id in publish_ids]
+    return claimed + [Item(spec=spec) for spec in removals]
+
+
+def _item(spec: Spec, delivery: Delivery | None) -> Item:
+    return Item(spec=spec, delivery=delivery.pk if delivery else None)
 
 
 def _current_operations(agent: Agent, publish_ids: tuple[UUID, ...]) -> list[Operation]:
-    """Those of these publishes that are the agent's and may be sent: without what is frozen, and without a key that is past its end."""
+    """The current operations of the agent's publishes that may be sent: not frozen, no key past its end."""
     rows = expectations.current_operations(
         expectations.publishes_of(agent).filter(pk__in=publish_ids, frozen_at=None)
     )
@@ -119,7 +121,7 @@ def _send_piece(agent: Agent, items: list[Item]) -> None:
 
 
 def _pieces(items: list[Item]) -> Iterator[list[Item]]:
-    """The items in their order, in pieces that each fit into one message; one that alone is larger goes alone."""
+    """The items in order, in pieces that each fit into one message; an item that is larger goes alone."""
     piece: list[Item] = []
     size = 0
     for item in items:

@@ -1,4 +1,6 @@
-"""Reads for agents and the sweep: what an agent should carry, whether its word is awaited, and what time alone decides."""
+"""Reads for agents and the sweep: what an agent should carry, whether its answer is awaited, and which
+operations time alone decides.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -17,17 +19,18 @@ from publishes.models import Alarm, Delivery, Observation, Operation, ProductPub
 
 @dataclass(frozen=True, kw_only=True)
 class HeartbeatDecision:
-    """What a heartbeat is told: whether to report, and whether a person waits for this agent's word."""
+    """For a heartbeat: whether the agent should report, and whether a person waits for its answer."""
 
     report: bool
     is_waited_for: bool
 
 
 def heartbeat_decision(agent: Agent, fingerprint: str) -> HeartbeatDecision:
-    """An agent should report when it does not carry what it should, when its word is awaited, or when what it last told is out of date.
+    """An agent should report when it does not carry what it should, when its answer is awaited, or when its
+    observations are out of date.
 
-    One that refused to take something off is asked again while that keeps a host from being given back, or while operators want it off.
-    (A gateway that was away for a moment is no reason to say for good that it serves nothing.) One query.
+    An agent that refused a removal is asked again while that keeps a host claimed, or while operators want
+    the removal: its gateway may only have been away for a moment. One query.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -47,41 +50,60 @@ def heartbeat_decision(agent: Agent, fingerprint: str) -> HeartbeatDecision:
 
 _EXPECTED = f"""
 SELECT encode(sha256(convert_to(coalesce(string_agg(
-    publish.id::text || ':' || publish.generation || ':' || publish.desired_digest, E'\\n' ORDER BY publish.id::text COLLATE "C"
+    publish.id::text || ':' || publish.generation || ':' || publish.desired_digest,
+    E'\\n' ORDER BY publish.id::text COLLATE "C"
 ), ''), 'UTF8')), 'hex'),
-EXISTS (SELECT FROM {Delivery._meta.db_table} WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp()),
+EXISTS (
+    SELECT FROM {Delivery._meta.db_table}
+    WHERE agent_id = %(agent)s AND phase = ANY(%(open)s) AND due_at <= statement_timestamp()
+),
 coalesce(bool_or(NOT EXISTS (
-    SELECT FROM {Observation._meta.db_table} seen WHERE seen.agent_id = %(agent)s AND seen.publish_id = publish.id
-    AND seen.generation = publish.generation AND seen.digest = publish.desired_digest AND seen.verified
+    SELECT FROM {Observation._meta.db_table} observation
+    WHERE observation.agent_id = %(agent)s AND observation.publish_id = publish.id
+    AND observation.generation = publish.generation AND observation.digest = publish.desired_digest
+    AND observation.verified
 )), false) OR EXISTS (
-    SELECT FROM {Observation._meta.db_table} seen JOIN {ProductPublish._meta.db_table} gone ON gone.id = seen.publish_id
-    WHERE seen.agent_id = %(agent)s AND seen.state <> 'absent' AND gone.desired_state = 'absent'
+    SELECT FROM {Observation._meta.db_table} observation
+    JOIN {ProductPublish._meta.db_table} removed ON removed.id = observation.publish_id
+    WHERE observation.agent_id = %(agent)s AND observation.state <> 'absent'
+    AND removed.desired_state = 'absent'
 ) OR EXISTS (
-    SELECT FROM {ProductPublish._meta.db_table} gone JOIN {Operation._meta.db_table} operation ON operation.publish_id = gone.id
-    AND operation.generation = gone.generation JOIN {Delivery._meta.db_table} refused ON refused.operation_id = operation.id
-    WHERE gone.cluster_id = %(cluster)s AND gone.desired_state = 'absent' AND gone.claimed_host IS NOT NULL
+    SELECT FROM {ProductPublish._meta.db_table} removed
+    JOIN {Operation._meta.db_table} operation
+    ON operation.publish_id = removed.id AND operation.generation = removed.generation
+    JOIN {Delivery._meta.db_table} refused ON refused.operation_id = operation.id
+    WHERE removed.cluster_id = %(cluster)s AND removed.desired_state = 'absent'
+    AND removed.claimed_host IS NOT NULL
     AND refused.agent_id = %(agent)s AND refused.phase = 'FAILED'
 ) OR EXISTS (
-    SELECT FROM {Alarm._meta.db_table} WHERE agent_id = %(agent)s AND closed_at IS NULL AND take_off_at IS NOT NULL
+    SELECT FROM {Alarm._meta.db_table}
+    WHERE agent_id = %(agent)s AND closed_at IS NULL AND take_off_at IS NOT NULL
 ),
 EXISTS (
-    SELECT FROM {Delivery._meta.db_table} delivery JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
-    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(open)s) AND operation.phase = ANY(%(open)s)
+    SELECT FROM {Delivery._meta.db_table} delivery
+    JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
+    WHERE delivery.agent_id = %(agent)s
+    AND delivery.phase = ANY(%(open)s) AND operation.phase = ANY(%(open)s)
 )
-FROM {ProductPublish._meta.db_table} publish JOIN gateways_gateway gateway ON gateway.id = publish.gateway_id
-WHERE publish.cluster_id = %(cluster)s AND gateway.gateway_class = %(driver)s AND publish.desired_state IN ('live', 'withdrawn')
+FROM {ProductPublish._meta.db_table} publish
+JOIN gateways_gateway gateway ON gateway.id = publish.gateway_id
+WHERE publish.cluster_id = %(cluster)s AND gateway.gateway_class = %(driver)s
+AND publish.desired_state IN ('live', 'withdrawn')
 """  # noqa: S608 - table names from the models, values as parameters
 
 
 def publishes_of(agent: Agent) -> QuerySet[ProductPublish]:
-    """Every publish of the agent's cluster for its kind of gateway: tombstones, and drafts that were never sent to it, included."""
+    """Every publish of the agent's cluster for its kind of gateway.
+
+    Tombstones and drafts that were never sent are included.
+    """
     return ProductPublish.objects.filter(cluster_id=agent.cluster_id, gateway__gateway_class=agent.driver)
 
 
 def missing(agent: Agent, *, page: Report) -> list[UUID]:
-    """What the agent should fetch of the publishes that a page of its report speaks of without naming them. One query.
+    """Ids of the publishes that the agent should fetch because a page of its report covers but omits them.
 
-    Left out are those that a push is under way for, and what is to be absent and was confirmed so.
+    Left out are publishes with a push under way, and confirmed absences. One query.
     """
     rows = (
         publishes_of(agent)
@@ -94,13 +116,16 @@ def missing(agent: Agent, *, page: Report) -> list[UUID]:
 
 
 def covered_by(page: Report, field: str) -> Q:
-    """The publishes that a page of a report speaks of; `name` is the field with their ids."""
+    """The publishes that a page of a report covers; `field` is the one with their ids."""
     is_after = Q(**{f"{field}__gt": page.after}) if page.after else Q()
     return is_after & Q(**{f"{field}__lte": page.until}) if page.until else is_after
 
 
 def delivery_states_of(agent: Agent) -> dict[str, Exists]:
-    """For `annotate` on publishes: whether this agent's word on the current generation is awaited, on its way, or was no yes so far."""
+    """For `annotate` on publishes: how far this agent is with the current generation.
+
+    Its answer is awaited, a push to it is under way, or it has not confirmed.
+    """
     current = Delivery.objects.filter(
         agent=agent, operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation")
     )
@@ -113,7 +138,9 @@ def delivery_states_of(agent: Agent) -> dict[str, Exists]:
 
 
 def decidable_operations() -> QuerySet[Operation, UUID]:
-    """Ids of open operations that may be decided without another word: past their deadline, or nobody counting is awaited any more."""
+    """Ids of the open operations that need no further answer: the deadline has passed, or no counting agent
+    is awaited any more.
+    """
     deliveries = Delivery.objects.filter(operation=OuterRef("pk"))
     awaited = (
         deliveries.filter(phase__in=OPEN_PHASES)

@@ -17,9 +17,9 @@ from publishes.models import ProductPublish, PublishQuerySet
 
 
 def reserved_from(tenant_id: UUID) -> Q:
-    """Others' publishes that keep their hostname from this tenant: what was deleted lately, and drafts that were changed lately.
+    """Publishes of other tenants that reserve their hostname: lately deleted ones, and lately changed drafts.
 
-    No draft keeps a hostname from whoever had it until lately.
+    No draft reserves a hostname of which this tenant has lately deleted a publish.
     """
     since = timezone.now() - timedelta(days=settings.DRAFT_HOST_DAYS)
     same_host = ProductPublish.objects.filter(
@@ -34,7 +34,10 @@ def reserved_from(tenant_id: UUID) -> Q:
 def suggest_hostname(
     *, product: Product, cluster: Cluster, environment: str, publish: ProductPublish | None = None
 ) -> str:
-    """`{product}.{environment}.{region}.{suffix}`, numbered when another publish than the given one has it. One query."""
+    """`{product}.{environment}.{region}.{suffix}`, numbered when a publish other than this one has it.
+
+    One query.
+    """
     suffix = cluster.host_suffixes[0] if cluster.host_suffixes else "localhost"
     name = slugify(product.name).replace("_", "-")[:50].strip("-") or "api"
     host = f"{name}.{environment}.{cluster.region}.{suffix}"
@@ -44,22 +47,17 @@ def suggest_hostname(
 def free_hostname(
     host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None
 ) -> str:
-    """The host itself, or with -2, -3, … behind its first label while another publish of the cluster names, holds or keeps it. One query."""
+    """The host itself, or numbered (-2, -3, …) behind its first label until it is free.
+
+    A host is used while another publish of the cluster names, claims or reserves it. One query.
+    """
     label, _dot, parent_domain = host.partition(".")
     label = label[:59]
-    is_named = Q(
-        deleted_at=None, hostname_base__startswith=label, hostname_base__endswith=f".{parent_domain}"
-    )
+    is_numbered = Q(hostname_base__startswith=label, hostname_base__endswith=f".{parent_domain}")
     is_claimed = Q(claimed_host__startswith=label, claimed_host__endswith=f".{parent_domain}")
-    is_reserved = reserved_from(tenant_id) & Q(
-        hostname_base__startswith=label, hostname_base__endswith=f".{parent_domain}"
-    )
-    rows = (
-        _other_publishes(cluster, publish)
-        .filter(is_named | is_claimed | is_reserved)
-        .values_list("hostname_base", "claimed_host")
-    )
-    used_hosts = {name for row in rows for name in row}
+    is_used = is_claimed | (is_numbered & (Q(deleted_at=None) | reserved_from(tenant_id)))
+    rows = _other_publishes(cluster, publish).filter(is_used)
+    used_hosts = {host for row in rows.values_list("hostname_base", "claimed_host") for host in row}
     number = 1
     while (candidate := f"{label}{f'-{number}' if number > 1 else ''}.{parent_domain}") in used_hosts:
         number += 1
@@ -69,7 +67,10 @@ def free_hostname(
 def is_host_taken(
     host: str, *, cluster: Cluster, tenant_id: UUID, publish: ProductPublish | None = None
 ) -> bool:
-    """Whether another publish than the given one holds the host in the cluster, or keeps it from the tenant. One query."""
+    """Whether another publish claims the host in the cluster, or reserves it against the tenant.
+
+    One query.
+    """
     return (
         _other_publishes(cluster, publish)
         .filter(Q(claimed_host=host) | (reserved_from(tenant_id) & Q(hostname_base=host)))
@@ -78,7 +79,10 @@ def is_host_taken(
 
 
 def claim_host(publish: ProductPublish) -> None:
-    """Take the publish's hostname for it alone in its cluster. Raises HostTaken, HostReserved, or HostBeingReleased while an earlier one is held."""
+    """Claim the publish's hostname in its cluster, for this publish alone.
+
+    Raises HostTaken, HostReserved, or HostBeingReleased while an earlier host is still claimed.
+    """
     host = publish.hostname_base
     if publish.claimed_host == host:
         return
@@ -87,9 +91,8 @@ def claim_host(publish: ProductPublish) -> None:
     reserving = _other_publishes(publish.cluster, publish).filter(
         reserved_from(publish.tenant_id), hostname_base=host
     )
-    if reserving.filter(
-        Q(deleted_at__isnull=False) | Q(created_at__lt=publish.created_at)
-    ).exists():  # of two drafts the older one
+    # Of two drafts the older one reserves the host.
+    if reserving.filter(Q(deleted_at__isnull=False) | Q(created_at__lt=publish.created_at)).exists():
         raise errors.HostReserved
     publish.claimed_host = host
     try:
@@ -105,7 +108,7 @@ def is_allowed_host(host: str, *, cluster: Cluster) -> bool:
 
 
 def _was_deleted() -> Q:
-    """Deleted lately. Agents that were away let go of a host later than that, which then counts."""
+    """Deleted lately, or its host released lately: agents that were away confirm the absence later."""
     since = timezone.now() - timedelta(hours=settings.HOST_QUARANTINE_H)
     return Q(deleted_at__isnull=False) & (Q(deleted_at__gt=since) | Q(updated_at__gt=since))
 

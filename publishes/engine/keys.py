@@ -1,4 +1,7 @@
-"""Keys as the engine needs them: joined to the specs that are sent, where alone they are in the clear, and ended when their time has come."""
+"""Keys as the engine needs them: joined to the specs that are sent, and expired at their end.
+
+Only there, in specs on their way out, keys stand in the clear.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -22,7 +25,7 @@ COLUMN = {"table": Credential._meta.db_table, "column": "secret"}
 
 
 def publishes_with_expired_keys() -> QuerySet[ProductPublish, UUID]:
-    """The publishes of keys whose time has come."""
+    """Ids of the publishes with an active key that is past its end."""
     due = Credential.objects.filter(state=KeyState.ACTIVE, expires_at__lte=Now())
     return (
         ProductPublish.objects.filter(Exists(due.filter(publish=OuterRef("pk"))))
@@ -33,7 +36,10 @@ def publishes_with_expired_keys() -> QuerySet[ProductPublish, UUID]:
 
 @transaction.atomic
 def expire_keys(publish_id: UUID) -> None:
-    """End the keys of a publish whose time has come; the sweep calls this. Nothing while somebody else has the publish locked."""
+    """Expire a publish's keys that are past their end, and send the rest.
+
+    Does nothing while another transaction has the publish locked.
+    """
     rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(pk=publish_id)
     publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).first()
     if publish is None:
@@ -47,9 +53,10 @@ def expire_keys(publish_id: UUID) -> None:
 
 
 def expire_before_sending(specs: Sequence[Spec]) -> set[UUID]:
-    """End what is past its end in specs that are about to be sent, without waiting for the sweep; the publishes of those are returned.
+    """Expire the keys past their end in specs that are about to be sent, without waiting for the sweep.
 
-    Their specs are out of date: the next generation is on its way. One query, none when no spec has keys.
+    Returns the publishes of these keys: their specs are out of date, because the next generation is on its
+    way. One query, none when no spec has keys.
     """
     publish_ids = [spec.publish_id for spec in specs if spec.auth.keys]
     expired_ids = set(publishes_with_expired_keys().filter(pk__in=publish_ids)) if publish_ids else set()
@@ -61,14 +68,13 @@ def expire_before_sending(specs: Sequence[Spec]) -> set[UUID]:
 def joined(specs: Sequence[Spec]) -> list[Spec]:
     """The specs with their keys, to be sent and to be kept nowhere. One query, none when no spec has keys.
 
-    A key that cannot be read stays empty: the agent refuses the spec, because it would not know whom to let in.
+    A key that cannot be decrypted stays empty; then the agent refuses the spec, because it would not know
+    whom to let in.
     """
     publish_ids = [spec.publish_id for spec in specs if spec.auth.keys]
-    ciphertexts = (
-        dict(Credential.objects.filter(publish__in=publish_ids).values_list("pk", "secret"))
-        if publish_ids
-        else {}
-    )
+    if not publish_ids:
+        return list(specs)
+    ciphertexts = dict(Credential.objects.filter(publish__in=publish_ids).values_list("pk", "secret"))
     return [_with_keys(spec, ciphertexts) if spec.auth.keys else spec for spec in specs]
 
 

@@ -1,4 +1,7 @@
-"""The status of a publish and the phases of its operations and deliveries: which moves exist, and the only functions that make one."""
+"""The status of a publish and the phases of its operations and deliveries: which moves exist.
+
+Only the functions of this module make a move.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +25,8 @@ _ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.SUPERSEDED)
 PHASES_AFTER: dict[type[Operation | Delivery], dict[Phase, tuple[Phase, ...]]] = {
     # Back to QUEUED: a person's publish gets the next generation's spec.
     Operation: {Phase.QUEUED: (Phase.QUEUED, Phase.SENT, *_ENDS), Phase.SENT: (Phase.QUEUED, *_ENDS)},
-    # SENT again: another attempt. Back to QUEUED: after a back-off, or its operation got another spec. A proof counts even after a refusal.
+    # SENT again: another attempt. Back to QUEUED: after a back-off, or its operation got another spec.
+    # A proof counts even after a refusal.
     Delivery: {
         Phase.QUEUED: (Phase.QUEUED, Phase.SENT, Phase.SUCCEEDED, Phase.FAILED, Phase.SUPERSEDED),
         Phase.SENT: (Phase.QUEUED, Phase.SENT, Phase.SUCCEEDED, Phase.FAILED, Phase.SUPERSEDED),
@@ -30,7 +34,7 @@ PHASES_AFTER: dict[type[Operation | Delivery], dict[Phase, tuple[Phase, ...]]] =
         Phase.SUCCEEDED: (Phase.QUEUED,),
     },
 }
-"""What is not in it is never made; the claim of a worker, one statement of the outbox, takes its conditions from here too."""
+"""No other move is ever made. The SQL statement with which a worker claims uses this table too."""
 
 _STAMPS = {
     Status.PUBLISHED: ("published_at", "published_by"),
@@ -45,10 +49,10 @@ def phases_before(model: type[Operation | Delivery], to: Phase) -> list[Phase]:
 
 
 def advance(rows: QuerySet[Operation] | QuerySet[Delivery], to: Phase, **changes: Any) -> int:
-    """Move those of the rows to a phase that may, by one conditional UPDATE that locks them in the order of their ids.
+    """Move the rows that may move to a phase, by one conditional UPDATE that locks them in the order of ids.
 
-    `changes` go along, and `finished_at` is set or cleared by itself. Returns how many rows moved: what somebody
-    else has moved on in between stays as it is, and the caller knows what that means.
+    `changes` are written with the phase, and `finished_at` is set or cleared. Returns how many rows moved: a
+    row that another transaction has moved meanwhile stays as it is, and the caller knows what that means.
     """
     now = timezone.now()
     finished_at = None if to in OPEN_PHASES else now
@@ -62,10 +66,10 @@ def advance(rows: QuerySet[Operation] | QuerySet[Delivery], to: Phase, **changes
 def advance_locked(
     moves: Sequence[tuple[Operation, Phase]] | Sequence[tuple[Delivery, Phase]], columns: Sequence[str]
 ) -> None:
-    """The same for rows that go different ways: each to its phase, and with it what stands in these columns of it. One query, none for no rows.
+    """Move each row to a phase of its own, and write these columns of it too. One query, none for no rows.
 
-    The caller's transaction holds the locks under which the rows were read. Raises WrongState, before anything is written, when one of them
-    may not move.
+    The caller's transaction holds the locks under which the rows were read. Raises WrongState, before
+    anything is written, when a row may not move.
     """
     if any(to not in PHASES_AFTER[type(row)].get(Phase(row.phase), ()) for row, to in moves):
         raise WrongState
@@ -76,17 +80,16 @@ def advance_locked(
 
 
 def move(operations: Sequence[Operation], to: Status, *, evidence: Mapping[UUID, dict[str, Any]]) -> None:
-    """Change the status of each operation's publish, and write each transition's line of history; `evidence` is by operation. Two queries.
+    """Change the status of each operation's publish, and write a line of history for each transition.
 
-    In the caller's transaction, which holds the publishes' locks. Raises WrongState when somebody else moved one in between: the caller's
-    transaction must end with it.
+    `evidence` is by operation. In the caller's transaction, which holds the publishes' locks. Raises
+    WrongState when a publish was moved meanwhile: the caller's transaction must end with it. Two queries.
     """
     if not operations:
         return
     now = timezone.now()
-    lines = [
-        _history_line(operation, to, evidence=evidence[operation.pk]) for operation in operations
-    ]  # before the status changes under them
+    # The lines name the status before, so they are made first.
+    lines = [_history_line(operation, to, evidence=evidence[operation.pk]) for operation in operations]
     time, by = _STAMPS[to]
     by_label: dict[str, list[UUID]] = {}
     for operation in operations:

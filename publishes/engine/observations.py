@@ -18,7 +18,10 @@ _REPORTED_FIELDS = ("generation", "digest", "state", "verified")
 
 
 def observe(agent: Agent, carried: Iterable[Carried], *, page: Report) -> None:
-    """Keep what a page of a report says of known publishes, and nothing of what it does not name. Three queries at most; only what changed is written."""
+    """Keep what a page of a report says of known publishes; forget those that the page covers but omits.
+
+    Only changes are written. Three queries at most.
+    """
     latest = {row.publish_id: row for row in carried}
     stored = {
         row.publish_id: tuple(getattr(row, name) for name in _REPORTED_FIELDS)
@@ -32,9 +35,8 @@ def observe(agent: Agent, carried: Iterable[Carried], *, page: Report) -> None:
             observed_at=now,
             **{name: getattr(row, name) for name in _REPORTED_FIELDS},
         )
-        for _publish_id, row in sorted(
-            latest.items()
-        )  # one order for all: two reports cannot lock each other out
+        # Sorted: two reports that write in one order cannot deadlock.
+        for _publish_id, row in sorted(latest.items())
         if stored.get(row.publish_id) != (row.generation, row.digest, row.state.value, row.verified)
     ]
     if unnamed := stored.keys() - latest.keys():
@@ -51,7 +53,10 @@ def note_proved(agent: Agent, operations: Iterable[Operation]) -> None:
 
 
 def old_absences(agent: Agent, *, page: Report) -> list[Absence]:
-    """What the agent has proved absent for longer than ABSENCE_KEPT_DAYS and should not be there: both sides need not keep it any more. One query."""
+    """Absences that the agent has proved for longer than ABSENCE_KEPT_DAYS and that are still wanted.
+
+    Both sides may forget them. One query.
+    """
     since = timezone.now() - timedelta(days=settings.ABSENCE_KEPT_DAYS)
     rows = Observation.objects.filter(
         covered_by(page, "publish_id"),

@@ -1,4 +1,4 @@
-"""The outbox: writes what is to be sent, wakes a worker, and says who may send it. The only module that talks to the broker."""
+"""The outbox: writes what is to be sent, wakes workers, leases the right to send. It alone uses the broker."""
 
 import time
 import uuid
@@ -32,7 +32,7 @@ TASK_DELIVER = "publishes.deliver"
 BATCH = 100
 MUTED_S = 5.0
 TOOK_MS_MAX = 2**31 - 1
-"""What the column holds: 24 days. An operation of a restored database may be older, and one of a host whose clock is ahead begins later than now."""
+"""The column's maximum: 24 days. An operation of a restored database may be older."""
 
 _REQUEST_EVENTS = {
     Kind.PUBLISH: EventKind.PUBLISH_REQUESTED,
@@ -72,10 +72,11 @@ def enqueue(
     cause: Operation | None = None,
     note: str = "",
 ) -> Operation:
-    """Write an operation and its deliveries in the caller's transaction, which holds the publish's lock; wake workers after it.
+    """Write an operation and its deliveries in the caller's transaction, which holds the publish's lock.
 
-    `cause` names the operation that the system follows up on; its actor is taken over. The system's own changes wait for people's:
-    raises AlreadyInProgress for them while a person's operation is open, Frozen while an agent is ahead.
+    Workers are woken after the commit. `cause` is the operation that the system follows up on; its actor is
+    taken over. The system's own changes wait for people's: for a sync or a heal, raises AlreadyInProgress
+    while a person's operation is open, Frozen while an agent is ahead.
     """
     if kind in (Kind.SYNC, Kind.HEAL):
         _refuse_to_interrupt(publish)
@@ -93,7 +94,7 @@ def enqueue(
         deadline_at=timezone.now() + timedelta(seconds=settings.DEADLINE_S),
     )
     _set_desired(publish, spec)
-    # Blocked agents too: their gateways may still serve, so their word (or their removal) is awaited; nothing is sent to them.
+    # Blocked agents too: they are sent nothing, but may still serve, so their answer or removal is awaited.
     agents = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
     Delivery.objects.bulk_create(Delivery(operation=operation, agent=agent) for agent in agents)
     AgentLease.objects.bulk_create((AgentLease(agent=agent) for agent in agents), ignore_conflicts=True)
@@ -102,19 +103,16 @@ def enqueue(
 
 
 def amend(operation: Operation, spec: Spec) -> None:
-    """Give an open publish of a person the next generation's spec, in the caller's transaction, which holds the publish's lock.
+    """Give an open publish of a person the next generation's spec.
 
-    It stays the same operation with the same deadline. Every agent has to prove the new generation, whatever it said of the one before: answers to
-    that are ignored from now on. Raises WrongState when it has ended.
+    The operation and its deadline stay the same. Every agent has to prove the new generation: answers to the
+    one before are ignored from now on. In the caller's transaction, which holds the publish's lock. Raises
+    WrongState when the operation has ended.
     """
-    desired_columns = {
-        "generation": spec.generation,
-        "spec": spec.model_dump(mode="json"),
-        "digest": spec.digest,
-    }
-    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), Phase.QUEUED, **desired_columns):
+    changes = {"generation": spec.generation, "spec": spec.model_dump(mode="json"), "digest": spec.digest}
+    if not lifecycle.advance(Operation.objects.filter(pk=operation.pk), Phase.QUEUED, **changes):
         raise WrongState
-    operation.refresh_from_db(fields=[*desired_columns, "phase"])
+    operation.refresh_from_db(fields=[*changes, "phase"])
     _set_desired(operation.publish, spec)
     outcome: dict[str, Any] = dict.fromkeys(OUTCOME_FIELDS, "")
     reset = outcome | {"token": None, "attempt": 0, "due_at": Now(), "evidence": {}}
@@ -123,25 +121,24 @@ def amend(operation: Operation, spec: Spec) -> None:
 
 
 def wake_after_commit(agent_ids: Iterable[UUID]) -> None:
-    """Wake workers for these agents once the transaction is committed; a dead broker never turns that into an error."""
+    """Wake workers for these agents after the commit; a dead broker raises no error."""
     ids = tuple(agent_ids)
     # A function: Django cannot name a partial that fails.
     transaction.on_commit(lambda: wake(ids), robust=True)
 
 
 def claim(agent_id: UUID) -> Claim | None:
-    """Take the lease on an agent and everything that is due for it, in one statement; None when nothing is due or somebody has the lease.
+    """Take the lease on an agent and everything that is due for it, in one statement.
 
-    Each row taken counts an attempt, gets a token of its own, and is due again when the lease ends, in case the worker dies.
-    Rows that are locked at the moment are not waited for. When all are, the claim has nothing in it, and whoever made it looks again:
-    nobody else would, since wake-ups that come while the lease is held go away.
+    None when nothing is due, or another worker has the lease. Each claimed row counts an attempt, gets a
+    fencing token of its own, and is due again when the lease ends, in case the worker dies. Locked rows are
+    skipped. When all are locked, the claim is empty and its worker has to look again: no other would, since
+    wake-ups that come during a lease have no effect.
     """
     lease = uuid.uuid4()
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM,
-            {"agent": agent_id, "lease": lease, "seconds": settings.LEASE_S, "batch": BATCH} | _BEFORE_SENT,
-        )
+        parameters = {"agent": agent_id, "lease": lease, "seconds": settings.LEASE_S, "batch": BATCH}
+        cursor.execute(_CLAIM, parameters | _BEFORE_SENT)
         rows = cursor.fetchall()
     if not rows:
         return None
@@ -161,32 +158,40 @@ _CLAIM = f"""
 WITH due AS (
     SELECT delivery.id FROM {Delivery._meta.db_table} delivery
     JOIN {Operation._meta.db_table} operation ON operation.id = delivery.operation_id
-    JOIN {ProductPublish._meta.db_table} publish ON publish.id = operation.publish_id AND publish.generation = operation.generation
+    JOIN {ProductPublish._meta.db_table} publish
+    ON publish.id = operation.publish_id AND publish.generation = operation.generation
     JOIN {Gateway._meta.db_table} gateway ON gateway.id = publish.gateway_id
-    JOIN {Agent._meta.db_table} agent ON agent.id = delivery.agent_id AND agent.driver = gateway.gateway_class
-    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(deliveries)s) AND delivery.due_at <= statement_timestamp()
+    JOIN {Agent._meta.db_table} agent
+    ON agent.id = delivery.agent_id AND agent.driver = gateway.gateway_class
+    WHERE delivery.agent_id = %(agent)s AND delivery.phase = ANY(%(deliveries)s)
+    AND delivery.due_at <= statement_timestamp()
     ORDER BY delivery.created_at LIMIT %(batch)s
 ), lease AS (
-    UPDATE {AgentLease._meta.db_table} SET token = %(lease)s, until = statement_timestamp() + make_interval(secs => %(seconds)s)
+    UPDATE {AgentLease._meta.db_table}
+    SET token = %(lease)s, until = statement_timestamp() + make_interval(secs => %(seconds)s)
     WHERE agent_id = %(agent)s AND until <= statement_timestamp() AND EXISTS (SELECT FROM due)
     RETURNING agent_id
-), taken AS (
-    SELECT delivery.id, delivery.operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
-    WHERE delivery.id IN (SELECT id FROM due) AND delivery.phase = ANY(%(deliveries)s) AND delivery.due_at <= statement_timestamp()
+), claimed AS (
+    SELECT delivery.id, operation_id FROM {Delivery._meta.db_table} delivery JOIN lease USING (agent_id)
+    WHERE delivery.id IN (SELECT id FROM due) AND delivery.phase = ANY(%(deliveries)s)
+    AND delivery.due_at <= statement_timestamp()
     FOR UPDATE OF delivery SKIP LOCKED
-), begun AS (
-    UPDATE {Operation._meta.db_table} SET phase = 'SENT', updated_at = statement_timestamp() WHERE id IN (
-        SELECT id FROM {Operation._meta.db_table} WHERE phase = ANY(%(operations)s) AND id IN (SELECT operation_id FROM taken) FOR UPDATE SKIP LOCKED
+), begun_operations AS (
+    UPDATE {Operation._meta.db_table} SET phase = 'SENT', updated_at = statement_timestamp()
+    WHERE id IN (
+        SELECT id FROM {Operation._meta.db_table}
+        WHERE phase = ANY(%(operations)s) AND id IN (SELECT operation_id FROM claimed) FOR UPDATE SKIP LOCKED
     )
-), sent AS (
+), attempts AS (
     UPDATE {Delivery._meta.db_table} delivery
     SET phase = 'SENT', attempt = attempt + 1, token = gen_random_uuid(), step = 'sent',
-        due_at = statement_timestamp() + make_interval(secs => %(seconds)s), updated_at = statement_timestamp()
-    FROM taken, {Operation._meta.db_table} operation
-    WHERE delivery.id = taken.id AND operation.id = delivery.operation_id
+        due_at = statement_timestamp() + make_interval(secs => %(seconds)s),
+        updated_at = statement_timestamp()
+    FROM claimed, {Operation._meta.db_table} operation
+    WHERE delivery.id = claimed.id AND operation.id = delivery.operation_id
     RETURNING delivery.id, delivery.token, operation.spec::text
 )
-SELECT sent.* FROM lease LEFT JOIN sent ON true
+SELECT attempts.* FROM lease LEFT JOIN attempts ON true
 """  # noqa: S608 - table names from the models, values as parameters
 
 
@@ -196,14 +201,14 @@ def release(agent_id: UUID, *, lease: UUID) -> None:
 
 
 def renew(agent_id: UUID) -> None:
-    """Extend a live lease: the agent says that it is still working."""
+    """Extend a lease that has not ended: the agent says that it is still working."""
     AgentLease.objects.filter(agent_id=agent_id, until__gt=Now()).update(
         until=Now() + timedelta(seconds=settings.LEASE_S)
     )
 
 
 def claim_for_pull(delivery: Delivery) -> UUID:
-    """The agent itself fetches this delivery: a new attempt with a token of its own, without a lease (an agent pulls one by one)."""
+    """Begin an attempt by pull: a new token, and no lease, because an agent pulls one at a time."""
     token = uuid.uuid4()
     lease_end = Now() + timedelta(seconds=settings.LEASE_S)
     attempt = {"attempt": delivery.attempt + 1, "token": token, "due_at": lease_end, "step": "fetched"}
@@ -212,7 +217,7 @@ def claim_for_pull(delivery: Delivery) -> UUID:
 
 
 class _WakeUps:
-    """Sends wake-ups, and stays quiet for a while after the broker failed, so that a dead broker costs one time-out and not many."""
+    """Sends wake-ups; after a failure it pauses, so that a dead broker costs one time-out and not many."""
 
     def __init__(self) -> None:
         self.muted_until = 0.0
@@ -234,26 +239,26 @@ _wake_ups = _WakeUps()
 
 
 def wake(agent_ids: Iterable[UUID]) -> None:
-    """Tell the workers that something is due for these agents. A hint: whoever is not told is found by the sweep."""
+    """Tell the workers that these agents have something due. A hint: the sweep finds what it misses."""
     _wake_ups.send(agent_ids)
 
 
 def close(operations: Sequence[Operation], phase: Phase) -> None:
-    """Close open operations, with the errors that stand in them, in the caller's transaction, which holds their publishes' locks. One query.
+    """Close open operations, and save the errors that are set on them. One query.
 
-    Raises WrongState when one of them has ended already.
+    In the caller's transaction, which holds their publishes' locks. Raises WrongState when one has ended.
     """
     now = timezone.now()
     for operation in operations:
+        # Below 0 when the clock of the host that made it is ahead of ours.
         took_ms = round((now - operation.created_at).total_seconds() * 1000)
         operation.took_ms = min(max(took_ms, 0), TOOK_MS_MAX)
-    lifecycle.advance_locked(
-        [(operation, phase) for operation in operations], ["error_code", "error", "took_ms"]
-    )
+    moves = [(operation, phase) for operation in operations]
+    lifecycle.advance_locked(moves, ["error_code", "error", "took_ms"])
 
 
 def supersede(publishes: Sequence[ProductPublish]) -> None:
-    """End what is open for agents, and the system's own operations, in the caller's transaction, which holds the publishes' locks. Two queries."""
+    """End the open deliveries, and the system's open operations, under the publishes' locks. Two queries."""
     lifecycle.advance(Delivery.objects.filter(operation__publish__in=publishes), Phase.SUPERSEDED)
     lifecycle.advance(
         Operation.objects.filter(publish__in=publishes).exclude(kind__in=PEOPLES_KINDS), Phase.SUPERSEDED
@@ -288,9 +293,6 @@ def _refuse_to_interrupt(publish: ProductPublish) -> None:
 
 
 def _set_desired(publish: ProductPublish, spec: Spec) -> None:
-    publish.generation, publish.desired_state, publish.desired_digest = (
-        spec.generation,
-        spec.state.value,
-        spec.digest,
-    )
+    publish.generation, publish.desired_digest = spec.generation, spec.digest
+    publish.desired_state = spec.state.value
     publish.save(update_fields=["generation", "desired_state", "desired_digest", "updated_at"])

@@ -1,4 +1,4 @@
-"""What an agent's report does: each row is classified once, with set queries, and each class goes to its room in bulk.
+"""What an agent's report does: each row is classified once, by set queries; each class is handled in bulk.
 
 A page of a report costs the same number of queries whatever stands in it.
 """
@@ -18,9 +18,9 @@ from publishes.models import ProductPublish
 
 @dataclass(frozen=True, kw_only=True)
 class Classified:
-    """The rows of a page: of publishes that we know or do not, those that are ahead of us, and those that confirm what was awaited.
+    """The rows of a page, by class: of known or unknown publishes, ahead of us, and confirming.
 
-    `behind` are the publishes that the agent should fetch, named or not.
+    `behind` are the publishes that the agent should fetch, whether the page names them or not.
     """
 
     of_known: Sequence[Carried]
@@ -55,11 +55,10 @@ def classify(agent: Agent, page: Report) -> Classified:
 
 
 def take(agent: Agent, page: Report) -> ReportAnswer:
-    """Believe what an agent says it carries, and name the publishes whose current spec it should fetch, and those that it may forget.
+    """Record what an agent says it carries, and name the publishes that it should fetch or may forget.
 
-    The answer to the last page names those, of all pages, whose keys the agent should name.
-
-    Left alone are those that are as they should be, those that a push is under way for, and what is to be absent and was confirmed so.
+    Named for fetching are neither publishes that are as desired, nor those with a push under way, nor
+    confirmed absences. The answer to the last page asks for the keys of publishes of all pages.
     """
     classified = classify(agent, page)
     unwanted = alarms.note_unknown(agent, classified.of_unknown, page=page)

@@ -1,4 +1,7 @@
-"""One step of the sweep over many rows: a row that fails is logged as a bug and put back, so that it neither stops nor starves the others."""
+"""One step of the sweep over many rows: a row that fails is logged as a bug and put back.
+
+So it neither stops nor starves the other rows.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,14 +28,19 @@ class _PutBack:
 
 
 class Round:
-    """The rows of one step. What was put back is known to this process alone: another one tries it for itself, and so does the next start."""
+    """The rows of one step. Which rows are put back is known to this process alone: another process tries
+    them for itself, and so does this one after a restart.
+    """
 
     def __init__(self, doing: str) -> None:
         self._doing, self._lock = doing, Lock()
         self._put_back: dict[UUID, _PutBack] = {}
 
     def run(self, rows: QuerySet[Any, UUID], work: Callable[[UUID], object]) -> None:
-        """Give each id its turn, 500 at most; one that failed before comes again after a back-off. One query, and what the work asks."""
+        """Give each id its turn, 500 at most; an id that failed comes again after a back-off.
+
+        One query, and those of the work.
+        """
         waiting = [pk for pk, row in self._put_back.copy().items() if row.until > monotonic()]
         for pk in rows.exclude(pk__in=waiting)[:AT_ONCE]:
             with isolated_turn(self._doing, row=str(pk)) as turn:
@@ -61,7 +69,7 @@ class Turn:
 
 @contextmanager
 def isolated_turn(doing: str, **about: str) -> Iterator[Turn]:
-    """A bug in one turn is logged as one, and those after it have theirs."""
+    """Log a bug in one turn, and let the next turns go on."""
     turn = Turn()
     try:
         yield turn

@@ -1,6 +1,8 @@
-"""What answers mean: deliveries close an operation, an operation moves the status; and what stops all that, an agent that is ahead of us.
+"""What answers mean: deliveries close an operation, and an operation moves the status. An agent that is ahead
+of us freezes its publish instead.
 
-Phases move by the table of `lifecycle`; here through `outbox.close` alone. Locks: the publish first, then its operation.
+Phases move by the table of `lifecycle`; here through `outbox.close` alone. Locks: the publish first, then
+its operation.
 """
 
 from collections.abc import Sequence
@@ -32,12 +34,13 @@ AGENT_GONE = gettext_noop(
     "The agent has not been heard of since three heartbeats. It catches up by itself when it is back."
 )
 AHEAD = gettext_noop(
-    "An agent has a version of this publish that we do not know of, as after a restored backup. An operator has to adopt it first."
+    "An agent has a version of this publish that we do not know of, as after a restored backup. "
+    "An operator has to adopt it first."
 )
 
 
 def cancel(operation: Operation, *, actor: Actor) -> None:
-    """Stop an open publish, and put back what stood before; in a transaction that holds the publish's lock."""
+    """Stop an open publish, and go back to what stood before. The transaction holds the publish's lock."""
     outbox.close([operation], Phase.CANCELLED)
     PublishEvent.objects.create(
         publish_id=operation.publish_id,
@@ -52,8 +55,9 @@ def cancel(operation: Operation, *, actor: Actor) -> None:
 
 @transaction.atomic
 def freeze(agent: Agent, *carried: Carried) -> None:
-    """An agent carries versions that we do not know, as after a restored control plane: of these publishes nothing is sent to any agent
-    until an operator adopts them.
+    """Freeze publishes of which an agent carries versions that we do not know, as after a restored backup.
+
+    Nothing of these publishes is sent to any agent until an operator adopts them.
     """
     rows = {row.publish_id: row for row in carried}
     publishes = lock_publishes(cluster_id=agent.cluster_id, pk__in=rows)
@@ -70,7 +74,10 @@ def freeze(agent: Agent, *carried: Carried) -> None:
 
 
 def freeze_locked(agent: Agent, ahead: Sequence[alarms.Ahead]) -> None:
-    """The same in a transaction that holds the publishes' locks. No going back: what stands on the agents is newer than anything that we could put there."""
+    """Freeze publishes in a transaction that holds their locks.
+
+    Nothing goes back: what the agents carry is newer than anything that we could send.
+    """
     if not ahead:
         return
     newly_ahead = alarms.note_ahead(agent, ahead)
@@ -93,38 +100,33 @@ def freeze_locked(agent: Agent, ahead: Sequence[alarms.Ahead]) -> None:
     PublishEvent.objects.bulk_create(
         PublishEvent(publish_id=pk, kind=EventKind.FROZEN, evidence=evidence[pk]) for pk in publishes
     )
-    open_operations = list(
+    stopped = list(
         Operation.objects.select_for_update()
         .filter(publish__in=publishes, phase__in=OPEN_PHASES)
         .order_by("pk")
     )
     for publish in publishes.values():
         publish.frozen_at = now
-    for operation in open_operations:
+    for operation in stopped:
         operation.publish = publishes[operation.publish_id]
-    _fail(
-        [
-            Failure(operation=operation, code="generation_ahead", message=AHEAD)
-            for operation in open_operations
-        ]
-    )
+    _fail([Failure(operation=operation, code="generation_ahead", message=AHEAD) for operation in stopped])
 
 
 def lock_publishes(**of: Any) -> list[ProductPublish]:
-    """Publishes with these values, locked in one order for all, so that two that lock many cannot lock each other out."""
+    """Publishes with these values, locked in the order of ids: two such transactions cannot deadlock."""
     return list(
         ProductPublish.objects.select_for_update(of=["self"], no_key=True).filter(**of).order_by("pk")
     )
 
 
 def thaw(publish: ProductPublish) -> None:
-    """The operator's decision takes the freeze's place; in a transaction that holds the publish's lock."""
+    """End the freeze, because an operator has decided. The transaction holds the publish's lock."""
     publish.frozen_at = None
     publish.save(update_fields=["frozen_at", "updated_at"])
 
 
 def explain_absence() -> None:
-    """Say on everything that waits for an agent which is not heard of any more that this is so. One query, two when there is something to say."""
+    """Note on the deliveries of a disconnected agent why they wait. One query, two when there are any."""
     disconnected = Agent.objects.filter(blocked_at=None, liveness__isnull=False).exclude(
         pk__in=Agent.objects.connected()
     )
@@ -137,7 +139,10 @@ def explain_absence() -> None:
 
 @transaction.atomic
 def settle_by_id(operation_id: UUID) -> None:
-    """Decide an operation again, because time has passed or an agent came or went. Nothing while somebody else has the publish locked."""
+    """Decide an operation again, because time has passed or an agent came or went.
+
+    Does nothing while another transaction has the publish locked.
+    """
     publish = (
         ProductPublish.objects.select_for_update(of=["self"], no_key=True, skip_locked=True)
         .filter(operations=operation_id)
@@ -148,10 +153,9 @@ def settle_by_id(operation_id: UUID) -> None:
 
 
 def settle(*operations: Operation) -> None:
-    """Close the operations that the counting agents' deliveries decide; in a transaction that holds the publishes' locks.
+    """Close the operations that their deliveries decide, by the rule of `verdict_of`.
 
-    Done: every counting agent confirmed, and at least one agent did; taking off a cluster without any registered agent is done at
-    once. Failed: a counting agent refused, or the deadline has passed.
+    The transaction holds the publishes' locks.
     """
     undecided = [operation for operation in operations if operation.is_open]
     if not undecided:
@@ -169,7 +173,10 @@ def settle(*operations: Operation) -> None:
 
 
 def forget_other_drivers() -> None:
-    """Drop what waits for an agent that was enrolled with another driver since: it says that its former gateway is gone, like removing it."""
+    """Drop the deliveries of an agent that was enrolled anew with another driver.
+
+    Its former gateway is then taken for removed.
+    """
     foreign_deliveries = Delivery.objects.filter(phase__in=OPEN_PHASES).exclude(
         agent__driver=F("operation__publish__gateway__gateway_class")
     )
@@ -211,7 +218,7 @@ def _succeed(successes: Sequence[Success]) -> None:
 
 
 def _make_tombstones(operations: Sequence[Operation]) -> None:
-    """What was taken off everywhere becomes a tombstone. Queries only when there is any."""
+    """Make tombstones of the publishes that every agent has removed. Queries only when there are any."""
     if not operations:
         return
     now, publishes = timezone.now(), [operation.publish_id for operation in operations]
@@ -238,7 +245,7 @@ def _fail(failures: Sequence[Failure]) -> None:
 
 
 def _go_back(operation: Operation, *, actor: Actor | None = None) -> None:
-    """A publish that failed or was cancelled is undone everywhere, answered or not, by a higher generation that carries what stood before."""
+    """Undo a failed or cancelled publish on every agent, by a higher generation with what stood before."""
     publish = operation.publish
     spec_before = spec.withdrawn(publish) if publish.status == Status.WITHDRAWN else spec.absent(publish)
     revert = outbox.enqueue(publish, Kind.REVERT, spec_before, actor=actor, cause=operation)

@@ -1,7 +1,8 @@
-"""Brings changed credentials to what is live: the same services go out again with what is let in now, at once.
+"""Syncs: changed credentials go out at once, with the services that are deployed.
 
-A sync is an operation like any other, proved like any other, but it moves no status and whatever is newer takes its place. While a person's
-publish is open, that very operation gets the next generation. Only while the publish is frozen it waits (`sync_wanted`).
+A sync is an operation, proved like any other, but it moves no status and any newer operation supersedes it.
+While a person's publish is open, that operation gets the next generation instead. Only while the publish is
+frozen the change waits (`sync_wanted`).
 """
 
 from uuid import UUID
@@ -18,10 +19,11 @@ from tenants.actors import Actor
 
 
 def sync(publish: ProductPublish, *, actor: Actor | None = None, note: str = "") -> Operation | None:
-    """Send what is let in now, in a transaction that holds the publish's lock. Returns the operation by which it reaches the agents.
+    """Send the credentials that are let in now. Returns the operation by which they reach the agents.
 
-    None when it waits for an adoption, or nothing is live that it would change: a draft and a withdrawn publish take the credentials of their next
-    publish. A withdrawal or deletion that is open ends every credential by itself. Raises IssuerUnknown.
+    None while the publish is frozen, and for a draft or a withdrawn publish: its next publish sends them. An
+    open withdrawal or deletion ends every credential by itself. The transaction holds the publish's lock.
+    Raises IssuerUnknown.
     """
     _set_sync_wanted(publish, is_wanted=publish.frozen_at is not None)
     if publish.frozen_at is not None:
@@ -48,14 +50,14 @@ def sync(publish: ProductPublish, *, actor: Actor | None = None, note: str = "")
 
 @transaction.atomic
 def sync_by_id(publish_id: UUID, *, note: str = "") -> Operation | None:
-    """The same for a publish that is not locked yet; nothing when it is gone, or somebody else has it locked."""
+    """The same for a publish that is not locked yet. None too when it is deleted or locked elsewhere."""
     rows = ProductPublish.objects.select_related("product", "cluster", "gateway").filter(deleted_at=None)
     publish = rows.select_for_update(of=["self"], no_key=True, skip_locked=True).filter(pk=publish_id).first()
     return sync(publish, note=note) if publish else None
 
 
 def publishes_to_sync() -> QuerySet[ProductPublish, UUID]:
-    """The publishes whose credentials have changed and that nothing keeps from hearing of it."""
+    """Ids of the publishes whose changed credentials wait for a sync and may go out now."""
     return (
         ProductPublish.objects.filter(sync_wanted=True, deleted_at=None, frozen_at=None)
         .order_by("pk")

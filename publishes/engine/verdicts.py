@@ -1,4 +1,4 @@
-"""Verdicts: what its deliveries mean for an open operation. Writes nothing."""
+"""Verdicts: what the deliveries of an open operation mean for it. Writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,10 +43,10 @@ class Failure:
 
 
 def verdict_of(operation: Operation, deliveries: Sequence[Any]) -> Success | Failure | None:
-    """Success when every counting agent confirmed, and at least one agent did; Failure when a counting agent refused
-    or the deadline has passed; None while it is undecided. Each of the deliveries has `is_counting`.
+    """Success when every counting agent confirmed, and at least one agent did.
 
-    Taking off a cluster without any registered agent succeeds at once.
+    Failure when a counting agent refused, or the deadline has passed; None while undecided. Without any agent
+    in the cluster, all but a publish succeeds at once. Each delivery is annotated with `is_counting`.
     """
     refused = next((d for d in deliveries if d.phase == Phase.FAILED and d.is_counting), None)
     confirmed = [d for d in deliveries if d.phase == Phase.SUCCEEDED]
@@ -58,9 +58,8 @@ def verdict_of(operation: Operation, deliveries: Sequence[Any]) -> Success | Fai
     if operation.deadline_at <= timezone.now():
         code, text = ("deadline", TIMED_OUT) if waiting else ("no_agent", NO_AGENT)
         unfinished = next((d for d in waiting or deliveries if d.message), None)
-        return Failure(
-            operation=operation, code=code, message=_refusal_message(unfinished) if unfinished else text
-        )
+        message = _refusal_message(unfinished) if unfinished else text
+        return Failure(operation=operation, code=code, message=message)
     return None
 
 
