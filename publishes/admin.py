@@ -41,7 +41,10 @@ class ProductPublishAdmin(ReadOnlyAdmin):
 
 @admin.register(Alarm)
 class AlarmAdmin(ReadOnlyAdmin):
-    """What agents carry and the control plane does not know of, as after a restored backup; docs/operations.md tells what to do."""
+    """What agents carry and the control plane does not know of, as after a restored backup.
+
+    docs/operations.md tells operators what to do.
+    """
 
     list_display = [
         "created_at",
@@ -66,7 +69,8 @@ class AlarmAdmin(ReadOnlyAdmin):
     @asks_first(
         _("Adopt what the control plane knows?"),
         warning=_(
-            "The agents of these publishes go back to what stands here: whatever was changed after the backup is lost there."
+            "The agents of these publishes go back to what stands here: "
+            "whatever was changed after the backup is lost there."
         ),
     )
     def adopt_as_known(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
@@ -78,7 +82,8 @@ class AlarmAdmin(ReadOnlyAdmin):
     @asks_first(
         _("Adopt what the agents carry?"),
         warning=_(
-            "What is live there is published with the product as it is here now, so look at that first. A status that does not fit follows the agents."
+            "What is live there is published with the product as it is here now, so look at that first. "
+            "A status that does not fit follows the agents."
         ),
     )
     def adopt_as_carried(self, request: HttpRequest, queryset: QuerySet[Alarm]) -> None:
@@ -167,9 +172,9 @@ class CredentialAdmin(ReadOnlyAdmin):
 
 @admin.register(Issuer)
 class IssuerAdmin(ReadOnlyAdmin):
-    list_display = ["url", "fetched_at", "failing_since", "why"]
+    list_display = ["url", "fetched_at", "failing_since", "translated_reason"]
 
     @admin.display(description=_("reason"))
-    def why(self, issuer: Issuer) -> str:
+    def translated_reason(self, issuer: Issuer) -> str:
         """In the operator's language."""
         return issuer.reason_shown

@@ -33,7 +33,7 @@ class Visibility(models.TextChoices):
 
 
 class Desired(models.TextChoices):
-    """What callers of the host shall meet; empty before the first operation."""
+    """What callers of the host shall meet. A publish without any operation has none of these."""
 
     LIVE = WireState.LIVE.value, _("Live")
     WITHDRAWN = WireState.WITHDRAWN.value, _("Withdrawn")
@@ -53,7 +53,7 @@ class Kind(models.TextChoices):
 
 PEOPLES_KINDS = (Kind.PUBLISH, Kind.WITHDRAW, Kind.DELETE)
 DEPLOYING_KINDS = (Kind.PUBLISH, Kind.SYNC, Kind.HEAL)
-"""Those whose spec is what a PUBLISHED publish carries, once they have succeeded."""
+"""The kinds whose spec, once they have succeeded, is what a PUBLISHED publish carries."""
 
 
 class Phase(models.TextChoices):
@@ -71,7 +71,10 @@ OPEN_PHASES = (Phase.QUEUED, Phase.SENT)
 
 
 class Condition(models.TextChoices):
-    """What a list says about a publish beside its status. Derived, never stored; a publish may be in several at once."""
+    """What a list says about a publish beside its status: derived, never stored.
+
+    A publish may be in several conditions at once.
+    """
 
     IN_PROGRESS = "in_progress", _("In progress")
     FAILED = "failed", _("Failed")

@@ -25,7 +25,8 @@ class Frozen(Conflict):
 
     code = "generation_ahead"
     detail = _(
-        "An agent has a version of this publish that we do not know of, as after a restored backup. An operator has to adopt it first."
+        "An agent has a version of this publish that we do not know of, as after a restored backup. "
+        "An operator has to adopt it first."
     )
 
 
@@ -34,7 +35,8 @@ class NoGenerationAbove(Conflict):
 
     code = "no_generation_above"
     detail = _(
-        "An agent says that it has v%(generation)d of this publish, and too few numbers are left above that. Remove the agent that the alarm names: "
+        "An agent says that it has v%(generation)d of this publish, and too few numbers are left above that. "
+        "Remove the agent that the alarm names: "
         "the freeze then ends by itself, and its program can be enrolled anew with an empty state folder."
     )
 
@@ -44,7 +46,8 @@ class NotCancellable(Conflict):
 
     code = "not_cancellable"
     detail = _(
-        "Only a publish can be cancelled. Taking something off goes on until every agent has confirmed; publish it again afterwards."
+        "Only a publish can be cancelled. Taking something off goes on until every agent has confirmed; "
+        "publish it again afterwards."
     )
 
 
@@ -83,7 +86,8 @@ class NoAgent(Conflict):
 
     code = "no_agent"
     detail = _(
-        "No agent of this cluster can serve this gateway. Ask an operator to enrol one, or choose another cluster."
+        "No agent of this cluster can serve this gateway. "
+        "Ask an operator to enrol one, or choose another cluster."
     )
 
 
@@ -101,7 +105,8 @@ class ClusterClosed(Conflict):
 
     code = "cluster_closed"
     detail = _(
-        "Operators have closed this cluster to your workspace, so nothing is published there anew. Ask one, or make a publish in another cluster."
+        "Operators have closed this cluster to your workspace, so nothing is published there anew. "
+        "Ask one, or make a publish in another cluster."
     )
 
 
@@ -117,7 +122,8 @@ class HostReserved(Conflict):
 
     code = "host_reserved"
     detail = _(
-        "This hostname is kept for another workspace: a draft names it, or it was deleted a short while ago. Choose another hostname."
+        "This hostname is kept for another workspace: a draft names it, or it was deleted a short while ago. "
+        "Choose another hostname."
     )
 
 
@@ -126,7 +132,8 @@ class HostBeingReleased(Conflict):
 
     code = "host_being_released"
     detail = _(
-        "The earlier hostname %(host)s is still being taken off an agent. Wait until every agent has confirmed, or use that hostname again."
+        "The earlier hostname %(host)s is still being taken off an agent. "
+        "Wait until every agent has confirmed, or use that hostname again."
     )
 
 
@@ -142,7 +149,8 @@ class UpstreamRefused(Conflict):
 
     code = "upstream_refused"
     detail = _(
-        "The upstream of %(service)s is refused: %(reason)s Change the upstream, or ask an operator to allow its network."
+        "The upstream of %(service)s is refused: %(reason)s Change the upstream, "
+        "or ask an operator to allow its network."
     )
 
 
@@ -151,7 +159,8 @@ class NoKeysAskedFor(Conflict):
 
     code = "no_keys_asked_for"
     detail = _(
-        "Callers of this publish need no API key. Only a publish with the authentication mode API Key has keys."
+        "Callers of this publish need no API key. "
+        "Only a publish with the authentication mode API Key has keys."
     )
 
 
@@ -160,7 +169,8 @@ class IssuerUnknown(Conflict):
 
     code = "issuer_unknown"
     detail = _(
-        "The public keys of the issuer are not known. Save the settings again while the issuer can be reached."
+        "The public keys of the issuer are not known. "
+        "Save the settings again while the issuer can be reached."
     )
 
 
@@ -178,5 +188,6 @@ class PlaceIsFixed(Conflict):
 
     code = "place_is_fixed"
     detail = _(
-        "This publish was sent to its cluster before, so its cluster and gateway stay. Make a new publish for another place."
+        "This publish was sent to its cluster before, so its cluster and gateway stay. "
+        "Make a new publish for another place."
     )

@@ -36,7 +36,8 @@ class Selection:
 def select(product: Product, *, lock: bool = False) -> Selection:
     """All linked services that are active and have an active route; the others with the reason. Two queries.
 
-    With `lock`, in a transaction, nobody changes a service or its routes until that ends: what is read is one state of each, not of two.
+    With `lock`, nobody changes a service or its routes until the transaction ends: what is read is one state
+    of each.
     """
     services: list[ApiService] = []
     left_out: list[LeftOut] = []
@@ -71,7 +72,10 @@ def planned(service: ApiService) -> wire.Service | None:
 
 
 def live(publish: ProductPublish) -> wire.Spec:
-    """The product as it is now, for the publish's next generation; in a transaction. Raises NothingToDeploy, PathsOverlap or IssuerUnknown."""
+    """The product as it is now, for the publish's next generation; in a transaction.
+
+    Raises NothingToDeploy, PathsOverlap or IssuerUnknown.
+    """
     selection = deployable(publish.product, lock=True)
     return wire.Spec(
         publish_id=publish.pk,
@@ -84,12 +88,18 @@ def live(publish: ProductPublish) -> wire.Spec:
 
 
 def renewed(publish: ProductPublish, deployed: wire.Spec) -> wire.Spec:
-    """What is live, with the credentials that are let in now, for the publish's next generation. Raises IssuerUnknown."""
+    """The deployed spec with the credentials that are let in now, for the publish's next generation.
+
+    Raises IssuerUnknown.
+    """
     return deployed.model_copy(update={"generation": publish.generation + 1, "auth": auth_of(publish)})
 
 
 def auth_of(publish: ProductPublish) -> wire.Auth:
-    """What callers have to show now; keys by fingerprint. One query, none without auth. Raises IssuerUnknown."""
+    """What callers have to show now; keys by fingerprint. One query, none without auth.
+
+    Raises IssuerUnknown.
+    """
     config, mode = publish.auth_config, wire.AuthMode(publish.auth_mode)
     if publish.auth_mode == AuthMode.API_KEY:
         usable = publish.credentials.filter(
@@ -117,7 +127,10 @@ def auth_of(publish: ProductPublish) -> wire.Auth:
 
 
 def deployable(product: Product, *, lock: bool = False) -> Selection:
-    """What a publish of the product would carry now; `lock` as with `select`. Two queries. Raises NothingToDeploy or PathsOverlap."""
+    """What a publish of the product would carry now; `lock` as with `select`. Two queries.
+
+    Raises NothingToDeploy or PathsOverlap.
+    """
     selection = select(product, lock=lock)
     if not selection.services:
         raise NothingToDeploy

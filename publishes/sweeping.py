@@ -1,4 +1,4 @@
-"""The sweep: what time alone decides, every two seconds; and what is forgotten once a minute."""
+"""The sweep: what time alone decides, every two seconds. And once a minute, what has expired is forgotten."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -26,9 +26,10 @@ ROUNDS = (_SETTLING, _ADOPTING, _EXPIRING, _SYNCING) = (
 
 
 def sweep() -> bool:
-    """The guarantee: note who came and went, wake workers for what is due, and settle what time has decided.
+    """The guarantee: note which agents came or went, wake workers for what is due, settle what time decides.
 
-    Each step has its turn whatever became of the others. True when all steps worked; a single row that failed is put back and spoils none.
+    A step that fails does not stop the others. Returns whether all steps worked: a row that failed is put
+    back, and its step has worked all the same.
     """
     steps: dict[str, Callable[[], object]] = {
         "note_changes": liveness.note_changes,

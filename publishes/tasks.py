@@ -1,4 +1,7 @@
-"""Celery tasks: each parses its argument and calls one function. The names stand in `outbox` and the beat schedule."""
+"""Celery tasks: each parses its argument and calls one function.
+
+The names of the tasks stand in `outbox` and the beat schedule.
+"""
 
 from uuid import UUID
 
@@ -20,7 +23,7 @@ def deliver(agent_id: str) -> None:
 
 @shared_task(name="publishes.sweep")
 def sweep() -> None:
-    """Find what no wake-up reached. Only a sweep that went through is a sign of life."""
+    """Find what no wake-up reached. Only a sweep that has finished is a sign of life."""
     close_old_connections()
     sweeping.sweep()
     pulse.beat()

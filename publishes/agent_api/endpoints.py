@@ -1,4 +1,7 @@
-"""The agents' door to publishes: heartbeat, report, specs, results. Who may come in is `clusters.agent_door`'s business."""
+"""The agents' door to publishes: heartbeat, report, specs, results.
+
+`clusters.agent_door` decides which agents may come in.
+"""
 
 from django.conf import settings
 
@@ -25,7 +28,8 @@ from publishes.engine import adoption, answers, delivery, expectations, reports
 def heartbeat(agent: Agent, message: Heartbeat) -> HeartbeatAnswer:
     """Note that the agent is there, and say whether it should report. Two queries.
 
-    An agent without inbound URL is told to come back soon while a person waits for its word: nothing can be pushed to it.
+    An agent without inbound URL is told to come back soon while a person waits for its answer: nothing can be
+    pushed to it.
     """
     record_heartbeat(agent, message)
     decision = expectations.heartbeat_decision(agent, message.fingerprint)
@@ -47,7 +51,11 @@ def new_key(agent: Agent, message: NewKey) -> Accepted:
 
 @agent_door(Report)
 def report(agent: Agent, message: Report) -> ReportAnswer:
-    """Believe what the agent carries, and name what it should fetch, what it may forget, and whose keys it should name."""
+    """Record what the agent carries.
+
+    The answer names what the agent should fetch, what it may forget, and of which publishes it should name
+    the keys.
+    """
     return reports.take(agent, message)
 
 

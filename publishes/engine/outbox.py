@@ -1,4 +1,4 @@
-"""The outbox: writes what is to be sent, wakes workers, leases the right to send. It alone uses the broker."""
+"""The outbox: writes what is to be sent, wakes workers, leases sending. It alone knows the broker."""
 
 import time
 import uuid

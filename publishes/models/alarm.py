@@ -10,10 +10,11 @@ from publishes.models.publish import ProductPublish
 
 
 class Alarm(Record):
-    """An agent carries something that this control plane does not know of. `publish_ref` is the id that the agent names; without one, `more` says how
-    many others.
+    """An agent carries something that this control plane does not know of.
 
-    `let_in`: the ids of the keys that it lets in, at the generation `let_in_at`, which is null until it has named them.
+    `publish_ref` is the id that the agent names; an alarm without it counts further publishes in `more`.
+    `let_in` has the ids of the keys that the agent lets in at the generation `let_in_at`, which is null until
+    the agent has named them.
     """
 
     kind = models.CharField(_("kind"), max_length=20, choices=AlarmKind)

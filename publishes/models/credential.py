@@ -10,7 +10,10 @@ from publishes.models.publish import ProductPublish
 
 
 class Credential(Record):
-    """A key that a publish in api-key mode lets in, and the consumer whom its upstreams are told of. The key itself is encrypted for this row."""
+    """A key that a publish in api-key mode lets in, and the consumer whose name upstreams read.
+
+    The key is encrypted for this row.
+    """
 
     publish = models.ForeignKey(
         ProductPublish, on_delete=models.CASCADE, related_name="credentials", verbose_name=_("publish")

@@ -11,7 +11,10 @@ from publishes.models.operation import Operation
 
 
 class Delivery(Record):
-    """An operation for one agent. It stays open after its operation closed, until the agent confirmed or something newer came."""
+    """An operation for one agent.
+
+    It may stay open after its operation closed, until the agent has confirmed or an operation supersedes it.
+    """
 
     operation = models.ForeignKey(
         Operation, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("operation")
@@ -52,12 +55,15 @@ class Delivery(Record):
 
     @property
     def is_open(self) -> bool:
-        """Whether the agent's word is still awaited."""
+        """Whether the agent's answer is still awaited."""
         return self.phase in OPEN_PHASES
 
 
 class AgentLease(models.Model):
-    """The right to push to one agent, until a time by the database's clock: one frozen agent occupies one worker thread at most."""
+    """The right to push to one agent, until a time by the database's clock.
+
+    So one agent that hangs occupies one worker thread at most.
+    """
 
     agent = models.OneToOneField(
         Agent, on_delete=models.CASCADE, primary_key=True, related_name="lease", verbose_name=_("agent")

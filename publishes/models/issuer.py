@@ -8,7 +8,10 @@ from core.records import Record
 
 
 class Issuer(Record):
-    """What an issuer of tokens last published: its public keys. When it cannot be reached the old ones stay, and `failing_since` says since when."""
+    """An issuer of tokens, and the public keys that it last published.
+
+    While the issuer cannot be reached, its last keys stay, and `failing_since` says since when.
+    """
 
     url = models.CharField(_("issuer URL"), max_length=500, unique=True)
     jwks = models.JSONField(_("public keys"), default=list)
@@ -26,5 +29,8 @@ class Issuer(Record):
 
     @property
     def reason_shown(self) -> str:
-        """Why it gives no keys now, in the reader's language: stored in each, because words with numbers in them cannot be translated afterwards."""
+        """Why the issuer gives no keys now, in the reader's language.
+
+        Stored in each language, because a text with numbers in it cannot be translated afterwards.
+        """
         return str(self.reason.get(get_language() or "", ""))

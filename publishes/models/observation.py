@@ -1,4 +1,4 @@
-"""Observation: what one agent last said that it carries."""
+"""Observation: what one agent last said it carries."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _

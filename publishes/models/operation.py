@@ -23,7 +23,10 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
 
 class Operation(Record):
-    """One run of a verb on one publish. It owns one generation, whose spec is kept (ids and fingerprints of secrets only)."""
+    """One run of a verb on one publish. It owns one generation and keeps that generation's spec.
+
+    Of secrets, the spec has ids and fingerprints only.
+    """
 
     publish = models.ForeignKey(
         ProductPublish, on_delete=models.CASCADE, related_name="operations", verbose_name=_("publish")
@@ -78,5 +81,5 @@ class Operation(Record):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still going on."""
+        """Whether the operation is still going on."""
         return self.phase in OPEN_PHASES

@@ -15,13 +15,13 @@ from tenants.models import ScopedQuerySet, Tenant
 
 
 class PublishQuerySet(ScopedQuerySet["ProductPublish"]):
-    """Tombstones are not there for anybody."""
+    """Tombstones are visible to no actor, but by `tombstones_visible_to`."""
 
     def visible_to(self, actor: Actor) -> Self:
         return super().visible_to(actor).filter(deleted_at=None)
 
     def tombstones_visible_to(self, actor: Actor) -> Self:
-        """The deleted ones alone, for whoever wants to say that they are gone."""
+        """The deleted publishes alone, to say that they are deleted."""
         return super().visible_to(actor).filter(deleted_at__isnull=False)
 
 
