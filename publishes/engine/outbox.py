@@ -1,4 +1,4 @@
-"""The outbox: writes what is to be sent, wakes workers, leases sending. It alone knows the broker."""
+"""The outbox: writes what is to be sent, wakes workers, leases agents to them. It alone uses the broker."""
 
 import time
 import uuid

@@ -50,7 +50,7 @@ def test_what_is_left_out_is_named_with_its_reason(world: World) -> None:
         "Invoice Service",
         "Refund Service",
     ]
-    assert [left.service.name for left in selection.left_out] == ["Asleep", "Closed", "Empty"]
+    assert [omitted.service.name for omitted in selection.left_out] == ["Asleep", "Closed", "Empty"]
     assert selection.left_out[0].reason != selection.left_out[1].reason == selection.left_out[2].reason
 
 
@@ -83,11 +83,15 @@ def test_a_withdrawn_spec_keeps_the_host_that_is_claimed_and_an_absent_one_has_n
 def test_a_key_counts_in_the_digest_by_its_fingerprint_alone_and_hides_from_logs(world: World) -> None:
     publish = world.draft()
     key = wire.ApiKey(id=publish.pk, consumer="ci", fingerprint="f1", secret="s3cret")
-    stored, sent, other = (
+    stored, joined, changed = (
         spec.live(publish).model_copy(
-            update={"auth": wire.Auth(mode=wire.AuthMode.API_KEY, key_header="apikey", keys=(each,))}
+            update={"auth": wire.Auth(mode=wire.AuthMode.API_KEY, key_header="apikey", keys=(auth_key,))}
         )
-        for each in (key.model_copy(update={"secret": ""}), key, key.model_copy(update={"fingerprint": "f2"}))
+        for auth_key in (
+            key.model_copy(update={"secret": ""}),
+            key,
+            key.model_copy(update={"fingerprint": "f2"}),
+        )
     )
-    assert stored.digest == sent.digest != other.digest
-    assert "s3cret" not in repr(sent)
+    assert stored.digest == joined.digest != changed.digest
+    assert "s3cret" not in repr(joined)

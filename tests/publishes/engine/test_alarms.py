@@ -33,8 +33,8 @@ def let_in(operation: Operation) -> int:
 
 def unknown(world: World) -> Alarm:
     """The first agent carries a publish without row or tombstone, and an operator wants it off."""
-    there = Carried(publish_id=uuid4(), generation=3, digest="e" * 64, state=State.LIVE, verified=True)
-    reported(world.agents[0].agent, (there,))
+    carried = Carried(publish_id=uuid4(), generation=3, digest="e" * 64, state=State.LIVE, verified=True)
+    reported(world.agents[0].agent, (carried,))
     alarm = Alarm.objects.get()
     assert alarms.request_removal(alarm, by="operator")
     return alarm
@@ -42,13 +42,13 @@ def unknown(world: World) -> Alarm:
 
 def answer(world: World, **changes: Any) -> None:
     (spec,) = alarms.removal_specs(world.agents[0].agent)
-    told = {
+    values = {
         "publish_id": spec.publish_id,
         "generation": spec.generation,
         "digest": spec.digest,
         "evidence": Evidence(probes=1, bursts=2),
     }
-    answers.record_in_parts(world.agents[0].agent, (Result(**(told | changes)),))
+    answers.record_in_parts(world.agents[0].agent, (Result(**(values | changes)),))
 
 
 def test_a_key_that_was_switched_off_is_not_let_in_again_by_an_adoption(world: World) -> None:
@@ -119,7 +119,7 @@ def test_a_freeze_ends_by_itself_when_the_agent_that_was_ahead_is_removed(world:
     assert publish.status == Status.WITHDRAWN
 
 
-@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.VERIFIED])
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.VERIFIED])
 def test_what_was_not_taken_off_keeps_its_alarm_and_is_asked_for_again(
     world: World, outcome: Outcome
 ) -> None:

@@ -99,42 +99,44 @@ def attempt(service: Service, actor: Actor, world: World, publish: ProductPublis
 def compare(world: World, publish: ProductPublish, *, role: Role) -> set[Action]:
     """Hold what is said of each action to what its service does; those that are allowed."""
     actor = Actor(tenant_id=world.tenant.pk, role=role, label="somebody")
-    said_now = allowed.permissions(actor, situation_of(publish))
-    for action, permission in said_now.items():
+    permissions = allowed.permissions(actor, situation_of(publish))
+    for action, permission in permissions.items():
         refusal = attempt(SERVICES[action], actor, world, publish)
-        done = (refusal.code, str(refusal.detail)) if refusal else ("", "")
-        assert (permission.code, str(permission.reason)) == done, action
+        service_answer = (refusal.code, str(refusal.detail)) if refusal else ("", "")
+        assert (permission.code, str(permission.reason)) == service_answer, action
         assert permission.is_allowed is (refusal is None), action
     if role in READERS:
-        for now in (situation_at(actor, publish.pk), selectors.live_of(actor, publish.pk)):
-            again = allowed.permissions(actor, now)
-            assert {name: may.code for name, may in again.items()} == {
-                name: may.code for name, may in said_now.items()
+        for situation in (situation_at(actor, publish.pk), selectors.live_of(actor, publish.pk)):
+            permissions_again = allowed.permissions(actor, situation)
+            assert {name: permission.code for name, permission in permissions_again.items()} == {
+                name: permission.code for name, permission in permissions.items()
             }
-    return {action for action, permission in said_now.items() if permission.is_allowed}
+    return {action for action, permission in permissions.items() if permission.is_allowed}
 
 
 @pytest.fixture
 def publish(world: World) -> ProductPublish:
     """A publish with a key that has one operation."""
-    made = world.published(auth_mode=AuthMode.API_KEY)
-    credentials.issue_test_key(world.actor, made.pk)
-    Operation.objects.filter(publish=made).exclude(kind=Kind.PUBLISH).delete()
-    spec = Operation.objects.get(publish=made)
-    ProductPublish.objects.filter(pk=made.pk).update(generation=spec.generation, desired_digest=spec.digest)
-    made.refresh_from_db()
-    return made
+    publish = world.published(auth_mode=AuthMode.API_KEY)
+    credentials.issue_test_key(world.actor, publish.pk)
+    Operation.objects.filter(publish=publish).exclude(kind=Kind.PUBLISH).delete()
+    spec = Operation.objects.get(publish=publish)
+    ProductPublish.objects.filter(pk=publish.pk).update(
+        generation=spec.generation, desired_digest=spec.digest
+    )
+    publish.refresh_from_db()
+    return publish
 
 
-def walk(world: World, publish: ProductPublish, some: Iterable[Case]) -> set[Action]:
+def walk(world: World, publish: ProductPublish, chosen_cases: Iterable[Case]) -> set[Action]:
     """Hold each of them to what the services do; what was allowed in any."""
-    ever: set[Action] = set()
-    for case in some:
+    allowed_actions: set[Action] = set()
+    for case in chosen_cases:
         try:
-            ever |= compare(world, case.put(world, publish), role=Role.DEVELOPER)
+            allowed_actions |= compare(world, case.put(world, publish), role=Role.DEVELOPER)
         except AssertionError as difference:
             raise AssertionError(case) from difference
-    return ever
+    return allowed_actions
 
 
 def test_what_is_said_is_what_the_service_does(world: World, publish: ProductPublish) -> None:
@@ -177,8 +179,10 @@ def test_keys_are_made_in_their_mode_alone_and_switched_off_where_one_is_let_in(
 ) -> None:
     ProductPublish.objects.filter(pk=publish.pk).update(auth_mode=mode)
     publish.credentials.update(state="active" if has_key else "off")
-    live = Case(**vars(AT_REST) | {"status": Status.PUBLISHED, "last": (Kind.PUBLISH, Phase.SUCCEEDED)})
-    may = compare(world, live.put(world, publish), role=Role.DEVELOPER)
+    published_case = Case(
+        **vars(AT_REST) | {"status": Status.PUBLISHED, "last": (Kind.PUBLISH, Phase.SUCCEEDED)}
+    )
+    may = compare(world, published_case.put(world, publish), role=Role.DEVELOPER)
     is_asked = mode == AuthMode.API_KEY
     assert (Action.MAKE_TEST_KEY in may, Action.SWITCH_OFF_KEY in may) == (is_asked, is_asked and has_key)
 
@@ -192,11 +196,11 @@ def test_what_only_the_system_sent_is_nobodys_operation(world: World, publish: P
     """An adopted draft: its open operation is the system's, and keeps nobody from asking."""
     case = Case(**vars(AT_REST) | {"last": (Kind.HEAL, Phase.SENT)})
     case.put(world, publish)
-    now = selectors.live_of(world.actor, publish.pk)
-    assert now.operation is None
-    assert now.following is not None
-    assert (now.is_asked, now.is_open, now.has_failed) == (False, True, False)
-    may = allowed.permissions(world.actor, now)
+    situation = selectors.live_of(world.actor, publish.pk)
+    assert situation.operation is None
+    assert situation.following is not None
+    assert (situation.is_asked, situation.is_open, situation.has_failed) == (False, True, False)
+    may = allowed.permissions(world.actor, situation)
     assert (may[Action.PUBLISH].is_allowed, may[Action.RETRY].code) == (True, "wrong_state")
 
 
@@ -218,6 +222,6 @@ def test_a_situation_is_one_query_and_what_it_allows_is_none(
     draft = world.draft(hostname_base="never.localhost")
     for row in (publish, draft):
         with django_assert_num_queries(1):  # type: ignore[attr-defined]
-            now = situation_of(row)
+            situation = situation_of(row)
         with django_assert_num_queries(0):  # type: ignore[attr-defined]
-            allowed.permissions(world.actor, now)
+            allowed.permissions(world.actor, situation)

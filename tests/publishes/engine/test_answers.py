@@ -12,7 +12,7 @@ from publishes.verbs import deleting, publishing, withdrawing
 from tests.world import Voice, World, reported
 
 
-def sent(world: World, voice: Voice) -> outbox.ClaimedDelivery:
+def claim_new_publish(world: World, voice: Voice) -> outbox.ClaimedDelivery:
     publish = world.draft()
     publishing.request_publish(world.actor, publish.pk)
     (waiting,) = voice.claim()
@@ -25,7 +25,7 @@ def phase_of(voice: Voice) -> str:
 
 def test_a_refusal_with_another_attempts_token_is_ignored(world: World) -> None:
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     answers.record(voice.agent, [voice.result(waiting.spec, Outcome.REFUSED, token=uuid4(), message="old")])
     answers.record(voice.agent, [voice.result(waiting.spec, Outcome.REFUSED, token=None, message="old")])
     assert phase_of(voice) == Phase.SENT
@@ -33,7 +33,7 @@ def test_a_refusal_with_another_attempts_token_is_ignored(world: World) -> None:
 
 def test_verified_counts_without_a_token_for_exactly_its_generation_and_digest(world: World) -> None:
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     for wrong in ({"generation": 2}, {"digest": "0" * 64}, {"generation": 0}):
         answers.record(
             voice.agent, [voice.result(waiting.spec, Outcome.VERIFIED, token=None).model_copy(update=wrong)]
@@ -46,7 +46,7 @@ def test_verified_counts_without_a_token_for_exactly_its_generation_and_digest(w
 def test_f13_five_equal_answers_make_one_transition(world: World) -> None:
     world.agents[1].agent.delete()
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     for _ in range(5):
         voice.answer(waiting)
     assert PublishEvent.objects.filter(kind="published").count() == 1
@@ -67,7 +67,7 @@ def test_an_answer_to_an_older_generation_changes_nothing(world: World) -> None:
 
 
 def test_a_foreign_agent_cannot_confirm(world: World, other: World) -> None:
-    waiting = sent(world, world.agents[0])
+    waiting = claim_new_publish(world, world.agents[0])
     stranger = other.agents[0]
     answers.record(stranger.agent, [stranger.result(waiting.spec, Outcome.VERIFIED, token=waiting.token)])
     assert phase_of(world.agents[0]) == Phase.SENT
@@ -76,7 +76,7 @@ def test_a_foreign_agent_cannot_confirm(world: World, other: World) -> None:
 
 def test_working_keeps_the_delivery_and_says_the_step(world: World) -> None:
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     voice.answer(waiting, Outcome.WORKING, step="verify")
     row = Delivery.objects.get(agent=voice.agent)
     assert (row.phase, row.step) == (Phase.SENT, "verify")
@@ -85,7 +85,7 @@ def test_working_keeps_the_delivery_and_says_the_step(world: World) -> None:
 def test_f12_a_report_of_what_is_carried_confirms_a_lost_answer(world: World) -> None:
     world.agents[1].agent.delete()
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     carried = Carried(
         publish_id=waiting.spec.publish_id,
         generation=1,
@@ -99,7 +99,7 @@ def test_f12_a_report_of_what_is_carried_confirms_a_lost_answer(world: World) ->
 
 def test_a_report_that_is_not_verified_confirms_nothing(world: World) -> None:
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     carried = Carried(
         publish_id=waiting.spec.publish_id,
         generation=1,
@@ -161,7 +161,7 @@ def test_another_clusters_publish_is_never_handed_out(world: World, other: World
 
 def test_a_push_under_way_is_left_alone_by_a_report(world: World) -> None:
     voice = world.agents[0]
-    waiting = sent(world, voice)
+    waiting = claim_new_publish(world, voice)
     assert reported(voice.agent, ()) == []
     voice.answer(waiting)
     assert phase_of(voice) == Phase.SUCCEEDED

@@ -14,13 +14,13 @@ from tests.world import World
 Break = Callable[[World, World, ProductPublish], Any]
 
 
-def change(**values: Any) -> Break:
+def set_columns(**values: Any) -> Break:
     return lambda _world, _other, publish: ProductPublish.objects.filter(pk=publish.pk).update(**values)
 
 
-def to_others(field: str, thing: str) -> Break:
+def point_to_other_tenant(field: str, attribute: str) -> Break:
     return lambda _world, other, publish: ProductPublish.objects.filter(pk=publish.pk).update(
-        **{field: getattr(other, thing)}
+        **{field: getattr(other, attribute)}
     )
 
 
@@ -56,20 +56,22 @@ def link_across_tenants(world: World, other: World, _publish: ProductPublish) ->
 @pytest.mark.parametrize(
     "attempt",
     [
-        pytest.param(to_others("product", "product"), id="another tenant's product"),
-        pytest.param(to_others("gateway", "gateway"), id="another tenant's gateway"),
-        pytest.param(to_others("cluster", "cluster"), id="a cluster in which the gateway does not stand"),
+        pytest.param(point_to_other_tenant("product", "product"), id="another tenant's product"),
+        pytest.param(point_to_other_tenant("gateway", "gateway"), id="another tenant's gateway"),
+        pytest.param(
+            point_to_other_tenant("cluster", "cluster"), id="a cluster in which the gateway does not stand"
+        ),
         pytest.param(link_across_tenants, id="another tenant's service in a product"),
         pytest.param(second_open_operation, id="two open operations of people"),
         pytest.param(same_generation_twice, id="one generation twice"),
         pytest.param(same_host_twice, id="one host twice in a cluster"),
-        pytest.param(change(status="LIVE"), id="an unknown status"),
-        pytest.param(change(environment="qa"), id="an unknown environment"),
-        pytest.param(change(auth_mode="apikey"), id="an unknown auth mode"),
-        pytest.param(change(published_at=None), id="published without a time"),
-        pytest.param(change(claimed_host=None), id="published without a host"),
-        pytest.param(change(deleted_at=timezone.now()), id="published and deleted"),
-        pytest.param(change(generation=0), id="something desired before the first generation"),
+        pytest.param(set_columns(status="LIVE"), id="an unknown status"),
+        pytest.param(set_columns(environment="qa"), id="an unknown environment"),
+        pytest.param(set_columns(auth_mode="apikey"), id="an unknown auth mode"),
+        pytest.param(set_columns(published_at=None), id="published without a time"),
+        pytest.param(set_columns(claimed_host=None), id="published without a host"),
+        pytest.param(set_columns(deleted_at=timezone.now()), id="published and deleted"),
+        pytest.param(set_columns(generation=0), id="something desired before the first generation"),
     ],
 )
 def test_the_database_refuses(world: World, other: World, attempt: Break) -> None:

@@ -1,4 +1,7 @@
-"""Cases that were wrong once, or would be easy to get wrong: agents that vanish or are blocked, poisonous words, late silence."""
+"""Cases that were wrong once, or would be easy to get wrong.
+
+Agents that vanish or are blocked, texts that do not fit, silence that is noted late.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -105,7 +108,7 @@ def test_words_that_do_not_fit_are_cut_and_one_bad_result_spoils_no_other(
     publishing.request_publish(world.actor, world.draft().pk)
     publishing.request_publish(world.actor, world.draft(hostname_base="two.localhost").pk)
     bad, good = voice.claim()
-    words: dict[str, Any] = {
+    oversized: dict[str, Any] = {
         "code": "c" * 80,
         "step": "s" * 80,
         "message": "a\x00b" * 5000,
@@ -113,7 +116,7 @@ def test_words_that_do_not_fit_are_cut_and_one_bad_result_spoils_no_other(
         "field": "\x00",
     }
     results = (
-        voice.result(bad.spec, Outcome.REFUSED, token=bad.token, **words),
+        voice.result(bad.spec, Outcome.REFUSED, token=bad.token, **oversized),
         voice.result(good.spec, Outcome.VERIFIED, token=good.token),
     )
     usual = answers.record
@@ -184,9 +187,9 @@ def test_the_operation_says_sent_once_a_worker_took_it(world: World) -> None:
 def test_at_the_deadline_the_agent_that_was_waited_for_is_named(world: World) -> None:
     publish = world.draft()
     operation = publishing.request_publish(world.actor, publish.pk)
-    for voice, words in zip(world.agents, ("I was away", "my admin port is shut"), strict=True):
+    for voice, message in zip(world.agents, ("I was away", "my admin port is shut"), strict=True):
         (waiting,) = voice.claim()
-        voice.answer(waiting, Outcome.UNREACHABLE, message=words)
+        voice.answer(waiting, Outcome.UNREACHABLE, message=message)
     AgentLiveness.objects.filter(agent=world.agents[0].agent).update(
         last_seen_at=timezone.now() - timedelta(minutes=1)
     )
@@ -205,12 +208,12 @@ def test_a_neutral_new_field_of_a_spec_does_not_change_digests() -> None:
     assert Newer.model_validate(old.model_dump() | {"colour": "red"}).digest != old.digest
 
 
-@pytest.mark.parametrize("known", [1, 60])
+@pytest.mark.parametrize("count", [1, 60])
 def test_a_report_costs_the_same_whatever_the_cluster_carries(
-    world: World, known: int, django_assert_max_num_queries: Any
+    world: World, count: int, django_assert_max_num_queries: Any
 ) -> None:
     carried = []
-    for number in range(known):
+    for number in range(count):
         publish = world.published(hostname_base=f"n{number}.localhost")
         carried.append(
             Carried(

@@ -278,8 +278,14 @@ def test_a_withdrawal_needs_a_reason_of_1_to_500_characters(world: World) -> Non
 
 def test_what_an_agent_proved_is_observed(world: World) -> None:
     publish = world.published()
-    seen = Observation.objects.get(agent=world.agents[0].agent)
-    assert (seen.publish_id, seen.generation, seen.digest, seen.state, seen.verified) == (
+    observation = Observation.objects.get(agent=world.agents[0].agent)
+    assert (
+        observation.publish_id,
+        observation.generation,
+        observation.digest,
+        observation.state,
+        observation.verified,
+    ) == (
         publish.pk,
         1,
         publish.desired_digest,

@@ -1,4 +1,7 @@
-"""The phases of operations and deliveries: every pair is either in the table and made, or refused and leaves the row as it was."""
+"""The phases of operations and deliveries: a pair in the table is a move, every other pair is refused.
+
+A refused move leaves the row as it was.
+"""
 
 import itertools
 from typing import Any
@@ -59,17 +62,17 @@ def test_every_pair_of_phases_is_made_or_refused_as_the_table_says(
         if model is Operation
         else Delivery.objects.filter(pk=operation.deliveries.all()[0].pk)
     )
-    made = set()
+    moved = set()
     for before, after in PAIRS:
         put(rows, before)
-        kept = rows.values().get()
+        unchanged = rows.values().get()
         if lifecycle.advance(rows, after):
-            made.add((before, after))
+            moved.add((before, after))
             row = rows.get()
             assert (row.phase, row.finished_at is None) == (after, after in OPEN_PHASES)
         else:
-            assert rows.values().get() == kept
-    assert made == allowed
+            assert rows.values().get() == unchanged
+    assert moved == allowed
 
 
 @pytest.mark.parametrize(
@@ -86,19 +89,19 @@ def test_rows_that_go_different_ways_are_moved_by_the_same_table(
         if model is Operation
         else Delivery.objects.filter(pk=operation.deliveries.all()[0].pk)
     )
-    made = set()
+    moved = set()
     for before, after in PAIRS:
         put(rows, before)
-        kept = rows.values().get()
+        unchanged = rows.values().get()
         try:
             lifecycle.advance_locked([(rows.get(), after)], [])
         except errors.WrongState:
-            assert rows.values().get() == kept
+            assert rows.values().get() == unchanged
             continue
-        made.add((before, after))
+        moved.add((before, after))
         row = rows.get()
         assert (row.phase, row.finished_at is None) == (after, after in OPEN_PHASES)
-    assert made == allowed
+    assert moved == allowed
 
 
 def test_of_many_rows_none_is_moved_when_one_may_not(world: World) -> None:
@@ -139,8 +142,8 @@ def test_a_status_that_somebody_else_has_moved_is_not_moved_again(
 ) -> None:
     operation = world.last_operation(world.published())
     ProductPublish.objects.filter(pk=operation.publish_id).update(status=before)
-    kept = list(PublishEvent.objects.values_list("pk", flat=True))
+    event_ids = list(PublishEvent.objects.values_list("pk", flat=True))
     with pytest.raises(errors.WrongState):
         lifecycle.move([operation], to, evidence={operation.pk: {}})
     assert ProductPublish.objects.get(pk=operation.publish_id).status == before
-    assert list(PublishEvent.objects.values_list("pk", flat=True)) == kept
+    assert list(PublishEvent.objects.values_list("pk", flat=True)) == event_ids

@@ -1,4 +1,7 @@
-"""Pull in full: agents that nothing can be pushed to, new ones, and those that were away, all converge by their own heartbeats."""
+"""Pull in full: agents converge by their own heartbeats.
+
+Agents without inbound URL, new agents, and agents that were away.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -70,13 +73,13 @@ def test_nobody_hurries_for_what_was_decided_long_ago(world: World, puller: Prog
 def test_f18_a_new_agent_receives_all_that_its_cluster_serves_and_nothing_else(
     world: World, tmp_path: Path
 ) -> None:
-    live, withdrawn = world.published(), world.withdrawn(hostname_base="w.localhost")
-    gone = world.withdrawn(hostname_base="g.localhost")
-    deleting.request_delete(world.actor, gone.pk)
+    published, withdrawn = world.published(), world.withdrawn(hostname_base="w.localhost")
+    deleted = world.withdrawn(hostname_base="g.localhost")
+    deleting.request_delete(world.actor, deleted.pk)
     world.everybody_confirms()
     new = Program(world.add_agent("new", connected=False), tmp_path / "new")
     new.beat()
-    assert new.serves() == {live.pk: (1, "live"), withdrawn.pk: (2, "withdrawn")} == wanted()
+    assert new.serves() == {published.pk: (1, "live"), withdrawn.pk: (2, "withdrawn")} == wanted()
     assert new.beat().report is False
     assert not Delivery.objects.filter(agent=new.voice.agent).exists()
 

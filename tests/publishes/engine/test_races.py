@@ -40,7 +40,10 @@ def world(transactional_db: None, world: World, monkeypatch: pytest.MonkeyPatch)
 
 
 def at_once(*calls: Callable[[], object]) -> list[object]:
-    """Run the calls at the same moment, each on a connection of its own; a refusal is returned, not raised."""
+    """Run the calls at the same moment, each on a connection of its own.
+
+    A refusal is returned, not raised.
+    """
     start = Barrier(len(calls))
 
     def run(call: Callable[[], object]) -> object:
@@ -87,7 +90,7 @@ def test_cancelling_while_the_last_agent_confirms_ends_in_one_of_the_two_and_nev
 @pytest.mark.parametrize("_round", range(5))
 def test_f15_publish_again_and_delete_at_once_one_wins(world: World, _round: int) -> None:
     publish = world.withdrawn()
-    before = Operation.objects.count()
+    count_before = Operation.objects.count()
     results = at_once(
         lambda: publishing.request_publish(world.actor, publish.pk),
         lambda: deleting.request_delete(world.actor, publish.pk),
@@ -95,7 +98,7 @@ def test_f15_publish_again_and_delete_at_once_one_wins(world: World, _round: int
     assert sum(isinstance(result, Operation) for result in results) == 1
     (loser,) = [result for result in results if isinstance(result, Problem)]
     assert loser.status == 409
-    assert Operation.objects.count() == before + 1
+    assert Operation.objects.count() == count_before + 1
 
 
 @pytest.mark.parametrize("_round", range(5))
@@ -149,9 +152,10 @@ def test_one_refuses_and_one_confirms_at_once_and_it_ends_failed_and_reverted(
     publish = world.draft()
     publishing.request_publish(world.actor, publish.pk)
     first, second = world.agents
-    (one,), (two,) = first.claim(), second.claim()
+    (first_delivery,), (second_delivery,) = first.claim(), second.claim()
     at_once(
-        lambda: first.answer(one), lambda: second.answer(two, Outcome.REFUSED, code="rejected", message="no")
+        lambda: first.answer(first_delivery),
+        lambda: second.answer(second_delivery, Outcome.REFUSED, code="rejected", message="no"),
     )
     publish.refresh_from_db()
     assert (publish.status, publish.generation, publish.desired_state) == (Status.DRAFT, 2, "absent")
@@ -172,18 +176,18 @@ def test_while_one_worker_holds_the_lease_new_rows_of_that_agent_wait_and_other_
 ) -> None:
     publishing.request_publish(world.actor, world.draft().pk)
     first, second = world.agents
-    held = outbox.claim(first.agent.pk)
-    assert held is not None
+    first_claim = outbox.claim(first.agent.pk)
+    assert first_claim is not None
     publishing.request_publish(world.actor, world.draft(hostname_base="two.localhost").pk)
     assert outbox.claim(first.agent.pk) is None
-    other = outbox.claim(second.agent.pk)
-    assert other is not None
-    assert len(other.deliveries) == 2
+    second_claim = outbox.claim(second.agent.pk)
+    assert second_claim is not None
+    assert len(second_claim.deliveries) == 2
 
-    outbox.release(first.agent.pk, lease=held.lease)
-    rest = outbox.claim(first.agent.pk)
-    assert rest is not None
-    assert len(rest.deliveries) == 1
+    outbox.release(first.agent.pk, lease=first_claim.lease)
+    next_claim = outbox.claim(first.agent.pk)
+    assert next_claim is not None
+    assert len(next_claim.deliveries) == 1
 
 
 def test_a_row_that_is_locked_when_a_worker_comes_for_it_is_sent_once_it_is_free(
@@ -195,9 +199,9 @@ def test_a_row_that_is_locked_when_a_worker_comes_for_it_is_sent_once_it_is_free
     claim = outbox.claim
 
     def watched(agent_id: UUID) -> outbox.Claim | None:
-        found = claim(agent_id)
+        result = claim(agent_id)
         looked.set()
-        return found
+        return result
 
     def hold() -> None:
         with transaction.atomic():
@@ -217,19 +221,19 @@ def test_a_row_that_is_locked_when_a_worker_comes_for_it_is_sent_once_it_is_free
 def test_f4_after_the_lease_a_dead_workers_rows_are_due_again(world: World) -> None:
     publishing.request_publish(world.actor, world.draft().pk)
     agent = world.agents[0].agent
-    dead = outbox.claim(agent.pk)
-    assert dead is not None
+    dead_claim = outbox.claim(agent.pk)
+    assert dead_claim is not None
     assert outbox.claim(agent.pk) is None
     with connection.cursor() as cursor:
         cursor.execute("UPDATE publishes_agentlease SET until = until - interval '8 seconds'")
         cursor.execute("UPDATE publishes_delivery SET due_at = due_at - interval '8 seconds'")
-    again = outbox.claim(agent.pk)
-    assert again is not None
-    assert again.deliveries[0].token != dead.deliveries[0].token
+    next_claim = outbox.claim(agent.pk)
+    assert next_claim is not None
+    assert next_claim.deliveries[0].token != dead_claim.deliveries[0].token
     assert Delivery.objects.get(agent=agent).attempt == 2
 
     # The dead worker's lease is gone; giving it back late must not take the new one away.
-    outbox.release(agent.pk, lease=dead.lease)
+    outbox.release(agent.pk, lease=dead_claim.lease)
     assert outbox.claim(agent.pk) is None
 
 
@@ -242,8 +246,8 @@ def test_one_code_makes_one_agent(world: World) -> None:
 def test_results_and_reports_of_one_publish_do_not_deadlock(world: World) -> None:
     publishing.request_publish(world.actor, world.draft().pk)
     first, second = world.agents
-    (one,), (two,) = first.claim(), second.claim()
-    calls = [lambda: first.answer(one), lambda: second.answer(two)]
+    (first_delivery,), (second_delivery,) = first.claim(), second.claim()
+    calls = [lambda: first.answer(first_delivery), lambda: second.answer(second_delivery)]
     calls += [lambda: settlement.settle_by_id(Operation.objects.get().pk)] * 4
     at_once(*calls)
     assert ProductPublish.objects.get().status == Status.PUBLISHED
@@ -281,17 +285,17 @@ def test_what_is_published_is_one_state_of_a_service_and_its_routes(world: World
     change(8001)
     changing = Thread(target=change, args=(8002,))
 
-    def between(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    def between(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
         if 'FROM "products_route"' in sql and connection.in_atomic_block and not changing.ident:
             changing.start()
             changing.join(0.5)
-        return execute(sql, *rest)
+        return execute(sql, *arguments)
 
     with connection.execute_wrapper(between):
         operation = publishing.request_publish(world.actor, publish.pk)
     changing.join()
-    (sent,) = [one for one in Spec.model_validate(operation.spec).services if one.id == service.pk]
-    assert (sent.upstream.port, sent.routes[0].path) == (8001, "/v8001")
+    (spec_service,) = [item for item in Spec.model_validate(operation.spec).services if item.id == service.pk]
+    assert (spec_service.upstream.port, spec_service.routes[0].path) == (8001, "/v8001")
     service.refresh_from_db()
     assert service.upstream_port == 8002
 
@@ -301,18 +305,18 @@ def test_an_issuer_s_changed_keys_are_noted_for_every_publish_or_not_at_all(
 ) -> None:
     publishes = [believing(world, issuer_site, hostname_base=f"{name}.localhost") for name in "ab"]
     issuer_site.jwks = {"keys": list(keys.public(keys.rsa("rsa-2")))}
-    held, may_go_on = Event(), Event()
+    is_locked, may_go_on = Event(), Event()
 
     def hold() -> None:
         with transaction.atomic():
             ProductPublish.objects.select_for_update(no_key=True).get(pk=publishes[1].pk)
-            held.set()
+            is_locked.set()
             may_go_on.wait(timeout=20)
         connection.close()
 
     holding = Thread(target=hold)
     holding.start()
-    held.wait(timeout=10)
+    is_locked.wait(timeout=10)
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '50ms'")
         issuers.refresh_all()
@@ -333,7 +337,10 @@ def test_an_issuer_s_changed_keys_are_noted_for_every_publish_or_not_at_all(
 
 
 def test_silence_and_what_supersedes_lock_deliveries_in_one_order(world: World) -> None:
-    """Silence waits for the delivery with the lower id; what supersedes both, and meets the higher first, waits behind."""
+    """Silence waits for the delivery with the lower id.
+
+    A transaction that supersedes both deliveries, and meets the higher id first, waits too.
+    """
     agent = world.agents[0].agent
     publishes = [world.draft(hostname_base=f"{name}.localhost") for name in "ab"]
     for publish in publishes:

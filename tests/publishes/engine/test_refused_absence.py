@@ -1,4 +1,4 @@
-"""An agent that will not take something off keeps the host; it is asked again until it has, and nobody has to click."""
+"""An agent that refuses a removal keeps the host claimed; it is asked again until it has confirmed."""
 
 from agent.protocol.messages import Outcome
 from publishes.choices import Phase, Status

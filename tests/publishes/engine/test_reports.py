@@ -1,4 +1,7 @@
-"""What a report costs and does when there is much in it: pages, unknown publishes by the thousand, batches of answers, absences that are forgotten."""
+"""What a large report costs and does.
+
+Pages, unknown publishes by the thousand, batches of answers, absences that are forgotten.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -29,15 +32,15 @@ from tests.world import World, reported
 DIGEST = "e" * 64
 
 
-def unknown(count: int) -> tuple[Carried, ...]:
+def unknown_rows(count: int) -> tuple[Carried, ...]:
     return tuple(
         Carried(publish_id=uuid4(), generation=3, digest=DIGEST, state=State.LIVE, verified=True)
         for _ in range(count)
     )
 
 
-def queries(step: Any) -> int:
-    """How many it took, savepoints left out."""
+def count_queries(step: Any) -> int:
+    """How many queries the step took, without savepoints."""
     with CaptureQueriesContext(
         connection,
     ) as captured:
@@ -45,8 +48,8 @@ def queries(step: Any) -> int:
     return sum("SAVEPOINT" not in query["sql"] for query in captured)
 
 
-def many(world: World, count: int) -> list[ProductPublish]:
-    """That many publishes whose first publish is under way, with a delivery to each agent, written in bulk."""
+def create_publishes(world: World, count: int) -> list[ProductPublish]:
+    """So many publishes with an open first operation and a delivery to each agent, written in bulk."""
     now = timezone.now()
     common: dict[str, Any] = {
         "tenant": world.tenant,
@@ -65,7 +68,7 @@ def many(world: World, count: int) -> list[ProductPublish]:
             publish_id=row.pk, generation=1, state=State.LIVE, host=row.hostname_base
         ).digest
     ProductPublish.objects.bulk_create(rows)
-    made: dict[str, Any] = {
+    operation_values: dict[str, Any] = {
         "kind": Kind.PUBLISH,
         "generation": 1,
         "spec": {},
@@ -73,7 +76,7 @@ def many(world: World, count: int) -> list[ProductPublish]:
         "deadline_at": now + timedelta(minutes=2),
     }
     operations = Operation.objects.bulk_create(
-        Operation(publish=row, digest=row.desired_digest, **made) for row in rows
+        Operation(publish=row, digest=row.desired_digest, **operation_values) for row in rows
     )
     Delivery.objects.bulk_create(
         Delivery(operation=operation, agent=voice.agent, token=uuid4())
@@ -104,16 +107,17 @@ def test_a_report_costs_the_same_queries_for_one_a_hundred_and_a_thousand_rows(
     for count in (1, 100, REPORT_ROWS):
         Alarm.objects.all().delete()
         ProductPublish.objects.all().delete()
-        publishes = [] if kind == "unknown" else many(world, count)
+        publishes = [] if kind == "unknown" else create_publishes(world, count)
         changes = changes_of.get(kind, {})
         with connection.cursor() as cursor:  # as autovacuum has done for tables that grew like this
             cursor.execute("ANALYZE")
-        rows = unknown(count) if kind == "unknown" else carried_of(publishes, **changes)
+        rows = unknown_rows(count) if kind == "unknown" else carried_of(publishes, **changes)
         if kind == "known":
             reported(agent, rows)
         started = monotonic()
-        costs.append(queries(lambda rows=rows: reported(agent, rows)))
-        print(f"{kind} {count}: {costs[-1]} queries, {monotonic() - started:.2f} s")  # noqa: T201 - shown by -s, compared with nothing
+        costs.append(count_queries(lambda rows=rows: reported(agent, rows)))
+        # Shown by -s, compared with nothing.
+        print(f"{kind} {count}: {costs[-1]} queries, {monotonic() - started:.2f} s")  # noqa: T201
     assert costs == [costs[0]] * 2 + [
         costs[0] + (kind == "unknown")
     ]  # one more for the alarm that says how many more there are
@@ -136,7 +140,7 @@ def test_a_batch_of_answers_costs_the_same_queries_whatever_its_size(world: Worl
     only_one(world)
     for count in (2, 100):
         ProductPublish.objects.all().delete()
-        many(world, count)
+        create_publishes(world, count)
         waiting = Delivery.objects.select_related("operation__publish")
         batch = [
             voice.result(
@@ -152,7 +156,7 @@ def test_a_batch_of_answers_costs_the_same_queries_whatever_its_size(world: Worl
             )
             for row in waiting
         ]
-        costs.append(queries(lambda batch=batch: answers.record_in_parts(voice.agent, batch)))
+        costs.append(count_queries(lambda batch=batch: answers.record_in_parts(voice.agent, batch)))
     assert costs[0] == costs[1] <= 16
     phases = {Outcome.VERIFIED: Phase.SUCCEEDED, Outcome.STALE: Phase.SUPERSEDED}
     assert set(Delivery.objects.values_list("phase", flat=True)) == {phases.get(outcome, Phase.QUEUED)}
@@ -169,11 +173,11 @@ def test_two_different_answers_about_one_publish_are_taken_in_their_order(world:
     agent = only_one(world)
     publishing.request_publish(world.actor, world.draft().pk)
     (waiting,) = world.agents[0].claim()
-    working, done = (
+    working, verified = (
         world.agents[0].result(waiting.spec, outcome, token=waiting.token)
         for outcome in (Outcome.WORKING, Outcome.VERIFIED)
     )
-    answers.record_in_parts(agent, (working, working, done, done))
+    answers.record_in_parts(agent, (working, working, verified, verified))
     assert (ProductPublish.objects.get().status, Delivery.objects.get().phase) == (
         Status.PUBLISHED,
         Phase.SUCCEEDED,
@@ -183,7 +187,7 @@ def test_two_different_answers_about_one_publish_are_taken_in_their_order(world:
 def test_a_thousand_unknown_publishes_make_a_hundred_alarms_and_one_that_says_how_many_more(
     world: World,
 ) -> None:
-    agent, rows = world.agents[0].agent, unknown(REPORT_ROWS)
+    agent, rows = world.agents[0].agent, unknown_rows(REPORT_ROWS)
     reported(agent, rows)
     reported(agent, rows)
     more = Alarm.objects.get(kind=AlarmKind.MORE_UNKNOWN)
@@ -194,27 +198,27 @@ def test_a_thousand_unknown_publishes_make_a_hundred_alarms_and_one_that_says_ho
     )
     named = set(Alarm.objects.filter(kind=AlarmKind.UNKNOWN_PUBLISH).values_list("publish_ref", flat=True))
     assert len(named) == alarms.UNKNOWN_NAMED
-    left = [row for row in rows if row.publish_id not in named]
-    reported(agent, tuple(left))
+    unnamed = [row for row in rows if row.publish_id not in named]
+    reported(agent, tuple(unnamed))
     more.refresh_from_db()
     assert (Alarm.objects.filter(closed_at=None).count(), more.more) == (
         alarms.UNKNOWN_NAMED + 1,
         REPORT_ROWS - 2 * alarms.UNKNOWN_NAMED,
     )
-    reported(agent, tuple(left[:5]))
+    reported(agent, tuple(unnamed[:5]))
     more.refresh_from_db()
     assert (more.more, more.closed_at is not None) == (0, True)
 
 
 def test_pages_together_say_what_one_report_would(world: World) -> None:
     agent = only_one(world)
-    publishes, rows = many(world, REPORT_ROWS), unknown(REPORT_ROWS + 500)
+    publishes, rows = create_publishes(world, REPORT_ROWS), unknown_rows(REPORT_ROWS + 500)
     standing = carried_of(publishes[:-3])
     pages = pages_of([*standing, *rows])
     assert [len(page.carried) for page in pages] == [REPORT_ROWS, REPORT_ROWS, 497]
     for _again in range(2):
-        given = [reports.take(agent, page) for page in pages]
-        assert {publish for answer in given for publish in answer.wanted} == {
+        report_answers = [reports.take(agent, page) for page in pages]
+        assert {publish for answer in report_answers for publish in answer.wanted} == {
             publish.pk for publish in publishes[-3:]
         }
         assert Observation.objects.count() == len(standing)

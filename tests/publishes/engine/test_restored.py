@@ -1,4 +1,7 @@
-"""Restored backups: an old disk heals forward; an old control plane raises alarms, changes nothing, and is brought in step by an operator."""
+"""Restored backups: an agent with an old disk heals forward.
+
+An old control plane raises alarms and changes nothing until an operator adopts.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -36,13 +39,13 @@ def program(world: World, tmp_path: Path) -> Program:
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """Afterwards the control plane is what it was before, as after restoring a dump; agents and gateways are not."""
+    """Roll the control plane back at the end, as a restored dump does; agents and gateways go on."""
     dump = transaction.savepoint()
     yield
     transaction.savepoint_rollback(dump)
 
 
-def live(world: World, program: Program, **changes: str) -> ProductPublish:
+def publish_live(world: World, program: Program, **changes: str) -> ProductPublish:
     publish = world.draft(**changes)
     publishing.request_publish(world.actor, publish.pk)
     program.beat()
@@ -61,7 +64,7 @@ def withdraw_and_publish_again(world: World, program: Program, publish: ProductP
 def test_an_agent_with_an_old_disk_heals_forward_and_never_back(
     world: World, program: Program, tmp_path: Path
 ) -> None:
-    publish, other = live(world, program), live(world, program, hostname_base="o.localhost")
+    publish, other = publish_live(world, program), publish_live(world, program, hostname_base="o.localhost")
     shutil.copytree(program.folder, tmp_path / "backup")
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     program.beat()
@@ -69,9 +72,9 @@ def test_an_agent_with_an_old_disk_heals_forward_and_never_back(
     program.start()
 
     withdrawing.request_withdraw(world.actor, other.pk, reason="x")
-    before = len(program.gateway.changes)
+    count_before = len(program.gateway.changes)
     program.beat()
-    assert program.gateway.changes[before:] == [{other.pk}]
+    assert program.gateway.changes[count_before:] == [{other.pk}]
     assert program.serves() == wanted() == {publish.pk: (2, "withdrawn"), other.pk: (2, "withdrawn")}
     assert program.store.records[publish.pk].highest == 2
     assert program.beat().report is False
@@ -79,21 +82,21 @@ def test_an_agent_with_an_old_disk_heals_forward_and_never_back(
 
 
 def test_an_agent_without_any_disk_takes_its_gateway_over_as_it_is(world: World, program: Program) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     shutil.rmtree(program.folder)
     program.folder.mkdir()
     program.start()
-    before = len(program.gateway.changes)
+    count_before = len(program.gateway.changes)
     program.beat()
     assert program.serves() == {publish.pk: (1, "live")}
-    assert len(program.gateway.changes) == before
+    assert len(program.gateway.changes) == count_before
     assert program.beat().report is False
 
 
 def test_a_restored_control_plane_sounds_the_alarm_changes_nothing_and_refuses_every_verb(
     world: World, program: Program
 ) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     with forgotten():
         withdraw_and_publish_again(world, program, publish)
     before = program.serves()
@@ -126,7 +129,7 @@ def test_a_restored_control_plane_sounds_the_alarm_changes_nothing_and_refuses_e
 def test_adopting_what_the_control_plane_knows_brings_all_in_step_by_a_higher_generation(
     world: World, program: Program
 ) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     with forgotten():
         withdraw_and_publish_again(world, program, publish)
         withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
@@ -189,34 +192,34 @@ def ask(world: World, program: Program, publish: ProductPublish, verb: str) -> N
 def test_a_key_that_was_switched_off_after_the_dump_stays_off_and_the_others_go_on(
     world: World, program: Program, as_carried: bool
 ) -> None:
-    publish = live(world, program, auth_mode="api-key")
-    kept, off = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
+    publish = publish_live(world, program, auth_mode="api-key")
+    active, switched_off = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
     program.beat()
     with forgotten():
-        credentials.switch_off(world.actor, publish.pk, credential_id=off.pk)
+        credentials.switch_off(world.actor, publish.pk, credential_id=switched_off.pk)
         credentials.issue_test_key(world.actor, publish.pk)
         program.beat()
     program.beat()
     operation = adoption.adopt(publish.pk, by="operator", as_carried=as_carried)
     program.beat()
-    assert [key.id for key in program.gateway.carried[publish.pk].spec.auth.keys] == [kept.pk]
+    assert [key.id for key in program.gateway.carried[publish.pk].spec.auth.keys] == [active.pk]
     assert {key.pk: key.state for key in publish.credentials.all()} == {
-        kept.pk: KeyState.ACTIVE,
-        off.pk: KeyState.OFF,
+        active.pk: KeyState.ACTIVE,
+        switched_off.pk: KeyState.OFF,
     }
     evidence = PublishEvent.objects.get(operation=operation, kind=EventKind.ADOPTED).evidence
     assert (evidence["keys_off"], evidence["keys_lost"]) == (1, 1)
     (ended,) = PublishEvent.objects.filter(publish=publish, kind=EventKind.KEY_OFF)
     assert (ended.actor_label, ended.evidence) == (
         "operator",
-        {"key": off.fingerprint[:8], "because": "adopted"},
+        {"key": switched_off.fingerprint[:8], "because": "adopted"},
     )
 
 
 def test_keys_of_which_no_agent_can_say_that_it_lets_them_in_are_switched_off_by_an_adoption(
     world: World, program: Program
 ) -> None:
-    publish = live(world, program, auth_mode="api-key")
+    publish = publish_live(world, program, auth_mode="api-key")
     key = credentials.issue_test_key(world.actor, publish.pk).credential
     program.beat()
     with forgotten():
@@ -231,7 +234,7 @@ def test_keys_of_which_no_agent_can_say_that_it_lets_them_in_are_switched_off_by
 
 
 def test_what_one_agent_says_of_an_older_generation_lets_no_key_in(world: World, program: Program) -> None:
-    publish = live(world, program, auth_mode="api-key")
+    publish = publish_live(world, program, auth_mode="api-key")
     key = credentials.issue_test_key(world.actor, publish.pk).credential
     program.beat()
     with forgotten():
@@ -247,7 +250,7 @@ def test_what_one_agent_says_of_an_older_generation_lets_no_key_in(world: World,
 
 
 def test_the_operator_reads_which_keys_an_adoption_cost(world: World, program: Program) -> None:
-    publish = live(world, program, auth_mode="api-key")
+    publish = publish_live(world, program, auth_mode="api-key")
     off = credentials.issue_test_key(world.actor, publish.pk).credential
     program.beat()
     with forgotten():
@@ -259,8 +262,8 @@ def test_the_operator_reads_which_keys_an_adoption_cost(world: World, program: P
     operator.force_login(
         User.objects.create_superuser("operator"), "django.contrib.auth.backends.ModelBackend"
     )
-    asked = {"action": "adopt_as_carried", "_selected_action": [str(Alarm.objects.get().pk)], CONFIRMED: "1"}
-    page = operator.post(reverse("admin:publishes_alarm_changelist"), asked, follow=True).content.decode()
+    form = {"action": "adopt_as_carried", "_selected_action": [str(Alarm.objects.get().pk)], CONFIRMED: "1"}
+    page = operator.post(reverse("admin:publishes_alarm_changelist"), form, follow=True).content.decode()
     assert "Switched off, because no agent says that it lets it in: 1 key." in page
     assert "Made after the dump and lost, its callers get 401 until they have a new one: 1 key." in page
 
@@ -292,7 +295,7 @@ def test_a_publish_asked_for_before_the_first_alarm_fails_and_does_not_go_back(
 def test_the_same_generation_with_other_content_is_an_alarm_within_a_heartbeat_and_is_not_overwritten(
     world: World, program: Program
 ) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     with forgotten():
         ask(world, program, publish, "w")
     publish.refresh_from_db()
@@ -320,7 +323,7 @@ def test_the_same_generation_with_other_content_is_an_alarm_within_a_heartbeat_a
 def test_the_same_generation_with_other_content_that_is_sent_before_any_heartbeat_is_refused(
     world: World, program: Program
 ) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     with forgotten():
         ask(world, program, publish, "w")
     publish.refresh_from_db()
@@ -337,7 +340,7 @@ def test_the_same_generation_with_other_content_that_is_sent_before_any_heartbea
 def test_while_it_is_frozen_an_agent_that_is_behind_is_given_nothing_old(
     world: World, program: Program, tmp_path: Path
 ) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     with forgotten():
         withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
         program.beat()
@@ -352,7 +355,7 @@ def test_an_unknown_publish_is_an_alarm_and_goes_only_when_an_operator_says_so(
     world: World, program: Program
 ) -> None:
     with forgotten():
-        unknown = live(world, program).pk
+        unknown = publish_live(world, program).pk
     program.beat()
     alarm = Alarm.objects.get()
     assert (alarm.kind, alarm.publish_id, alarm.publish_ref, alarm.generation) == (
@@ -382,18 +385,18 @@ def test_an_unknown_publish_is_an_alarm_and_goes_only_when_an_operator_says_so(
 
 def test_an_unknown_publish_that_is_gone_closes_its_alarm(world: World, program: Program) -> None:
     with forgotten():
-        live(world, program)
+        publish_live(world, program)
     program.beat()
     program.gateway = MemoryGateway()
     shutil.rmtree(program.folder)
     program.folder.mkdir()
     program.start()
-    live(world, program)
+    publish_live(world, program)
     assert Alarm.objects.get().closed_at is not None
 
 
 def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, program: Program) -> None:
-    publish = live(world, program)
+    publish = publish_live(world, program)
     with forgotten():
         withdraw_and_publish_again(world, program, publish)
     program.beat()
@@ -410,12 +413,12 @@ def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, progr
     ).content.decode()
     assert "No agent is ahead of this publish" in refused
     program.beat()
-    done = operator.post(
+    adopted = operator.post(
         path,
         {"action": "adopt_as_known", "confirmed": "yes", "_selected_action": [str(alarm.pk)]},
         follow=True,
     ).content.decode()
-    assert f"Adopted {publish.pk} as v4." in done
+    assert f"Adopted {publish.pk} as v4." in adopted
     program.beat()
     assert program.serves() == {publish.pk: (4, "live")}
 
@@ -423,12 +426,12 @@ def test_an_operator_adopts_in_the_admin_and_is_told_why_not(world: World, progr
 def test_the_keys_of_all_pages_of_a_report_are_asked_for_once_with_its_last_one(
     world: World, program: Program
 ) -> None:
-    publish = live(world, program, auth_mode="api-key")
+    publish = publish_live(world, program, auth_mode="api-key")
     credentials.issue_test_key(world.actor, publish.pk)
     program.beat()
     with forgotten():
         withdraw_and_publish_again(world, program, publish)
     line = Carried(publish_id=publish.pk, generation=9, digest="e" * 64, state=State.LIVE, verified=True)
     first, last = Report(carried=(line,), until=line.publish_id), Report(carried=(), after=line.publish_id)
-    given = [reports.take(program.voice.agent, page) for page in (first, last)]
-    assert [answer.keys_asked for answer in given] == [(), (publish.pk,)]
+    report_answers = [reports.take(program.voice.agent, page) for page in (first, last)]
+    assert [answer.keys_asked for answer in report_answers] == [(), (publish.pk,)]

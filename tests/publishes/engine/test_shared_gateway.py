@@ -1,4 +1,6 @@
-"""Two agents on one gateway: whoever is behind touches nothing that is newer there, and asks the control plane."""
+"""Two agents on one gateway: the agent that is behind leaves newer generations alone, and asks the control
+plane.
+"""
 
 from pathlib import Path
 
@@ -21,7 +23,7 @@ def pair(world: World, tmp_path: Path) -> tuple[Program, Program]:
     return first, Program(world.agents[1], tmp_path / "two", first.gateway)
 
 
-def live(world: World, pair: tuple[Program, Program], host: str) -> ProductPublish:
+def publish_live(world: World, pair: tuple[Program, Program], host: str) -> ProductPublish:
     publish = world.draft(hostname_base=host)
     publishing.request_publish(world.actor, publish.pk)
     for program in pair:
@@ -42,7 +44,7 @@ def spec_of(publish: ProductPublish, generation: int) -> Spec:
 def test_the_second_agent_confirms_what_the_first_has_written_and_writes_nothing(
     world: World, pair: tuple[Program, Program]
 ) -> None:
-    publish = live(world, pair, "a.localhost")
+    publish = publish_live(world, pair, "a.localhost")
     assert pair[0].gateway.changes == [{publish.pk}]
     assert pair[0].serves() == wanted()
 
@@ -51,7 +53,7 @@ def test_a_change_of_one_publish_never_brings_back_what_the_other_agent_has_with
     world: World, pair: tuple[Program, Program]
 ) -> None:
     ahead, behind = pair
-    withdrawn, removed, third = (live(world, pair, f"{name}.localhost") for name in "abc")
+    withdrawn, removed, third = (publish_live(world, pair, f"{name}.localhost") for name in "abc")
     withdrawing.request_withdraw(world.actor, withdrawn.pk, reason="x")
     withdrawing.request_withdraw(world.actor, removed.pk, reason="x")
     ahead.beat()
@@ -69,7 +71,7 @@ def test_an_older_generation_is_refused_as_stale_with_the_gateways_own(
     world: World, pair: tuple[Program, Program]
 ) -> None:
     ahead, behind = pair
-    publish = live(world, pair, "a.localhost")
+    publish = publish_live(world, pair, "a.localhost")
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     ahead.beat()
     late = spec_of(publish, 1)
@@ -78,10 +80,10 @@ def test_an_older_generation_is_refused_as_stale_with_the_gateways_own(
     assert behind.serves() == {publish.pk: (2, "withdrawn")}
 
 
-def test_what_was_removed_has_no_generation_on_its_gateway_so_an_agent_without_its_disk_is_put_right_by_a_heartbeat(
+def test_an_agent_without_its_disk_serves_a_removed_publish_again_only_until_its_heartbeat(
     world: World, pair: tuple[Program, Program]
 ) -> None:
-    publish = live(world, pair, "a.localhost")
+    publish = publish_live(world, pair, "a.localhost")
     late = spec_of(publish, 1)
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     for program in pair:
@@ -103,7 +105,7 @@ def test_whoever_is_behind_says_so_and_catches_up_by_asking(
     world: World, pair: tuple[Program, Program]
 ) -> None:
     ahead, behind = pair
-    publish = live(world, pair, "a.localhost")
+    publish = publish_live(world, pair, "a.localhost")
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     ahead.beat()
     writes = len(ahead.gateway.changes)
@@ -116,7 +118,7 @@ def test_whoever_is_behind_says_so_and_catches_up_by_asking(
 
 def test_a_gateway_that_cannot_be_read_is_not_written_to(world: World, pair: tuple[Program, Program]) -> None:
     _ahead, behind = pair
-    publish = live(world, pair, "a.localhost")
+    publish = publish_live(world, pair, "a.localhost")
     observe = behind.driver.observe
     behind.gateway.before = lambda point: None
     behind.gateway.away = True

@@ -1,4 +1,7 @@
-"""The sweep: each step and each row has its turn whatever became of the others, and nobody waits for a lock that somebody else has."""
+"""The sweep: each step and each row has its turn, whatever became of the others.
+
+No step waits for a row that another transaction has locked.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,15 +28,15 @@ from tests.publishes.engine.test_races import at_once
 from tests.world import World
 
 LONG_AGO = timedelta(hours=1)
-GONE = {"code": "agent_gone", "message": settlement.AGENT_GONE}
+DISCONNECTED = {"code": "agent_gone", "message": settlement.AGENT_GONE}
 
 
 @pytest.fixture(autouse=True)
 def nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is put back is kept per process."""
     monkeypatch.setattr(outbox, "wake", lambda _agents: None)
-    for one in sweeping.ROUNDS:
-        one.forget()
+    for step in sweeping.ROUNDS:
+        step.forget()
 
 
 @pytest.fixture
@@ -163,8 +166,8 @@ def test_a_refusal_that_is_half_done_is_no_deadlock_and_what_it_had_locked_is_ex
     outside: World, monkeypatch: pytest.MonkeyPatch, refusing: int
 ) -> None:
     publish, other = outside.draft(), outside.draft(hostname_base="o.localhost")
-    for one in (publish, other):
-        publishing.request_publish(outside.actor, one.pk)
+    for draft in (publish, other):
+        publishing.request_publish(outside.actor, draft.pk)
     refuser = outside.agents[refusing]
     (refused,) = [waiting for waiting in refuser.claim() if waiting.spec.publish_id == publish.pk]
     closing, explained = Event(), Event()
@@ -192,7 +195,7 @@ def test_a_refusal_that_is_half_done_is_no_deadlock_and_what_it_had_locked_is_ex
     silent(outside)
     settlement.explain_absence()
     waiting = Delivery.objects.filter(phase__in=[Phase.QUEUED, Phase.SENT])
-    assert list(waiting.values("code", "message")) == [GONE] * 4
+    assert list(waiting.values("code", "message")) == [DISCONNECTED] * 4
 
 
 def test_what_is_asked_for_while_an_agent_is_away_says_so_too(world: World) -> None:
@@ -201,8 +204,8 @@ def test_what_is_asked_for_while_an_agent_is_away_says_so_too(world: World) -> N
     sweeping.sweep()
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     sweeping.sweep()
-    words = dict(Delivery.objects.filter(operation__kind=Kind.WITHDRAW).values_list("agent", "message"))
-    assert words == {world.agents[0].agent.pk: "", world.agents[1].agent.pk: settlement.AGENT_GONE}
+    messages = dict(Delivery.objects.filter(operation__kind=Kind.WITHDRAW).values_list("agent", "message"))
+    assert messages == {world.agents[0].agent.pk: "", world.agents[1].agent.pk: settlement.AGENT_GONE}
 
 
 def test_a_blocked_agent_and_one_that_never_came_are_not_said_to_be_gone(world: World) -> None:
@@ -212,29 +215,29 @@ def test_a_blocked_agent_and_one_that_never_came_are_not_said_to_be_gone(world: 
     world.agents[0].agent.save()
     silent(world)
     sweeping.sweep()
-    gone = set(
+    disconnected = set(
         Delivery.objects.filter(code="agent_gone", operation__kind=Kind.PUBLISH).values_list(
             "agent", flat=True
         )
     )
-    assert gone == {world.agents[1].agent.pk}
-    assert never.agent.pk not in gone
+    assert disconnected == {world.agents[1].agent.pk}
+    assert never.agent.pk not in disconnected
 
 
 def test_rows_are_locked_in_one_order_for_all(world: World) -> None:
     for name in "abc":
         publishing.request_publish(world.actor, world.draft(hostname_base=f"{name}.localhost").pk)
     silent(world)
-    asked: list[str] = []
+    statements: list[str] = []
 
-    def noted(execute: Callable[..., object], sql: str, *rest: object) -> object:
-        asked.append(sql)
-        return execute(sql, *rest)
+    def noted(execute: Callable[..., object], sql: str, *arguments: object) -> object:
+        statements.append(sql)
+        return execute(sql, *arguments)
 
     with connection.execute_wrapper(noted):
         settlement.explain_absence()
         settlement.forget_other_drivers()
         settlement.release_hosts()
-    locking = [sql for sql in asked if "FOR NO KEY UPDATE" in sql or "FOR UPDATE" in sql]
+    locking = [sql for sql in statements if "FOR NO KEY UPDATE" in sql or "FOR UPDATE" in sql]
     assert len(locking) == 3
     assert all("SKIP LOCKED" in sql and "ORDER BY" in sql for sql in locking)

@@ -1,4 +1,4 @@
-"""Syncs: what changed of callers' credentials goes out with the services that were deployed, in nobody's way."""
+"""Syncs: changed credentials go out with the deployed services, and stop no person's operation."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,7 +46,7 @@ def test_of_all_that_was_ever_deployed_only_the_newest_is_read(
     newest = []
     for publish in publishes:
         first = publish.operations.get()
-        told = {
+        values = {
             "kind": Kind.SYNC,
             "phase": Phase.SUCCEEDED,
             "digest": first.digest,
@@ -55,10 +55,10 @@ def test_of_all_that_was_ever_deployed_only_the_newest_is_read(
         }
         later = range(2, 22)
         Operation.objects.bulk_create(
-            Operation(publish=publish, generation=n, spec=first.spec | {"generation": n}, **told)
+            Operation(publish=publish, generation=n, spec=first.spec | {"generation": n}, **values)
             for n in later
         )
-        failed = told | {"phase": Phase.FAILED}
+        failed = values | {"phase": Phase.FAILED}
         Operation.objects.create(
             publish=publish, generation=22, spec=first.spec | {"generation": 22}, **failed
         )
@@ -66,15 +66,15 @@ def test_of_all_that_was_ever_deployed_only_the_newest_is_read(
     draft = world.draft()
     read: list[object] = []
 
-    def counted(given: object) -> Spec:
-        read.append(given)
-        return validate(given)
+    def counted(value: object) -> Spec:
+        read.append(value)
+        return validate(value)
 
     validate = Spec.model_validate
     monkeypatch.setattr(Spec, "model_validate", counted)
     with django_assert_num_queries(1):
-        found = selectors.deployed_specs_of([*publishes, draft])
-    assert [(pk, spec.generation) for pk, spec in sorted(found.items())] == sorted(newest)
+        specs = selectors.deployed_specs_of([*publishes, draft])
+    assert [(pk, spec.generation) for pk, spec in sorted(specs.items())] == sorted(newest)
     assert len(read) == 2
 
 
@@ -82,7 +82,9 @@ def test_a_newer_sync_takes_the_place_of_an_open_one(world: World) -> None:
     publish = closed(world)
     credentials.issue_test_key(world.actor, publish.pk)
     credentials.switch_off(world.actor, publish.pk)
-    assert [(one.generation, one.phase) for one in publish.operations.order_by("generation")] == [
+    assert [
+        (operation.generation, operation.phase) for operation in publish.operations.order_by("generation")
+    ] == [
         (1, "SUCCEEDED"),
         (2, "SUPERSEDED"),
         (3, "QUEUED"),
@@ -105,10 +107,10 @@ def test_a_sync_is_never_in_the_way_of_a_person_s_withdrawal(world: World) -> No
 @pytest.mark.parametrize("status", ["DRAFT", "WITHDRAWN"])
 def test_what_is_not_live_takes_its_keys_with_the_next_publish(world: World, status: str) -> None:
     publish = draft(world) if status == "DRAFT" else world.withdrawn(auth_mode="api-key")
-    before = publish.operations.count()
+    count_before = publish.operations.count()
     credentials.issue_test_key(world.actor, publish.pk)
     publish.refresh_from_db()
-    assert (publish.operations.count(), publish.sync_wanted) == (before, False)
+    assert (publish.operations.count(), publish.sync_wanted) == (count_before, False)
     publishing.request_publish(world.actor, publish.pk)
     assert len(Spec.model_validate(world.last_operation(publish).spec).auth.keys) == 1
 
@@ -178,10 +180,14 @@ def test_a_page_with_many_syncs_behind_it_asks_no_more(
     for _ in range(3):
         credentials.issue_test_key(world.actor, publish.pk)
         world.everybody_confirms()
-    now = selectors.live_of(world.actor, publish.pk)
-    assert now.operation is not None
-    assert now.following is not None
-    assert (now.operation.kind, now.following.kind, now.following.generation) == (Kind.PUBLISH, Kind.SYNC, 4)
+    situation = selectors.live_of(world.actor, publish.pk)
+    assert situation.operation is not None
+    assert situation.following is not None
+    assert (situation.operation.kind, situation.following.kind, situation.following.generation) == (
+        Kind.PUBLISH,
+        Kind.SYNC,
+        4,
+    )
 
 
 @pytest.mark.parametrize("kind", [Kind.SYNC, Kind.HEAL])

@@ -20,7 +20,7 @@ from tests.world import Voice, World
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def wake_ups_sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What is put on the broker."""
     messages: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
@@ -44,23 +44,27 @@ def dead_broker() -> Iterator[Celery]:
 
 
 def test_after_the_commit_each_connected_agent_with_a_url_is_woken_by_id_alone(
-    world: World, sent: list[Any], django_capture_on_commit_callbacks: Any
+    world: World, wake_ups_sent: list[Any], django_capture_on_commit_callbacks: Any
 ) -> None:
     world.add_agent("away", connected=False)
     world.add_agent("pulls", url="")
     with django_capture_on_commit_callbacks(execute=True):
         publishing.request_publish(world.actor, world.draft().pk)
-        assert sent == []
-    assert sorted(sent) == sorted(("publishes.deliver", [str(voice.agent.pk)]) for voice in world.agents[:2])
+        assert wake_ups_sent == []
+    assert sorted(wake_ups_sent) == sorted(
+        ("publishes.deliver", [str(voice.agent.pk)]) for voice in world.agents[:2]
+    )
 
 
-def test_the_sweep_wakes_connected_agents_that_have_something_due(world: World, sent: list[Any]) -> None:
+def test_the_sweep_wakes_connected_agents_that_have_something_due(
+    world: World, wake_ups_sent: list[Any]
+) -> None:
     sweeping.sweep()
-    assert sent == []
+    assert wake_ups_sent == []
     publishing.request_publish(world.actor, world.draft().pk)
     world.agents[0].claim()
     sweeping.sweep()
-    assert sent == [("publishes.deliver", [str(world.agents[1].agent.pk)])]
+    assert wake_ups_sent == [("publishes.deliver", [str(world.agents[1].agent.pk)])]
 
 
 def test_a_dead_broker_costs_one_try_and_then_nothing_for_a_while(
@@ -93,7 +97,10 @@ def test_with_a_dead_broker_the_request_is_queued_all_the_same(
 
 @pytest.fixture
 def commands(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many specs each command to an agent carried; every agent verifies all of them, half a second later."""
+    """How many specs each command to an agent carried.
+
+    Every agent verifies all of them, half a second later.
+    """
     sizes: list[int] = []
     clock = iter(range(1000))
 
