@@ -1,4 +1,4 @@
-"""From stored rows to the desired state: what of a product goes to a gateway, what does not and why."""
+"""From stored rows to the desired state: which services go to a gateway, and why the others do not."""
 
 from dataclasses import dataclass
 from operator import attrgetter
@@ -61,7 +61,7 @@ def routes_of(service: ApiService) -> list[Route]:
 
 
 def services_of(selection: Selection) -> tuple[wire.Service, ...]:
-    """The chosen services as they would travel."""
+    """The chosen services as a spec has them."""
     return tuple(_service(service) for service in selection.services)
 
 

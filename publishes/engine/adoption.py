@@ -33,8 +33,8 @@ def adopt(publish_id: UUID, *, by: str, as_carried: bool) -> Operation:
 
     The state is what the control plane wanted, or with `as_carried` what the agent furthest ahead carries:
     a status that does not fit moves once the agents have proved that state. A key stays active when the
-    agent furthest ahead lets it in too. Every other key is switched off: somebody may have done so after
-    the backup. Raises WrongState when nothing is frozen, NoGenerationAbove, and what publishing raises.
+    agent furthest ahead lets it in too. Every other key is switched off: it may have been, after the
+    backup. Raises WrongState when nothing is frozen, NoGenerationAbove, and what publishing raises.
     """
     publish = (
         ProductPublish.objects.select_related("product", "cluster", "gateway")

@@ -152,7 +152,7 @@ def _note_more(agent: Agent, alarm: Alarm | None, *, count: int, page: Report) -
 
 
 def request_removal(alarm: Alarm, *, by: str) -> bool:
-    """Note that an operator wants an unknown publish off its agent, which hears of it at its next heartbeat.
+    """Note that an operator wants an unknown publish off its agent, which is told at its next heartbeat.
 
     False when the alarm is closed or of another kind, and when no generation is left above the agent's:
     then its gateway has to be cleared by hand.

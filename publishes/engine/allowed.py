@@ -1,7 +1,7 @@
 """Which actions a publish allows now, to whom, and why not: one table of rules.
 
 A service asks it under its lock (`require`), pages and the API show what it says (`permissions`): none can
-contradict another. It knows rights and states; what would be sent is checked when it is asked for.
+contradict another. It knows rights and states; the verb checks what would be sent.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from publishes.reading.situation import Situation, situation_of
 from tenants.actors import Actor
 
 Rule = Callable[[Situation], None]
-"""Raises what it has against a situation."""
+"""Raises its refusal of a situation."""
 
 HAS_ENDED = _("It has ended already, so there is nothing to cancel.")
 
@@ -48,7 +48,7 @@ class Permission:
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the service would begin it."""
+        """Whether the service would begin the action."""
         return self.refusal is None
 
     @property
@@ -80,7 +80,7 @@ def check(actor: Actor, situation: Situation, action: Action) -> None:
 
 
 def permissions(actor: Actor, situation: Situation) -> dict[Action, Permission]:
-    """Of each action whether the actor may do it now. No query."""
+    """For each action whether the actor may do it now. No query."""
     return {action: _permission(actor, situation, action) for action in Action}
 
 
@@ -159,7 +159,7 @@ def _is_cancellable(situation: Situation) -> None:
 
 
 def _can_be_tried_again(situation: Situation) -> None:
-    """What failed is asked for anew, so its own rules count too."""
+    """A retry requests the failed verb anew, so the rules of that verb count too."""
     if situation.operation is None or not situation.has_failed:
         raise errors.WrongState(_("Nothing has failed here, so there is nothing to try again."))
     for rule in _RULES[_VERBS[Kind(situation.operation.kind)]]:
@@ -192,7 +192,7 @@ _WRONG_STATUS: dict[Action, dict[Status, Text]] = {
     },
     Action.DELETE: {Status.PUBLISHED: _("It is live. Withdraw it first; then it can be deleted.")},
 }
-"""Of each action that asks for a status those that refuse it, each with what to do instead."""
+"""For each action that depends on the status: the statuses that refuse it, with what to do instead."""
 
 _RULES: dict[Action, tuple[Rule, ...]] = {
     Action.EDIT: (_status_allows(Action.EDIT), _is_thawed, _is_at_rest),
@@ -212,4 +212,4 @@ _RULES: dict[Action, tuple[Rule, ...]] = {
     Action.MAKE_TEST_KEY: (_asks_for_keys,),
     Action.SWITCH_OFF_KEY: (_asks_for_keys, _lets_a_key_in),
 }
-"""Of each action the rules that it must pass, in this order: the first that refuses gives the reason."""
+"""For each action the rules that it must pass, in this order: the first refusal is the reason."""

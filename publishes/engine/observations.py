@@ -1,4 +1,4 @@
-"""What each agent last said it carries. Only this module writes it; nothing is decided by it here."""
+"""Observations: what each agent last said it carries. Only this module writes them; it decides nothing."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -45,7 +45,7 @@ def observe(agent: Agent, carried: Iterable[Carried], *, page: Report) -> None:
 
 
 def note_proved(agent: Agent, operations: Iterable[Operation]) -> None:
-    """What an agent has proved is observed, also of an agent that nobody waits for. One query."""
+    """Note what an agent has proved, also when no operation waits for the agent. One query."""
     now = timezone.now()
     _write(
         [_proved(agent, operation, at=now) for operation in sorted(operations, key=attrgetter("publish_id"))]

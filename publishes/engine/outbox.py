@@ -196,7 +196,7 @@ SELECT attempts.* FROM lease LEFT JOIN attempts ON true
 
 
 def release(agent_id: UUID, *, lease: UUID) -> None:
-    """Give the lease back, unless somebody else has it by now."""
+    """Give the lease back, unless another worker has it by now."""
     AgentLease.objects.filter(agent_id=agent_id, token=lease).update(until=Now())
 
 
@@ -285,7 +285,7 @@ def _announce(operation: Operation, event: EventKind | None) -> None:
 
 
 def _refuse_to_interrupt(publish: ProductPublish) -> None:
-    # Its deliveries would be superseded, and nobody would ever answer the person.
+    # The deliveries of a person's operation would be superseded, and that operation would never succeed.
     if publish.frozen_at is not None:
         raise Frozen
     if publish.operations.filter(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES).exists():

@@ -14,7 +14,7 @@ from tenants.models import User
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
-    """Operations are seen by whoever sees their publish, deleted or not."""
+    """An operation is visible with its publish, also when that is deleted."""
 
     def visible_to(self, actor: Actor) -> Self:
         """Only those of the actor's tenant. Raises Forbidden for a role that sees nothing here."""
