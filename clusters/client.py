@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 from pydantic import TypeAdapter, ValidationError
 
 import fence
-from agent.protocol.bounds import words
+from agent.protocol.bounds import excerpt
 from agent.protocol.messages import PATH_COMMANDS, Command, CommandAnswer
 from agent.protocol.signing import CONTROL_PLANE, Purpose, Sealed, SignatureRefused, import_key, seal, unseal
 from clusters import keys
@@ -22,7 +22,7 @@ from core.security.outbound import OutboundFailed
 log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 1024 * 1024
-_DETAIL: TypeAdapter[str] = TypeAdapter(Annotated[str, words(300)])
+_DETAIL: TypeAdapter[str] = TypeAdapter(Annotated[str, excerpt(300)])
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 # Stored in English, and translated when shown.
 _TEXTS = {

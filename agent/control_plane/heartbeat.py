@@ -11,7 +11,6 @@ from uuid import UUID
 
 import structlog
 
-from agent import words
 from agent.config import Identity
 from agent.control_plane import keys
 from agent.control_plane.client import ControlPlane, ControlPlaneFailed
@@ -147,7 +146,7 @@ class Heart:
     def _heartbeat(self, carried: list[Carried]) -> Heartbeat:
         driver, description = self._parts.driver, self._parts.driver.describe()
         errors = [error for error in (description.error, self._parts.worker.disk.trouble()) if error]
-        beat = Heartbeat(
+        return Heartbeat(
             agent_version=PROGRAM_VERSION,
             driver=driver.name,
             fingerprint=fingerprint_of(carried),
@@ -159,7 +158,6 @@ class Heart:
             reserved=self._parts.reserved,
             pinned=key_set(self._parts.control_plane.identity.control_plane_keys),
         )
-        return words.bounded(beat)
 
     def _moved(self, pinned_spec: PinnedSpec, pin: Addresses | Refused | Unreachable) -> Addresses | None:
         publish = pinned_spec.publish_id

@@ -1,17 +1,22 @@
-"""The bounds of numbers and texts that travel: what breaks one is refused where it is read, and the refusal names the field.
+"""The bounds of numbers and texts that travel: what breaks one is refused where it is read.
 
-What people wrote or programs chose has to fit (`line`, `Digest`, `Generation`). Words that a gateway or an agent found on its way (`words`) are cut
-to fit instead: a long or odd error must not cost the answer that it explains.
+What people wrote or programs chose has to fit (`line`, `Digest`, `Generation`); the refusal names the field.
+A text that a gateway, a name server or the system gave is cut to fit instead (`excerpt`), where a message is
+made and where it is read: a long or odd error must not cost the answer that it explains.
 """
 
 import re
+import unicodedata
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 GENERATION_MAX = 2**53
-"""The highest generation that travels: up to here every JSON reader counts exactly, and the database holds more."""
+"""The highest generation that travels: up to here every JSON reader counts exactly.
+
+The database holds higher ones.
+"""
 
 REPORT_ROWS = 1_000
 """Rows of one page of a report."""
@@ -41,21 +46,31 @@ def line(limit: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def words(limit: int) -> BeforeValidator:
-    """An agent's or a gateway's own words, as the database can hold them: without NUL and halves of characters, cut after `limit` characters."""
+def excerpt(limit: int) -> BeforeValidator:
+    """A text from outside, cut by `shortened`."""
 
     def cut(text: Any) -> Any:
-        return (
-            text[:limit].encode("utf-8", "replace").decode().replace("\x00", "")
-            if isinstance(text, str)
-            else text
-        )
+        return shortened(text, limit) if isinstance(text, str) else text
 
     return BeforeValidator(cut)
 
 
+def shortened(text: str, limit: int) -> str:
+    """The beginning of a text, at most `limit` characters, with an ellipsis where it was cut.
+
+    Control characters and half characters become spaces: a database or a terminal cannot take them.
+    """
+    beginning = "".join(
+        " " if unicodedata.category(letter) in {"Cc", "Cs"} else letter for letter in text[: limit + 1]
+    )
+    return beginning if len(beginning) <= limit else beginning[: limit - 1] + "…"
+
+
 def checked_url(text: str) -> str:
-    """The text itself. Raises ValueError unless it is empty, or `http://` or `https://` with a host and a port from 1 to 65535 or none."""
+    """The text itself. Raises ValueError unless it is empty or a usable URL.
+
+    That is `http://` or `https://` with a host, and a port from 1 to 65535 or none.
+    """
     try:
         parts = urlsplit(text)
         is_usable = (
@@ -73,7 +88,7 @@ def checked_url(text: str) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Whether it is one, or empty."""
+    """Whether the text is a digest, or empty."""
     return re.fullmatch(_DIGEST, text) is not None
 
 

@@ -15,8 +15,8 @@ from agent.protocol.bounds import (
     Generation,
     Protocol,
     Url,
+    excerpt,
     line,
-    words,
 )
 from agent.protocol.spec import Spec, State, Wire
 
@@ -90,11 +90,11 @@ class Result(Wire):
     outcome: Outcome
     delivery: UUID | None = None
     token: UUID | None = None
-    step: Annotated[str, words(50)] = ""
-    code: Annotated[str, words(50)] = ""
-    message: Annotated[str, words(4_000)] = ""
-    entity: Annotated[str, words(200)] = ""
-    field: Annotated[str, words(200)] = ""
+    step: Annotated[str, excerpt(50)] = ""
+    code: Annotated[str, excerpt(50)] = ""
+    message: Annotated[str, excerpt(1_000)] = ""
+    entity: Annotated[str, excerpt(200)] = ""
+    field: Annotated[str, excerpt(200)] = ""
     highest_generation: Generation = 0
     evidence: Evidence = Evidence()
 
@@ -146,9 +146,9 @@ class Heartbeat(Wire):
     driver: Annotated[str, line(50)]
     fingerprint: Digest
     gateway_ok: bool
-    gateway_error: Annotated[str, words(500)] = ""
-    gateway_version: Annotated[str, words(100)] = ""
-    gateway_mode: Annotated[str, words(50)] = ""
+    gateway_error: Annotated[str, excerpt(500)] = ""
+    gateway_version: Annotated[str, excerpt(100)] = ""
+    gateway_mode: Annotated[str, excerpt(50)] = ""
     proxy_url: Url = ""
     reserved: Annotated[tuple[Annotated[str, line(300)], ...], Field(max_length=100)] = ()
     pinned: Digest = ""

@@ -287,9 +287,7 @@ def _prove_one(driver: Driver, pinned_spec: PinnedSpec, measured: Evidence) -> R
     evidence = proved.model_copy(
         update={"apply_ms": measured.apply_ms, "changes": measured.changes, "verify_ms": verify_ms}
     )
-    return results.result(pinned_spec.spec, Outcome.VERIFIED, step="verify").model_copy(
-        update={"evidence": evidence}
-    )
+    return results.verified(pinned_spec.spec, evidence)
 
 
 def _settle(store: Store, done: Mapping[Future[Result], PinnedSpec], finish: Finish) -> None:

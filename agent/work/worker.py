@@ -11,7 +11,6 @@ from uuid import UUID
 
 import structlog
 
-from agent import words
 from agent.drivers.base import Addresses, Unreachable
 from agent.files import CannotWrite, Disk
 from agent.protocol.messages import Absence, Item, Outcome, Result
@@ -199,7 +198,6 @@ class Worker:
         log.info("batch", size=len(jobs), ms=round((time.monotonic() - started) * 1000))
 
     def _finish(self, result: Result) -> None:
-        result = words.bounded(result)
         with self._wake:
             job = self._in_flight.pop((result.publish_id, result.generation, result.digest), None)
         if job is None:

@@ -301,12 +301,12 @@ def test_an_agents_words_are_cut_to_what_can_be_kept(world: World) -> None:
         ).status_code
         == 200
     )
-    kept = AgentLiveness.objects.get(agent=world.agents[0].agent)
-    assert (kept.gateway_error[:5], len(kept.gateway_error), kept.gateway_version, kept.gateway_mode) == (
-        "no ?x",
-        499,
-        "v" * 100,
-        "m" * 25,
+    row = AgentLiveness.objects.get(agent=world.agents[0].agent)
+    assert (row.gateway_error[:6], len(row.gateway_error), row.gateway_version, row.gateway_mode) == (
+        " no ?x",
+        500,
+        "v" * 99 + "…",
+        "m " * 24 + "m…",
     )
 
 

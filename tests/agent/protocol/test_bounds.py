@@ -1,8 +1,8 @@
 """However much a gateway says, what the agent sends on is short and clean."""
 
 from agent.drivers.base import Description, Refused
+from agent.protocol.bounds import shortened
 from agent.protocol.messages import Outcome
-from agent.words import short
 from clusters.client import MAX_ANSWER_BYTES
 from publishes.engine.outbox import BATCH
 from tests.agent.doubles import live
@@ -32,12 +32,12 @@ def test_a_batch_that_a_gateway_refuses_at_length_is_answered(agent: Running) ->
 
 def test_a_heartbeat_says_no_more_than_that(agent: Running) -> None:
     driver = agent.heart._parts.driver
-    described = Description(ok=False, error="x" * 10_000_000, version="\x00" * 9999, mode="y" * 9999)
+    described = Description(ok=False, error="x" * 10_000_000, version="\x00Kong", mode="y" * 9999)
     driver.describe = lambda: described  # type: ignore[method-assign]
     agent.beat()
     beat = agent.double.heartbeats[-1]
-    assert (len(beat.gateway_error), beat.gateway_version, len(beat.gateway_mode)) == (500, "", 50)
+    assert (len(beat.gateway_error), beat.gateway_version, len(beat.gateway_mode)) == (500, " Kong", 50)
 
 
-def test_what_is_short_stays_as_it_is() -> None:
-    assert [short(text, 5) for text in ("", "12345", "123456", "a\nb")] == ["", "12345", "1234…", "a b"]
+def test_a_short_text_stays_as_it_is() -> None:
+    assert [shortened(text, 5) for text in ("", "12345", "123456", "a\nb")] == ["", "12345", "1234…", "a b"]
