@@ -20,7 +20,7 @@ from agent.serving.run import CannotServe, serve
 from agent.work.state import PUBLISHES_FILE
 from fence import split_endpoint
 
-LAST_WORDS_S = 0.3
+LOG_DRAIN_S = 0.3
 """Seconds that the end of the program waits for the reader of its log."""
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         lines.write(f"error: {problem}\n")
         return 1
     finally:
-        lines.close(timeout_s=LAST_WORDS_S)
+        lines.close(timeout_s=LOG_DRAIN_S)
     return 0
 
 

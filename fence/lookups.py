@@ -57,7 +57,7 @@ class Lookups:
         deadline = time.monotonic() + (RESOLVE_S if deadline_s is None else deadline_s)
         hosts = [list(dict.fromkeys(group)) for group in groups]
         answers = {
-            host: self._known(host) for group in hosts for host in group if _needs_no_name_server(host)
+            host: self._resolved(host) for group in hosts for host in group if _needs_no_name_server(host)
         }
         begun: list[Answer] = []
         with self._ended:
@@ -76,13 +76,13 @@ class Lookups:
                     return lambda host, _port: _result_of(answers.get(host))
                 self._ended.wait(remaining_s)
 
-    def _known(self, host: str) -> Answer:
+    def _resolved(self, host: str) -> Answer:
         return _settle(lambda: self._resolver(host, 0), Future())
 
     def _ask(self, host: str, owner: Hashable) -> Answer | None:
         """The look-up of a name, shared or begun; None while there is no room for another."""
-        if known := self._running.get(host):
-            return known
+        if running := self._running.get(host):
+            return running
         if self._bound and (
             len(self._running) >= self._bound.in_all
             or list(self._owners.values()).count(owner) >= self._bound.per_owner
@@ -94,7 +94,7 @@ class Lookups:
         return self._running[host]
 
     def _look_up(self, host: str) -> None:
-        resolved = self._known(host)
+        resolved = self._resolved(host)
         with self._ended:
             # Before the answer is there: who asks after it wants a new one.
             answer = self._running.pop(host)
@@ -112,14 +112,14 @@ class LastKnown:
     def through(self, resolver: Resolver) -> Resolver:
         """The same resolver, with the last known addresses where it has no answer."""
 
-        def known(host: str, port: int) -> list[Address]:
+        def with_last_known(host: str, port: int) -> list[Address]:
             try:
                 self._addresses[host] = resolver(host, port)
             except (OSError, UnicodeError):
                 return self._addresses.get(host, [])
             return self._addresses[host]
 
-        return known
+        return with_last_known
 
 
 def _next(groups: list[list[str]], answers: dict[str, Answer], *, room: int) -> list[str]:

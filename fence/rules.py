@@ -115,8 +115,8 @@ def check(host: str, port: int, fence: Fence, *, resolver: Resolver = resolve) -
     if not addresses:
         raise FenceRefused("unresolvable", f"The host {host} has no address.")
     for address in addresses:
-        for meant in (address, *_carried(address)):
-            _check_address(host, meant, port, fence)
+        for effective in (address, *_carried(address)):
+            _check_address(host, effective, port, fence)
     return addresses
 
 

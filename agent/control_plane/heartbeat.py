@@ -84,7 +84,7 @@ class Heart:
         self._interval_s = min(max(answer.interval_ms / 1000, SHORTEST_S), LONGEST_S)
         keys.follow(parts.control_plane, answer, remember=parts.remember)
         if answer.report:
-            parts.puller.ask(carried)
+            parts.puller.request(carried)
 
     def refresh_addresses(self) -> None:
         """Resolve the upstreams of every live publish again.

@@ -62,22 +62,22 @@ class Postman:
         back_off, last_progress = 0.0, time.monotonic()
         while not self._stopping:
             self._pause(back_off)
-            done, working = self._sorted()
+            finished, working = self._sorted()
             if time.monotonic() - last_progress < PROGRESS_S:
                 working = []
             else:
                 last_progress = time.monotonic()
-            back_off = self._hand_in([*done, *working], back_off)
+            back_off = self._hand_in([*finished, *working], back_off)
 
     def _sorted(self) -> tuple[list[Ticket], list[Ticket]]:
         """The finished tickets, and the unfinished ones of which a delivery waits for news."""
-        done, working = list[Ticket](), list[Ticket]()
+        finished, working = list[Ticket](), list[Ticket]()
         for ticket, _ in self._followed.copy().values():
-            if ticket.job.done.is_set():
-                done.append(ticket)
+            if ticket.job.finished.is_set():
+                finished.append(ticket)
             elif ticket.item.delivery:
                 working.append(ticket)
-        return done, working
+        return finished, working
 
     def _pause(self, back_off: float) -> None:
         with self._wake:
@@ -112,8 +112,8 @@ class Postman:
 
     def _give_up(self, tickets: list[Ticket]) -> None:
         latest = time.monotonic() - GIVE_UP_S
-        done = [ticket for ticket in tickets if ticket.job.done.is_set()]
-        self._forget([ticket for ticket in done if self._followed[id(ticket)][1] < latest])
+        finished = [ticket for ticket in tickets if ticket.job.finished.is_set()]
+        self._forget([ticket for ticket in finished if self._followed[id(ticket)][1] < latest])
 
     def _forget(self, tickets: list[Ticket]) -> None:
         with self._wake:

@@ -1,4 +1,7 @@
-"""Fetches what the control plane wants otherwise than it is carried. A thread of its own: however much that is, the next heartbeat does not wait for it."""
+"""The pull: reports what the agent carries, and fetches the specs that differ.
+
+A thread of its own: the next heartbeat does not wait for a long pull.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -21,14 +24,14 @@ log = structlog.get_logger()
 
 
 class Puller:
-    """Start it with `start`; it goes on until `stop`. `pull_once` is the thread's step; tests without the thread take it themselves."""
+    """Pulls on request, from `start` until `stop`."""
 
     def __init__(
         self, *, control_plane: ControlPlane, worker: Worker, postman: Postman, store: Store
     ) -> None:
         self._control_plane, self._worker, self._postman, self._store = control_plane, worker, postman, store
         self._wake = threading.Condition()
-        self._asked: tuple[Carried, ...] | None = None
+        self._requested: tuple[Carried, ...] | None = None
         self._is_pulling = False
         self._stopping = False
         self.thread = threading.Thread(target=self._run, name="pull", daemon=True)
@@ -43,23 +46,29 @@ class Puller:
             self._stopping = True
             self._wake.notify_all()
 
-    def ask(self, carried: Sequence[Carried]) -> None:
-        """Report this and fetch what differs. Nothing happens while a pull is under way: what is true after it, the next heartbeat says."""
+    def request(self, carried: Sequence[Carried]) -> None:
+        """Have this reported, and what differs fetched.
+
+        Ignored while a pull is under way: the next heartbeat says what still differs.
+        """
         with self._wake:
             if not self._is_pulling:
-                self._asked = tuple(carried)
+                self._requested = tuple(carried)
                 self._wake.notify_all()
 
     def pull_once(self) -> None:
-        """One report, page by page, and all that its answers ask for, if it was asked for. Raises ControlPlaneFailed."""
+        """Send the requested report page by page, and do all that its answers ask for.
+
+        The step of the thread; tests without the thread call it themselves. Raises ControlPlaneFailed.
+        """
         with self._wake:
-            carried, self._asked, self._is_pulling = self._asked, None, self._asked is not None
+            carried, self._requested, self._is_pulling = self._requested, None, self._requested is not None
         if carried is None:
             return
         try:
             answers = self._report(carried)
-            if asked := [publish for answer in answers for publish in answer.keys_asked]:
-                self._control_plane.let_in(let_in(carried, self._store.records, of=asked))
+            if keys_asked := [publish for answer in answers for publish in answer.keys_asked]:
+                self._control_plane.let_in(let_in(carried, self._store.records, of=keys_asked))
             if forget := [absence for answer in answers for absence in answer.forget]:
                 self._worker.forget(forget)
             self._fetch([publish for answer in answers for publish in answer.wanted])
@@ -70,7 +79,7 @@ class Puller:
     def _run(self) -> None:
         while not self._stopping:
             with self._wake:
-                self._wake.wait_for(lambda: self._stopping or self._asked is not None)
+                self._wake.wait_for(lambda: self._stopping or self._requested is not None)
             try:
                 self.pull_once()
             except ControlPlaneFailed as problem:
@@ -82,15 +91,16 @@ class Puller:
         pages = takewhile(lambda _page: not self._stopping, pages_of(carried))
         return [self._control_plane.report(page) for page in pages]
 
-    def _fetch(self, wanted: Sequence[UUID]) -> None:
-        left = list(wanted)
-        while left and not self._stopping:
-            asked, left = left[:SPECS_AT_ONCE], left[SPECS_AT_ONCE:]
-            answer = self._control_plane.specs(asked)
-            got = {item.spec.publish_id for item in answer.items}
-            # An answer holds as many as fit; what is left out although nothing came is not ours.
-            left = [publish for publish in asked if publish not in got] + left if got else left
-            log.info("pulled", publishes=[str(publish) for publish in got])
+    def _fetch(self, publish_ids: Sequence[UUID]) -> None:
+        remaining = list(publish_ids)
+        while remaining and not self._stopping:
+            requested, remaining = remaining[:SPECS_AT_ONCE], remaining[SPECS_AT_ONCE:]
+            answer = self._control_plane.specs(requested)
+            received_ids = {item.spec.publish_id for item in answer.items}
+            # An answer holds as many specs as fit. Where it holds none, the publishes are not ours.
+            if received_ids:
+                remaining = [publish for publish in requested if publish not in received_ids] + remaining
+            log.info("pulled", publishes=[str(publish) for publish in received_ids])
             self._postman.follow(
                 self._worker.submit(answer.items, networks=answer.upstream_networks, reserved=answer.reserved)
             )

@@ -249,8 +249,8 @@ def _verify(
     return claims, str(decoded.header.get("kid"))
 
 
-def _pick(by_id: dict[str, Key], wanted: object) -> Key:
-    key = by_id.get(str(wanted))
+def _pick(by_id: dict[str, Key], kid: object) -> Key:
+    key = by_id.get(str(kid))
     if key is None:
         raise SignatureRefused(
             "The message is signed with a key that is not known here (revoked, or never enrolled)."

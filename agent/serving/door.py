@@ -67,12 +67,12 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
     def received(self, data: bytes) -> bool:
         """Take received bytes; the first byte of a request sets its clock, and no later byte moves it."""
         was_idle, now = self.request is None, time.monotonic()
-        taken: bool = super().received(data)
+        is_accepted: bool = super().received(data)
         if self.request is None:
             self.due = now + IDLE_S
         elif was_idle:
             self.due = min(self.due, now + REQUEST_S)
-        return taken
+        return is_accepted
 
     @property
     def is_waiting(self) -> bool:

@@ -113,7 +113,8 @@ def _put_together(state: Path, identity: Identity, driver: Driver, control_plane
     store, pinner, reserved = Store(state), Pinner(), reserved_of(identity, driver)
     postman = Postman(control_plane)
     worker = Worker(
-        batch.BatchParts(driver=driver, store=store, pinner=pinner, reserved=reserved), on_done=postman.nudge
+        batch.BatchParts(driver=driver, store=store, pinner=pinner, reserved=reserved),
+        on_finish=postman.nudge,
     )
     puller = Puller(control_plane=control_plane, worker=worker, postman=postman, store=store)
     heart = heartbeat.Heart(

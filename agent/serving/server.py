@@ -44,7 +44,7 @@ class ReplayGuard:
         """True the first time. An id is kept as long as its seal could still be believed."""
         now = self._clock()
         with self._lock:
-            self._until = {known: until for known, until in self._until.items() if until >= now}
+            self._until = {known_id: expiry for known_id, expiry in self._until.items() if expiry >= now}
             is_new = message_id not in self._until
             self._until[message_id] = expires_at + signing.SKEW_S + 1
         return is_new
@@ -100,11 +100,11 @@ class App:
         if not self._replay_guard.take(opened.id, expires_at=opened.expires_at):
             raise _Problem(HTTPStatus.CONFLICT, "replayed", "This command was taken before.")
         if not OLDEST <= command.protocol <= VERSION:
-            words = (
+            detail = (
                 f"This agent speaks protocol {OLDEST} to {VERSION}, the command is of {command.protocol}: "
                 "update the older of the two sides."
             )
-            raise _Problem(HTTPStatus.BAD_REQUEST, "protocol_unsupported", words)
+            raise _Problem(HTTPStatus.BAD_REQUEST, "protocol_unsupported", detail)
         tickets = self._worker.submit(
             command.items, networks=command.upstream_networks, reserved=command.reserved
         )

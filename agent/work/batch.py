@@ -115,7 +115,7 @@ def restore(parts: BatchParts) -> None:
     )
 
 
-def _apply(parts: BatchParts, observed: Observed | Unreachable, asked: Set[UUID]) -> Applied:
+def _apply(parts: BatchParts, observed: Observed | Unreachable, requested_ids: Set[UUID]) -> Applied:
     """Write what was asked for, and of all else what the gateway shows at our generation or an older one.
 
     What the gateway has newer, or has lost, may be another agent's work or a restored backup: the next
@@ -125,7 +125,7 @@ def _apply(parts: BatchParts, observed: Observed | Unreachable, asked: Set[UUID]
         raise observed
     desired = parts.store.desired()
     return parts.driver.apply(
-        [goal for goal in desired if goal.publish_id in asked or _is_ours(goal.wanted.spec, observed)]
+        [goal for goal in desired if goal.publish_id in requested_ids or _is_ours(goal.wanted.spec, observed)]
     )
 
 
@@ -159,12 +159,14 @@ def _current_only(
 
 
 def _has_other_content(spec: Spec, record: Record | None, shown: ShownState | None) -> bool:
-    """Whether this generation is known only with other content, as after a restored control plane."""
-    pinned = [pinned.spec for pinned in (record.pending, record.good) if pinned] if record else []
-    known = {known_spec.digest for known_spec in pinned if known_spec.generation == spec.generation}
+    """Whether this generation has other content on the disk or the gateway, as after a restored backup."""
+    specs = (
+        [pinned_spec.spec for pinned_spec in (record.pending, record.good) if pinned_spec] if record else []
+    )
+    known_digests = {recorded.digest for recorded in specs if recorded.generation == spec.generation}
     if shown and shown.generation == spec.generation and shown.digest:
-        known.add(shown.digest)
-    return bool(known) and spec.digest not in known
+        known_digests.add(shown.digest)
+    return bool(known_digests) and spec.digest not in known_digests
 
 
 def _observed(parts: BatchParts) -> Observed | Unreachable:
@@ -204,7 +206,7 @@ def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Fin
             )
     parts.store.accept(
         accepted,
-        seen={spec.publish_id: spec.generation for spec, _ in refused},
+        refused_generations={spec.publish_id: spec.generation for spec, _ in refused},
         networks=rules.networks,
         reserved=rules.reserved,
     )
@@ -227,11 +229,11 @@ def _host_taken(spec: Spec, records: Mapping[UUID, Record], specs: list[Spec]) -
         standing_spec.state == State.ABSENT or standing_spec.host != spec.host for standing_spec in standing
     ):
         return None
-    words = (
+    message = (
         "This gateway serves the hostname for another publish, which the control plane may not know "
         "any more, as after a restored backup. An operator has to take that one off first."
     )
-    return Refused(words, code="host_taken", entity=spec.host)
+    return Refused(message, code="host_taken", entity=spec.host)
 
 
 def _hosts_in_use(records: Mapping[UUID, Record], specs: list[Spec]) -> dict[str, UUID]:
@@ -256,28 +258,28 @@ def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) ->
 def _without_refused(
     store: Store, accepted: list[PinnedSpec], applied: Applied, finish: Finish
 ) -> list[PinnedSpec]:
-    not_taken = {*applied.refused, *applied.ahead}
-    store.settle(dropped=not_taken)
+    rejected_ids = {*applied.refused, *applied.ahead}
+    store.settle(dropped=rejected_ids)
     for pinned_spec in accepted:
         if refusal := applied.refused.get(pinned_spec.publish_id):
             finish(results.refused(pinned_spec.spec, refusal, step="apply"))
         elif newest := applied.ahead.get(pinned_spec.publish_id):
             finish(results.stale(pinned_spec.spec, newest))
-    return [pinned_spec for pinned_spec in accepted if pinned_spec.publish_id not in not_taken]
+    return [pinned_spec for pinned_spec in accepted if pinned_spec.publish_id not in rejected_ids]
 
 
 def _prove(parts: BatchParts, standing: list[PinnedSpec], measured: Evidence, finish: Finish) -> None:
     with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="prove") as pool:
         open_proofs = {
-            pool.submit(_prove_one, parts.driver, pinned_spec, measured): pinned_spec
+            pool.submit(_prove_spec, parts.driver, pinned_spec, measured): pinned_spec
             for pinned_spec in standing
         }
         while open_proofs:
-            done, _ = wait(open_proofs, return_when=FIRST_COMPLETED)
-            _settle(parts.store, {future: open_proofs.pop(future) for future in done}, finish)
+            finished, _ = wait(open_proofs, return_when=FIRST_COMPLETED)
+            _settle(parts.store, {future: open_proofs.pop(future) for future in finished}, finish)
 
 
-def _prove_one(driver: Driver, pinned_spec: PinnedSpec, measured: Evidence) -> Result:
+def _prove_spec(driver: Driver, pinned_spec: PinnedSpec, measured: Evidence) -> Result:
     started = time.monotonic()
     try:
         proved = driver.verify(pinned_spec)
@@ -290,8 +292,8 @@ def _prove_one(driver: Driver, pinned_spec: PinnedSpec, measured: Evidence) -> R
     return results.verified(pinned_spec.spec, evidence)
 
 
-def _settle(store: Store, done: Mapping[Future[Result], PinnedSpec], finish: Finish) -> None:
-    proved = [(future.result(), pinned_spec) for future, pinned_spec in done.items()]
+def _settle(store: Store, finished: Mapping[Future[Result], PinnedSpec], finish: Finish) -> None:
+    proved = [(future.result(), pinned_spec) for future, pinned_spec in finished.items()]
     store.settle(good=[pinned_spec for result, pinned_spec in proved if result.outcome == Outcome.VERIFIED])
     for result, _ in proved:
         finish(result)

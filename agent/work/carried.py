@@ -1,4 +1,7 @@
-"""What this agent can say it carries: its memory held against what the gateway shows. Believes neither alone."""
+"""What this agent carries: the records on its disk compared with what the gateway shows.
+
+Neither is believed alone.
+"""
 
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
@@ -16,15 +19,18 @@ log = structlog.get_logger()
 
 
 def carried_now(driver: Driver, records: Mapping[UUID, Record]) -> list[Carried]:
-    """One line per publish ever accepted, and per publish that only the gateway knows of. Verified needs both sides to agree."""
+    """One line per publish of the records, and per publish that only the gateway shows.
+
+    A publish is verified when record and gateway agree.
+    """
     try:
         observed = driver.observe(hasty=True)
     except Unreachable as problem:
         log.warning("gateway_not_observed", reason=str(problem))
         observed = Observed(carried={}, in_force=False)
-    known = [_line(publish, record, observed) for publish, record in records.items()]
-    return known + [
-        _unknown(publish, seen) for publish, seen in observed.carried.items() if publish not in records
+    lines = [_line(publish, record, observed) for publish, record in records.items()]
+    return lines + [
+        _unknown(publish, shown) for publish, shown in observed.carried.items() if publish not in records
     ]
 
 
@@ -32,27 +38,32 @@ def fingerprint_of(carried: list[Carried]) -> str:
     """The heartbeat's fingerprint: over what is verified and not absent."""
     return fingerprint(
         [
-            (one.publish_id, one.generation, one.digest)
-            for one in carried
-            if one.verified and one.state != State.ABSENT
+            (line.publish_id, line.generation, line.digest)
+            for line in carried
+            if line.verified and line.state != State.ABSENT
         ]
     )
 
 
 def let_in(carried: Iterable[Carried], records: Mapping[UUID, Record], *, of: Iterable[UUID]) -> list[LetIn]:
-    """The keys that stand in what was said to be carried; of what only the gateway knows, nothing."""
-    lines = {one.publish_id: one for one in carried}
-    asked = [(lines[publish], records[publish]) for publish in of if publish in lines and publish in records]
+    """The keys that these publishes let in, by the lines of a report.
+
+    A publish that is not verified, or that only the gateway shows, is left out.
+    """
+    lines = {line.publish_id: line for line in carried}
+    requested = [
+        (lines[publish], records[publish]) for publish in of if publish in lines and publish in records
+    ]
     return [
         LetIn(
             publish_id=line.publish_id,
             generation=line.generation,
-            keys=tuple(key.id for key in kept.spec.auth.keys),
+            keys=tuple(key.id for key in good.spec.auth.keys),
         )
-        for line, record in asked
-        if (kept := record.good)
+        for line, record in requested
+        if (good := record.good)
         and line.verified
-        and (kept.spec.generation, kept.spec.digest) == (line.generation, line.digest)
+        and (good.spec.generation, good.spec.digest) == (line.generation, line.digest)
     ][:LET_IN_AT_ONCE]
 
 
@@ -68,27 +79,27 @@ def pages_of(carried: Iterable[Carried]) -> list[Report]:
 
 
 def _line(publish: UUID, record: Record, observed: Observed) -> Carried:
-    seen = observed.carried.get(publish)
-    if seen and seen.generation > record.highest:
-        return _unknown(publish, seen)
-    if record.good and observed.in_force and _shows(seen, record.good):
+    shown = observed.carried.get(publish)
+    if shown and shown.generation > record.highest:
+        return _unknown(publish, shown)
+    if record.good and observed.in_force and _shows(shown, record.good):
         return _carried(record.good, verified=True)
     if record.wanted:
         return _carried(record.wanted, verified=False)
-    # All it ever got was refused; only the generation is known.
+    # Every spec of it was refused; only the generation is known.
     return Carried(
         publish_id=publish, generation=record.highest, digest="", state=State.ABSENT, verified=False
     )
 
 
-def _shows(seen: ShownState | None, held: PinnedSpec) -> bool:
-    if held.spec.state == State.ABSENT:
-        return seen is None
-    return seen == ShownState(generation=held.spec.generation, digest=held.spec.digest)
+def _shows(shown: ShownState | None, pinned_spec: PinnedSpec) -> bool:
+    if pinned_spec.spec.state == State.ABSENT:
+        return shown is None
+    return shown == ShownState(generation=pinned_spec.spec.generation, digest=pinned_spec.spec.digest)
 
 
-def _carried(held: PinnedSpec, *, verified: bool) -> Carried:
-    spec = held.spec
+def _carried(pinned_spec: PinnedSpec, *, verified: bool) -> Carried:
+    spec = pinned_spec.spec
     return Carried(
         publish_id=spec.publish_id,
         generation=spec.generation,
@@ -98,8 +109,9 @@ def _carried(held: PinnedSpec, *, verified: bool) -> Carried:
     )
 
 
-def _unknown(publish: UUID, seen: ShownState) -> Carried:
-    # The state folder is lost or old, or another agent of this gateway was there; the control plane knows whether this one is live or withdrawn.
+def _unknown(publish: UUID, shown: ShownState) -> Carried:
+    # The state folder is lost or old, or another agent wrote to this gateway. The control plane knows
+    # whether the publish is live or withdrawn.
     return Carried(
-        publish_id=publish, generation=seen.generation, digest=seen.digest, state=State.LIVE, verified=False
+        publish_id=publish, generation=shown.generation, digest=shown.digest, state=State.LIVE, verified=False
     )

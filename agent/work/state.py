@@ -1,4 +1,7 @@
-"""What the agent must never forget: per publish the highest generation accepted, the last good spec and the one under way. Only the worker writes it."""
+"""The records that the agent must never lose: per publish the highest generation, the good and the pending spec.
+
+Only the worker writes them.
+"""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +19,10 @@ PUBLISHES_FILE = "publishes.json"
 
 
 class Record(Wire):
-    """One publish. `highest` stays when all else is gone; `good` was verified; `pending` was stored before the gateway was touched."""
+    """One publish: `good` was verified, `pending` was stored before the gateway was touched.
+
+    `highest` stays when both are dropped.
+    """
 
     highest: int
     good: PinnedSpec | None = None
@@ -35,7 +41,10 @@ class _Content(Wire):
 
 
 class Store:
-    """`publishes.json`. Each change is on the disk when its method returns. Readers in other threads see whole snapshots."""
+    """`publishes.json`. Each change is on the disk when its method returns.
+
+    Readers in other threads see whole snapshots.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / PUBLISHES_FILE
@@ -72,34 +81,39 @@ class Store:
         self,
         pending: Iterable[PinnedSpec],
         *,
-        seen: Mapping[UUID, int],
+        refused_generations: Mapping[UUID, int],
         networks: tuple[str, ...],
         reserved: tuple[str, ...] = (),
     ) -> None:
-        """Remember new specs, and in `seen` the generations that were refused, before the gateway is touched."""
-        changed = {publish: self._raised(publish, generation) for publish, generation in seen.items()}
-        for held in pending:
-            record = self._raised(held.spec.publish_id, held.spec.generation)
-            changed[held.spec.publish_id] = record.model_copy(
-                update={"pending": None if held == record.good else held}
+        """Remember new specs, and the generations that were refused, before the gateway is touched."""
+        changed = {
+            publish: self._raised(publish, generation) for publish, generation in refused_generations.items()
+        }
+        for pinned_spec in pending:
+            record = self._raised(pinned_spec.spec.publish_id, pinned_spec.spec.generation)
+            changed[pinned_spec.spec.publish_id] = record.model_copy(
+                update={"pending": None if pinned_spec == record.good else pinned_spec}
             )
         self._write(changed, networks=networks, reserved=reserved)
 
     def settle(self, *, good: Iterable[PinnedSpec] = (), dropped: Iterable[UUID] = ()) -> None:
         """Remember what was verified, and forget the pending specs that were refused."""
         changed = {publish: self.records[publish].model_copy(update={"pending": None}) for publish in dropped}
-        for held in good:
-            changed[held.spec.publish_id] = self.records[held.spec.publish_id].model_copy(
-                update={"good": held, "pending": None}
+        for pinned_spec in good:
+            changed[pinned_spec.spec.publish_id] = self.records[pinned_spec.spec.publish_id].model_copy(
+                update={"good": pinned_spec, "pending": None}
             )
         self._write(changed, networks=self.networks, reserved=self.reserved)
 
     def forget(self, absences: Iterable[Absence]) -> None:
-        """Drop what is gone for good, unless something newer than that was heard of: nobody will ask for an older generation of it."""
+        """Drop publishes that are absent for good at this generation, unless a newer one was accepted.
+
+        Nobody will ask for an older generation of them.
+        """
         absent = {absence.publish_id for absence in absences if self._is_absent(absence)}
         if absent:
-            kept = {publish: record for publish, record in self.records.items() if publish not in absent}
-            self._replace(self._content.model_copy(update={"publishes": kept}))
+            remaining = {publish: record for publish, record in self.records.items() if publish not in absent}
+            self._replace(self._content.model_copy(update={"publishes": remaining}))
 
     def _is_absent(self, absence: Absence) -> bool:
         record = self.records.get(absence.publish_id)
@@ -111,7 +125,10 @@ class Store:
         return good is not None and (good.state, good.generation) == (State.ABSENT, absence.generation)
 
     def repin(self, moved: Mapping[UUID, Addresses]) -> None:
-        """Remember that upstreams of good specs have other addresses now. One that got other upstreams in the meantime stays."""
+        """Remember new upstream addresses of good specs.
+
+        A spec whose upstreams have changed in the meantime stays.
+        """
         goods = {
             publish: record.good
             for publish, record in self.records.items()
@@ -150,7 +167,9 @@ def _read(path: Path) -> _Content:
     except FileNotFoundError:
         return _Content()
     except (OSError, ValidationError, ValueError) as problem:
-        # Starting without it would forget the highest generations, and an old command could bring back what was withdrawn.
+        # Starting without the file would forget the highest generations. An old command could then bring back
+        # a withdrawn publish.
         raise FileDamaged(
-            f"{path} is damaged: restore it from a backup, or remove it to fetch everything from the control plane again."
+            f"{path} is damaged: restore it from a backup, "
+            "or remove it to fetch everything from the control plane again."
         ) from problem

@@ -29,7 +29,7 @@ class Job:
     spec: Spec
     networks: tuple[str, ...]
     reserved: tuple[str, ...] = ()
-    done: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
     result: Result | None = None
 
     @property
@@ -48,23 +48,23 @@ class Ticket:
     @property
     def result(self) -> Result:
         """The result, or WORKING when there is none yet."""
-        spec, known = self.item.spec, self.job.result
-        if known is None:
-            known = Result(
+        spec, result = self.item.spec, self.job.result
+        if result is None:
+            result = Result(
                 publish_id=spec.publish_id,
                 generation=spec.generation,
                 digest=spec.digest,
                 outcome=Outcome.WORKING,
             )
-        return known.model_copy(update={"delivery": self.item.delivery, "token": self.item.token})
+        return result.model_copy(update={"delivery": self.item.delivery, "token": self.item.token})
 
 
 class Worker:
     """Runs from `start` until `stop`."""
 
-    def __init__(self, parts: batch.BatchParts, *, on_done: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, parts: batch.BatchParts, *, on_finish: Callable[[], None] = lambda: None) -> None:
         self._parts = parts
-        self._on_done = on_done
+        self._on_finish = on_finish
         self._wake = threading.Condition()
         self._waiting: list[Job] = []
         self._in_flight: dict[Key, Job] = {}
@@ -125,8 +125,8 @@ class Worker:
 
     def forget(self, absences: Iterable[Absence]) -> None:
         """Have the disk forget what is gone for good."""
-        known = tuple(absences)
-        self._put("absences_not_forgotten", lambda: self._parts.store.forget(known))
+        pending = tuple(absences)
+        self._put("absences_not_forgotten", lambda: self._parts.store.forget(pending))
 
     def _put(self, event: str, chore: Callable[[], None]) -> None:
         with self._wake:
@@ -134,8 +134,8 @@ class Worker:
             self._wake.notify_all()
 
     def _job(self, job: Job) -> Job:
-        if known := self._in_flight.get(job.key):
-            return known
+        if existing := self._in_flight.get(job.key):
+            return existing
         self._in_flight[job.key] = job
         self._waiting.append(job)
         return job
@@ -203,8 +203,8 @@ class Worker:
         if job is None:
             return
         job.result = result
-        job.done.set()
-        self._on_done()
+        job.finished.set()
+        self._on_finish()
         log.info(
             "result",
             publish=str(result.publish_id),
@@ -240,7 +240,7 @@ class Worker:
 def wait_for(tickets: Iterable[Ticket], *, timeout_s: float) -> bool:
     """Wait until all are done, at most `timeout_s` seconds; True when they are."""
     deadline = time.monotonic() + timeout_s
-    return all(ticket.job.done.wait(max(0.0, deadline - time.monotonic())) for ticket in tickets)
+    return all(ticket.job.finished.wait(max(0.0, deadline - time.monotonic())) for ticket in tickets)
 
 
 def _failed(spec: Spec, *, step: str, code: str, message: str) -> Result:

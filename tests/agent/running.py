@@ -55,7 +55,7 @@ class Running:
         pinner = Pinner()
         self.worker = Worker(
             BatchParts(driver=driver, store=self.store, pinner=pinner, reserved=(listen,)),
-            on_done=self.postman.nudge,
+            on_finish=self.postman.nudge,
         )
         self.puller = Puller(
             control_plane=self.control_plane, worker=self.worker, postman=self.postman, store=self.store

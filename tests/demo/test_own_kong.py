@@ -127,7 +127,7 @@ def agent_of(kong: Kong, folder: Path) -> Path:
     )
     spec = live()
     Gateway(kong).publish(spec)
-    Store(state).accept([hold(spec)], seen={}, networks=())
+    Store(state).accept([hold(spec)], refused_generations={}, networks=())
     return folder / "agents"
 
 

@@ -202,7 +202,7 @@ class SteppedAgent:
                 self.control_plane.results([ticket.result for ticket in self.post.tickets])
             except ControlPlaneFailed:
                 return
-            self.post.tickets = [ticket for ticket in self.post.tickets if not ticket.job.done.is_set()]
+            self.post.tickets = [ticket for ticket in self.post.tickets if not ticket.job.finished.is_set()]
 
     def says(self) -> list[Carried]:
         """What it would report now, if it is up and was asked."""

@@ -36,7 +36,7 @@ def tickets(count: int, *, are_done: bool) -> list[Ticket]:
         ticket.job.result = Result(
             publish_id=spec.publish_id, generation=1, digest=spec.digest, outcome=Outcome.VERIFIED
         )
-        ticket.job.done.set()
+        ticket.job.finished.set()
     return new_tickets
 
 

@@ -71,7 +71,7 @@ def test_damaged_publishes_stop_the_start(tmp_path: Path, text: str) -> None:
 
 def test_accepted_is_pending_until_it_is_settled_also_after_a_restart(tmp_path: Path) -> None:
     pinned_spec = hold(live(generation=3))
-    Store(tmp_path).accept([pinned_spec], seen={}, networks=NETWORKS)
+    Store(tmp_path).accept([pinned_spec], refused_generations={}, networks=NETWORKS)
     again = Store(tmp_path)
     assert (again.pending(), again.networks) == ([pinned_spec], NETWORKS)
     again.settle(good=[pinned_spec])
@@ -84,11 +84,11 @@ def test_accepted_is_pending_until_it_is_settled_also_after_a_restart(tmp_path: 
 def test_the_highest_generation_stays_after_removal_and_never_goes_down(tmp_path: Path) -> None:
     spec = live(generation=7)
     store = Store(tmp_path)
-    store.accept([hold(spec)], seen={}, networks=NETWORKS)
+    store.accept([hold(spec)], refused_generations={}, networks=NETWORKS)
     absent_spec = hold(absent(spec, generation=8))
-    store.accept([absent_spec], seen={}, networks=NETWORKS)
+    store.accept([absent_spec], refused_generations={}, networks=NETWORKS)
     store.settle(good=[absent_spec])
-    store.accept([], seen={spec.publish_id: 5}, networks=NETWORKS)
+    store.accept([], refused_generations={spec.publish_id: 5}, networks=NETWORKS)
     assert Store(tmp_path).records[spec.publish_id].highest == 8
 
 
@@ -98,9 +98,13 @@ def test_an_absence_is_forgotten_at_its_own_generation_and_never_when_something_
     old, newer, raised, standing = (live(generation=7) for _ in range(4))
     store = Store(tmp_path)
     removed = [hold(absent(spec, generation=8)) for spec in (old, newer, raised)]
-    store.accept([*removed, hold(standing)], seen={}, networks=NETWORKS)
+    store.accept([*removed, hold(standing)], refused_generations={}, networks=NETWORKS)
     store.settle(good=[*removed, hold(standing)])
-    store.accept([hold(live(newer.publish_id, generation=9))], seen={raised.publish_id: 9}, networks=NETWORKS)
+    store.accept(
+        [hold(live(newer.publish_id, generation=9))],
+        refused_generations={raised.publish_id: 9},
+        networks=NETWORKS,
+    )
     store.forget([Absence(publish_id=spec.publish_id, generation=8) for spec in (old, newer, raised)])
     store.forget(
         [Absence(publish_id=standing.publish_id, generation=7), Absence(publish_id=uuid4(), generation=8)]
@@ -112,9 +116,9 @@ def test_a_dropped_spec_leaves_the_good_one(tmp_path: Path) -> None:
     first = hold(live(generation=1))
     second = hold(live(first.spec.publish_id, generation=2))
     store = Store(tmp_path)
-    store.accept([first], seen={}, networks=NETWORKS)
+    store.accept([first], refused_generations={}, networks=NETWORKS)
     store.settle(good=[first])
-    store.accept([second], seen={}, networks=NETWORKS)
+    store.accept([second], refused_generations={}, networks=NETWORKS)
     assert store.desired()[0].wanted == second
     assert store.desired()[0].fallback == first
     store.settle(dropped=[first.spec.publish_id])
@@ -125,10 +129,10 @@ def test_a_dropped_spec_leaves_the_good_one(tmp_path: Path) -> None:
 def test_accepting_what_is_good_already_writes_nothing(tmp_path: Path) -> None:
     pinned_spec = hold(live())
     store = Store(tmp_path)
-    store.accept([pinned_spec], seen={}, networks=NETWORKS)
+    store.accept([pinned_spec], refused_generations={}, networks=NETWORKS)
     store.settle(good=[pinned_spec])
     before = (tmp_path / PUBLISHES_FILE).stat().st_ino
-    store.accept([pinned_spec], seen={}, networks=NETWORKS)
+    store.accept([pinned_spec], refused_generations={}, networks=NETWORKS)
     assert store.pending() == []
     assert (tmp_path / PUBLISHES_FILE).stat().st_ino == before
 
@@ -137,7 +141,7 @@ def test_new_addresses_do_not_reach_a_spec_with_other_upstreams(tmp_path: Path) 
     pinned_spec = hold(live())
     publish = pinned_spec.publish_id
     store = Store(tmp_path)
-    store.accept([pinned_spec], seen={}, networks=NETWORKS)
+    store.accept([pinned_spec], refused_generations={}, networks=NETWORKS)
     store.settle(good=[pinned_spec])
     store.repin({publish: {"other.example:80": ("10.0.0.1",)}})
     assert store.records[publish].good == pinned_spec

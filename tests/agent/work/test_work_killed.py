@@ -40,7 +40,7 @@ def test_killed_anywhere_the_same_command_or_the_disk_completes_it(
     kill_at(bench, point, monkeypatch)
     tickets = bench.submit(wanted)
     until(lambda: not bench.worker.thread.is_alive(), description="the worker is dead")
-    assert not tickets[0].job.done.is_set()
+    assert not tickets[0].job.finished.is_set()
     # The publish shows its old state or its new one, never something between; the other one is untouched.
     assert bench.carried(wanted) in ({None, 2} if prior == "nothing" else {1, 2})
     assert bench.carried(bystander) == 1
