@@ -1,4 +1,7 @@
-"""The messages themselves. Control plane → agent: `Command`. Agent → control plane: the rest, each with its answer."""
+"""The messages themselves.
+
+Control plane → agent: `Command`. Agent → control plane: all others, each with its answer.
+"""
 
 from enum import StrEnum
 from typing import Annotated
@@ -21,7 +24,10 @@ from agent.protocol.bounds import (
 from agent.protocol.spec import Spec, State, Wire
 
 PATH_COMMANDS = "/v1/commands"
-"""On the agent: takes a sealed `Command`, answers a sealed `CommandAnswer` (200 all done, 202 some still working)."""
+"""On the agent: takes a sealed `Command`, answers a sealed `CommandAnswer`.
+
+200: all specs are done. 202: the agent still works on some.
+"""
 
 PATH_ENROL = "/agent/v1/enroll"
 PATH_HEARTBEAT = "/agent/v1/heartbeat"
@@ -51,7 +57,10 @@ class Outcome(StrEnum):
 
 
 class Item(Wire):
-    """One spec to apply. `delivery` and `token` come back in the result; both are empty for a spec that nobody waits for."""
+    """One spec to apply. `delivery` and `token` come back in the result.
+
+    Both are empty for a spec that nobody waits for.
+    """
 
     spec: Spec
     delivery: UUID | None = None
@@ -59,9 +68,10 @@ class Item(Wire):
 
 
 class Command(Wire):
-    """What waits for one agent, pushed in one piece. `reserved` are host:port of the control plane that no upstream may be.
+    """All due specs of one agent, pushed together.
 
-    `answer_within_ms`: after that long, answer 202 with what is done.
+    `reserved` are host:port of the control plane that no upstream may be. `answer_within_ms`: after that
+    time the agent answers 202 with the results so far.
     """
 
     protocol: Protocol = VERSION
@@ -72,7 +82,7 @@ class Command(Wire):
 
 
 class Evidence(Wire):
-    """How a spec was proved: probes answered right, over how many bursts, and the milliseconds applying and proving took."""
+    """The proof of a spec in numbers: right answers, bursts, milliseconds to apply and to prove, writes."""
 
     probes: Count = 0
     bursts: Count = 0
@@ -82,7 +92,10 @@ class Evidence(Wire):
 
 
 class Result(Wire):
-    """What became of one item. `code` is stable, `message` are the agent's words (English), `entity` and `field` name the guilty part."""
+    """The result of one item.
+
+    `code` is stable, `message` is English, `entity` and `field` name the guilty part.
+    """
 
     publish_id: UUID
     generation: Generation
@@ -116,7 +129,7 @@ class Accepted(Wire):
 
 
 class EnrolRequest(Wire):
-    """A new agent: the one-time secret of its code, the public half of its key (JWK), what it drives and where it listens."""
+    """A new agent: the one-time secret of its code, the public half of its key, its driver and its URL."""
 
     secret: Annotated[str, line(200)]
     public_key: PublicKey
@@ -136,9 +149,10 @@ class EnrolAnswer(Wire):
 
 
 class Heartbeat(Wire):
-    """Sent every interval. `fingerprint` covers what is verified and not absent; `reserved` are host:port no upstream may be.
+    """Sent every interval.
 
-    `pinned` is the `signing.key_set` of the control plane's keys that the agent believes.
+    `fingerprint` covers all specs that are verified and not absent; `reserved` are host:port that no
+    upstream may be. `pinned` is the `signing.key_set` of the control plane's keys that the agent trusts.
     """
 
     protocol: Protocol = VERSION
@@ -155,9 +169,11 @@ class Heartbeat(Wire):
 
 
 class HeartbeatAnswer(Wire):
-    """`report`: the control plane expects something else, or still waits for word; send a `Report` now.
+    """The next interval, and what the agent has to do now.
 
-    `control_plane_keys`: pin these from now on (empty: those you have are right). `new_key`: make a new key of your own, and tell it.
+    `report`: send a `Report`, because the control plane expects another fingerprint or waits for a result.
+    `control_plane_keys`: pin these from now on (empty: the pinned ones are right). `new_key`: make a new key
+    and register it.
     """
 
     interval_ms: int
@@ -175,7 +191,10 @@ class NewKey(Wire):
 
 
 class Carried(Wire):
-    """What the gateway carries of one publish now. `verified`: proved at this generation since it was applied."""
+    """What the gateway carries of one publish now.
+
+    `verified`: this generation was proved after it was applied.
+    """
 
     publish_id: UUID
     generation: Generation
@@ -185,10 +204,10 @@ class Carried(Wire):
 
 
 class Report(Wire):
-    """One page of what the agent knows of, removed publishes included (they stay known by their highest generation).
+    """One page of all publishes that the agent knows, removed ones (by their highest generation) included.
 
-    It speaks of all publishes whose id is above `after` and not above `until` (none: no end on that side), and what it does not name there
-    is not known to the agent. Pages go out in the order of ids.
+    The page covers the ids above `after` and not above `until` (none: no end on that side). The agent does
+    not know a publish of that range which the page leaves out. Pages go out in the order of ids.
     """
 
     carried: Annotated[tuple[Carried, ...], Field(max_length=REPORT_ROWS)]
@@ -196,23 +215,24 @@ class Report(Wire):
     until: UUID | None = None
 
     def covers(self, publish_id: UUID) -> bool:
-        """Whether this page speaks of the publish."""
+        """Whether the publish is in the range of this page."""
         return (self.after is None or publish_id > self.after) and (
             self.until is None or publish_id <= self.until
         )
 
 
 class Absence(Wire):
-    """A publish that is gone for good at this generation."""
+    """A publish that is absent for good at this generation."""
 
     publish_id: UUID
     generation: Generation
 
 
 class ReportAnswer(Wire):
-    """`wanted`: the publishes whose spec the agent should fetch and apply. `forget`: what it need not know any more, unless it has heard of newer.
+    """`wanted`: the publishes whose spec the agent should fetch and apply.
 
-    `keys_asked`: the publishes of which it should say which keys it lets in; the last page's answer names them.
+    `forget`: the absences to forget, unless the agent has a newer generation. `keys_asked`: the publishes
+    whose keys the agent should name (`KeysLetIn`); only the answer to the last page has them.
     """
 
     wanted: tuple[UUID, ...]
@@ -229,7 +249,10 @@ class LetIn(Wire):
 
 
 class KeysLetIn(Wire):
-    """Of publishes that the agent has newer than a control plane that was restored. What the agent cannot tell is left out."""
+    """The keys of publishes that the agent has at a newer generation than a restored control plane.
+
+    Publishes whose keys the agent does not know are left out.
+    """
 
     publishes: Annotated[tuple[LetIn, ...], Field(max_length=LET_IN_AT_ONCE)]
 
@@ -241,7 +264,10 @@ class SpecsRequest(Wire):
 
 
 class SpecsAnswer(Wire):
-    """The specs asked for, as many as fit into one answer; publishes that are not this agent's are left out."""
+    """The requested specs, as many as fit into one answer.
+
+    Publishes that are not this agent's are left out.
+    """
 
     items: tuple[Item, ...]
     upstream_networks: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""The records that the agent must never lose: per publish the highest generation, the good and the pending spec.
+"""The records that the agent must never lose.
 
-Only the worker writes them.
+Per publish the highest generation, the good spec and the pending spec. Only the worker writes them.
 """
 
 from collections.abc import Iterable, Mapping

@@ -99,13 +99,13 @@ class Admin:
             "POST", "/config?check_hash=1&flatten_errors=1", json={"config": text}, timeout=LOAD_S
         )
         if answer.status not in {201, 304, 400}:
-            words = (
+            reason = (
                 "its body limit is below the configuration's size"
                 if answer.status == 413
                 else f"it answered {answer.status}"
             )
             raise Unreachable(
-                f"Kong at {self.url} does not take the configuration: {words}.", code="config_not_taken"
+                f"Kong at {self.url} does not take the configuration: {reason}.", code="config_not_taken"
             )
         return answer
 
@@ -168,21 +168,24 @@ class Admin:
 
 
 def refusal_of(answer: Answer, entity: Entity) -> Refused | Unreachable:
-    """The error for Kong's answer to a write. Kong's message on a secret quotes the secret and is left out."""
+    """The error for Kong's answer to a write.
+
+    Kong's message on a secret is left out, because Kong quotes the secret in it.
+    """
     body = answer.body if isinstance(answer.body, dict) else {}
     fields, code = body.get("fields"), body.get("code")
     field = first_field(fields)
     if answer.status == 409:
-        words = (
+        message = (
             f"Kong has another entity with the {field or 'name'} of our {entity.label}; it was left as it is."
         )
-        return Refused(words, code="name_conflict", entity=entity.label, field=field)
+        return Refused(message, code="name_conflict", entity=entity.label, field=field)
     if code == 4 or answer.status in {404, 405}:
-        # What we stand on went away under our hands, or the node changed its mode: look again.
+        # Somebody else deleted an entity that ours refers to, or the node changed its mode: read again.
         return Unreachable(f"Kong changed while {entity.label} was written.", code="changed_meanwhile")
-    words = "" if entity.kind in SECRET_KINDS else f": {body.get('message', '')}"
+    reason = "" if entity.kind in SECRET_KINDS else f": {body.get('message', '')}"
     return Refused(
-        f"Kong refuses {entity.label} ({answer.status}){words}",
+        f"Kong refuses {entity.label} ({answer.status}){reason}",
         code="gateway_refused",
         entity=entity.label,
         field=field,

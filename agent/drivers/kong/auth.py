@@ -66,23 +66,23 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
     )
     code = plugin(spec, "post-function", scope, parent, config=config, wave=wave)
     if spec.auth.mode == AuthMode.API_KEY:
-        asked: Body = {
+        key_config: Body = {
             "key_names": [spec.auth.key_header],
             "key_in_header": True,
             "key_in_query": False,
             "key_in_body": False,
         }
-        asked |= {"hide_credentials": True, "run_on_preflight": True}
-        return [plugin(spec, "key-auth", scope, parent, config=asked, wave=wave), code]
+        key_config |= {"hide_credentials": True, "run_on_preflight": True}
+        return [plugin(spec, "key-auth", scope, parent, config=key_config, wave=wave), code]
     if spec.auth.mode == AuthMode.OAUTH2:
         # Kong checks the signature and the expiry; our code checks the rest, and nbf where a token has it.
-        token: Body = {
+        token_config: Body = {
             "key_claim_name": "kid",
             "claims_to_verify": ["exp"],
             "header_names": ["authorization"],
         }
-        token |= {"uri_param_names": [], "cookie_names": [], "run_on_preflight": True}
-        guard = plugin(spec, "jwt", scope, parent, config=token, wave=wave)
+        token_config |= {"uri_param_names": [], "cookie_names": [], "run_on_preflight": True}
+        guard = plugin(spec, "jwt", scope, parent, config=token_config, wave=wave)
         scheme = plugin(spec, "pre-function", scope, parent, config={"access": [lua.SCHEME]}, wave=wave)
         return [
             guard.with_body(tags=[*guard.body["tags"], f"imp-issuer:{issuer_hash(spec.auth.issuer)}"]),
@@ -92,15 +92,17 @@ def guards(spec: Spec, scope: str, parent: UUID, *, wave: int = WAVES["plugins"]
     return [code]
 
 
-def issuer_entities(issuer: str, jwks: list[dict[str, Any]], *, kept: Iterable[Entity] = ()) -> list[Entity]:
+def issuer_entities(
+    issuer: str, jwks: list[dict[str, Any]], *, present: Iterable[Entity] = ()
+) -> list[Entity]:
     """The consumer that stands for an issuer, and its keys by kid, besides those kept. Raises Refused.
 
     One set for all publishes of that issuer.
     """
     tags = [TAG, f"imp-issuer:{issuer_hash(issuer)}"]
     consumer_id = issuer_consumer(issuer)
-    wanted = [_token_key(issuer, consumer_id, tags, jwk) for jwk in jwks if jwk.get("kid")]
-    keys = list({key.key: key for key in [*kept, *wanted]}.values())
+    requested = [_token_key(issuer, consumer_id, tags, jwk) for jwk in jwks if jwk.get("kid")]
+    keys = list({key.key: key for key in [*present, *requested]}.values())
     consumer = Entity(
         kind="consumers",
         id=consumer_id,

@@ -22,7 +22,7 @@ class Change:
     node: Node
     specs: Sequence[Spec]
     inventory: Inventory
-    now: dict[Group, kong_plan.Target]
+    current: dict[Group, kong_plan.Target]
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
     ahead: dict[Group, int] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Change:
             node=node,
             specs=specs,
             inventory=inventory,
-            now={group: dict(target) for group, target in inventory.groups.items()},
+            current={group: dict(target) for group, target in inventory.groups.items()},
         )
 
     def issuer_plans(self, specs: Sequence[Spec]) -> list[Plan]:
@@ -65,12 +65,14 @@ class Change:
         """Whether nothing has stopped this plan's group."""
         return plan.group not in {*self.refused, *self.unproved, *self.ahead}
 
-    def took(self, targets: Mapping[Group, kong_plan.Target], written: Written) -> None:
+    def record(self, targets: Mapping[Group, kong_plan.Target], written: Written) -> None:
         """Kong has been given these targets, and has taken those that it did not refuse."""
         self.changes += written.changes
         self.touched |= targets.keys()
         self.refused |= written.refused
-        self.now |= {group: dict(target) for group, target in targets.items() if group not in written.refused}
+        self.current |= {
+            group: dict(target) for group, target in targets.items() if group not in written.refused
+        }
 
     def spread_refusals(self, written: Written, plans: Sequence[Plan]) -> None:
         """Publishes of an issuer whose keys were refused cannot work either."""
@@ -82,23 +84,23 @@ class Change:
             ]
             self.refused |= dict.fromkeys(users, refusal)
 
-    def useless_issuers(self) -> list[Group]:
+    def unneeded_issuers(self) -> list[Group]:
         """The issuers that no publish on this Kong needs any more."""
-        final = Inventory(groups=self.now)
+        final = Inventory(groups=self.current)
         needed = {issuer for group in final.groups for issuer in final.issuers(group)}
         return [
             group
-            for group, target in self.now.items()
+            for group, target in self.current.items()
             if group.startswith("issuer:") and target and group not in needed
         ]
 
     def _issuer_plan(self, issuer: str, jwks: list[dict[str, Any]], *, owners: Mapping[str, Group]) -> Plan:
-        group, known = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in self.specs}
-        if taken := next(
+        group, changed_ids = kong_plan.issuer_group(issuer), {str(spec.publish_id) for spec in self.specs}
+        if taken_kid := next(
             (str(jwk["kid"]) for jwk in jwks if owners.get(str(jwk["kid"]), group) != group), ""
         ):
-            raise kong_plan.conflict(taken)
+            raise kong_plan.conflict(taken_kid)
         other_users = [
-            user for user in self.now if group in self.inventory.issuers(user) and user not in known
+            user for user in self.current if group in self.inventory.issuers(user) and user not in changed_ids
         ]
         return kong_plan.of_issuer(issuer, jwks, self.inventory.target(group), keep=bool(other_users))

@@ -32,7 +32,7 @@ class Database:
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
 
-    def move(self, now: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
+    def move(self, current: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
         """Write what differs. Raises Unreachable.
 
         A group that Kong refuses stops at that point; the others go on.
@@ -42,10 +42,12 @@ class Database:
             (group, entity)
             for group, target in targets.items()
             for entity in target.values()
-            if not entity.says_the_same_as(now[group].get(entity.key))
+            if not entity.equals(current[group].get(entity.key))
         ]
         deletions = [
-            (group, entity) for group, target in targets.items() for entity in _deletable(now[group], target)
+            (group, entity)
+            for group, target in targets.items()
+            for entity in _deletable(current[group], target)
         ]
         for wave in sorted({entity.wave for _, entity in writes if entity.wave < REST_WAVE}):
             self._run_wave(
@@ -82,9 +84,9 @@ def _refusal_of(call: Callable[[Entity], None], entity: Entity) -> Refused | Non
     return None
 
 
-def _deletable(now: Target, target: Target) -> list[Entity]:
+def _deletable(current: Target, target: Target) -> list[Entity]:
     """The entities to delete, without those that Kong deletes with their parent."""
-    superfluous = {key: entity for key, entity in now.items() if key not in target}
+    superfluous = {key: entity for key, entity in current.items() if key not in target}
     return [entity for entity in superfluous.values() if not _deleted_with_parent(entity, superfluous)]
 
 

@@ -29,34 +29,34 @@ class Declarative:
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
 
-    def move(self, now: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
+    def move(self, current: Mapping[Group, Target], targets: Mapping[Group, Target]) -> Written:
         """Load everything: the groups of `targets` as they should be, all others of `now` as they are.
 
         Groups that the node refuses stay as they are; the others do not suffer. Raises Unreachable.
         """
-        if all(is_same(now[group], target) for group, target in targets.items()):
+        if all(is_same(current[group], target) for group, target in targets.items()):
             return Written()
-        written, wanted = Written(), dict(targets)
+        written, remaining = Written(), dict(targets)
         while True:
-            answer = self._admin.load(text_of({**now, **wanted}))
+            answer = self._admin.load(text_of({**current, **remaining}))
             if answer.status != 400:
                 written.changes += answer.status == 201
                 return written
-            refused = _guilty(answer, wanted) or self._sift(now, wanted)
+            refused = _guilty(answer, remaining) or self._sift(current, remaining)
             written.refused |= refused
-            wanted = {group: target for group, target in wanted.items() if group not in refused}
-            if not wanted or not refused:
+            remaining = {group: target for group, target in remaining.items() if group not in refused}
+            if not remaining or not refused:
                 return written
 
-    def _sift(self, now: Mapping[Group, Target], wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
+    def _sift(self, current: Mapping[Group, Target], targets: Mapping[Group, Target]) -> dict[Group, Refused]:
         """Add the groups one by one to what stands: an error may name no group (a doubled key)."""
         good: dict[Group, Target] = {}
         refused = {}
-        for group, target in wanted.items():
-            answer = self._admin.load(text_of({**now, **good, group: target}))
+        for group, target in targets.items():
+            answer = self._admin.load(text_of({**current, **good, group: target}))
             if answer.status == 400:
-                words = f"This Kong refuses the configuration with this publish: {_safe_words(answer)}"
-                refused[group] = Refused(words, code="gateway_refused", entity=f"publish {group}")
+                message = f"This Kong refuses the configuration with this publish: {_fields_at_fault(answer)}"
+                refused[group] = Refused(message, code="gateway_refused", entity=f"publish {group}")
             else:
                 good[group] = target
         return refused
@@ -76,7 +76,7 @@ def text_of(groups: Mapping[Group, Target]) -> str:
     return json.dumps(config, sort_keys=True, ensure_ascii=False)
 
 
-def foreign(content: str) -> str:
+def foreign_message(content: str) -> str:
     """The reason to leave a node alone."""
     return (
         f"This Kong serves a configuration of its own ({content}). "
@@ -84,7 +84,7 @@ def foreign(content: str) -> str:
     )
 
 
-def check_ours(entities: Iterable[tuple[str, list[Body]]]) -> str:
+def foreign_label(entities: Iterable[tuple[str, list[Body]]]) -> str:
     """The label of an entity that is not ours, "" for none.
 
     With one, the node serves somebody else's configuration, and a load would wipe it.
@@ -110,13 +110,13 @@ def _parent(entity: Entity) -> UUID | None:
     return next((parent for name in _INSIDE.get(entity.kind, ()) if (parent := entity.parent(name))), None)
 
 
-def _guilty(answer: Answer, wanted: Mapping[Group, Target]) -> dict[Group, Refused]:
+def _guilty(answer: Answer, targets: Mapping[Group, Target]) -> dict[Group, Refused]:
     """The groups that the flattened errors name."""
     flattened = answer.body.get("flattened_errors") if isinstance(answer.body, dict) else None
     refused: dict[Group, Refused] = {}
     for error in flattened if isinstance(flattened, list) else []:
         group = _group_named(error)
-        if group in wanted:
+        if group in targets:
             refused.setdefault(group, _refusal(error))
     return refused
 
@@ -133,16 +133,16 @@ def _refusal(error: dict[str, Any]) -> Refused:
     entity = f"{error.get('entity_type', 'entity')} {name}".strip()
     first: Body = next(iter(error.get("errors") or [{}]), {})
     is_secret = "credential" in str(error.get("entity_type")) or "secret" in str(error.get("entity_type"))
-    words = "" if is_secret else f": {first.get('message', '')}"
+    reason = "" if is_secret else f": {first.get('message', '')}"
     return Refused(
-        f"Kong refuses {entity}{words}",
+        f"Kong refuses {entity}{reason}",
         code="gateway_refused",
         entity=entity,
         field=str(first.get("field", "")),
     )
 
 
-def _safe_words(answer: Answer) -> str:
+def _fields_at_fault(answer: Answer) -> str:
     """The names of the fields at fault, and nothing that could be a key."""
     fields = answer.body.get("fields") if isinstance(answer.body, dict) else None
     return (

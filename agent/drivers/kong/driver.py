@@ -135,7 +135,7 @@ class KongDriver:
         if change.refused:
             self._reader.forget()
         else:
-            self._reader.wrote(change.node, change.now)
+            self._reader.note_written(change.node, change.current)
 
     def _plans(self, change: Change, desired: Sequence[Desired]) -> list[Plan]:
         generations = {str(goal.publish_id): goal.wanted.spec.generation for goal in desired}
@@ -182,34 +182,34 @@ class KongDriver:
             gated = [(plan, stage) for plan, stage in due if stage.gate and change.goes_on(plan)]
             if gated:
                 self._pass_gates(change, gated)
-                self._wait_for_others(change, [plan for plan, _ in gated], written_at=written_at)
+                self._wait_for_propagation(change, [plan for plan, _ in gated], written_at=written_at)
                 self._read_again(change, [plan for plan in plans if len(plan.stages) > number + 1])
 
     def _write(self, change: Change, targets: Mapping[Group, kong_plan.Target]) -> Written:
-        now = {group: change.now.get(group, {}) for group in {*change.now, *targets}}
+        current = {group: change.current.get(group, {}) for group in {*change.current, *targets}}
         writer = Declarative(self._admin) if change.node.is_dbless else Database(self._admin)
-        written = writer.move(now, targets)
-        change.took(targets, written)
+        written = writer.move(current, targets)
+        change.record(targets, written)
         return written
 
     def _pass_gates(self, change: Change, waiting: Sequence[tuple[Plan, Stage]]) -> None:
         with ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE, thread_name_prefix="gate") as pool:
-            asked = {plan.group: pool.submit(self._gate(change, plan, stage)) for plan, stage in waiting}
-        for group, future in asked.items():
+            proofs = {plan.group: pool.submit(self._gate(change, plan, stage)) for plan, stage in waiting}
+        for group, future in proofs.items():
             try:
                 future.result()
             except Unproved as problem:
                 log.warning("gate_not_passed", publish=group, reason=str(problem))
                 change.unproved.add(group)
 
-    def _wait_for_others(self, change: Change, gated: Sequence[Plan], *, written_at: float) -> None:
+    def _wait_for_propagation(self, change: Change, gated: Sequence[Plan], *, written_at: float) -> None:
         """Wait for the other nodes of the database.
 
         No agent here can ask them; each sees a change by a timer of its own.
         """
-        left_s = written_at + change.node.others_see_within_s - time.monotonic()
-        if left_s > 0 and not self._is_alone and any(change.goes_on(plan) for plan in gated):
-            time.sleep(left_s)
+        remaining_s = written_at + change.node.propagation_s - time.monotonic()
+        if remaining_s > 0 and not self._is_alone and any(change.goes_on(plan) for plan in gated):
+            time.sleep(remaining_s)
 
     def _read_again(self, change: Change, plans: Sequence[Plan]) -> None:
         """Look for what another agent of this database wrote while this one waited.
@@ -225,11 +225,11 @@ class KongDriver:
             if plan.pinned_spec and newest > plan.pinned_spec.spec.generation:
                 change.ahead[plan.group] = newest
             elif change.goes_on(plan) and not kong_plan.is_same(
-                change.now.get(plan.group, {}), inventory.target(plan.group)
+                change.current.get(plan.group, {}), inventory.target(plan.group)
             ):
                 log.info("left_to_another_hand", publish=plan.group)
                 change.unproved.add(plan.group)
-        change.now = {group: dict(target) for group, target in inventory.groups.items()}
+        change.current = {group: dict(target) for group, target in inventory.groups.items()}
 
     def _gate(self, change: Change, plan: Plan, stage: Stage) -> Callable[[], object]:
         pinned_spec = plan.pinned_spec
@@ -255,9 +255,9 @@ class KongDriver:
             inventory = self._reader.read(self._admin, node=change.node, specs=change.specs)
             before = {group: change.inventory.target(group) for group in failed}
             Database(self._admin).move({group: inventory.target(group) for group in failed}, before)
-            change.now |= {group: dict(target) for group, target in before.items()}
+            change.current |= {group: dict(target) for group, target in before.items()}
 
     def _clear_issuers(self, change: Change) -> None:
         """Remove the issuers that no publish on this Kong needs any more."""
-        if (useless := change.useless_issuers()) and not change.unproved:
-            self._write(change, {group: {} for group in useless})
+        if (unneeded := change.unneeded_issuers()) and not change.unproved:
+            self._write(change, {group: {} for group in unneeded})

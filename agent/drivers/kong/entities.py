@@ -123,7 +123,7 @@ class Entity:
     def with_body(self, **change: Any) -> "Entity":
         return Entity(kind=self.kind, id=self.id, body={**self.body, **change}, wave=self.wave)
 
-    def says_the_same_as(self, other: "Entity | None") -> bool:
+    def equals(self, other: "Entity | None") -> bool:
         """True when nothing has to be written."""
         return other is not None and self.canonical == other.canonical
 

@@ -26,7 +26,7 @@ class Node:
     plugins: frozenset[str]
     has_lua: bool
     router_flavor: str
-    others_see_within_s: float
+    propagation_s: float
     """Seconds for which another node may serve the old state after a write; 0 without a database."""
 
     @property
@@ -51,7 +51,7 @@ def read_node(admin: Admin) -> Node:
             plugins=frozenset(plugins),
             has_lua=configuration.get("untrusted_lua", "sandbox") != "off",
             router_flavor=str(configuration.get("router_flavor", FLAVOR)),
-            others_see_within_s=_others_see_within_s(configuration),
+            propagation_s=_propagation_s(configuration),
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise Unreachable(
@@ -66,20 +66,20 @@ def check(node: Node, spec: Spec) -> None:
     needed = NEEDED[spec.auth.mode] if spec.state == State.LIVE else ("request-termination",)
     missing = [name for name in needed if name not in node.plugins]
     if missing:
-        words = (
+        message = (
             f"This Kong lacks the plugin {missing[0]}, which auth mode {spec.auth.mode} needs. "
             "The operator has to enable it."
         )
-        raise Refused(words, code="plugin_missing", entity=f"plugin {missing[0]}", field="name")
+        raise Refused(message, code="plugin_missing", entity=f"plugin {missing[0]}", field="name")
     if "post-function" in needed and not node.has_lua:
-        words = (
+        message = (
             "This Kong runs no Lua of plugins (untrusted_lua = off), so it can neither hold upstreams "
             "to their checked addresses nor check callers."
         )
-        raise Refused(words, code="lua_off", entity="plugin post-function", field="name")
+        raise Refused(message, code="lua_off", entity="plugin post-function", field="name")
 
 
-def _others_see_within_s(configuration: dict[str, Any]) -> float:
+def _propagation_s(configuration: dict[str, Any]) -> float:
     """Seconds until every other node serves a write.
 
     A node polls for events, which may be held back, and its workers rebuild by a timer unless they do at each

@@ -17,9 +17,9 @@ def route_entity(
     paths: list[str],
     methods: list[str] | None,
     wave: int = WAVES["routes"],
-    **more: Any,
+    **extra: Any,
 ) -> Entity:
-    """A route of the publish's host, to no service; `more` are further keys of it, and its `priority`."""
+    """A route of the publish's host, to no service. `extra` are further keys, and the `priority`."""
     body = {
         "name": f"imp.{spec.publish_id}.{name}",
         "hosts": [spec.host],
@@ -28,10 +28,10 @@ def route_entity(
         "protocols": ["http", "https"],
         "strip_path": False,
         "preserve_host": False,
-        "regex_priority": more.pop("priority", 1),
+        "regex_priority": extra.pop("priority", 1),
         "service": None,
         "tags": tags_of(spec),
-        **more,
+        **extra,
     }
     return Entity(kind="routes", id=own_id(spec.publish_id, f"route:{name}"), body=body, wave=wave)
 

@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The stages of one group. `held` is the spec to prove, None for an issuer."""
+    """The stages of one group. `pinned_spec` is the spec to prove, None for an issuer."""
 
     group: Group
     stages: Sequence[Stage]
@@ -144,10 +144,10 @@ def of_issuer(issuer: str, jwks: list[dict[str, Any]], current: Target, *, keep:
 
     With `keep`, the present ones stay: a publish that the agent knows nothing of may need them.
     """
-    kept = [entity for entity in current.values() if entity.kind != "consumers"] if keep else []
+    present_keys = [entity for entity in current.values() if entity.kind != "consumers"] if keep else []
     return Plan(
         group=issuer_group(issuer),
-        stages=[Stage(target=_target(auth.issuer_entities(issuer, jwks, kept=kept)))],
+        stages=[Stage(target=_target(auth.issuer_entities(issuer, jwks, present=present_keys)))],
     )
 
 
@@ -163,7 +163,7 @@ def _live_stages(pinned_spec: PinnedSpec, current: Target, options: routing.Opti
             for key, entity in final.items()
             if not _is_last(entity)
         }
-        stages.append(Stage(target={**_kept(current, final), **shut}, gate=Gate.CLOSED))
+        stages.append(Stage(target={**_remaining(current, final), **shut}, gate=Gate.CLOSED))
     behind = _behind_guards(current, final)
     if behind:
         stages.append(Stage(target={**final, **behind}, gate=Gate.LIVE))
@@ -193,14 +193,14 @@ def _absent_stages(_pinned_spec: PinnedSpec, current: Target, _options: routing.
     # A Kong worker may see a plugin go before its route goes. So the routes go first, and the plugins once no
     # worker knows a way past them.
     routes = {entity.id for entity in current.values() if entity.kind == "routes"}
-    kept = {
+    without_routes = {
         key: entity
         for key, entity in current.items()
         if entity.kind != "routes" and entity.parent("route") not in routes
     }
     return (
-        [Stage(target=kept, gate=Gate.NO_ROUTE), Stage(target={})]
-        if len(kept) < len(current)
+        [Stage(target=without_routes, gate=Gate.NO_ROUTE), Stage(target={})]
+        if len(without_routes) < len(current)
         else [Stage(target={})]
     )
 
@@ -214,7 +214,7 @@ def _to_open(final: Target, current: Target) -> set[tuple[str, UUID]]:
     return {key for key, entity in final.items() if entity.kind == "services" and not is_open(key)}
 
 
-def _kept(current: Target, final: Target) -> Target:
+def _remaining(current: Target, final: Target) -> Target:
     """The entities that stay until the services are open: those written last, and those to be removed."""
     return {key: entity for key, entity in current.items() if key not in final or _is_last(entity)}
 
@@ -255,12 +255,10 @@ def _target(entities: Iterable[Entity]) -> Target:
 
 def is_same(first: Target, second: Target) -> bool:
     """True when nothing has to be written to come from one to the other."""
-    return first.keys() == second.keys() and all(
-        entity.says_the_same_as(first[key]) for key, entity in second.items()
-    )
+    return first.keys() == second.keys() and all(entity.equals(first[key]) for key, entity in second.items())
 
 
 def conflict(kid: str) -> Refused:
     """Two issuers name their keys alike."""
-    words = f"Another issuer on this Kong has a key with the kid {kid}, and Kong finds keys by it alone."
-    return Refused(words, code="kid_conflict", entity=f"key {kid}", field="jwks")
+    message = f"Another issuer on this Kong has a key with the kid {kid}, and Kong finds keys by it alone."
+    return Refused(message, code="kid_conflict", entity=f"key {kid}", field="jwks")

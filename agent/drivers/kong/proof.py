@@ -27,11 +27,11 @@ def prove_closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
     The 401 tells that the router knows this generation's auth marker, but an older plugin may have sent it.
     The body of the other markers was written after all that guards the services, so it tells the rest.
     """
-    wanted = markers.other_generation_body(pinned_spec.spec).encode()
+    expected = markers.other_generation_body(pinned_spec.spec).encode()
     gate = Question(
         host=pinned_spec.probe_host,
         path=f"{proof.marker_prefix(pinned_spec.spec)}/gate",
-        judge=lambda answer: "" if answer.body == wanted else _describe(answer),
+        judge=lambda answer: "" if answer.body == expected else _describe(answer),
     )
     proof.prove_all((_auth_question(pinned_spec), gate), proxy=proxy, deadline_s=PROOF_S)
 

@@ -34,7 +34,7 @@ class _Keys:
     """Consumers and credentials as last read or written, with the fingerprint of the rest at that time."""
 
     node: str
-    beside: str
+    base_fingerprint: str
     kinds: frozenset[str]
     content: tuple[Entity, ...]
     at: float
@@ -54,15 +54,19 @@ class Reader:
         """
         return self._read_dbless(admin, node) if node.is_dbless else self._read_database(admin, node, specs)
 
-    def wrote(self, node: Node, groups: Mapping[Group, Target]) -> None:
+    def note_written(self, node: Node, groups: Mapping[Group, Target]) -> None:
         """A change has gone through and left these groups."""
         if self._keys is None or node.is_dbless:
             return
-        entities_left = [entity for target in groups.values() for entity in target.values()]
-        base = [entity for entity in entities_left if entity.kind in BASE]
-        keys = tuple(entity for entity in entities_left if entity.kind not in BASE)
+        written = [entity for target in groups.values() for entity in target.values()]
+        base = [entity for entity in written if entity.kind in BASE]
+        keys = tuple(entity for entity in written if entity.kind not in BASE)
         self._keys = _Keys(
-            node=node.id, beside=_fingerprint(base), kinds=self._keys.kinds, content=keys, at=self._keys.at
+            node=node.id,
+            base_fingerprint=_fingerprint(base),
+            kinds=self._keys.kinds,
+            content=keys,
+            at=self._keys.at,
         )
 
     def forget(self) -> None:
@@ -71,9 +75,9 @@ class Reader:
 
     def _read_dbless(self, admin: Admin, node: Node) -> Inventory:
         """The hash says whether there is anything to read."""
-        content, known = (node.id, _hash(admin)), self._whole
-        if known and known[0] == content:
-            return known[1]
+        content, cached = (node.id, _hash(admin)), self._whole
+        if cached and cached[0] == content:
+            return cached[1]
         inventory = _read_whole(admin, content[1])
         # Loaded anew while it was read: what was read belongs to another hash.
         self._whole = (content, inventory) if _hash(admin) == content[1] else None
@@ -83,20 +87,24 @@ class Reader:
         """Three kinds always; those of keys where anything has or gets any, and they are not known."""
         listed = admin.listed(BASE, tagged=True)
         base = entities(listed)
-        beside, known = _fingerprint(base), self._keys
+        base_fingerprint, cached = _fingerprint(base), self._keys
         kinds = _kinds({*_guards(listed), *(GUARD_OF[mode] for mode in _modes(specs))})
         if (
-            not known
-            or (known.node, known.beside) != (node.id, beside)
-            or not known.kinds.issuperset(kinds)
-            or time.monotonic() - known.at > KEYS_AGE_S
+            not cached
+            or (cached.node, cached.base_fingerprint) != (node.id, base_fingerprint)
+            or not cached.kinds.issuperset(kinds)
+            or time.monotonic() - cached.at > KEYS_AGE_S
         ):
             content = tuple(entities(admin.listed(kinds, tagged=True)))
-            known = _Keys(
-                node=node.id, beside=beside, kinds=frozenset(kinds), content=content, at=time.monotonic()
+            cached = _Keys(
+                node=node.id,
+                base_fingerprint=base_fingerprint,
+                kinds=frozenset(kinds),
+                content=content,
+                at=time.monotonic(),
             )
-            self._keys = known
-        return Inventory.of([*base, *known.content])
+            self._keys = cached
+        return Inventory.of([*base, *cached.content])
 
 
 def _hash(admin: Admin) -> str:
@@ -106,11 +114,12 @@ def _hash(admin: Admin) -> str:
 def _read_whole(admin: Admin, configuration_hash: str) -> Inventory:
     # A filter would fail on any untagged entity; everything has to be ours anyway.
     listed = admin.listed([*BASE, *_kinds(KEYS)], tagged=False)
-    foreign = dbless.check_ours(listed)
+    foreign_label = dbless.foreign_label(listed)
     inventory = Inventory.of(entities(listed))
-    if foreign or (configuration_hash != dbless.EMPTY_HASH and not inventory.groups):
+    if foreign_label or (configuration_hash != dbless.EMPTY_HASH and not inventory.groups):
         raise Unreachable(
-            dbless.foreign(foreign or "nothing that this agent reads"), code="foreign_configuration"
+            dbless.foreign_message(foreign_label or "nothing that this agent reads"),
+            code="foreign_configuration",
         )
     return inventory
 

@@ -57,13 +57,13 @@ def live_entities(pinned_spec: PinnedSpec, options: Options) -> list[Entity]:
 
 def withdrawn_entities(spec: Spec, current: list[Entity]) -> list[Entity]:
     """410 on every path. Present services stay, switched off; none is created."""
-    kept = [
+    present = [
         entity.with_body(enabled=False) if entity.kind == "services" else entity
         for entity in current
         if not markers.is_marker(spec.publish_id, entity)
     ]
     return [
-        *kept,
+        *present,
         *markers.catch_all(spec, 410, WITHDRAWN_BODY, paths=["/"]),
         *markers.other_generations(spec),
     ]
@@ -150,18 +150,18 @@ def _routes(spec: Spec, service: Service, route: Route) -> list[Entity]:
             entity=f"route {route.id}",
             field="path",
         )
-    below: dict[str, Any] = {
+    service_keys: dict[str, Any] = {
         "service": {"id": str(own_id(spec.publish_id, f"service:{service.id}"))},
         "strip_path": route.strip_path,
     }
     plain = route_entity(
-        spec, str(route.id), paths=_paths(route), methods=sorted(route.methods) or None, **below
+        spec, str(route.id), paths=_paths(route), methods=sorted(route.methods) or None, **service_keys
     )
     if route.methods or not _is_below_route_with_methods(spec, route):
         return [plain]
     return [
         plain,
-        route_entity(spec, f"{route.id}.methods", paths=_paths(route), methods=ALL_METHODS, **below),
+        route_entity(spec, f"{route.id}.methods", paths=_paths(route), methods=ALL_METHODS, **service_keys),
     ]
 
 

@@ -102,13 +102,13 @@ class KongSetup:
             ) from problem
         headers = _headers(options.get("admin_token_file", ""), options.get("admin_token_header", ""))
         endpoints = (_endpoint(admin), _endpoint(proxy))
-        more = tuple(endpoint for endpoint in options.get("reserve", "").split(",") if endpoint)
+        extra = tuple(endpoint for endpoint in options.get("reserve", "").split(",") if endpoint)
         return KongDriver(
             admin=Admin(admin, headers=headers),
             hasty=Admin(admin, headers=headers, patience_s=HASTY_S),
             proxy=endpoints[1],
             proxy_url=options.get("public_url") or proxy,
-            reserved=(*(f"{_bracketed(host)}:{port}" for host, port in endpoints), *more),
+            reserved=(*(f"{_bracketed(host)}:{port}" for host, port in endpoints), *extra),
             options=Options(verify_tls=bool(options.get("verify_upstream_tls"))),
             is_alone=bool(options.get("alone")),
         )

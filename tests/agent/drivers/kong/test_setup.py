@@ -131,7 +131,7 @@ def test_a_node_says_how_long_the_others_of_its_database_may_take(
 ) -> None:
     for name, value in switch.items():
         setattr(db.kong.admin, name, value)
-    assert node.read_node(Admin(db.kong.admin_url)).others_see_within_s == seconds
+    assert node.read_node(Admin(db.kong.admin_url)).propagation_s == seconds
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
