@@ -75,7 +75,7 @@ def absent(spec: Spec, *, generation: int) -> Spec:
 
 
 class Upstreams(ThreadingHTTPServer):
-    """A tiny upstream that says what it got, and counts."""
+    """A tiny upstream that answers with the request, and records requests."""
 
     daemon_threads = True
 
@@ -177,13 +177,13 @@ class ControlPlaneDouble:
         command = messages.Command(
             items=items, upstream_networks=self.networks, answer_within_ms=answer_within_ms
         )
-        wanted = {
+        fields = {
             "purpose": signing.Purpose.COMMAND,
             "issuer": signing.CONTROL_PLANE,
             "audience": agent_id,
             **more,
         }
-        return signing.seal(self.key, command.model_dump_json(), **wanted)
+        return signing.seal(self.key, command.model_dump_json(), **fields)
 
     def open_answer(self, agent: Enrolled, text: str, *, answers: str) -> tuple[messages.Result, ...]:
         opened = signing.unseal(

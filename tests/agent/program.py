@@ -52,8 +52,8 @@ class Site:
     def __init__(self, folder: Path, double: ControlPlaneDouble, children: Children) -> None:
         self.folder, self.double, self.children = folder, double, children
         self.gateway = Gateway(folder)
-        done = enrol(double, folder, driver="envoy", proxy=self.gateway.proxy, admin=self.gateway.admin)
-        assert done.returncode == 0, done.stderr
+        completed = enrol(double, folder, driver="envoy", proxy=self.gateway.proxy, admin=self.gateway.admin)
+        assert completed.returncode == 0, completed.stderr
         self.gateway.start()
         self.me: Enrolled = next(iter(double.agents.values()))
 

@@ -12,28 +12,31 @@ from tests.agent.doubles import ControlPlaneDouble, free_port, until
 from tests.agent.program import ROOT, Children, enrol, run
 
 
-def only_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 1, done.stderr
-    (line,) = done.stderr.splitlines()
-    assert "Traceback" not in done.stderr
+def only_line(completed: subprocess.CompletedProcess[str]) -> str:
+    assert completed.returncode == 1, completed.stderr
+    (line,) = completed.stderr.splitlines()
+    assert "Traceback" not in completed.stderr
     return line
 
 
 def test_the_program_itself_ends_with_the_same_status_and_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "agent", "run", "--state", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"error: No agent is enrolled in {tmp_path}. Run `python -m agent enroll` first.\n"
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert (
+        completed.stderr
+        == f"error: No agent is enrolled in {tmp_path}. Run `python -m agent enroll` first.\n"
+    )
 
 
 def test_enrolling_writes_the_state_and_prints_who_it_is(
     control_plane: ControlPlaneDouble, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
-    done = enrol(control_plane, state)
+    completed = enrol(control_plane, state)
     (agent,) = control_plane.agents.values()
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"Enrolled one in cluster kr-test as {agent.agent_id}.\n"
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout == f"Enrolled one in cluster kr-test as {agent.agent_id}.\n"
     assert {path.name for path in state.iterdir()} == {"agent.json", "key.json", "control-plane.json"}
     assert json.loads((state / "agent.json").read_text())["agent_id"] == str(agent.agent_id)
     assert agent.driver == "memory"
@@ -120,9 +123,9 @@ def test_an_enrolled_state_is_replaced_only_by_force(
     assert (state / "key.json").read_text() != first
 
 
-@pytest.mark.parametrize(("former", "is_kept"), [("memory", True), ("envoy", False)])
+@pytest.mark.parametrize(("former", "survives"), [("memory", True), ("envoy", False)])
 def test_enrolled_anew_with_another_driver_it_forgets_what_its_former_gateway_carried(
-    control_plane: ControlPlaneDouble, tmp_path: Path, former: str, is_kept: bool
+    control_plane: ControlPlaneDouble, tmp_path: Path, former: str, survives: bool
 ) -> None:
     state = tmp_path / "state"
     assert enrol(control_plane, state).returncode == 0
@@ -142,7 +145,7 @@ def test_enrolled_anew_with_another_driver_it_forgets_what_its_former_gateway_ca
         "--force",
     )
     assert again.returncode == 0
-    assert (state / "publishes.json").exists() is is_kept
+    assert (state / "publishes.json").exists() is survives
 
 
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:port", "127.0.0.1:0", "127.0.0.1:70000"])
@@ -154,9 +157,9 @@ def test_a_wrong_endpoint_costs_no_code(
 
 
 def test_a_driver_s_own_options_are_asked_for(control_plane: ControlPlaneDouble, tmp_path: Path) -> None:
-    done = enrol(control_plane, tmp_path / "state", driver="envoy")
-    assert done.returncode == 2
-    assert "--proxy, --admin" in done.stderr
+    completed = enrol(control_plane, tmp_path / "state", driver="envoy")
+    assert completed.returncode == 2
+    assert "--proxy, --admin" in completed.stderr
     assert list(control_plane.secrets.values()) == ["good"]
 
 

@@ -98,9 +98,9 @@ def test_killed_between_check_and_swap_it_completes_the_same_generation_alone(
     site.process.kill()
     site.process.wait()
     process = site.start(ENVOY_BIN=str(deadly_envoy(tmp_path)))
-    wanted = withdrawn(spec, generation=2)
+    withdrawn_spec = withdrawn(spec, generation=2)
     with pytest.raises(httpx2.HTTPError):
-        site.push(wanted)
+        site.push(withdrawn_spec)
     assert process.wait(timeout=5) == -signal.SIGKILL
     assert (site.gateway.ask(spec.host).status, site.gateway.ask(standing.host).status) == (200, 200)
     site.double.results.clear()

@@ -97,8 +97,8 @@ def test_no_secret_stands_in_the_files() -> None:
             assert not secret.search(name) or re.fullmatch(r"\$\{\w+:[?-]\}", str(value)), name
     example = (DEPLOY / "env.example").read_text(encoding="utf-8")
     assert re.findall(r"^\w+=(.+)$", example, re.MULTILINE) == []
-    wanted = set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
-    assert wanted <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+    required = set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
+    assert required <= set(re.findall(r"^(\w+)=", example, re.MULTILINE))
 
 
 def test_the_image_is_made_of_what_is_there_and_holds_every_package() -> None:
@@ -150,8 +150,8 @@ def test_the_agent_s_script_is_a_shell_s_and_its_command_line_one_that_we_take()
         "$KONG_PROXY_URL": "http://127.0.0.1:8000",
         "${KONG_ALONE:+--alone}": "--alone",
     }
-    words = [values.get(word, word) for word in shlex.split(enrol.group(1))]
-    chosen = _parse(words)
+    arguments = [values.get(argument, argument) for argument in shlex.split(enrol.group(1))]
+    chosen = _parse(arguments)
     assert (chosen.driver, chosen.admin_url, chosen.proxy_url, chosen.advertise) == (
         "kong",
         "http://127.0.0.1:8001",

@@ -67,15 +67,15 @@ def _in_database(stack: Stack, publish: Publish, status: str, agents: list[str])
         yield "an operation is open"
     if not generation:
         return
-    done = stack.rows(
+    verified_rows = stack.rows(
         "SELECT a.name FROM publishes_observation o JOIN clusters_agent a ON a.id = o.agent_id"
         " JOIN publishes_productpublish p ON p.id = o.publish_id"
         " WHERE p.id = %s AND o.generation = p.generation AND o.digest = p.desired_digest"
         " AND o.verified ORDER BY a.name",
         publish.id,
     )
-    if [name for (name,) in done] != sorted(agents):
-        yield f"these agents have proved it: {done}"
+    if [name for (name,) in verified_rows] != sorted(agents):
+        yield f"these agents have proved it: {verified_rows}"
     yield from _in_history(stack, publish, status)
 
 

@@ -78,7 +78,7 @@ def restore(stack: Stack, dumped: Path) -> None:
 
 
 def _run(program: str, *arguments: str) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         [str(POSTGRES_BIN / program), *arguments], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr

@@ -46,9 +46,9 @@ class Browser:
         main = page.text.partition("<main")[2] or page.text
         return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main)))
 
-    def send(self, path: str, *, seen_on: str, **fields: str | list[str]) -> httpx2.Response:
+    def send(self, path: str, *, form_path: str, **fields: str | list[str]) -> httpx2.Response:
         """Send a form of a page."""
-        token = _token(self.client.get(seen_on).text)
+        token = _token(self.client.get(form_path).text)
         return self.client.post(path, data={"csrfmiddlewaretoken": token, **fields})
 
 

@@ -34,16 +34,16 @@ class Publish:
             return self.api.delete(self.path)
         return self.api.post(f"{self.path}/{verb}", json=body)
 
-    def operation(self, asked: httpx2.Response) -> dict[str, Any]:
+    def operation(self, answer: httpx2.Response) -> dict[str, Any]:
         """The operation that an answer's `Location` names, as it is now."""
-        assert asked.status_code == 202, asked.text
-        operation: dict[str, Any] = self.api.get(asked.headers["Location"]).json()
+        assert answer.status_code == 202, answer.text
+        operation: dict[str, Any] = self.api.get(answer.headers["Location"]).json()
         return operation
 
-    def ended(self, asked: httpx2.Response, *, within_s: float) -> dict[str, Any]:
+    def ended(self, answer: httpx2.Response, *, within_s: float) -> dict[str, Any]:
         """Poll the operation until it has ended."""
         give_up_at = time.monotonic() + within_s
-        while (operation := self.operation(asked))["phase"] in OPEN:
+        while (operation := self.operation(answer))["phase"] in OPEN:
             assert time.monotonic() < give_up_at, f"not within {within_s} s: {operation}"
             time.sleep(0.05)
         return operation
@@ -67,23 +67,23 @@ class Publish:
 
     def _insist(self, verb: str, **body: str) -> None:
         give_up_at = time.monotonic() + 60
-        while (asked := self.ask(verb, **body)).status_code == 409 and asked.json()[
+        while (answer := self.ask(verb, **body)).status_code == 409 and answer.json()[
             "code"
         ] == "operation_open":
-            assert time.monotonic() < give_up_at, asked.text
+            assert time.monotonic() < give_up_at, answer.text
             time.sleep(0.2)
-        if asked.status_code == 202:
-            assert self.ended(asked, within_s=30)["phase"] == "SUCCEEDED"
+        if answer.status_code == 202:
+            assert self.ended(answer, within_s=30)["phase"] == "SUCCEEDED"
 
 
 def clean_up(publishes: Sequence[Publish]) -> None:
     """Take many off the gateway side by side."""
     for verb in ("withdraw", "delete"):
-        asked = [
+        answers = [
             (publish, publish.ask(verb, reason="the test is over"))
             for publish in publishes
             if verb == "delete" or publish.status == "PUBLISHED"
         ]
-        for publish, answer in asked:
+        for publish, answer in answers:
             if answer.status_code == 202:
                 publish.ended(answer, within_s=60)

@@ -24,7 +24,7 @@ from tests.faults.publish import Publish
 from tests.faults.system import AGENTS, CLUSTER, SETTINGS_FILE
 
 READY_WITHIN_S = 180.0  # on a machine that does much else at the same time
-TAKEN_OVER = {
+NOT_INHERITED = {
     *(
         "DATABASE_URL",
         "REDIS_URL",
@@ -126,7 +126,7 @@ class Stack:
 
     def operator(self, *arguments: str) -> str:
         """What an operator types after `python`; what it says."""
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
             env=self.operators_environment,
@@ -134,8 +134,8 @@ class Stack:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
 
     def django(self, code: str) -> str:
         """Change rows by the models, past every service."""
@@ -198,10 +198,10 @@ class Stack:
         with ExitStack() as stack:
             for name, hole in self.holes.items():
                 if any(
-                    name == wanted
-                    or (wanted.endswith("-") and name.startswith(wanted))
-                    or (wanted[0] == "-" and name.endswith(wanted))
-                    for wanted in holes
+                    name == pattern
+                    or (pattern.endswith("-") and name.startswith(pattern))
+                    or (pattern[0] == "-" and name.endswith(pattern))
+                    for pattern in holes
                 ):
                     stack.enter_context(hole.having(**weather))
             yield
@@ -209,8 +209,8 @@ class Stack:
     def draft(self, api: httpx2.Client, **settings: object) -> Publish:
         """A new draft on the cluster."""
         cluster = self.cluster
-        where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"], **settings}
-        created = api.post(f"/api/v1/provider/products/{self.facts['product_id']}/publishes", json=where)
+        body = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"], **settings}
+        created = api.post(f"/api/v1/provider/products/{self.facts['product_id']}/publishes", json=body)
         assert created.status_code == 201, created.text
         return Publish(api, created.json()["id"], created.json()["hostname_base"])
 
@@ -262,7 +262,7 @@ def _targets(ports: dict[str, int], *, web: int) -> dict[str, int]:
 def _running(
     module: str, folder: Path, *, cluster: str, holes: dict[str, Hole], port: int = 0
 ) -> Iterator[Stack]:
-    env = {name: value for name, value in os.environ.items() if name not in TAKEN_OVER} | {
+    env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED} | {
         "DEMO_DIR": str(folder),
         "PORT": str(port or free_port()),
     }

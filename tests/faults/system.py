@@ -98,8 +98,8 @@ class System:
         return replace(
             part,
             argv=tuple(
-                word.replace(f"http://{LOOPBACK}:{site.listen}", self._url(f"agent-{site.name}"))
-                for word in part.argv
+                argument.replace(f"http://{LOOPBACK}:{site.listen}", self._url(f"agent-{site.name}"))
+                for argument in part.argv
             ),
         )
 

@@ -18,9 +18,9 @@ def test_f1_the_broker_is_stopped_and_the_answer_comes_at_once(stack: Stack, pub
     publish.run("withdraw", reason="so that everything was imported once")
     with stack.weather("-broker", refuses=True):
         started = time.monotonic()
-        asked = publish.ask("publish")
+        accepted = publish.ask("publish")
         answered = time.monotonic() - started
-        assert (asked.status_code, asked.json()["phase"]) == (202, "QUEUED")
+        assert (accepted.status_code, accepted.json()["phase"]) == (202, "QUEUED")
         assert answered <= 1
         time.sleep(2)
     took = agree(stack, publish, "PUBLISHED", within_s=5)
@@ -35,9 +35,9 @@ def test_f1_the_broker_is_stopped_and_the_answer_comes_at_once(stack: Stack, pub
 def test_f2_the_broker_is_frozen_and_the_answer_comes_all_the_same(stack: Stack, publish: Publish) -> None:
     with stack.weather("-broker", swallows=True):
         started = time.monotonic()
-        asked = publish.ask("publish")
+        accepted = publish.ask("publish")
         answered = time.monotonic() - started
-        assert asked.status_code == 202
+        assert accepted.status_code == 202
         assert answered <= 3
         again = publish.ask("publish")
         assert again.status_code == 409
@@ -75,9 +75,10 @@ def test_f3_the_broker_comes_back_empty_with_fifty_publishes_queued(stack: Stack
 @pytest.mark.long
 def test_f4_the_worker_is_killed_in_the_middle_of_a_push(stack: Stack, publish: Publish) -> None:
     with stack.weather("agent-", swallows=True):
-        asked = publish.ask("publish")
+        accepted = publish.ask("publish")
         eventually(
-            lambda: {row["phase"] for row in publish.operation(asked)["deliveries"]} == {"SENT"}, within_s=10
+            lambda: {row["phase"] for row in publish.operation(accepted)["deliveries"]} == {"SENT"},
+            within_s=10,
         )
         dead = stack.kill("worker")
     took = agree(stack, publish, "PUBLISHED", within_s=12)
@@ -90,9 +91,10 @@ def test_f5_the_worker_is_away_for_five_seconds_in_the_middle_of_a_push(
     stack: Stack, publish: Publish
 ) -> None:
     with stack.weather("agent-", swallows=True):
-        asked = publish.ask("publish")
+        accepted = publish.ask("publish")
         eventually(
-            lambda: {row["phase"] for row in publish.operation(asked)["deliveries"]} == {"SENT"}, within_s=10
+            lambda: {row["phase"] for row in publish.operation(accepted)["deliveries"]} == {"SENT"},
+            within_s=10,
         )
         dead, since = stack.kill("worker"), time.monotonic()
         while time.monotonic() - since < 5:
@@ -109,8 +111,8 @@ def test_f5_the_worker_is_away_for_five_seconds_in_the_middle_of_a_push(
 def test_f6_the_worker_stays_dead_and_the_agents_fetch_what_waits(stack: Stack, publish: Publish) -> None:
     began = time.monotonic()
     with stack.frozen("worker"):
-        asked = publish.ask("publish")
-        assert asked.status_code == 202
+        accepted = publish.ask("publish")
+        assert accepted.status_code == 202
         took = agree(stack, publish, "PUBLISHED", within_s=15, since=began)
     note(
         "F6",
@@ -127,7 +129,7 @@ def test_f6_the_page_and_readiness_say_that_the_worker_is_silent(stack: Stack, p
         f"/provider/products/{stack.facts['product_id']}/publishes/{publish.id}",
     )
 
-    def is_told() -> bool:
+    def is_shown() -> bool:
         facts = stack.browser.client.get(page).text
         return (
             "background work stands still" in facts
@@ -137,7 +139,7 @@ def test_f6_the_page_and_readiness_say_that_the_worker_is_silent(stack: Stack, p
     eventually(lambda: stack.gateway_client.get(f"{home}/readyz").status_code == 200, within_s=30)
     with stack.frozen("worker"):
         began = time.monotonic()
-        eventually(is_told, within_s=60, every_s=0.5)
+        eventually(is_shown, within_s=60, every_s=0.5)
         took = time.monotonic() - began
     eventually(lambda: stack.gateway_client.get(f"{home}/readyz").status_code == 200, within_s=15)
     note(
@@ -164,7 +166,7 @@ def test_the_gateway_goes_on_serving_while_the_whole_control_plane_is_stopped(
 
 @pytest.mark.long
 def test_f20_the_database_is_restarted_in_the_middle(stack: Stack, publish: Publish) -> None:
-    asked = publish.ask("publish")
+    accepted = publish.ask("publish")
     dead = stack.pid("postgres")
     os.kill(dead, signal.SIGINT)
     stack.runs_again("postgres", not_as=dead)
@@ -172,7 +174,7 @@ def test_f20_the_database_is_restarted_in_the_middle(stack: Stack, publish: Publ
     # Each thread of the web server holds a connection that died: none of them may hand that to a caller.
     assert {publish.api.get(publish.path).status_code for _ in range(40)} == {200}
     took = agree(stack, publish, "PUBLISHED", within_s=15, since=began)
-    assert publish.operation(asked)["phase"] not in OPEN
+    assert publish.operation(accepted)["phase"] not in OPEN
     assert "PUBLISHED" in page_of(stack, publish)
     note(
         "F20",

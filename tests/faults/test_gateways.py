@@ -16,18 +16,18 @@ from tests.faults.table import note
 BROKEN = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 5\r\nconnection: close\r\n\r\nouch\n"
 
 
-def message(publish: Publish, asked: httpx2.Response) -> str:
+def message(publish: Publish, answer: httpx2.Response) -> str:
     """What the first agent with words says."""
-    return next((row["message"] for row in publish.operation(asked)["deliveries"] if row["message"]), "")
+    return next((row["message"] for row in publish.operation(answer)["deliveries"] if row["message"]), "")
 
 
 def test_f8_a_gateway_that_refuses_connections_is_named_and_it_succeeds_when_that_is_back(
     stack: Stack, publish: Publish
 ) -> None:
     with stack.weather("admin-", refuses=True):
-        asked = publish.ask("publish")
-        words = eventually(lambda: message(publish, asked), within_s=15)
-        assert "admin interface" in words
+        accepted = publish.ask("publish")
+        text = eventually(lambda: message(publish, accepted), within_s=15)
+        assert "admin interface" in text
         assert "Will be tried again" in page_of(stack, publish)
         assert publish.status == "DRAFT"
     took = agree(stack, publish, "PUBLISHED", within_s=15)
@@ -45,28 +45,30 @@ def test_f8_the_pauses_double_and_at_the_deadline_it_fails_and_trying_again_work
 ) -> None:
     pauses: dict[int, float] = {}
     with stack.weather("admin-", refuses=True):
-        asked = publish.ask("publish")
+        accepted = publish.ask("publish")
 
         def has_paused_often() -> bool:
             query = (
                 "SELECT d.attempt, extract(epoch FROM d.due_at - d.updated_at) FROM publishes_delivery d"
                 " WHERE d.operation_id = %s AND d.phase = 'QUEUED' AND d.attempt > 0"
             )
-            pauses.update({attempt: float(pause) for attempt, pause in stack.rows(query, asked.json()["id"])})
+            pauses.update(
+                {attempt: float(pause) for attempt, pause in stack.rows(query, accepted.json()["id"])}
+            )
             return len(pauses) >= 4
 
         eventually(has_paused_often, within_s=60)
         for attempt, pause in pauses.items():
             assert 0.75 * 2 ** (attempt - 1) <= pause <= 1.25 * 2 ** (attempt - 1), pauses
-        stack.rows("UPDATE publishes_operation SET deadline_at = now() WHERE id = %s", asked.json()["id"])
-        failed = publish.ended(asked, within_s=15)
+        stack.rows("UPDATE publishes_operation SET deadline_at = now() WHERE id = %s", accepted.json()["id"])
+        failed = publish.ended(accepted, within_s=15)
         assert failed["phase"] == "FAILED"
         assert "admin interface" in failed["error"]
         assert "Publishing failed" in page_of(stack, publish)
     agree(stack, publish, "DRAFT", within_s=45)
     path = f"/provider/products/{stack.facts['product_id']}/publishes/{publish.id}"
     began = time.monotonic()
-    assert stack.browser.send(f"{path}/retry", seen_on=path).status_code == 200
+    assert stack.browser.send(f"{path}/retry", form_path=path).status_code == 200
     took = agree(stack, publish, "PUBLISHED", within_s=10, since=began)
     shown = ", ".join(f"{pauses[attempt]:.1f}" for attempt in sorted(pauses))
     note(
@@ -87,10 +89,10 @@ def test_f9_a_gateway_that_answers_wrongly_for_a_moment_is_asked_again(
     stack: Stack, publish: Publish, weather: dict[str, object]
 ) -> None:
     with stack.weather("admin-", **weather):
-        asked = publish.ask("publish")
-        words = eventually(lambda: message(publish, asked), within_s=20)
+        accepted = publish.ask("publish")
+        text = eventually(lambda: message(publish, accepted), within_s=20)
     took = agree(stack, publish, "PUBLISHED", within_s=20)
-    note("F9", f"{next(iter(weather))}: {words[:70]}; tried again, PUBLISHED", seconds=took, bound_s=20)
+    note("F9", f"{next(iter(weather))}: {text[:70]}; tried again, PUBLISHED", seconds=took, bound_s=20)
 
 
 @pytest.mark.long
@@ -100,7 +102,7 @@ def test_f10_what_was_taken_although_the_answer_was_lost_is_not_written_twice(
     routes = {agent: stack.state_of(agent) / "envoy" / "rds.json" for agent in stack.agents}
     before = {agent: Document.read(path).version for agent, path in routes.items()}
     with stack.weather("admin-", latency_s=0.25):
-        asked = publish.ask("publish")
+        accepted = publish.ask("publish")
         eventually(
             lambda: all(Document.read(path).version != before[agent] for agent, path in routes.items()),
             within_s=20,
@@ -109,7 +111,7 @@ def test_f10_what_was_taken_although_the_answer_was_lost_is_not_written_twice(
         written = {agent: Document.read(path).version for agent, path in routes.items()}
         for agent in stack.agents:
             stack.holes[f"admin-{agent}"].reset_all()
-    assert asked.status_code == 202
+    assert accepted.status_code == 202
     took = agree(stack, publish, "PUBLISHED", within_s=20)
     assert {agent: Document.read(path).version for agent, path in routes.items()} == written
     note(
@@ -180,11 +182,11 @@ def test_f27_one_that_is_always_refused_does_not_keep_a_hundred_others(
 ) -> None:
     agent, good = stack.agents[0], [stack.draft(api) for _ in range(100)]
     plant_foreign(stack, agent, host=publish.host)
-    asked = [healthy.ask("publish") for healthy in good[:50]]
+    accepted = [healthy.ask("publish") for healthy in good[:50]]
     bad = publish.ask("publish")
-    asked += [healthy.ask("publish") for healthy in good[50:]]
+    accepted += [healthy.ask("publish") for healthy in good[50:]]
     began = time.monotonic()
-    assert {answer.status_code for answer in asked} == {202}
+    assert {answer.status_code for answer in accepted} == {202}
     query = "SELECT count(*) FROM publishes_productpublish WHERE status = 'PUBLISHED' AND id = ANY(%s)"
     eventually(
         lambda: stack.rows(query, [healthy.id for healthy in good]) == [(100,)], within_s=90, every_s=0.2

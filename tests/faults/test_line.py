@@ -53,9 +53,9 @@ def test_a_publish_is_live_when_it_says_so_and_gone_when_it_says_so(stack: Stack
 
 def test_the_other_tenant_can_neither_see_nor_stop_it(stack: Stack, publish: Publish) -> None:
     publish.run("publish")
-    with stack.api(account="other_provider") as other_api:
-        assert other_api.get(publish.path).status_code == 404
-        assert other_api.post(f"{publish.path}/withdraw", json={"reason": "mine now"}).status_code == 404
+    with stack.api(account="other_provider") as second_api:
+        assert second_api.get(publish.path).status_code == 404
+        assert second_api.post(f"{publish.path}/withdraw", json={"reason": "mine now"}).status_code == 404
     with stack.api(account="viewer") as viewer:
         assert viewer.get(publish.path).json()["status"] == "PUBLISHED"
         assert viewer.post(f"{publish.path}/withdraw", json={"reason": "x"}).status_code == 403

@@ -18,7 +18,7 @@ def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_
 ) -> None:
     publish.run("publish")
     publish.run("withdraw", reason="so that both are possible")
-    asked = time.monotonic()
+    began = time.monotonic()
     with stack.api() as first_api, stack.api() as second_api, ThreadPoolExecutor(2) as pool:
         clicks = [
             pool.submit(Publish(first_api, publish.id, publish.host).ask, "publish"),
@@ -34,10 +34,10 @@ def test_f15_publish_and_delete_at_the_same_instant_one_wins_and_the_other_gets_
     assert len(kinds) == 3
     took = 0.0
     if kinds[-1] == ("publish",):
-        took = agree(stack, publish, "PUBLISHED", within_s=10, since=asked)
+        took = agree(stack, publish, "PUBLISHED", within_s=10, since=began)
     else:
         eventually(lambda: publish.api.get(publish.path).status_code == 404, within_s=10)
-        took = time.monotonic() - asked
+        took = time.monotonic() - began
     note(
         "F15",
         f"{kinds[-1][0]} won, the other: 409 '{loser.json()['detail'][:50]}…'; one history entry",

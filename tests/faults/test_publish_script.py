@@ -9,7 +9,7 @@ from tests.faults.stack import Stack
 
 def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
     facts, cluster = stack.facts, stack.cluster
-    asked = {
+    variables = {
         "URL": facts["web_url"],
         "TOKEN": facts["provider"]["api_token"],
         "PRODUCT": facts["product_id"],
@@ -18,7 +18,7 @@ def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
         "PROXY": cluster["agents"][0]["proxy_url"],
         "PATH_TO_CALL": "/billing",
     }
-    env = {"PATH": os.environ["PATH"], "NO_PROXY": "*", **asked, **changes}
+    env = {"PATH": os.environ["PATH"], "NO_PROXY": "*", **variables, **changes}
     return subprocess.run(
         ["sh", str(ROOT / "docs" / "publish.sh")],
         env=env,
@@ -30,9 +30,9 @@ def run(stack: Stack, **changes: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_script_publishes_calls_withdraws_and_deletes(stack: Stack) -> None:
-    done = run(stack)
-    assert done.returncode == 0, done.stderr
-    draft, *remaining = done.stdout.splitlines()
+    completed = run(stack)
+    assert completed.returncode == 0, completed.stderr
+    draft, *remaining = completed.stdout.splitlines()
     assert draft.startswith("draft ")
     assert remaining == ["live: 200", "withdrawn: 410", "deleted"]
 

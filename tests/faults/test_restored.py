@@ -141,7 +141,7 @@ def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_a
             ),
             within_s=45,
         )
-        heard = time.monotonic() - began
+        reported_after_s = time.monotonic() - began
         for frozen in (returned, withdrawn):
             refused = frozen.ask("withdraw", reason="while it is frozen")
             assert (refused.status_code, refused.json()["code"]) == (409, "generation_ahead")
@@ -159,7 +159,7 @@ def test_a_control_plane_from_an_old_dump_sounds_alarms_removes_nothing_and_is_a
     note(
         "dump",
         "the control plane from an old dump: every agent's alarms, nothing removed, every verb refused",
-        seconds=heard,
+        seconds=reported_after_s,
         bound_s=45,
     )
     note(
@@ -201,8 +201,8 @@ def alarms_of(stack: Stack, *publishes: Publish) -> list[str]:
 def act(operator: Browser, action: str, alarms: list[str]) -> None:
     """Choose an action for these alarms in their list."""
     path = "/admin/publishes/alarm/"
-    done = operator.send(path, seen_on=path, action=action, _selected_action=alarms)
-    assert done.status_code == 200, done.text
+    answer = operator.send(path, form_path=path, action=action, _selected_action=alarms)
+    assert answer.status_code == 200, answer.text
 
 
 def all_have_beaten(stack: Stack, *, since: float) -> bool:

@@ -216,14 +216,14 @@ def test_specs_are_pinned_in_their_order_each_with_its_own_reason() -> None:
 
 
 def test_each_host_is_looked_up_once_per_batch() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def resolver(host: str, port: int) -> list[Address]:
-        asked.append(host)
+        requested.append(host)
         return [ipaddress.ip_address("10.0.0.1")]
 
     pinned = Pinner(resolver=resolver).pin(
         [spec_to("a.example"), spec_to("a.example")], networks=("10.0.0.0/8",), reserved=()
     )
     assert pinned == [{"a.example:80": ("10.0.0.1",)}] * 2
-    assert asked == ["a.example"]
+    assert requested == ["a.example"]

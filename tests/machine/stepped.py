@@ -204,7 +204,7 @@ class SteppedAgent:
                 return
             self.post.tickets = [ticket for ticket in self.post.tickets if not ticket.job.finished.is_set()]
 
-    def says(self) -> list[Carried]:
+    def report(self) -> list[Carried]:
         """What it would report now, if it is up and was asked."""
         before, self.gateway.before = self.gateway.before, lambda _point: None
         try:
@@ -212,7 +212,7 @@ class SteppedAgent:
         finally:
             self.gateway.before = before
 
-    def carries(self, publish_id: UUID) -> tuple[int, str, State] | None:
+    def carried_state(self, publish_id: UUID) -> tuple[int, str, State] | None:
         """What callers meet at its gateway."""
         pinned_spec = self.gateway.carried.get(publish_id)
         return (

@@ -35,7 +35,7 @@ from tests.machine.stepped import Killed, SteppedAgent
 from tests.world import World, make_world
 
 Carried = tuple[int, str, State]
-ROUNDS_TO_REST = 12
+SETTLING_ROUNDS = 12
 LEGAL = {("", "DRAFT"), ("DRAFT", "PUBLISHED"), ("PUBLISHED", "WITHDRAWN"), ("WITHDRAWN", "PUBLISHED")}
 
 
@@ -148,7 +148,7 @@ class System:
                     [seconds],
                 )
 
-    def come_to_rest(self) -> None:
+    def settle(self) -> None:
         """All faults end; after some heartbeats everything has to agree."""
         for agent in self.agents:
             agent.gateway.away = agent.line.is_cut = False
@@ -158,7 +158,7 @@ class System:
             agent.gateway.before = lambda _point: None
             if not agent.is_up:
                 agent.start()
-        for _round in range(ROUNDS_TO_REST):
+        for _round in range(SETTLING_ROUNDS):
             self.pass_time(10)
             for agent in self.agents:
                 for step in (agent.beat, agent.worker.work_once, agent.hand_in):
@@ -180,12 +180,12 @@ class System:
                 "something foreign was touched"
             )
             for publish_id in set(self.drafts) & agent.gateway.carried.keys():
-                carried = agent.carries(publish_id)
+                carried = agent.carried_state(publish_id)
                 assert carried
                 assert (publish_id, *carried[:2]) in accepted, "the gateway carries what nobody asked for"
             self._check_direction(agent)
             self._check_report(agent)
-        self._check_words()
+        self._check_deliveries()
         self._check_history()
 
     def check_agreement(self) -> None:
@@ -198,7 +198,7 @@ class System:
                 else (row.generation, row.desired_digest, State(row.desired_state))
             )
             for agent in self.agents:
-                assert agent.carries(row.pk) == expected, f"{agent} at rest"
+                assert agent.carried_state(row.pk) == expected, f"{agent} at rest"
             assert (row.claimed_host is None) == (row.desired_state in {"", Desired.ABSENT}), (
                 "a host was kept, or lost"
             )
@@ -206,10 +206,10 @@ class System:
                 self._check_page(row)
 
     def _check_page(self, row: ProductPublish) -> None:
-        live = selectors.live_of(self.world.actor, row.pk)
-        assert words.progress(live) == ""
+        progress = selectors.live_of(self.world.actor, row.pk)
+        assert words.progress(progress) == ""
         n = len(self.agents)
-        expected_words = {
+        expected_sentences = {
             "": "1 agent is connected and will take it"
             if n == 1
             else f"{n} agents are connected and will take it",
@@ -224,8 +224,8 @@ class System:
             else f"{n} of {n} agents have taken it off (v{row.generation})",
         }
         with translation.override("en"):  # requests leave their own behind
-            says = words.board_sentence(live).split(" · ")[0]
-        assert says == expected_words[row.desired_state], f"the page says {says}"
+            sentence = words.board_sentence(progress).split(" · ")[0]
+        assert sentence == expected_sentences[row.desired_state], f"the page says {sentence}"
         if row.status == Status.PUBLISHED:
             assert row.desired_state in {Desired.LIVE, Desired.WITHDRAWN}
         if row.desired_state == Desired.LIVE:
@@ -233,7 +233,7 @@ class System:
 
     def _check_direction(self, agent: SteppedAgent) -> None:
         for publish_id in self.drafts:
-            carried = agent.carries(publish_id)
+            carried = agent.carried_state(publish_id)
             if carried is not None:
                 newest = self._newest.get((repr(agent), publish_id), 0)
                 assert carried[0] >= newest, f"{agent} went back from {newest} to {carried[0]}"
@@ -245,16 +245,16 @@ class System:
 
     def _check_report(self, agent: SteppedAgent) -> None:
         """What it would say now is proved, it has proved."""
-        for line in agent.says():
+        for line in agent.report():
             assert not line.verified or (line.publish_id, line.generation, line.digest) in agent.proved, (
                 f"{agent} would report what it only wants"
             )
 
-    def _check_words(self) -> None:
+    def _check_deliveries(self) -> None:
         """Whoever is counted as done has proved exactly that."""
-        done = Delivery.objects.filter(phase=Phase.SUCCEEDED).select_related("operation")
+        succeeded = Delivery.objects.filter(phase=Phase.SUCCEEDED).select_related("operation")
         proved = {agent.voice.agent.pk: agent.proved for agent in self.agents}
-        for row in done:
+        for row in succeeded:
             operation = row.operation
             assert (operation.publish_id, operation.generation, operation.digest) in proved[row.agent_id], (
                 "counted without proof"
@@ -287,7 +287,7 @@ class System:
             or Delivery.objects.filter(phase__in=OPEN_PHASES).exists()
         )
         agree = [
-            agent.carries(row.pk)
+            agent.carried_state(row.pk)
             == (
                 None
                 if row.desired_state in {"", "absent"}
@@ -327,8 +327,8 @@ class System:
                 Agent.objects.annotate(counts=counting()).filter(counts=True).values_list("pk", flat=True)
             )
             for operation, agent in product(operations, self.agents):
-                done = (operation.publish_id, operation.generation, operation.digest) in agent.proved
-                assert phase is not Phase.SUCCEEDED or done or agent.voice.agent.pk not in counted, (
+                has_proved = (operation.publish_id, operation.generation, operation.digest) in agent.proved
+                assert phase is not Phase.SUCCEEDED or has_proved or agent.voice.agent.pk not in counted, (
                     f"{operation.kind} has succeeded without {agent}"
                 )
             close(operations, phase)

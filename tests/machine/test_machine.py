@@ -42,7 +42,7 @@ FAULTS = (
     "swap",
     "verify",
 )
-IN_THE_WAY = ("refuses", "late", "gateway", "apply", "swap", "verify")
+BLOCKING_FAULTS = ("refuses", "late", "gateway", "apply", "swap", "verify")
 QUICK = settings(
     max_examples=20,
     stateful_step_count=25,
@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
         if is_worked_on:
             self.workers([Push.WELL] * len(system.agents))
 
-    @rule(which=WHICH, publish=WHICH, kind=st.sampled_from(IN_THE_WAY))
+    @rule(which=WHICH, publish=WHICH, kind=st.sampled_from(BLOCKING_FAULTS))
     def ask_in_vain(self, which: int, publish: int, kind: str) -> None:
         """Ask for what somebody cannot bring to its end."""
         self.break_or_mend(which, kind, publish=publish)
@@ -128,9 +128,9 @@ class Machine(RuleBasedStateMachine):
         self.break_or_mend(which, kind, publish=publish)
 
     @rule()
-    def come_to_rest(self) -> None:
+    def settle(self) -> None:
         """All is well for a while."""
-        self.system.come_to_rest()
+        self.system.settle()
 
     def break_or_mend(self, which: int, kind: str, *, publish: int) -> None:
         """That fault of an agent, or of its gateway with a publish; a second time ends those that last."""
@@ -161,13 +161,13 @@ class Machine(RuleBasedStateMachine):
             refuse[publish_id] = Refused("It is not to our taste.", code="rejected", entity="route")
 
     @invariant()
-    def holds(self) -> None:
+    def agree(self) -> None:
         self.system.check()
 
     def teardown(self) -> None:
         try:
             if hasattr(self, "system"):
-                self.system.come_to_rest()
+                self.system.settle()
         finally:
             transaction.set_rollback(True)
             self._undone.__exit__(None, None, None)

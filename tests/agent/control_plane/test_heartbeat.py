@@ -19,8 +19,8 @@ from tests.agent.running import Running
 
 
 def test_the_heartbeat_says_what_is_carried_and_fetches_what_is_not(agent: Running) -> None:
-    wanted = live()
-    agent.double.expected[wanted.publish_id] = wanted
+    expected = live()
+    agent.double.expected[expected.publish_id] = expected
     agent.beat()
     first = agent.double.heartbeats[0]
     assert (first.driver, first.gateway_ok, first.gateway_version, first.proxy_url) == (
@@ -39,9 +39,9 @@ def test_the_heartbeat_says_what_is_carried_and_fetches_what_is_not(agent: Runni
     assert agent.double.heartbeats[1].fingerprint != first.fingerprint
     (line,) = agent.double.reports[1].carried
     assert (line.publish_id, line.generation, line.digest, line.state, line.verified) == (
-        wanted.publish_id,
+        expected.publish_id,
         1,
-        wanted.digest,
+        expected.digest,
         State.LIVE,
         True,
     )
@@ -150,8 +150,8 @@ def test_a_long_pull_keeps_no_heartbeat_waiting(agent: Running) -> None:
         return specs(publish_ids)
 
     agent.control_plane.specs = slow  # type: ignore[method-assign]
-    wanted = live()
-    agent.double.expected[wanted.publish_id] = wanted
+    expected = live()
+    agent.double.expected[expected.publish_id] = expected
     agent.puller.start()
     agent.heart.beat()
     until(lambda: agent.double.reports, description="the pull has begun")
@@ -168,17 +168,17 @@ def test_what_the_answers_to_all_pages_of_a_report_ask_for_is_done(
     agent: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(carried, "REPORT_ROWS", 1)
-    standing, gone, wanted = live(), live(), live()
-    agent.post(agent.seal(standing, gone).token)
-    agent.post(agent.seal(absent(gone, generation=2)).token)
-    agent.double.expected = {spec.publish_id: spec for spec in (standing, wanted)}
-    agent.double.forget = (Absence(publish_id=gone.publish_id, generation=2),)
+    standing, removed, expected = live(), live(), live()
+    agent.post(agent.seal(standing, removed).token)
+    agent.post(agent.seal(absent(removed, generation=2)).token)
+    agent.double.expected = {spec.publish_id: spec for spec in (standing, expected)}
+    agent.double.forget = (Absence(publish_id=removed.publish_id, generation=2),)
     agent.double.keys_asked = (standing.publish_id,)
     agent.beat()
     assert [len(page.carried) for page in agent.double.reports] == [1, 1]
     assert [(line.publish_id, line.generation) for line in agent.double.let_in] == [(standing.publish_id, 1)]
     until(
-        lambda: agent.store.records.keys() == {standing.publish_id, wanted.publish_id},
+        lambda: agent.store.records.keys() == {standing.publish_id, expected.publish_id},
         description="one is forgotten, one fetched",
     )
 
@@ -207,9 +207,9 @@ def test_an_answer_sealed_by_another_key_is_not_believed(agent: Running) -> None
 
 
 def test_upstreams_that_move_inside_the_fence_are_followed_and_others_are_not(agent: Running) -> None:
-    where = ["10.0.0.1"]
+    current = ["10.0.0.1"]
     agent.double.networks = ("10.0.0.0/8",)
-    pinner = Pinner(resolver=lambda _host, _port: [ipaddress.ip_address(address) for address in where])
+    pinner = Pinner(resolver=lambda _host, _port: [ipaddress.ip_address(address) for address in current])
     agent.heart._parts = dataclasses.replace(agent.heart._parts, pinner=pinner)
     agent.worker._parts = dataclasses.replace(agent.worker._parts, pinner=pinner)
     spec = live(services=(make_service(80, host="moving.example"),))
@@ -219,12 +219,12 @@ def test_upstreams_that_move_inside_the_fence_are_followed_and_others_are_not(ag
         return agent.gateway.carried[spec.publish_id].addresses["moving.example:80"]
 
     assert addresses() == ("10.0.0.1",)
-    where[:] = ["10.0.0.2", "10.0.0.3"]
+    current[:] = ["10.0.0.2", "10.0.0.3"]
     agent.heart.refresh_addresses()
     until(lambda: addresses() == ("10.0.0.2", "10.0.0.3"), description="the new addresses are there")
     changes = len(agent.gateway.changes)
     for outside in (["169.254.169.254"], ["10.0.0.2", "127.0.0.1"], ["192.0.2.1"]):
-        where[:] = outside
+        current[:] = outside
         agent.heart.refresh_addresses()
     agent.post(agent.seal(live()).token)
     assert addresses() == ("10.0.0.2", "10.0.0.3")

@@ -55,8 +55,8 @@ def test_what_an_agent_logs_answers_and_keeps_holds_no_key_but_two_private_files
     log = (tmp_path / "agent.log").read_text()
     assert log.count('"event": "result"') == 3
     assert "malformed" in log
-    messages_sent = [*results, *site.double.heartbeats, *site.double.reports, *site.double.results]
-    assert CANARY not in repr([message.model_dump() for message in messages_sent]) + answer + log
+    all_messages = [*results, *site.double.heartbeats, *site.double.reports, *site.double.results]
+    assert CANARY not in repr([message.model_dump() for message in all_messages]) + answer + log
     holding = {
         path.name: path.stat().st_mode & 0o777
         for path in tmp_path.rglob("*")

@@ -26,12 +26,12 @@ class Door:
         self.requests.append(list(results))
 
 
-def tickets(count: int, *, are_done: bool) -> list[Ticket]:
+def tickets(count: int, *, are_finished: bool) -> list[Ticket]:
     new_tickets = [
         Ticket(item=Item(spec=live(), delivery=uuid4(), token=uuid4()), job=Job(spec=live(), networks=()))
         for _ in range(count)
     ]
-    for ticket in new_tickets if are_done else ():
+    for ticket in new_tickets if are_finished else ():
         spec = ticket.item.spec
         ticket.job.result = Result(
             publish_id=spec.publish_id, generation=1, digest=spec.digest, outcome=Outcome.VERIFIED
@@ -51,27 +51,27 @@ def deliveries(requests: list[list[Result]]) -> list[UUID | None]:
 
 
 def test_at_most_a_hundred_go_in_one_request_and_each_of_them_once() -> None:
-    done, door = tickets(250, are_done=True), Door()
-    postman = postman_with(door, *done)
+    finished, door = tickets(250, are_finished=True), Door()
+    postman = postman_with(door, *finished)
     assert postman._hand_in(postman._sorted()[0], 0.0) == 0.0
     assert [len(request) for request in door.requests] == [100, 100, 50]
-    assert deliveries(door.requests) == [ticket.item.delivery for ticket in done]
+    assert deliveries(door.requests) == [ticket.item.delivery for ticket in finished]
     assert postman._sorted() == ([], [])
 
 
 def test_what_was_handed_in_before_a_failure_is_not_sent_again() -> None:
-    done, door = tickets(250, are_done=True), Door(good_for=1)
-    postman = postman_with(door, *done)
+    finished, door = tickets(250, are_finished=True), Door(good_for=1)
+    postman = postman_with(door, *finished)
     assert postman._hand_in(postman._sorted()[0], 0.0) == 1.0
     assert len(postman._sorted()[0]) == 150
     door.good_for = 1000
     assert postman._hand_in(postman._sorted()[0], 1.0) == 0.0
-    assert deliveries(door.requests) == [ticket.item.delivery for ticket in done]
+    assert deliveries(door.requests) == [ticket.item.delivery for ticket in finished]
 
 
 def test_what_is_under_way_is_told_and_followed_further() -> None:
-    done, working, door = tickets(1, are_done=True), tickets(2, are_done=False), Door()
-    postman = postman_with(door, *done, *working)
+    finished, working, door = tickets(1, are_finished=True), tickets(2, are_finished=False), Door()
+    postman = postman_with(door, *finished, *working)
     postman._hand_in([*postman._sorted()[0], *postman._sorted()[1]], 0.0)
     assert [result.outcome for result in door.requests[0]] == [
         Outcome.VERIFIED,
@@ -87,6 +87,6 @@ def test_sorting_compares_no_tickets_and_no_specs(monkeypatch: pytest.MonkeyPatc
     def compared(*_: object) -> bool:
         raise AssertionError("two were compared")
 
-    postman = postman_with(Door(), *tickets(20, are_done=True), *tickets(20, are_done=False))
+    postman = postman_with(Door(), *tickets(20, are_finished=True), *tickets(20, are_finished=False))
     monkeypatch.setattr(Ticket, "__eq__", compared)
     assert [len(sorted_out) for sorted_out in postman._sorted()] == [20, 20]

@@ -144,14 +144,14 @@ def test_withdrawn_and_absent_are_asked_one_question_whatever_the_auth_was(proxi
     assert proxy.prove(withdrawn(live(auth=Auth(mode=AuthMode.API_KEY)), generation=2)) == 48
 
 
-@pytest.mark.parametrize("wrong_one", [0, 23, 24, 47])
-def test_one_wrong_answer_starts_anew(proxies: list[Proxy], wrong_one: int) -> None:
+@pytest.mark.parametrize("wrong_number", [0, 23, 24, 47])
+def test_one_wrong_answer_starts_anew(proxies: list[Proxy], wrong_number: int) -> None:
     proxy = Proxy(
-        lambda number: answer_text(404, imp_generation="0") if number == wrong_one else right(number)
+        lambda number: answer_text(404, imp_generation="0") if number == wrong_number else right(number)
     )
     proxies.append(proxy)
     assert proxy.prove(live()) == 48
-    assert proxy.opened == (72 if wrong_one < 24 else 96)
+    assert proxy.opened == (72 if wrong_number < 24 else 96)
 
 
 @pytest.mark.parametrize(

@@ -17,25 +17,25 @@ OTHER_KEY = signing.new_key()
 
 
 def seal(body: str = "{}", **changed: object) -> signing.Sealed:
-    wanted: dict[str, object] = {
+    fields: dict[str, object] = {
         "purpose": Purpose.COMMAND,
         "issuer": "control-plane",
         "audience": "agent-1",
         "now": NOW,
         **changed,
     }
-    return signing.seal(KEY, body, **wanted)  # type: ignore[arg-type]
+    return signing.seal(KEY, body, **fields)  # type: ignore[arg-type]
 
 
 def unseal(token: str, **changed: object) -> signing.Opened:
-    wanted: dict[str, object] = {
+    fields: dict[str, object] = {
         "purpose": Purpose.COMMAND,
         "issuer": "control-plane",
         "audience": "agent-1",
         "now": NOW,
         **changed,
     }
-    return signing.unseal(token, [KEY], **wanted)  # type: ignore[arg-type]
+    return signing.unseal(token, [KEY], **fields)  # type: ignore[arg-type]
 
 
 @given(st.text())
@@ -123,7 +123,7 @@ URL = "https://cp.example/agent/v1/heartbeat"
 
 
 def prove(**changed: object) -> signing.Sealed:
-    wanted: dict[str, object] = {
+    fields: dict[str, object] = {
         "agent_id": "agent-1",
         "method": "POST",
         "url": URL,
@@ -131,12 +131,12 @@ def prove(**changed: object) -> signing.Sealed:
         "now": NOW,
         **changed,
     }
-    return signing.prove_request(KEY, **wanted)  # type: ignore[arg-type]
+    return signing.prove_request(KEY, **fields)  # type: ignore[arg-type]
 
 
 def check(token: str, **changed: object) -> signing.Opened:
-    wanted: dict[str, object] = {"method": "POST", "url": URL, "body": b"{}", "now": NOW, **changed}
-    return signing.check_request(token, [KEY], **wanted)  # type: ignore[arg-type]
+    fields: dict[str, object] = {"method": "POST", "url": URL, "body": b"{}", "now": NOW, **changed}
+    return signing.check_request(token, [KEY], **fields)  # type: ignore[arg-type]
 
 
 def test_a_request_proof_names_its_agent_and_its_id() -> None:

@@ -36,7 +36,7 @@ def tokens(**changes: Any) -> Spec:
     return spec(auth=TOKENS.model_copy(update=changes))
 
 
-OTHERS = {
+CHANGED_SPECS = {
     "publish": spec(publish_id=UUID(int=9)),
     "state": spec(state=State.WITHDRAWN),
     "host": spec(host="b.localhost"),
@@ -64,10 +64,10 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", CHANGED_SPECS)
 def test_the_digest_changes_with_everything_that_callers_meet(name: str) -> None:
-    others = [other.digest for other in (spec(), *OTHERS.values())]
-    assert others.count(OTHERS[name].digest) == 1
+    digests = [changed.digest for changed in (spec(), *CHANGED_SPECS.values())]
+    assert digests.count(CHANGED_SPECS[name].digest) == 1
 
 
 def test_the_digest_changes_neither_with_the_generation_nor_with_a_secret() -> None:

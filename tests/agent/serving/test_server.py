@@ -59,14 +59,14 @@ def test_an_id_is_remembered_as_long_as_its_seal_can_be_believed() -> None:
 def test_a_command_with_a_wrong_seal_changes_nothing(
     agent: Running, change: dict[str, object], status: int, code: str
 ) -> None:
-    wanted = {
+    fields = {
         "purpose": signing.Purpose.COMMAND,
         "issuer": signing.CONTROL_PLANE,
         "audience": str(agent.me.agent_id),
         **change,
     }
     command = messages.Command(items=(messages.Item(spec=live()),), upstream_networks=("127.0.0.0/8",))
-    response = agent.post(signing.seal(agent.double.key, command.model_dump_json(), **wanted).token)  # type: ignore[arg-type]
+    response = agent.post(signing.seal(agent.double.key, command.model_dump_json(), **fields).token)  # type: ignore[arg-type]
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert (agent.gateway.changes, dict(agent.store.records)) == ([], {})
 

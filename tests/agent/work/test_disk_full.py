@@ -37,7 +37,7 @@ def test_a_full_disk_is_named_in_the_answer_and_in_the_heartbeat_and_ends_by_its
     agent: Running, fill: Fill
 ) -> None:
     path = agent.store._path
-    words = f"The agent cannot write {path} (No space left on device): make room there; nothing has to be started anew."
+    message = f"The agent cannot write {path} (No space left on device): make room there; nothing has to be started anew."
     spec = live()
     agent.double.expected[spec.publish_id] = spec
     fill(PUBLISHES_FILE)
@@ -47,14 +47,14 @@ def test_a_full_disk_is_named_in_the_answer_and_in_the_heartbeat_and_ends_by_its
         Outcome.UNREACHABLE,
         "disk",
         "disk_full",
-        words,
+        message,
     )
     assert agent.gateway.changes == []
     for _ in range(2):
         agent.beat()
         assert (agent.double.heartbeats[-1].gateway_ok, agent.double.heartbeats[-1].gateway_error) == (
             False,
-            words,
+            message,
         )
     until(lambda: not leftovers(path.parent), description="no file of a failed or tried write is left")
 
@@ -103,7 +103,7 @@ def test_a_gateway_s_own_full_disk_is_named_too(
     sealed = agent.seal(spec)
     (result,) = control_plane.open_answer(agent.me, agent.post(sealed.token).text, answers=sealed.id)
     assert result.outcome == Outcome.VERIFIED
-    assert [gateway.ask(live_spec.host).status for live_spec in (standing, spec)] == [200, 200]
+    assert [gateway.ask(published.host).status for published in (standing, spec)] == [200, 200]
     agent.stop()
 
 

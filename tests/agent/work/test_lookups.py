@@ -23,12 +23,12 @@ DEAD = [f"{number}.dead.example" for number in range(40)]
 class NameServer:
     """Knows every name but those that end in dead.example: their look-ups hang until `wake` is set."""
 
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     wake: threading.Event = field(default_factory=threading.Event)
     address: str = "10.0.0.1"
 
     def resolve(self, host: str, _port: int) -> list[Address]:
-        self.asked.append(host)
+        self.requested.append(host)
         if host.endswith("dead.example"):
             self.wake.wait(20)
         return [ipaddress.ip_address(host if host.replace(".", "").isdigit() else self.address)]
@@ -59,7 +59,7 @@ def test_what_hangs_takes_nothing_from_the_other_publishes(names: NameServer) ->
         {"127.0.0.1:80": ("127.0.0.1",)},
         {"live.example:80": ("10.0.0.1",)},
     ]
-    assert len([host for host in names.asked if host in DEAD]) == PER_GROUP
+    assert len([host for host in names.requested if host in DEAD]) == PER_GROUP
     for _ in range(3):
         assert pin(pinner, to("live.example")) == [{"live.example:80": ("10.0.0.1",)}]
     assert {thread.daemon for thread in threading.enumerate() if thread.name == "resolve"} == {True}
@@ -80,11 +80,11 @@ def test_a_name_that_hangs_is_looked_up_once_whoever_asks_and_told_to_all_when_i
     pinner = Pinner(resolver=names.resolve)
     for _ in range(3):
         assert pin(pinner, to("0.dead.example"), to("0.dead.example")) == ["resolver_slow"] * 2
-    assert names.asked == ["0.dead.example"]
+    assert names.requested == ["0.dead.example"]
     names.wake.set()
     until(lambda: not pinner._lookups._running, description="it has answered")
     assert pin(pinner, to("0.dead.example")) == [{"0.dead.example:80": ("10.0.0.1",)}]
-    assert names.asked == ["0.dead.example"] * 2
+    assert names.requested == ["0.dead.example"] * 2
 
 
 def test_one_call_has_a_limited_number_of_look_ups_under_way_and_finds_more_names_than_that(
@@ -92,9 +92,9 @@ def test_one_call_has_a_limited_number_of_look_ups_under_way_and_finds_more_name
 ) -> None:
     pinner = Pinner(resolver=names.resolve)
     assert set(pin(pinner, *[to(host) for host in DEAD])) == {"resolver_slow"}
-    assert len(names.asked) == AT_ONCE
-    live_ones = [f"{number}.live.example" for number in range(AT_ONCE * 2)]
-    assert pin(pinner, to(*live_ones)) == [{f"{host}:80": ("10.0.0.1",) for host in live_ones}]
+    assert len(names.requested) == AT_ONCE
+    answered_hosts = [f"{number}.live.example" for number in range(AT_ONCE * 2)]
+    assert pin(pinner, to(*answered_hosts)) == [{f"{host}:80": ("10.0.0.1",) for host in answered_hosts}]
 
 
 def test_what_must_stay_shut_stays_shut_while_its_name_hangs(
@@ -108,7 +108,7 @@ def test_what_must_stay_shut_stays_shut_while_its_name_hangs(
         "reserved",
         {"10.0.0.2:80": ("10.0.0.2",)},
     ]
-    assert names.asked.count("database.dead.example") == 2
+    assert names.requested.count("database.dead.example") == 2
     monkeypatch.setattr(names, "address", "10.0.0.2")
     names.wake.set()
     until(lambda: not pinner._lookups._running, description="it has answered")
@@ -128,4 +128,4 @@ def test_a_withdrawal_asks_no_name_server(
     bench.open()
     bench.start()
     (result,) = bench.bring(withdrawn(live(), generation=2))
-    assert (result.outcome, names.asked) == ("verified", [])
+    assert (result.outcome, names.requested) == ("verified", [])

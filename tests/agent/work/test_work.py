@@ -111,14 +111,14 @@ def test_a_gateway_that_is_newer_than_the_agent_is_not_touched(bench: Bench, tmp
     fresh.mkdir()
     second = Worker(BatchParts(driver=bench.driver, store=Store(fresh), pinner=Pinner(), reserved=()))
     second.start()
-    asked: list[str] = []
-    bench.gateway.before = asked.append
+    points: list[str] = []
+    bench.gateway.before = points.append
     tickets = second.submit([Item(spec=live(spec.publish_id, generation=8))], networks=LOOPBACK)
     (result,) = results_of(tickets)
     second.stop(timeout_s=1)
     assert (result.outcome, result.highest_generation) == (Outcome.STALE, 9)
     assert bench.carried(spec) == 9
-    assert (asked, Store(fresh).records) == (["observe"], {})
+    assert (points, Store(fresh).records) == (["observe"], {})
 
 
 def test_the_same_generation_again_changes_nothing_and_is_proved_again(bench: Bench) -> None:
@@ -166,11 +166,11 @@ def test_five_equal_commands_that_come_apart_are_one_change_and_differ_in_what_w
 ) -> None:
     spec, tickets = live(), list[Ticket]()
 
-    def come_again(point: str) -> None:
+    def submit_again(point: str) -> None:
         if point == "verify":
             tickets.extend(bench.submit(spec))
 
-    bench.gateway.before = come_again
+    bench.gateway.before = submit_again
     tickets += bench.submit(spec)
     bench.start()
     results_of(tickets)
@@ -305,9 +305,9 @@ def test_a_gateway_that_is_away_is_unreachable_and_tried_again(bench: Bench) -> 
 
 def test_what_cannot_be_proved_is_not_called_verified(bench: Bench) -> None:
     bench.start()
-    spec, other_spec = live(), live()
+    spec, second_spec = live(), live()
     bench.gateway.unproved.add(spec.publish_id)
-    unproved, proved = bench.bring(spec, other_spec)
+    unproved, proved = bench.bring(spec, second_spec)
     assert (unproved.outcome, unproved.step, unproved.code) == (Outcome.UNREACHABLE, "verify", "not_proved")
     assert proved.outcome == Outcome.VERIFIED
     assert [pinned_spec.spec for pinned_spec in bench.store.pending()] == [spec]

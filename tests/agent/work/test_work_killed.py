@@ -36,13 +36,13 @@ def test_killed_anywhere_the_same_command_or_the_disk_completes_it(
     bystander = live()
     prior_specs = {"live": [spec], "withdrawn": [withdrawn(spec, generation=1)]}
     bench.bring(bystander, *prior_specs.get(prior, []))
-    wanted = live(spec.publish_id, generation=2)
+    second_spec = live(spec.publish_id, generation=2)
     kill_at(bench, point, monkeypatch)
-    tickets = bench.submit(wanted)
+    tickets = bench.submit(second_spec)
     until(lambda: not bench.worker.thread.is_alive(), description="the worker is dead")
     assert not tickets[0].job.finished.is_set()
     # The publish shows its old state or its new one, never something between; the other one is untouched.
-    assert bench.carried(wanted) in ({None, 2} if prior == "nothing" else {1, 2})
+    assert bench.carried(second_spec) in ({None, 2} if prior == "nothing" else {1, 2})
     assert bench.carried(bystander) == 1
 
     bench.gateway.before = lambda _point: None
@@ -52,8 +52,8 @@ def test_killed_anywhere_the_same_command_or_the_disk_completes_it(
     assert len(recovered) == (0 if point in {"observe", "store.accept"} else 1)
     assert {result.outcome for result in results_of(recovered)} <= {Outcome.VERIFIED}
     if not recovered:
-        assert bench.bring(wanted)[0].outcome == Outcome.VERIFIED
-    assert bench.carried(wanted) == 2
+        assert bench.bring(second_spec)[0].outcome == Outcome.VERIFIED
+    assert bench.carried(second_spec) == 2
     assert bench.store.pending() == []
     assert sum(spec.publish_id in change for change in bench.gateway.changes) == (
         1 if prior == "nothing" else 2

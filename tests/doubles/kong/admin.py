@@ -178,9 +178,9 @@ class Admin:
 
     def _tags(self, steps: list[str], query: dict[str, str]) -> Entity:
         listed = [
-            {"entity_id": entity["id"], "entity_name": kind.word, "tag": tag}
+            {"entity_id": entity["id"], "entity_name": kind.name, "tag": tag}
             for kind in KINDS.values()
-            for entity in sorted(self.store.tables[kind.word].values(), key=lambda entity: entity["id"])
+            for entity in sorted(self.store.tables[kind.name].values(), key=lambda entity: entity["id"])
             for tag in entity["tags"] or ()
             if not steps or tag == steps[0]
         ]
@@ -190,11 +190,11 @@ class Admin:
     def _entities(self, call: Call, steps: list[str]) -> Answer:
         kind, fixed = _BY_PATH[steps[0]], {}
         if len(steps) > 2:
-            parent = self._known(kind, steps[1])
+            parent = self._find_or_refuse(kind, steps[1])
             if (steps[0], steps[2]) not in CHILDREN:
                 raise Refusal(404, {"message": "Not found"})
-            word, name = CHILDREN[steps[0], steps[2]]
-            kind, fixed = KINDS[word], {name: {"id": parent["id"]}}
+            child_kind, name = CHILDREN[steps[0], steps[2]]
+            kind, fixed = KINDS[child_kind], {name: {"id": parent["id"]}}
             steps = steps[2:]
         if len(steps) == 1:
             return self._collection(call, kind, fixed)
@@ -218,7 +218,7 @@ class Admin:
             )
         entities = [
             row
-            for row in self.store.tables[kind.word].values()
+            for row in self.store.tables[kind.name].values()
             if all(row[name] == value for name, value in fixed.items())
         ]
         tags = _filter(query["tags"]) if "tags" in query else None
@@ -227,15 +227,15 @@ class Admin:
         )
         page["data"] = [self._shown(kind, row) for row in page["data"]]
         if "offset" in page:
-            kept: dict[str, str] = {name: query[name] for name in ("tags", "size") if name in query}
+            same_query: dict[str, str] = {name: query[name] for name in ("tags", "size") if name in query}
             page["next"] = f"{urlsplit(call.path).path}?offset={quote(page['offset'], safe='')}" + (
-                f"&{urlencode(list(kept.items()))}" if kept else ""
+                f"&{urlencode(list(same_query.items()))}" if same_query else ""
             )
         return page
 
     def _single(self, call: Call, kind: Kind, key: str, fixed: Entity) -> Answer:
         if call.method in {"GET", "HEAD"}:
-            return Answer.json(200, self._shown(kind, self._known(kind, key, fixed)))
+            return Answer.json(200, self._shown(kind, self._find_or_refuse(kind, key, fixed)))
         if call.method == "OPTIONS":
             return Answer(
                 status=204, headers=[("Allow", METHODS), ("Access-Control-Allow-Methods", METHODS)], body=b""
@@ -247,7 +247,10 @@ class Admin:
             self._refuse_without_database(kind, "update")
             return Answer.json(
                 200,
-                shown(kind, self.store.patch(kind, self._known(kind, key, fixed), {**_read(call), **fixed})),
+                shown(
+                    kind,
+                    self.store.patch(kind, self._find_or_refuse(kind, key, fixed), {**_read(call), **fixed}),
+                ),
             )
         if call.method == "DELETE":
             self._refuse_without_database(kind, "remove")
@@ -263,12 +266,12 @@ class Admin:
         }
 
     def _delete(self, kind: Kind, key: str, fixed: Entity) -> Answer:
-        known = self._known(kind, key, fixed) if fixed else self.store.find(kind, key)
-        if known:
-            self.store.delete(kind, known)
+        entity = self._find_or_refuse(kind, key, fixed) if fixed else self.store.find(kind, key)
+        if entity:
+            self.store.delete(kind, entity)
         return Answer(status=204, headers=[], body=b"")
 
-    def _known(self, kind: Kind, key: str, fixed: Entity | None = None) -> Entity:
+    def _find_or_refuse(self, kind: Kind, key: str, fixed: Entity | None = None) -> Entity:
         entity = self.store.find(kind, key)
         if entity is None or any(entity[name] != value for name, value in (fixed or {}).items()):
             raise Refusal(404, {"message": "Not found"})
@@ -276,7 +279,7 @@ class Admin:
 
     def _refuse_without_database(self, kind: Kind, verb: str) -> None:
         if self.is_dbless:
-            message = f"cannot {verb} '{kind.word}' entities when not using a database"
+            message = f"cannot {verb} '{kind.name}' entities when not using a database"
             raise Refusal(405, {"code": 12, "message": message, "name": "operation unsupported"})
 
     def _config(self, call: Call) -> Answer:
@@ -307,8 +310,8 @@ class Admin:
         return Answer.json(
             201,
             {
-                word: {key: self._shown(KINDS[word], row) for key, row in table.items()}
-                for word, table in tables.items()
+                child_kind: {key: self._shown(KINDS[child_kind], row) for key, row in table.items()}
+                for child_kind, table in tables.items()
                 if table
             },
         )
@@ -346,17 +349,17 @@ def _declared(call: Call) -> tuple[str, Any]:
 
 
 def _filter(text: str) -> tuple[str, tuple[str, ...]]:
-    words = "" if text else "cannot be null"
+    fault = "" if text else "cannot be null"
     if "," in text and "/" in text:
-        words = "invalid filter syntax"
-    if words:
+        fault = "invalid filter syntax"
+    if fault:
         raise Refusal(
             400,
             {
                 "code": 11,
-                "message": f"invalid option (tags: {words})",
+                "message": f"invalid option (tags: {fault})",
                 "name": "invalid options",
-                "options": {"tags": words},
+                "options": {"tags": fault},
             },
         )
     return ("or", tuple(text.split("/"))) if "/" in text else ("and", tuple(text.split(",")))

@@ -22,17 +22,17 @@ Tables = Mapping[str, Mapping[str, Entity]]
 def key_auth(config: Entity, exchange: Exchange, tables: Tables) -> Answer | None:
     """A key in one of the headers or query fields."""
     challenge = {"WWW-Authenticate": f'Key realm="{config["realm"]}"' if config["realm"] else "Key"}
-    name, keys = _given_keys(config, exchange)
+    name, keys = _keys_of_request(config, exchange)
     if not keys:
         return exchange.problem(401, "No API key found in request", headers=challenge)
     if len(keys) > 1:
         return exchange.problem(401, "Duplicate API key found", headers=challenge)
-    live = (
+    unexpired = (
         row
         for row in tables["keyauth_credentials"].values()
         if row.get("expires", time.time() + 1) > time.time()
     )
-    credential = next((row for row in live if row["key"] == keys[0]), None)
+    credential = next((row for row in unexpired if row["key"] == keys[0]), None)
     if credential is None:
         return exchange.problem(401, "Unauthorized", headers=challenge)
     if config["hide_credentials"]:
@@ -49,7 +49,7 @@ def key_auth(config: Entity, exchange: Exchange, tables: Tables) -> Answer | Non
 
 def jwt(config: Entity, exchange: Exchange, tables: Tables) -> Answer | None:
     """A signed token whose key a claim names; only the claims that the configuration names are checked."""
-    token = _given_token(config, exchange)
+    token = _token_of_request(config, exchange)
     if not token:
         return Answer.json(401, {"message": "Unauthorized"}, headers={"WWW-Authenticate": "Bearer"})
     try:
@@ -94,7 +94,7 @@ class _Refused(Exception):
         self.body = body if isinstance(body, dict) else {"message": body}
 
 
-def _given_keys(config: Entity, exchange: Exchange) -> tuple[str, list[str]]:
+def _keys_of_request(config: Entity, exchange: Exchange) -> tuple[str, list[str]]:
     for name in config["key_names"]:
         keys = exchange.all_headers(name) if config["key_in_header"] else []
         if not keys and config["key_in_query"]:
@@ -104,7 +104,7 @@ def _given_keys(config: Entity, exchange: Exchange) -> tuple[str, list[str]]:
     return "", []
 
 
-def _given_token(config: Entity, exchange: Exchange) -> str:
+def _token_of_request(config: Entity, exchange: Exchange) -> str:
     for name in config["uri_param_names"]:
         if values := [value for field, value in parse_qsl(exchange.query) if field == name]:
             return values[0]
@@ -160,12 +160,12 @@ def _verify(credential: Entity, head: Entity, token: str) -> None:
 
 def _check_claims(config: Entity, claims: Entity) -> None:
     late = {"exp": lambda value: value <= time.time(), "nbf": lambda value: value > time.time()}
-    words = {"exp": "token expired", "nbf": "token not valid yet"}
+    messages = {"exp": "token expired", "nbf": "token not valid yet"}
     for name in config["claims_to_verify"] or []:
         if isinstance(claims.get(name), bool) or not isinstance(claims.get(name), (int, float)):
             raise _Refused({name: "must be a number"})
         if late[name](claims[name]):
-            raise _Refused({name: words[name]})
+            raise _Refused({name: messages[name]})
 
 
 def _admit(exchange: Exchange, tables: Tables, credential: Entity, *, identifier: str) -> None:

@@ -30,7 +30,7 @@ class _Reading:
     """One configuration on its way into tables."""
 
     plugins: tuple[str, ...]
-    tables: Tables = field(default_factory=lambda: {word: {} for word in KINDS})
+    tables: Tables = field(default_factory=lambda: {kind_name: {} for kind_name in KINDS})
     flat: list[Entity] = field(default_factory=list)
     nested: list[tuple[Place, Any]] = field(default_factory=list)
     loose: dict[str, Any] = field(default_factory=dict)
@@ -43,8 +43,8 @@ def parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as problem:
-        words = "failed parsing declarative configuration: 1:2: did not find expected node content"  # Not in the records: any other fault.
-        raise _refusal({"error": words}, flattened=[]) from problem
+        message = "failed parsing declarative configuration: 1:2: did not find expected node content"  # Not in the records: any other fault.
+        raise _refusal({"error": message}, flattened=[]) from problem
 
 
 def load(config: Any, *, plugins: tuple[str, ...], now: int, flatten: bool) -> Tables:
@@ -72,7 +72,7 @@ def _top_faults(config: Entity) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _GivenEntity:
+class _Declared:
     """One entity as the configuration has it. `parent` is the reference that comes from where it stands."""
 
     kind: Kind
@@ -82,55 +82,57 @@ class _GivenEntity:
     id: str
 
 
-def _walk(config: Entity) -> Iterator[_GivenEntity]:
-    for word in KINDS:
-        for index, given in enumerate(config.get(word) or []):
-            yield from _walk_one(word, (word, index), given, {})
+def _walk(config: Entity) -> Iterator[_Declared]:
+    for kind_name in KINDS:
+        for index, declared in enumerate(config.get(kind_name) or []):
+            yield from _walk_entity(kind_name, (kind_name, index), declared, {})
 
 
-def _walk_one(word: str, place: Place, given: Entity, parent: Entity) -> Iterator[_GivenEntity]:
-    inside = _NESTED.get(word, {})
-    own = {key: value for key, value in given.items() if key not in inside}
-    own_id = str(own.get("id") or _id_of(word, own))
-    yield _GivenEntity(kind=KINDS[word], place=place, entity=own, parent=parent, id=own_id)
+def _walk_entity(kind_name: str, place: Place, declared: Entity, parent: Entity) -> Iterator[_Declared]:
+    inside = _NESTED.get(kind_name, {})
+    own = {key: value for key, value in declared.items() if key not in inside}
+    own_id = str(own.get("id") or _id_of(kind_name, own))
+    yield _Declared(kind=KINDS[kind_name], place=place, entity=own, parent=parent, id=own_id)
     for child, name in inside.items():
-        for index, child_entity in enumerate(given.get(child) or []):
-            yield from _walk_one(child, (*place, child, index), child_entity, {name: {"id": own_id}})
+        for index, child_entity in enumerate(declared.get(child) or []):
+            yield from _walk_entity(child, (*place, child, index), child_entity, {name: {"id": own_id}})
 
 
-def _id_of(word: str, given: Entity) -> str:
+def _id_of(kind_name: str, declared: Entity) -> str:
     # Consumers and groups get the same id in each load, credentials a random one.
-    name = given.get("username") or given.get("group") if word in {"consumers", "acls"} else None
-    return str(uuid5(NAMESPACE_URL, f"{word}:{name}")) if name else str(uuid4())
+    name = declared.get("username") or declared.get("group") if kind_name in {"consumers", "acls"} else None
+    return str(uuid5(NAMESPACE_URL, f"{kind_name}:{name}")) if name else str(uuid4())
 
 
-def _take(reading: _Reading, given: _GivenEntity, *, now: int) -> None:
-    kind = given.kind
+def _take(reading: _Reading, declared: _Declared, *, now: int) -> None:
+    kind = declared.kind
     references = {
         name: {"id": value} if isinstance(value, str) else value
-        for name, value in given.entity.items()
+        for name, value in declared.entity.items()
         if name in kind.parents
     }
-    entity, wrong = complete(kind, {**given.entity, **references, **given.parent}, plugins=reading.plugins)
-    entity |= {"id": given.id, "created_at": now}
-    if kind.word in {"services", "routes", "consumers", "plugins"}:
+    entity, wrong = complete(
+        kind, {**declared.entity, **references, **declared.parent}, plugins=reading.plugins
+    )
+    entity |= {"id": declared.id, "created_at": now}
+    if kind.name in {"services", "routes", "consumers", "plugins"}:
         entity["updated_at"] = now
     twin = _twin(reading, kind, entity)
-    if twin and kind.word == "keyauth_credentials":
-        reading.loose.setdefault(kind.word, []).append(twin)
+    if twin and kind.name == "keyauth_credentials":
+        reading.loose.setdefault(kind.name, []).append(twin)
     elif twin:
-        reading.flat.append(_flat_entry(given, [{"message": twin, "type": "entity"}]))
+        reading.flat.append(_flat_entry(declared, [{"message": twin, "type": "entity"}]))
     elif wrong:
-        reading.flat.append(_flat_entry(given, _flat_errors(wrong)))
-        reading.nested.append((given.place, wrong))
+        reading.flat.append(_flat_entry(declared, _flat_errors(wrong)))
+        reading.nested.append((declared.place, wrong))
     else:
-        reading.tables[kind.word][entity["id"]] = entity
+        reading.tables[kind.name][entity["id"]] = entity
 
 
 def _twin(reading: _Reading, kind: Kind, entity: Entity) -> str:
-    table = reading.tables[kind.word]
+    table = reading.tables[kind.name]
     if entity["id"] in table:
-        return f"uniqueness violation: '{kind.word}' entity with primary key set to '{entity['id']}' already declared"
+        return f"uniqueness violation: '{kind.name}' entity with primary key set to '{entity['id']}' already declared"
     for names in kind.unique:
         # Without a database, one plugin twice in one scope is taken.
         if (
@@ -138,13 +140,13 @@ def _twin(reading: _Reading, kind: Kind, entity: Entity) -> str:
             and entity[names[0]] is not None
             and any(row[names[0]] == entity[names[0]] for row in table.values())
         ):
-            return f"uniqueness violation: '{kind.word}' entity with {names[0]} set to '{entity[names[0]]}' already declared"
+            return f"uniqueness violation: '{kind.name}' entity with {names[0]} set to '{entity[names[0]]}' already declared"
     return ""
 
 
 def _check_references(reading: _Reading) -> None:
     for kind in KINDS.values():
-        for entity in reading.tables[kind.word].values():
+        for entity in reading.tables[kind.name].values():
             for name, parent in kind.parents.items():
                 _check_reference(reading, kind, entity, name=name, parent=parent)
 
@@ -162,20 +164,20 @@ def _check_reference(reading: _Reading, kind: Kind, entity: Entity, *, name: str
     if parent_row:
         entity[name] = {"id": parent_row["id"]}
         return
-    label = entity.get("instance_name") if kind.word == "plugins" else entity.get(kind.key or "id")
+    label = entity.get("instance_name") if kind.name == "plugins" else entity.get(kind.key or "id")
     if label is None:
         reading.is_broken = True
         return
     reading.nested.append(
-        ((kind.word, label), [f"invalid reference '{name}: {key}' (no such entry in '{parent}')"])
+        ((kind.name, label), [f"invalid reference '{name}: {key}' (no such entry in '{parent}')"])
     )
 
 
-def _flat_entry(given: _GivenEntity, errors: list[Entity]) -> Entity:
-    entity, kind = given.entity, given.kind
+def _flat_entry(declared: _Declared, errors: list[Entity]) -> Entity:
+    entity, kind = declared.entity, declared.kind
     entry: Entity = {
-        "entity": {**entity, **given.parent},
-        "entity_type": kind.word.rstrip("s"),
+        "entity": {**entity, **declared.parent},
+        "entity_type": kind.name.rstrip("s"),
         "errors": errors,
     }
     named = {"entity_name": kind.key or "name", "entity_id": "id", "entity_tags": "tags"}
@@ -190,11 +192,11 @@ def _flat_errors(wrong: Any, path: str = "") -> list[Entity]:
             for error in _flat_errors(value, "@entity" if key == "@entity" else f"{path}.{key}".lstrip("."))
         ]
     if isinstance(wrong, list) and path == "@entity":
-        return [{"message": words, "type": "entity"} for words in wrong]
+        return [{"message": message, "type": "entity"} for message in wrong]
     if isinstance(wrong, list):
         return [
-            {"field": f"{path}.{index}", "message": words, "type": "field"}
-            for index, words in enumerate(wrong, start=1)
+            {"field": f"{path}.{index}", "message": message, "type": "field"}
+            for index, message in enumerate(wrong, start=1)
         ]
     return [{"field": path, "message": wrong, "type": "field"}]
 
@@ -211,8 +213,8 @@ def _refused(reading: _Reading, *, flatten: bool) -> Refusal:
 def _plant(tree: dict[Any, Any], place: Place, wrong: Any) -> None:
     for step in place[:-1]:
         tree = tree.setdefault(step, {})
-    known = tree.get(place[-1])
-    tree[place[-1]] = {**known, **wrong} if isinstance(known, dict) and isinstance(wrong, dict) else wrong
+    present = tree.get(place[-1])
+    tree[place[-1]] = {**present, **wrong} if isinstance(present, dict) and isinstance(wrong, dict) else wrong
 
 
 def _as_lists(tree: Any) -> Any:

@@ -34,9 +34,9 @@ class Faults:
     _rules: list[tuple[Callable[[Call], bool], list[Fault]]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def on(self, wanted: Callable[[Call], bool], *faults: Fault) -> None:
+    def on(self, is_meant: Callable[[Call], bool], *faults: Fault) -> None:
         """The next calls of this kind fail so, one after the other."""
-        self._rules.append((wanted, list(faults)))
+        self._rules.append((is_meant, list(faults)))
 
     def on_write(self, number: int, fault: Fault) -> None:
         """The write with this number, counted from now and from 1."""
@@ -53,8 +53,8 @@ class Faults:
         """Note the call; its fault."""
         with self._lock:
             self.calls.append(call)
-            for wanted, faults in self._rules:
-                if faults and wanted(call):
+            for is_meant, faults in self._rules:
+                if faults and is_meant(call):
                     return faults.pop(0)
             return None
 

@@ -82,13 +82,13 @@ class Kong:
         self.store.replace({})
         self.admin.configuration_hash, self.admin.config, self.admin.node_id = NO_HASH, None, str(uuid4())
 
-    def entities(self, word: str) -> list[Entity]:
+    def entities(self, kind_name: str) -> list[Entity]:
         """All entities of a kind, by id."""
-        return sorted(self.store.tables[word].values(), key=lambda entity: entity["id"])
+        return sorted(self.store.tables[kind_name].values(), key=lambda entity: entity["id"])
 
-    def own(self, word: str) -> list[Entity]:
+    def own(self, kind_name: str) -> list[Entity]:
         """Those that carry our tag."""
-        return [entity for entity in self.entities(word) if "imp" in (entity["tags"] or ())]
+        return [entity for entity in self.entities(kind_name) if "imp" in (entity["tags"] or ())]
 
 
 class _Server(ThreadingHTTPServer):
@@ -181,8 +181,8 @@ class _AdminDoor(_Door):
 
 class _StatusDoor(_Door):
     def do_GET(self) -> None:
-        is_ready, words = self.kong.admin.readiness()
-        self._send(Answer.json(200 if is_ready else 503, {"message": words}))
+        is_ready, message = self.kong.admin.readiness()
+        self._send(Answer.json(200 if is_ready else 503, {"message": message}))
 
 
 class _ProxyDoor(_Door):

@@ -23,7 +23,7 @@ def normal(path: str) -> str:
     return _without_dots(re.sub("/{2,}", "/", text))
 
 
-def sent_on(path: str) -> str:
+def encoded_for_upstream(path: str) -> str:
     """A normal path on its way to the upstream: spaces, and what is not plain ASCII, are encoded again."""
     return "".join(
         sign if sign.isascii() and sign > " " else quote_from_bytes(sign.encode()) for sign in path
@@ -38,13 +38,13 @@ def fault_of(path: str) -> str:
         return "should start with: / (fixed path) or ~/ (regex path)"
     if "//" in path:
         return "must not have empty segments"
-    wanted = _without_dots(_PERCENT.sub(_decoded_whole, path))
-    wanted = (
-        wanted.encode("latin-1").decode("utf-8", errors="replace")
-        if _PERCENT.search(path) and _is_latin(wanted)
-        else wanted
+    normal = _without_dots(_PERCENT.sub(_decoded_whole, path))
+    normal = (
+        normal.encode("latin-1").decode("utf-8", errors="replace")
+        if _PERCENT.search(path) and _is_latin(normal)
+        else normal
     )
-    return "" if wanted == path else f"non-normalized path, consider use '{wanted}' instead"
+    return "" if normal == path else f"non-normalized path, consider use '{normal}' instead"
 
 
 def unreadable(path: str) -> str:
@@ -93,13 +93,13 @@ def _is_latin(text: str) -> bool:
 
 
 def _without_dots(path: str) -> str:
-    kept: list[str] = []
+    normal: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:
         if segment == "..":
-            kept = kept[:-1]
+            normal = normal[:-1]
         elif segment != ".":
-            kept.append(segment)
+            normal.append(segment)
     if segments and segments[-1] in {".", ".."}:
-        kept.append("")
-    return "/" + "/".join(kept)
+        normal.append("")
+    return "/" + "/".join(normal)

@@ -33,17 +33,17 @@ class Pdk:
                 "set_target": self._set_target,
             }
         functions |= {
-            "get_status": lambda: self.given_answer.status,
+            "get_status": lambda: self.upstream_answer.status,
             "get_source": lambda: self.source,
             "set_response_header": self._set_response_header,
         }
         return functions | {
-            "get_raw_body": lambda: self.given_answer.body.decode("latin-1"),
+            "get_raw_body": lambda: self.upstream_answer.body.decode("latin-1"),
             "set_raw_body": self._set_raw_body,
         }
 
     @property
-    def given_answer(self) -> Answer:
+    def upstream_answer(self) -> Answer:
         assert self.answer is not None
         return self.answer
 
@@ -61,9 +61,13 @@ class Pdk:
         self.exchange.target, self.exchange.upstream_host = (host, int(port)), host
 
     def _set_response_header(self, name: str, value: object) -> None:
-        kept = [(header, old) for header, old in self.given_answer.headers if header.lower() != name.lower()]
+        remaining = [
+            (header, old) for header, old in self.upstream_answer.headers if header.lower() != name.lower()
+        ]
         # The length is that of the body, which the socket counts again.
-        self.given_answer.headers = kept if name.lower() == "content-length" else [*kept, (name, str(value))]
+        self.upstream_answer.headers = (
+            remaining if name.lower() == "content-length" else [*remaining, (name, str(value))]
+        )
 
     def _set_raw_body(self, text: str) -> None:
-        self.given_answer.body = text.encode("latin-1")
+        self.upstream_answer.body = text.encode("latin-1")

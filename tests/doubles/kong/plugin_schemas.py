@@ -163,11 +163,11 @@ def whole_fault(name: str, config: Fields) -> tuple[list[str], str]:
 
 def _lua_faults(name: str, config: Fields) -> dict[str, Any]:
     faults = {
-        phase: [words for code in config[phase] if (words := _COMPILER.fault_of(code))]
+        phase: [fault for code in config[phase] if (fault := _COMPILER.fault_of(code))]
         for phase in _FUNCTIONS
     }
     return {
-        phase: [f"error parsing {name}: {words}" for words in errors]
+        phase: [f"error parsing {name}: {fault}" for fault in errors]
         for phase, errors in faults.items()
         if errors
     }

@@ -20,8 +20,8 @@ class Match:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
-    """One path of one route, ready to be compared. Among ways that match, the highest rank wins."""
+class _Candidate:
+    """One path of one route, ready to be compared. Of the candidates that match, the highest rank wins."""
 
     route: Entity
     path: str | None
@@ -29,22 +29,24 @@ class _Way:
     rank: tuple[Any, ...]
 
 
-def ways_of(routes: Iterable[Entity], services: Mapping[str, Entity]) -> list[_Way]:
+def candidates_of(routes: Iterable[Entity], services: Mapping[str, Entity]) -> list[_Candidate]:
     """The router's table, best first: the routes of disabled services are not in it."""
-    ways = [way for route in routes if _is_open(route, services) for way in _ways(route)]
-    return sorted(ways, key=lambda way: way.rank, reverse=True)
+    candidates = [
+        candidate for route in routes if _is_open(route, services) for candidate in _candidates(route)
+    ]
+    return sorted(candidates, key=lambda candidate: candidate.rank, reverse=True)
 
 
 def find(
-    ways: Iterable[_Way], services: Mapping[str, Entity], *, host: str, method: str, path: str
+    candidates: Iterable[_Candidate], services: Mapping[str, Entity], *, host: str, method: str, path: str
 ) -> Match | None:
     """The route for a request with this normal path."""
-    for way in ways:
-        matched = _matched(way, host, method, path)
+    for candidate in candidates:
+        matched = _matched(candidate, host, method, path)
         if matched is not None:
-            service = way.route["service"]
+            service = candidate.route["service"]
             return Match(
-                route=way.route,
+                route=candidate.route,
                 service=services[service["id"]] if service else None,
                 path=path,
                 matched=matched,
@@ -54,18 +56,18 @@ def find(
 
 def upstream_path(match: Match, service: Entity) -> str:
     """What the upstream is asked for, without the query (path handling v0)."""
-    base, asked = service["path"] or "/", match.path
+    base, path = service["path"] or "/", match.path
     if not match.route["strip_path"]:
         if base.endswith("/"):
-            return str(base + asked.lstrip("/"))
-        return str(base if asked == "/" else base + asked)
-    remainder = asked[len(match.matched) :]
+            return str(base + path.lstrip("/"))
+        return str(base if path == "/" else base + path)
+    remainder = path[len(match.matched) :]
     if base.endswith("/"):
         if remainder:
             return str(base + remainder.lstrip("/"))
-        return str(base if base == "/" or asked.endswith("/") else base[:-1])
+        return str(base if base == "/" or path.endswith("/") else base[:-1])
     if not remainder:
-        return str(base + "/" if len(asked) > 1 and asked.endswith("/") else base)
+        return str(base + "/" if len(path) > 1 and path.endswith("/") else base)
     return str(base + "/" + remainder.lstrip("/"))
 
 
@@ -73,40 +75,42 @@ def _is_open(route: Entity, services: Mapping[str, Entity]) -> bool:
     return route["service"] is None or (services.get(route["service"]["id"]) or {"enabled": False})["enabled"]
 
 
-def _ways(route: Entity) -> list[_Way]:
+def _candidates(route: Entity) -> list[_Candidate]:
     criteria = sum(bool(route[key]) for key in ("hosts", "paths", "methods"))
     exact = 0 if any("*" in host for host in route["hosts"] or []) else 1
-    return [_way(route, path, (criteria, exact)) for path in route["paths"] or [None]]
+    return [_candidate(route, path, (criteria, exact)) for path in route["paths"] or [None]]
 
 
-def _way(route: Entity, path: str | None, first: tuple[int, int]) -> _Way:
+def _candidate(route: Entity, path: str | None, first: tuple[int, int]) -> _Candidate:
     if path is not None and path.startswith("~"):
         pattern = re.compile(paths.python_regex(path[1:]))
-        return _Way(
+        return _Candidate(
             route=route, path=None, pattern=pattern, rank=(*first, 1, route["regex_priority"], 0, route["id"])
         )
-    return _Way(route=route, path=path, pattern=None, rank=(*first, 0, 0, len(path or ""), route["id"]))
+    return _Candidate(route=route, path=path, pattern=None, rank=(*first, 0, 0, len(path or ""), route["id"]))
 
 
-def _matched(way: _Way, host: str, method: str, path: str) -> str | None:
-    if way.route["methods"] and method not in way.route["methods"]:
+def _matched(candidate: _Candidate, host: str, method: str, path: str) -> str | None:
+    if candidate.route["methods"] and method not in candidate.route["methods"]:
         return None
-    if way.route["hosts"] and not any(_host_matches(wanted, host) for wanted in way.route["hosts"]):
+    if candidate.route["hosts"] and not any(
+        _host_matches(pattern, host) for pattern in candidate.route["hosts"]
+    ):
         return None
-    if way.pattern:
-        matched = way.pattern.match(path)
+    if candidate.pattern:
+        matched = candidate.pattern.match(path)
         return matched.group() if matched else None
-    if way.path is None:
+    if candidate.path is None:
         return ""
-    return way.path if path.startswith(way.path) else None
+    return candidate.path if path.startswith(candidate.path) else None
 
 
-def _host_matches(wanted: str, host: str) -> bool:
+def _host_matches(pattern: str, host: str) -> bool:
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
-    if ":" in wanted:
-        return wanted == host
-    if wanted.startswith("*."):
-        return name.endswith(wanted[1:])
-    if wanted.endswith(".*"):
-        return name.startswith(wanted[:-1])
-    return wanted == name
+    if ":" in pattern:
+        return pattern == host
+    if pattern.startswith("*."):
+        return name.endswith(pattern[1:])
+    if pattern.endswith(".*"):
+        return name.startswith(pattern[:-1])
+    return pattern == name

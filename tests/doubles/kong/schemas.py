@@ -20,15 +20,15 @@ Check = checks.Check
 class Kind:
     """One kind of entity.
 
-    `word` is how declarative configurations call it, `path` how the Admin API does, `key` what may stand for
+    `name` is how declarative configurations call it, `path` how the Admin API does, `key` what may stand for
     the id.
     """
 
-    word: str
+    name: str
     path: str
     fields: dict[str, Any]
     checks: dict[str, Check] = field(default_factory=dict)
-    each: dict[str, Check] = field(default_factory=dict)
+    entry_checks: dict[str, Check] = field(default_factory=dict)
     """Checks of the entries of lists."""
     unique: tuple[tuple[str, ...], ...] = ()
     parents: dict[str, str] = field(default_factory=dict)
@@ -49,10 +49,10 @@ _TIMES = checks.between(1, 2**31 - 2)
 _TAGS: dict[str, Check] = {"tags": checks.tag_fault}
 
 KINDS: dict[str, Kind] = {
-    kind.word: kind
+    kind.name: kind
     for kind in (
         Kind(
-            word="services",
+            name="services",
             path="services",
             key="name",
             required=("host",),
@@ -82,11 +82,11 @@ KINDS: dict[str, Kind] = {
                 "read_timeout": _TIMES,
                 "write_timeout": _TIMES,
             },
-            each=_TAGS,
+            entry_checks=_TAGS,
             unique=(("name",),),
         ),
         Kind(
-            word="routes",
+            name="routes",
             path="routes",
             key="name",
             fields={
@@ -110,7 +110,7 @@ KINDS: dict[str, Kind] = {
                 "tags": None,
             },
             checks={"name": checks.name_fault},
-            each={
+            entry_checks={
                 **_TAGS,
                 "paths": paths.fault_of,
                 "hosts": checks.host_fault,
@@ -120,15 +120,15 @@ KINDS: dict[str, Kind] = {
             parents={"service": "services"},
         ),
         Kind(
-            word="consumers",
+            name="consumers",
             path="consumers",
             key="username",
             fields={"custom_id": None, "tags": None, "username": None},
-            each=_TAGS,
+            entry_checks=_TAGS,
             unique=(("username",), ("custom_id",)),
         ),
         Kind(
-            word="plugins",
+            name="plugins",
             path="plugins",
             fields={
                 "config": {},
@@ -141,22 +141,22 @@ KINDS: dict[str, Kind] = {
                 "service": None,
                 "tags": None,
             },
-            each=_TAGS,
+            entry_checks=_TAGS,
             unique=(("consumer", "name", "route", "service"), ("instance_name",)),
             parents={"service": "services", "route": "routes", "consumer": "consumers"},
             required=("name",),
         ),
         Kind(
-            word="keyauth_credentials",
+            name="keyauth_credentials",
             path="key-auths",
             fields={"consumer": None, "key": None, "tags": None, "ttl": None},
-            each=_TAGS,
+            entry_checks=_TAGS,
             unique=(("key",),),
             parents={"consumer": "consumers"},
             required=("consumer",),
         ),
         Kind(
-            word="jwt_secrets",
+            name="jwt_secrets",
             path="jwts",
             fields={
                 "algorithm": "HS256",
@@ -167,16 +167,16 @@ KINDS: dict[str, Kind] = {
                 "tags": None,
             },
             checks={"algorithm": checks.algorithm_fault},
-            each=_TAGS,
+            entry_checks=_TAGS,
             unique=(("key",),),
             parents={"consumer": "consumers"},
             required=("consumer",),
         ),
         Kind(
-            word="acls",
+            name="acls",
             path="acls",
             fields={"consumer": None, "group": None, "tags": None},
-            each=_TAGS,
+            entry_checks=_TAGS,
             unique=(("consumer", "group"),),
             parents={"consumer": "consumers"},
             required=("consumer", "group"),
@@ -187,7 +187,7 @@ KINDS: dict[str, Kind] = {
 
 def complete(kind: Kind, body: Entity, *, plugins: tuple[str, ...]) -> tuple[Entity, dict[str, Any]]:
     """The whole entity with its defaults, and its faults: nested fields → messages, as Kong's `fields`."""
-    body = _without_url(body) if kind.word == "services" else dict(body)
+    body = _without_url(body) if kind.name == "services" else dict(body)
     wrong: dict[str, Any] = {
         key: "unknown field"
         for key in body
@@ -201,7 +201,7 @@ def complete(kind: Kind, body: Entity, *, plugins: tuple[str, ...]) -> tuple[Ent
     for key, check in kind.checks.items():
         if key not in wrong and entity[key] is not None and (fault := check(entity[key])):
             wrong[key] = fault
-    for key, check in kind.each.items():
+    for key, check in kind.entry_checks.items():
         faults = [check(entry) for entry in entity.get(key) or []]
         if any(faults):
             wrong[key] = [fault for fault in faults if fault]
@@ -212,8 +212,8 @@ def complete(kind: Kind, body: Entity, *, plugins: tuple[str, ...]) -> tuple[Ent
         "keyauth_credentials": _key,
         "jwt_secrets": _jwt,
     }
-    if kind.word in special:
-        special[kind.word](entity, wrong)
+    if kind.name in special:
+        special[kind.name](entity, wrong)
     return entity, wrong
 
 
@@ -269,7 +269,7 @@ def _route(entity: Entity, wrong: dict[str, Any]) -> None:
             "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'"
         ]
     objections = (
-        [] if wrong else [words for path in entity["paths"] or [] if (words := paths.unreadable(path))]
+        [] if wrong else [fault for path in entity["paths"] or [] if (fault := paths.unreadable(path))]
     )
     if objections:
         wrong["@entity"] = objections

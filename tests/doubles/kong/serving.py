@@ -73,8 +73,8 @@ class Proxy:
         """The answer to one request. Raises Hangup."""
         now = time.monotonic()
         routing, plugins = (
-            self.store.seen_at(now - worker.routes_late_s),
-            self.store.seen_at(now - worker.plugins_late_s),
+            self.store.snapshot_at(now - worker.routes_late_s),
+            self.store.snapshot_at(now - worker.plugins_late_s),
         )
         match = router.find(
             self._table(routing),
@@ -85,15 +85,15 @@ class Proxy:
         )
         chosen = _Chosen(plugins.tables["plugins"], match)
         if match is None:
-            return self._on_the_way_back(
+            return self._run_response_phases(
                 exchange.problem(404, "no Route matched with those values", headers={}),
                 exchange,
                 chosen,
                 source="exit",
             )
         if answer := self._through(exchange, chosen):
-            return self._on_the_way_back(answer, exchange, chosen, source="exit")
-        return self._on_the_way_back(
+            return self._run_response_phases(answer, exchange, chosen, source="exit")
+        return self._run_response_phases(
             self._forward(exchange, match, proxy_port), exchange, chosen, source="service"
         )
 
@@ -101,7 +101,7 @@ class Proxy:
         if self._ways[0] != routing.at:
             self._ways = (
                 routing.at,
-                router.ways_of(routing.tables["routes"].values(), routing.tables["services"]),
+                router.candidates_of(routing.tables["routes"].values(), routing.tables["services"]),
             )
         return self._ways[1]
 
@@ -133,13 +133,15 @@ class Proxy:
         for code in codes:
             try:
                 with self._lua_lock:
-                    done = self._lua.run(code, pdk)
+                    exit_call = self._lua.run(code, pdk)
             except LuaFailed:
                 return pdk.exchange.problem(500, "An unexpected error occurred", headers={})
-            if done:
-                kind = [("Content-Type", "application/json; charset=utf-8")] if done.is_json else []
+            if exit_call:
+                kind = [("Content-Type", "application/json; charset=utf-8")] if exit_call.is_json else []
                 return Answer(
-                    status=done.status, headers=[*kind, *done.headers.items()], body=done.body.encode()
+                    status=exit_call.status,
+                    headers=[*kind, *exit_call.headers.items()],
+                    body=exit_call.body.encode(),
                 )
         return None
 
@@ -147,7 +149,7 @@ class Proxy:
         service = match.service
         if service is None:
             return exchange.problem(503, "no Service found with those values", headers={})
-        path = paths.sent_on(router.upstream_path(match, service)) + (
+        path = paths.encoded_for_upstream(router.upstream_path(match, service)) + (
             f"?{exchange.query}" if exchange.query else ""
         )
         headers = _upstream_headers(exchange, match, service, proxy_port)
@@ -160,8 +162,8 @@ class Proxy:
                 connection.putheader(header, value.encode("utf-8"))
             connection.endheaders(exchange.body or None)
             response = connection.getresponse()
-            kept = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP]
-            return Answer(status=response.status, headers=kept, body=response.read())
+            headers = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP]
+            return Answer(status=response.status, headers=headers, body=response.read())
         except TimeoutError:
             return exchange.problem(504, "The upstream server is timing out", headers={}, from_nginx=True)
         except (OSError, http.client.HTTPException) as problem:
@@ -173,7 +175,7 @@ class Proxy:
         finally:
             connection.close()
 
-    def _on_the_way_back(
+    def _run_response_phases(
         self, answer: Answer, exchange: Exchange, chosen: "_Chosen", *, source: str
     ) -> Answer:
         functions = [

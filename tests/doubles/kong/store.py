@@ -38,7 +38,7 @@ class Store:
     """The database, or the memory of a node without one. `history` lets workers see it as it was."""
 
     plugins: tuple[str, ...]
-    tables: Tables = field(default_factory=lambda: {word: {} for word in KINDS})
+    tables: Tables = field(default_factory=lambda: {kind_name: {} for kind_name in KINDS})
     history: deque[Snapshot] = field(default_factory=lambda: deque(maxlen=2000))
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -50,11 +50,12 @@ class Store:
         with self.lock:
             self.history.append(
                 Snapshot(
-                    at=time.monotonic(), tables={word: dict(table) for word, table in self.tables.items()}
+                    at=time.monotonic(),
+                    tables={kind_name: dict(table) for kind_name, table in self.tables.items()},
                 )
             )
 
-    def seen_at(self, moment: float) -> Snapshot:
+    def snapshot_at(self, moment: float) -> Snapshot:
         """What was there at a moment."""
         with self.lock:
             return next(
@@ -63,7 +64,7 @@ class Store:
 
     def find(self, kind: Kind, key: str) -> Entity | None:
         """By id, or by what may stand for it."""
-        table = self.tables[kind.word]
+        table = self.tables[kind.name]
         if is_id(key):
             return table.get(key.lower())
         return next((entity for entity in table.values() if kind.key and entity[kind.key] == key), None)
@@ -71,9 +72,9 @@ class Store:
     def put(self, kind: Kind, key: str, body: Entity) -> Entity:
         """Replace or create. By anything but an id, the id and name of the body count for nothing."""
         with self.lock:
-            known = self.find(kind, key)
+            existing = self.find(kind, key)
             new_id = key.lower() if is_id(key) else str(uuid4())
-            entity_id = known["id"] if known else new_id
+            entity_id = existing["id"] if existing else new_id
             if not is_id(key):
                 body = {**body, kind.key: key}
             return self._write(kind, entity_id, body, created_at=int(time.time()))
@@ -83,10 +84,10 @@ class Store:
         with self.lock:
             return self._write(kind, str(body.get("id") or uuid4()), body, created_at=int(time.time()))
 
-    def patch(self, kind: Kind, known: Entity, body: Entity) -> Entity:
+    def patch(self, kind: Kind, existing: Entity, body: Entity) -> Entity:
         """Change what is named."""
         with self.lock:
-            return self._write(kind, known["id"], {**known, **body}, created_at=known["created_at"])
+            return self._write(kind, existing["id"], {**existing, **body}, created_at=existing["created_at"])
 
     def delete(self, kind: Kind, entity: Entity) -> None:
         """Delete, with what goes along. Raises Refusal for a service that routes need."""
@@ -94,9 +95,9 @@ class Store:
             children = [
                 (child, row)
                 for child in KINDS.values()
-                for row in self._children(child, kind.word, entity["id"])
+                for row in self._children(child, kind.name, entity["id"])
             ]
-            if kind.word == "services" and any(child.word == "routes" for child, _ in children):
+            if kind.name == "services" and any(child.name == "routes" for child, _ in children):
                 message = "an existing 'routes' entity references this 'services' entity"
                 raise Refusal(
                     400,
@@ -108,14 +109,14 @@ class Store:
                     },
                 )
             for child, row in children:
-                self.tables[child.word].pop(row["id"], None)
-            self.tables[kind.word].pop(entity["id"], None)
+                self.tables[child.name].pop(row["id"], None)
+            self.tables[kind.name].pop(entity["id"], None)
             self.remember()
 
     def replace(self, tables: Tables) -> None:
         """Everything anew, in one step."""
         with self.lock:
-            self.tables = {word: tables.get(word, {}) for word in KINDS}
+            self.tables = {kind_name: tables.get(kind_name, {}) for kind_name in KINDS}
             self.remember()
 
     def page(
@@ -147,12 +148,12 @@ class Store:
             )
         self._refer(kind, entity)
         entity |= {"id": entity_id, "created_at": created_at}
-        if kind.word in {"services", "routes", "consumers", "plugins"}:
+        if kind.name in {"services", "routes", "consumers", "plugins"}:
             entity["updated_at"] = int(time.time())
         if entity.get("ttl"):
             entity["expires"] = time.time() + entity["ttl"]
         self._check_unique(kind, entity)
-        self.tables[kind.word][entity_id] = entity
+        self.tables[kind.name][entity_id] = entity
         self.remember()
         return entity
 
@@ -162,8 +163,8 @@ class Store:
             if reference is None:
                 continue
             key = reference.get("id") or reference.get(KINDS[parent].key)
-            known = self.find(KINDS[parent], str(key))
-            if known is None:
+            parent_row = self.find(KINDS[parent], str(key))
+            if parent_row is None:
                 message = (
                     f"the foreign key '{{id=\"{key}\"}}' does not reference an existing '{parent}' entity."
                 )
@@ -176,15 +177,15 @@ class Store:
                         "name": "foreign key violation",
                     },
                 )
-            entity[name] = {"id": known["id"]}
+            entity[name] = {"id": parent_row["id"]}
 
     def _check_unique(self, kind: Kind, entity: Entity) -> None:
         for names in kind.unique:
             if len(names) == 1 and entity[names[0]] is None:
                 continue
             values = {name: entity[name] for name in names}
-            other_rows = [row for row in self.tables[kind.word].values() if row["id"] != entity["id"]]
-            if any(all(row[name] == values[name] for name in names) for row in other_rows):
+            rows_besides = [row for row in self.tables[kind.name].values() if row["id"] != entity["id"]]
+            if any(all(row[name] == values[name] for name in names) for row in rows_besides):
                 pairs = ",".join(f"{name}={_lua(value)}" for name, value in values.items())
                 message = f"UNIQUE violation detected on '{{{pairs}}}'"
                 raise Refusal(
@@ -196,7 +197,7 @@ class Store:
         names = [name for name, kind in child.parents.items() if kind == parent]
         return [
             row
-            for row in self.tables[child.word].values()
+            for row in self.tables[child.name].values()
             for name in names
             if (row[name] or {}).get("id") == parent_id
         ]
@@ -206,15 +207,15 @@ def shown(kind: Kind, entity: Entity) -> Entity:
     """An entity as the Admin API shows it."""
     hidden = {"expires"}
     visible = {key: value for key, value in entity.items() if key not in hidden}
-    if kind.word == "keyauth_credentials" and "expires" in entity:
+    if kind.name == "keyauth_credentials" and "expires" in entity:
         visible["ttl"] = max(0, round(entity["expires"] - time.time()))
     return visible
 
 
 def _has(entity: Entity, tags: Tags) -> bool:
-    mode, wanted = tags
+    mode, requested = tags
     has = set(entity["tags"] or ())
-    return has.issuperset(wanted) if mode == "and" else not has.isdisjoint(wanted)
+    return has.issuperset(requested) if mode == "and" else not has.isdisjoint(requested)
 
 
 def _offset_id(offset: str) -> str:

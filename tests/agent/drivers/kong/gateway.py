@@ -63,13 +63,13 @@ class Gateway:
 
     def counts(self) -> dict[str, int]:
         """How many entities of ours there are."""
-        return {word: count for word in OWN_KINDS if (count := len(self.kong.own(word)))}
+        return {kind: count for kind in OWN_KINDS if (count := len(self.kong.own(kind)))}
 
     def fingerprint(self) -> str:
         """A hash over everything that is not ours."""
         foreign = {
-            word: [entity for entity in self.kong.entities(word) if "imp" not in (entity["tags"] or ())]
-            for word in KINDS
+            kind: [entity for entity in self.kong.entities(kind) if "imp" not in (entity["tags"] or ())]
+            for kind in KINDS
         }
         return hashlib.sha256(json.dumps(foreign, sort_keys=True).encode()).hexdigest()
 
@@ -125,5 +125,5 @@ def changed(spec: Spec, *, generation: int, **change: Any) -> Spec:
 def three_services(port: int, *, generation: int = 1, auth: Auth | None = None) -> Spec:
     """S = 3, R = 10: what calls are counted for."""
     paths = [("/a1", "/a2", "/a3", "/a4"), ("/b1", "/b2", "/b3"), ("/c1", "/c2", "/c3")]
-    services = tuple(make_service(port, routes=[route(path) for path in some]) for some in paths)
+    services = tuple(make_service(port, routes=[route(path) for path in group]) for group in paths)
     return live(generation=generation, services=services, auth=auth or Auth())

@@ -152,7 +152,7 @@ class Replay:
         return "" if expected == actual else f"{at}: {actual!r} instead of {expected!r}"
 
     def _unlike_dict(self, expected: Line, actual: Line, *, is_part: bool, at: str) -> str:
-        named = {self._known(key): value for key, value in expected.items()}
+        named = {self._resolved(key): value for key, value in expected.items()}
         if (
             not is_part
             and (extra := set(actual) - set(named))
@@ -166,7 +166,7 @@ class Replay:
                 return why
         return ""
 
-    def _known(self, key: str) -> str:
+    def _resolved(self, key: str) -> str:
         return str(self.bound.get(key, key))
 
     def _unlike_text(self, expected: str, actual: Any, *, at: str) -> str:

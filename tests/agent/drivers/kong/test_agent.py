@@ -46,13 +46,13 @@ def test_a_kong_that_lost_everything_is_filled_by_the_next_heartbeats(
 ) -> None:
     # A proof that is under way when everything is lost takes until its deadline.
     monkeypatch.setattr("agent.drivers.kong.proof.PROOF_S", 2.0)
-    open_one, closed = live(port=upstream.port), with_keys(upstream.port, key("one", "key-one"))
-    agent.double.expected = {spec.publish_id: spec for spec in (open_one, closed)}
+    open_spec, closed = live(port=upstream.port), with_keys(upstream.port, key("one", "key-one"))
+    agent.double.expected = {spec.publish_id: spec for spec in (open_spec, closed)}
     beat_until_verified(agent, 1)
     gateway.kong.lose_everything()
-    assert gateway.ask(open_one.host).status == 404
+    assert gateway.ask(open_spec.host).status == 404
     beat_until_verified(agent, 1)
-    assert [gateway.ask(spec.host).status for spec in (open_one, closed)] == [200, 401]
+    assert [gateway.ask(spec.host).status for spec in (open_spec, closed)] == [200, 401]
     assert gateway.ask(closed.host, headers={"apikey": "key-one"}).status == 200
 
 
@@ -68,7 +68,7 @@ def test_without_a_database_an_emptied_kong_is_filled_from_the_agent_s_own_disk_
     agent.post(agent.seal(*specs).token)
     agent.post(agent.seal(withdrawn(withdrawn_spec, generation=2)).token)
     carried = dbless.driver.observe().carried
-    heard, loads = (
+    counts, loads = (
         (len(control_plane.heartbeats), len(control_plane.reports)),
         len(dbless.kong.faults.writes()),
     )
@@ -79,7 +79,7 @@ def test_without_a_database_an_emptied_kong_is_filled_from_the_agent_s_own_disk_
     until(lambda: dbless.driver.observe().carried == carried, description="all is back")
     assert [dbless.ask(spec.host).status for spec in specs] == [200, 401, 410]
     assert dbless.ask(closed.host, headers={"apikey": "key-one"}).status == 200
-    assert (len(control_plane.heartbeats), len(control_plane.reports)) == heard
+    assert (len(control_plane.heartbeats), len(control_plane.reports)) == counts
     # Shut first, then open: two loads, and none for the look at a Kong that had everything.
     assert len(dbless.kong.faults.writes()) == loads + 2
     assert {entry.verified for entry in carried_now(dbless.driver, agent.store.records)} == {True}
@@ -139,7 +139,7 @@ def test_f8_a_kong_that_is_away_is_said_and_goes_on_when_it_is_back(
 
 
 @pytest.mark.parametrize(
-    ("hangs", "asked", "is_fine"),
+    ("hangs", "called", "is_fine"),
     [("", ["/", "/"], False), ("plugins", ["/", "/", "/plugins", "/routes", "/services"], True)],
 )
 def test_a_heartbeat_does_not_wait_for_an_admin_api_that_hangs(
@@ -148,14 +148,14 @@ def test_a_heartbeat_does_not_wait_for_an_admin_api_that_hangs(
     db: Gateway,
     monkeypatch: pytest.MonkeyPatch,
     hangs: str,
-    asked: list[str],
+    called: list[str],
     is_fine: bool,
 ) -> None:
     monkeypatch.setattr("agent.drivers.kong.setup.HASTY_S", 0.5)
     agent = Running(tmp_path, control_plane, driver=driver_of(db.kong))
     db.kong.faults.on(lambda call: "".join(call.steps) == hangs, *[Fault(delay_s=0.8)] * 9)
     agent.beat()
-    assert sorted(call.path.partition("?")[0] for call in db.kong.faults.calls) == asked
+    assert sorted(call.path.partition("?")[0] for call in db.kong.faults.calls) == called
     beat = control_plane.heartbeats[-1]
     assert (beat.gateway_ok, "does not answer" in beat.gateway_error) == (is_fine, not is_fine)
     agent.stop()

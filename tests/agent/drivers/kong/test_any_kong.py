@@ -78,12 +78,12 @@ class AnyKong:
 
     def foreign(self) -> str:
         """A hash over everything that is not ours."""
-        kept = sorted(
+        foreign_entities = sorted(
             json.dumps([kind, entity], sort_keys=True)
             for kind, entity in self.entities()
             if "imp" not in (entity.get("tags") or ())
         )
-        return hashlib.sha256("\n".join(kept).encode()).hexdigest()
+        return hashlib.sha256("\n".join(foreign_entities).encode()).hexdigest()
 
     def own_kinds(self, *specs: Spec) -> list[str]:
         tags = {f"imp-publish:{spec.publish_id}" for spec in specs}
@@ -161,12 +161,12 @@ def test_a_named_upstream_is_asked_by_its_name_and_nobody_looks_it_up(
     service = make_service(upstream.port, host="api.example.invalid")
     spec = live(services=(service,))
     kong.publish(spec)
-    heard = {
+    headers = {
         name.lower(): value
         for name, value in kong.ask(spec.host, headers={"imp-consumer": "root"}).json["headers"].items()
     }
-    assert heard["host"] == f"api.example.invalid:{upstream.port}"
-    assert "imp-consumer" not in heard
+    assert headers["host"] == f"api.example.invalid:{upstream.port}"
+    assert "imp-consumer" not in headers
 
 
 def test_who_may_not_pass_reads_a_problem(kong: AnyKong, upstream: Upstreams) -> None:
@@ -183,14 +183,14 @@ def test_keys_let_in_and_nobody_else(kong: AnyKong, upstream: Upstreams) -> None
     spec = at(with_keys(upstream.port, key("one", f"key-{os.getpid()}-one")))
     kong.publish(spec)
     assert kong.ask(spec.host).status == 401
-    heard = {
+    headers = {
         name.lower(): value
         for name, value in kong.ask(spec.host, headers={"apikey": f"key-{os.getpid()}-one"})
         .json["headers"]
         .items()
     }
-    assert heard["imp-consumer"] == "one"
-    assert "apikey" not in heard
+    assert headers["imp-consumer"] == "one"
+    assert "apikey" not in headers
 
 
 def test_tokens_let_in_by_audience_and_scope(kong: AnyKong, upstream: Upstreams) -> None:
@@ -258,9 +258,9 @@ def test_the_routing_table_holds(kong: AnyKong, name: str) -> None:
     spec = live(services=services)
     kong.publish(spec)
     wrong = {
-        (method, path): (actual, wanted)
-        for method, path, wanted in cases
-        if (actual := outcome_of(kong.ask(spec.host, path, method=method))) != wanted
+        (method, path): (actual, expected)
+        for method, path, expected in cases
+        if (actual := outcome_of(kong.ask(spec.host, path, method=method))) != expected
     }
     for server in servers.values():
         server.close()

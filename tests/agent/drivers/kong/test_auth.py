@@ -21,12 +21,12 @@ WRONG = [
 ]
 
 
-def heard(answer: Answer) -> dict[str, str]:
+def upstream_headers(answer: Answer) -> dict[str, str]:
     """The headers that the upstream heard."""
     return {name.lower(): value for name, value in answer.json["headers"].items()}
 
 
-def one_key(port: int) -> Spec:
+def with_one_key(port: int) -> Spec:
     return with_keys(port, key("one", "key-one"))
 
 
@@ -45,7 +45,7 @@ def test_each_key_opens_and_the_upstream_learns_the_consumer_but_never_the_key(
     assert upstream.requests == []
     for secret, consumer in (("key-one", "one"), ("key-two", "two"), ("key-two-new", "two")):
         answer = gateway.ask(spec.host, headers={"apikey": secret, "imp-consumer": "root"})
-        assert heard(answer)["imp-consumer"] == consumer
+        assert upstream_headers(answer)["imp-consumer"] == consumer
         assert secret not in str(answer.json)
 
 
@@ -63,7 +63,7 @@ def test_another_publish_s_or_consumer_s_key_does_not_open(db: Gateway, upstream
     ] == [200, 401, 401]
 
 
-@pytest.mark.parametrize("make", [one_key, with_tokens])
+@pytest.mark.parametrize("make", [with_one_key, with_tokens])
 def test_without_our_code_nobody_without_credentials_comes_in(
     db: Gateway, upstream: Upstreams, make: Callable[[int], Spec]
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_right_token_opens(gateway: Gateway, upstream: Upstreams) -> None:
                 gateway, spec.host, issuer.token(signer, **claims), **{"imp-consumer": "root"}
             )
             assert answer.status == 200, claims
-            assert "imp-consumer" not in heard(answer)
+            assert "imp-consumer" not in upstream_headers(answer)
 
 
 def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not_allowed(
@@ -267,7 +267,7 @@ def test_a_withdrawn_publish_keeps_no_key_that_its_issuer_has_given_up(
 
 @pytest.mark.parametrize(
     ("make", "path", "kind"),
-    [(with_tokens, "jwts", "jwt_secrets"), (one_key, "key-auths", "keyauth_credentials")],
+    [(with_tokens, "jwts", "jwt_secrets"), (with_one_key, "key-auths", "keyauth_credentials")],
 )
 def test_a_key_that_another_hand_removed_is_seen_within_a_minute_and_healed(
     db: Gateway,
@@ -294,7 +294,7 @@ def test_a_key_that_another_hand_removed_is_seen_within_a_minute_and_healed(
 
 
 def test_keys_that_another_agent_changed_are_seen_at_once(db: Gateway, upstream: Upstreams) -> None:
-    spec = one_key(upstream.port)
+    spec = with_one_key(upstream.port)
     db.publish(spec)
     second = Gateway(db.kong)
     second.memory.apply(spec)

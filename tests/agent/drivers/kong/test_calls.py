@@ -61,13 +61,13 @@ def steps_of(auth: Auth) -> list[Spec]:
     first, *other_services = fresh.services
     longer = first.routes[0].model_copy(update={"path": "/a1/more"})
     altered = first.model_copy(update={"routes": (longer, *first.routes[1:])})
-    one_changed = changed(fresh, generation=2, services=(altered, *other_services))
+    changed_spec = changed(fresh, generation=2, services=(altered, *other_services))
     return [
         fresh,
         fresh,
-        one_changed,
+        changed_spec,
         withdrawn(fresh, generation=3),
-        changed(one_changed, generation=4),
+        changed(changed_spec, generation=4),
         absent(fresh, generation=5),
     ]
 
@@ -102,21 +102,21 @@ class WithoutIds:
         self.admin = Admin(store=Kong().store)
         self.reads = self.writes = 0
 
-    def bring(self, wanted: Iterable[Entity]) -> tuple[int, int]:
+    def bring(self, entities: Iterable[Entity]) -> tuple[int, int]:
         self.reads = self.writes = 0
         ids: dict[str, str] = {}
         unclaimed = {
             path: {row["id"] for row in self._call("GET", f"/{path}?tags=imp&size=1000")["data"]}
             for path in ("services", "routes", "plugins")
         }
-        for entity in sorted(wanted, key=lambda row: row.wave):
-            unclaimed[PATHS[entity.kind]].discard(self._bring_one(entity, ids))
+        for entity in sorted(entities, key=lambda row: row.wave):
+            unclaimed[PATHS[entity.kind]].discard(self._bring_entity(entity, ids))
         for path in ("plugins", "routes", "services"):
             for unclaimed_id in unclaimed[path]:
                 self._call("DELETE", f"/{path}/{unclaimed_id}")
         return self.reads, self.writes
 
-    def _bring_one(self, entity: Entity, ids: dict[str, str]) -> str:
+    def _bring_entity(self, entity: Entity, ids: dict[str, str]) -> str:
         body = {
             name: {"id": ids[value["id"]]} if name in PARENTS and value else value
             for name, value in entity.body.items()

@@ -61,16 +61,16 @@ def judge(
     payload = (
         base64.urlsafe_b64encode(text if isinstance(text, bytes) else text.encode()).decode().rstrip("=")
     )
-    done = sandbox.run(
+    exit_call = sandbox.run(
         code_of(auth),
         Pdk(exchange=came_with(f"e30.{payload}.c2ln" if token is None else token, consumer=consumer)),
     )
-    if done is None:
+    if exit_call is None:
         return 200
-    assert isinstance(done, Exit)
-    assert done.headers["Content-Type"] == "application/problem+json; charset=utf-8"
-    assert json.loads(done.body)["status"] == done.status
-    return done.status
+    assert isinstance(exit_call, Exit)
+    assert exit_call.headers["Content-Type"] == "application/problem+json; charset=utf-8"
+    assert json.loads(exit_call.body)["status"] == exit_call.status
+    return exit_call.status
 
 
 def with_(**claims: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def settle_in(gateway: Gateway) -> str:
     return gateway.fingerprint()
 
 
-def words(gateway: Gateway) -> list[tuple[str, str]]:
+def writes_of(gateway: Gateway) -> list[tuple[str, str]]:
     """The writes so far: method and kind."""
     return [(call.method, call.steps[0]) for call in gateway.kong.faults.writes()]
 
@@ -42,10 +42,10 @@ def test_a_fresh_publish_is_one_write_per_entity_in_waves(db: Gateway, upstream:
     spec = three_services(upstream.port)
     assert db.memory.apply(spec).changes == 22
     assert db.counts() == {"services": 3, "routes": 13, "plugins": 6}
-    kinds = [kind for _, kind in words(db)]
+    kinds = [kind for _, kind in writes_of(db)]
     assert sorted(kinds[:4]) == ["routes", "services", "services", "services"]
     assert kinds[4:17] == ["routes"] * 10 + ["plugins"] * 3
-    assert {method for method, _ in words(db)} == {"PUT"}
+    assert {method for method, _ in writes_of(db)} == {"PUT"}
     assert kinds[-1] == "plugins"
     assert str(db.kong.faults.writes()[-1].body).count("request-termination") == 1
 
@@ -67,23 +67,21 @@ def test_everybody_else_s_entities_are_left_alone(db: Gateway, upstream: Upstrea
     assert db.fingerprint() == before
 
 
-@pytest.mark.parametrize("taken", ["services", "routes"])
-def test_a_taken_name_is_refused_and_its_owner_untouched(
-    db: Gateway, upstream: Upstreams, taken: str
-) -> None:
+@pytest.mark.parametrize("kind", ["services", "routes"])
+def test_a_taken_name_is_refused_and_its_owner_untouched(db: Gateway, upstream: Upstreams, kind: str) -> None:
     spec = live(port=upstream.port)
     service = spec.services[0]
-    name = f"imp.{spec.publish_id}.{service.id if taken == 'services' else service.routes[0].id}"
+    name = f"imp.{spec.publish_id}.{service.id if kind == 'services' else service.routes[0].id}"
     body = (
         {"name": name, "url": "http://127.0.0.1:9"}
-        if taken == "services"
+        if kind == "services"
         else {"name": name, "hosts": ["x.localhost"]}
     )
-    db.admin("PUT", f"/{taken}/{uuid4()}", body)
+    db.admin("PUT", f"/{kind}/{uuid4()}", body)
     before, good = db.fingerprint(), live(port=upstream.port)
     applied = db.memory.apply(spec, good)
     why = applied.refused[spec.publish_id]
-    assert (why.code, why.entity, why.field) == ("name_conflict", f"{taken.rstrip('s')} {name}", "name")
+    assert (why.code, why.entity, why.field) == ("name_conflict", f"{kind.rstrip('s')} {name}", "name")
     assert db.fingerprint() == before
     assert list(db.driver.observe().carried) == [good.publish_id]
     assert db.ask(good.host).status == 200
@@ -103,12 +101,12 @@ def test_what_was_refused_halfway_goes_back_to_what_stood(db: Gateway, upstream:
     spec = with_keys(upstream.port, key("one", "key-one"))
     db.publish(spec)
     settle_in(db)
-    before = [db.kong.own(word) for word in ("services", "routes", "keyauth_credentials")]
+    before = [db.kong.own(kind) for kind in ("services", "routes", "keyauth_credentials")]
     bad = with_keys(upstream.port, key("one", "their-key"), generation=2, host=spec.host)
     assert list(db.memory.apply(bad.model_copy(update={"publish_id": spec.publish_id})).refused) == [
         spec.publish_id
     ]
-    after = [db.kong.own(word) for word in ("services", "routes", "keyauth_credentials")]
+    after = [db.kong.own(kind) for kind in ("services", "routes", "keyauth_credentials")]
     assert [[row["id"] for row in kind] for kind in after] == [[row["id"] for row in kind] for kind in before]
     assert db.ask(spec.host, headers={"apikey": "key-one"}).status == 200
     assert db.driver.observe().carried[spec.publish_id] == ShownState(generation=1, digest=spec.digest)
@@ -199,17 +197,17 @@ def test_f7_who_is_killed_after_k_writes_completes_the_generation(
     assert fresh.driver.observe().carried == {new.publish_id: ShownState(generation=2, digest=new.digest)}
 
 
-@pytest.mark.parametrize("word", ["routes", "services", "plugins"])
+@pytest.mark.parametrize("kind", ["routes", "services", "plugins"])
 def test_f26_what_another_hand_deletes_or_changes_is_seen_and_healed(
-    db: Gateway, upstream: Upstreams, word: str
+    db: Gateway, upstream: Upstreams, kind: str
 ) -> None:
     spec, second_spec = live(port=upstream.port), live(port=upstream.port)
     db.publish(spec, second_spec)
     for entity in [row for row in db.kong.own("routes") if row["service"] and spec.host in row["hosts"]]:
         db.admin("DELETE", f"/routes/{entity['id']}")
-    victim = next(row for row in db.kong.own(word) if f"imp-publish:{spec.publish_id}" in row["tags"])
+    victim = next(row for row in db.kong.own(kind) if f"imp-publish:{spec.publish_id}" in row["tags"])
     db.admin(
-        "PATCH", f"/{word}/{victim['id']}", {"enabled": False} if word != "routes" else {"strip_path": True}
+        "PATCH", f"/{kind}/{victim['id']}", {"enabled": False} if kind != "routes" else {"strip_path": True}
     )
     carried = db.driver.observe().carried
     assert (carried[spec.publish_id].digest, carried[second_spec.publish_id].digest) == (

@@ -102,12 +102,12 @@ def test_two_publishes_with_one_key_the_second_is_refused_without_saying_it(
 
 
 def test_a_kong_started_empty_is_noticed_and_filled_again(dbless: Gateway, upstream: Upstreams) -> None:
-    open_one, closed, withdrawn_spec = (
+    open_spec, closed, withdrawn_spec = (
         live(port=upstream.port),
         with_keys(upstream.port, key("one", "key-one")),
         live(port=upstream.port),
     )
-    dbless.publish(open_one, closed, withdrawn_spec)
+    dbless.publish(open_spec, closed, withdrawn_spec)
     dbless.publish(withdrawn(withdrawn_spec, generation=2))
     carried = dbless.driver.observe().carried
     dbless.kong.lose_everything()
@@ -115,7 +115,7 @@ def test_a_kong_started_empty_is_noticed_and_filled_again(dbless: Gateway, upstr
     assert dbless.driver.observe().carried == {}
     dbless.memory.apply()
     assert dbless.driver.observe().carried == carried
-    assert [dbless.ask(spec.host).status for spec in (open_one, closed, withdrawn_spec)] == [200, 401, 410]
+    assert [dbless.ask(spec.host).status for spec in (open_spec, closed, withdrawn_spec)] == [200, 401, 410]
     assert dbless.ask(closed.host, headers={"apikey": "key-one"}).status == 200
 
 

@@ -75,13 +75,13 @@ def test_withdrawing_and_publishing_again_is_in_place_with_the_same_ids(
     spec = live(port=upstream.port)
     db.publish(spec)
     before = {
-        word: [entity["id"] for entity in db.kong.own(word)] for word in ("services", "routes", "plugins")
+        kind: [entity["id"] for entity in db.kong.own(kind)] for kind in ("services", "routes", "plugins")
     }
     db.publish(withdrawn(spec, generation=2))
     assert [service["enabled"] for service in db.kong.own("services")] == [False]
     db.publish(changed(spec, generation=3))
     assert {
-        word: [entity["id"] for entity in db.kong.own(word)] for word in ("services", "routes", "plugins")
+        kind: [entity["id"] for entity in db.kong.own(kind)] for kind in ("services", "routes", "plugins")
     } == before
 
 

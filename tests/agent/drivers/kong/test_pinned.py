@@ -25,7 +25,7 @@ def named(port: int, *, scheme: str = "http") -> Spec:
     return live(services=(make_service(port, host=NAME, scheme=scheme),))
 
 
-def heard(answer: Answer, name: str) -> str:
+def upstream_header(answer: Answer, name: str) -> str:
     return str({header.lower(): value for header, value in answer.json["headers"].items()}[name])
 
 
@@ -42,7 +42,7 @@ def test_a_named_upstream_is_asked_at_its_checked_address_by_its_name(
 ) -> None:
     spec = named(upstream.port)
     anywhere.publish(spec)
-    assert heard(anywhere.ask(spec.host), "host") == f"{NAME}:{upstream.port}"
+    assert upstream_header(anywhere.ask(spec.host), "host") == f"{NAME}:{upstream.port}"
 
 
 def test_kong_is_given_no_name(gateway: Gateway, upstream: Upstreams) -> None:
@@ -62,7 +62,10 @@ def test_a_moved_upstream_is_two_writes_and_callers_follow(
     assert db.driver.apply([Desired(wanted=pinned_spec, fallback=pinned_spec)]).changes == 2
     assert [call.steps[0] for call in db.kong.faults.writes()] == ["services", "routes"]
     answer = db.ask(spec.host)
-    assert (answer.json["upstream"], heard(answer, "host")) == (moved_to.name, f"{NAME}:{upstream.port}")
+    assert (answer.json["upstream"], upstream_header(answer, "host")) == (
+        moved_to.name,
+        f"{NAME}:{upstream.port}",
+    )
     assert db.driver.observe().carried[spec.publish_id].digest == spec.digest
 
 
@@ -71,10 +74,10 @@ def test_without_our_code_kong_still_asks_nobody_but_the_address(db: Gateway, up
     db.publish(spec)
     code = next(entity for entity in db.kong.own("plugins") if entity["name"] == "post-function")
     db.admin("DELETE", f"/plugins/{code['id']}")
-    assert heard(db.ask(spec.host), "host") == f"127.0.0.1:{upstream.port}"
+    assert upstream_header(db.ask(spec.host), "host") == f"127.0.0.1:{upstream.port}"
     assert db.driver.observe().carried[spec.publish_id].digest == ""
     assert db.memory.apply(spec).changes == 1
-    assert heard(db.ask(spec.host), "host") == f"{NAME}:{upstream.port}"
+    assert upstream_header(db.ask(spec.host), "host") == f"{NAME}:{upstream.port}"
 
 
 @pytest.mark.parametrize(
@@ -95,13 +98,13 @@ def test_several_addresses_are_all_asked(pinned: tuple[str, ...], host: str, spr
     )
     assert service.body["host"] == host
     (code,) = auth.guards(spec, "service", uuid4())
-    sandbox, asked = Sandbox(), set[tuple[str, int] | None]()
+    sandbox, targets = Sandbox(), set[tuple[str, int] | None]()
     for _ in range(40):
         exchange = Exchange(
             id="1", method="GET", raw_path="/", path="/", query="", host="x", headers=[], body=b""
         )
         sandbox.run(code.body["config"]["access"][0], Pdk(exchange=exchange, service=service.body))
-        asked.add(exchange.target)
+        targets.add(exchange.target)
         # The Host header is also the name that TLS is spoken with, and its port is no part of that.
         assert exchange.upstream_host == f"{NAME}:8443"
-    assert asked == ({(entity, 8443) for entity in spread} if spread else {None})
+    assert targets == ({(entity, 8443) for entity in spread} if spread else {None})

@@ -100,7 +100,7 @@ def refusal(answer: Answer) -> tuple[int, list[str], list[str], Any]:
     return answer.status, answer.header("www-authenticate"), answer.header("content-type"), answer.json
 
 
-def heard(answer: Answer) -> dict[str, str]:
+def upstream_headers(answer: Answer) -> dict[str, str]:
     """The headers that the upstream heard."""
     assert answer.status == 200
     return {name.lower(): value for name, value in answer.json["headers"].items()}
@@ -112,11 +112,11 @@ def test_who_has_no_right_key_reads_which_header_is_wanted(anywhere: Anywhere, u
         auth=Auth(mode=AuthMode.API_KEY, key_header="X-Api-Key", keys=(key("one", "key-one"),)),
     )
     anywhere.publish(spec)
-    wanted = (401, [f'Key realm="{spec.host}", header="X-Api-Key"'], [PROBLEM], BODIES[401])
+    expected = (401, [f'Key realm="{spec.host}", header="X-Api-Key"'], [PROBLEM], BODIES[401])
     for headers in NO_KEYS:
-        assert refusal(anywhere.ask(spec.host, "/x", headers=headers)) == wanted, headers
-    assert refusal(anywhere.ask(spec.host, "/x?x-api-key=key-one")) == wanted
-    assert refusal(anywhere.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth")) == wanted
+        assert refusal(anywhere.ask(spec.host, "/x", headers=headers)) == expected, headers
+    assert refusal(anywhere.ask(spec.host, "/x?x-api-key=key-one")) == expected
+    assert refusal(anywhere.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth")) == expected
     assert upstream.requests == []
 
 
@@ -141,14 +141,14 @@ def test_only_envoy_takes_a_token_that_has_just_ended_or_names_no_key(
     """
     spec = with_tokens(upstream.port)
     anywhere.publish(spec)
-    wanted = 200 if anywhere.memory.driver.name == "envoy" else 401
+    expected = 200 if anywhere.memory.driver.name == "envoy" else 401
     claims = {"iss": issuer.ISSUER, "aud": issuer.AUDIENCE, "exp": 4_000_000_000, "scope": "read write"}
     tokens = {
         "ended": issuer.token(lasts_s=-2),
         "no kid": jwt.encode({"alg": "RS256"}, claims, issuer.rsa(), algorithms=["RS256"]),
     }
     for case, token in tokens.items():
-        assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {token}"}).status == wanted, case
+        assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {token}"}).status == expected, case
     early = issuer.token(nbf=int(time.time()) + 3)
     assert anywhere.ask(spec.host, headers={"Authorization": f"Bearer {early}"}).status == 200
 
@@ -169,7 +169,7 @@ def test_a_key_of_another_publish_is_no_key(anywhere: Anywhere, upstream: Upstre
         [PROBLEM],
         BODIES[401],
     )
-    assert heard(anywhere.ask(second.host, headers={"apikey": "b-key"}))["imp-consumer"] == "one"
+    assert upstream_headers(anywhere.ask(second.host, headers={"apikey": "b-key"}))["imp-consumer"] == "one"
 
 
 def test_an_upstream_s_own_401_stays_as_it_is(anywhere: Anywhere, upstream: Upstreams) -> None:
@@ -209,9 +209,9 @@ def test_no_caller_can_pretend_to_be_a_consumer(anywhere: Anywhere, upstream: Up
     }
     anywhere.publish(keys, *(spec for spec, _ in specs.values()))
     for case, (spec, credentials) in specs.items():
-        names = heard(anywhere.ask(spec.host, headers=pretending | credentials))
+        names = upstream_headers(anywhere.ask(spec.host, headers=pretending | credentials))
         assert not {"imp-consumer", "imp_consumer"} & set(names), case
-    names = heard(anywhere.ask(keys.host, headers=pretending | {"apikey": "key-one"}))
+    names = upstream_headers(anywhere.ask(keys.host, headers=pretending | {"apikey": "key-one"}))
     assert (names["imp-consumer"], "imp_consumer" in names, "apikey" in names) == ("one", False, False)
 
 
@@ -247,7 +247,9 @@ def test_what_gateways_say_of_a_caller_no_caller_says_in_any_spelling(
     answer = anywhere.ask(
         spec.host, headers={spelling.title(): "for=6.6.6.6" for spelling in spellings.values()}
     )
-    as_wsgi_reads_them = {re.sub(r"[^a-z0-9]", "_", name): value for name, value in heard(answer).items()}
+    as_wsgi_reads_them = {
+        re.sub(r"[^a-z0-9]", "_", name): value for name, value in upstream_headers(answer).items()
+    }
     of_the_caller = {
         name for name in PRETENDED if "6.6.6.6" in as_wsgi_reads_them.get(name.replace("-", "_"), "")
     }
@@ -257,7 +259,7 @@ def test_what_gateways_say_of_a_caller_no_caller_says_in_any_spelling(
     assert of_the_caller <= allowed
     twins = [
         name
-        for name in heard(answer)
+        for name in upstream_headers(answer)
         if re.sub(r"[^a-z0-9]", "-", name) in PRETENDED and name not in PRETENDED
     ]
     assert twins == []
@@ -281,4 +283,4 @@ def test_the_name_of_a_header_that_only_looks_alike_passes(anywhere: Anywhere, u
         "not-forwarded": "e",
         "x-real-ip-2": "f",
     }
-    assert parts.items() <= heard(anywhere.ask(spec.host, headers=parts)).items()
+    assert parts.items() <= upstream_headers(anywhere.ask(spec.host, headers=parts)).items()

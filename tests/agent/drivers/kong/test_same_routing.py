@@ -119,9 +119,9 @@ def test_a_request_goes_where_the_table_says(
     spec = spec_of(table, upstreams)
     assert memory.apply(spec).refused == {}
     wrong = {
-        (method, path): (actual, wanted)
-        for method, path, wanted in cases
-        if (actual := outcome_of(ask(spec.host, path, method=method))) != wanted
+        (method, path): (actual, expected)
+        for method, path, expected in cases
+        if (actual := outcome_of(ask(spec.host, path, method=method))) != expected
     }
     assert wrong == {}
 
@@ -133,11 +133,11 @@ def test_hosts_ports_and_our_own_answers(anywhere: Anywhere, upstreams: dict[str
     assert outcome_of(ask(f"{spec.host}:8000", "/keep")) == ("one", "/keep")
     assert ask(f"x.{spec.host}", "/keep").status == 404
     for headers in ({}, {"X-Forwarded-Host": "other.example.com"}):
-        heard = {
+        upstream_headers = {
             name.lower(): value
             for name, value in ask(spec.host, "/keep", headers=headers).json["headers"].items()
         }
-        assert (heard["host"], heard["x-forwarded-host"]) == (
+        assert (upstream_headers["host"], upstream_headers["x-forwarded-host"]) == (
             f"127.0.0.1:{upstreams['one'].port}",
             spec.host,
         ), headers

@@ -20,17 +20,17 @@ GOOD = {"--admin-url": "http://127.0.0.1:8001/", "--proxy-url": "http://127.0.0.
 
 
 def options(**overrides: str) -> dict[str, str]:
-    words = {**GOOD, **{f"--{name.replace('_', '-')}": value for name, value in overrides.items()}}
-    return KongSetup().options(_parse([*BASE, *[word for pair in words.items() for word in pair]]))
+    flags = {**GOOD, **{f"--{name.replace('_', '-')}": value for name, value in overrides.items()}}
+    return KongSetup().options(_parse([*BASE, *[argument for pair in flags.items() for argument in pair]]))
 
 
 def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
     remembered = options(reserve="127.0.0.1:8100", public_url="https://api.example")
     assert (remembered["admin_url"], remembered["alone"]) == ("http://127.0.0.1:8001", "")
     assert (
-        KongSetup().options(_parse([*BASE, *[word for pair in GOOD.items() for word in pair], "--alone"]))[
-            "alone"
-        ]
+        KongSetup().options(
+            _parse([*BASE, *[argument for pair in GOOD.items() for argument in pair], "--alone"])
+        )["alone"]
         == "1"
     )
     driver = KongSetup().create(tmp_path, remembered, node="test")
@@ -41,7 +41,7 @@ def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "message"),
     [
         ({"admin_url": "127.0.0.1:8001"}, "--admin-url must be an http or https URL"),
         ({"admin_url": "http://me:pw@127.0.0.1:8001"}, "without credentials"),
@@ -51,8 +51,8 @@ def test_what_is_remembered_and_what_no_upstream_may_be(tmp_path: Path) -> None:
         ({"admin_token_file": "/no/such/file"}, "cannot be read"),
     ],
 )
-def test_a_mistake_is_said_before_the_code_is_spent(overrides: dict[str, str], words: str) -> None:
-    with pytest.raises(SetupFailed, match=words):
+def test_a_mistake_is_said_before_the_code_is_spent(overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(SetupFailed, match=message):
         options(**overrides)
 
 
@@ -89,7 +89,7 @@ def test_it_finds_out_what_it_is_before(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("switch", "words", "code"),
+    ("switch", "message", "code"),
     [
         ({"version": "2.8.5"}, "This is Kong 2.8.5; the driver needs 3.0 or newer.", "version_unsuitable"),
         (
@@ -101,13 +101,13 @@ def test_it_finds_out_what_it_is_before(gateway: Gateway) -> None:
     ],
 )
 def test_a_node_that_cannot_be_driven_is_not_touched(
-    gateway: Gateway, switch: dict[str, Any], words: str, code: str, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, switch: dict[str, Any], message: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.drivers.kong.admin_api.PAUSES_S", ())
     for name, value in switch.items():
         setattr(gateway.kong.admin, name, value)
     description = gateway.driver.describe()
-    assert (description.ok, words in description.error) == (False, True)
+    assert (description.ok, message in description.error) == (False, True)
     with pytest.raises(Unreachable) as problem:
         gateway.memory.apply(live())
     assert problem.value.code == code
