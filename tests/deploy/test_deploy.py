@@ -1,4 +1,7 @@
-"""The files for containers fit the project: no container is started here, so what can be read of them is held to what they stand for."""
+"""The files for containers fit the project.
+
+No container is started here: the files are read and compared with the code.
+"""
 
 import json
 import re

@@ -121,8 +121,8 @@ def test_f12_the_answer_is_lost_and_the_next_heartbeat_tells(stack: Stack, publi
 def test_f13_one_command_five_times_is_applied_once(stack: Stack, publish: Publish) -> None:
     """Three at once and two after those: equal answers but for what was measured, and one change at most.
 
-    Commands share a measurement only while they wait for the same work. At most one of the measurements tells of
-    a change, as a heartbeat may have fetched the generation before the first command came.
+    Commands share a measurement only while they wait for the same work. At most one of the measurements
+    tells of a change, as a heartbeat may have fetched the generation before the first command came.
     """
     agent = stack.agents[0]
     before = written(stack, agent)
@@ -149,7 +149,8 @@ def test_f13_one_command_five_times_is_applied_once(stack: Stack, publish: Publi
     took = agree(stack, publish, "PUBLISHED", within_s=HEARTBEAT_S + 10, since=began)
     note(
         "F13",
-        "five times, at once and apart: one apply, equal answers, one transition; the same message again: 409",
+        "five times, at once and apart: one apply, equal answers, one transition;"
+        " the same message again: 409",
         seconds=took,
     )
 

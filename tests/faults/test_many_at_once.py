@@ -89,5 +89,6 @@ from django.utils import timezone
 from clusters.models import Agent, AgentLiveness
 for name in {names!r}:
     agent = Agent.objects.create(cluster_id="{cluster_id}", name=name, driver="envoy", url="{url}")
-    AgentLiveness.objects.create(agent=agent, last_seen_at=timezone.now() + timedelta(minutes=10), gateway_ok=True)
+    last_seen_at = timezone.now() + timedelta(minutes=10)
+    AgentLiveness.objects.create(agent=agent, last_seen_at=last_seen_at, gateway_ok=True)
 """)

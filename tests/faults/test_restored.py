@@ -207,7 +207,8 @@ def act(operator: Browser, action: str, alarms: list[str]) -> None:
 
 def all_have_beaten(stack: Stack, *, since: float) -> bool:
     query = (
-        "SELECT count(*) FROM clusters_agentliveness live JOIN clusters_agent agent ON agent.id = live.agent_id"
+        "SELECT count(*) FROM clusters_agentliveness liveness"
+        " JOIN clusters_agent agent ON agent.id = liveness.agent_id"
         " WHERE last_seen_at > to_timestamp(%s)"
     )
     return stack.rows(f"{query} AND agent.name = ANY(%s)", since, stack.agents) == [(len(stack.agents),)]

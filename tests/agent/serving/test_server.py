@@ -124,7 +124,8 @@ def test_a_body_over_the_limit_is_a_413(agent: Running) -> None:
     host, _, port = agent.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(
-            f"POST /v1/commands HTTP/1.1\r\nhost: a\r\ncontent-length: {signing.SIZE_LIMIT + 1}\r\n\r\n".encode()
+            b"POST /v1/commands HTTP/1.1\r\nhost: a\r\n"
+            + f"content-length: {signing.SIZE_LIMIT + 1}\r\n\r\n".encode()
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 

@@ -37,7 +37,10 @@ def test_a_full_disk_is_named_in_the_answer_and_in_the_heartbeat_and_ends_by_its
     agent: Running, fill: Fill
 ) -> None:
     path = agent.store._path
-    message = f"The agent cannot write {path} (No space left on device): make room there; nothing has to be started anew."
+    message = (
+        f"The agent cannot write {path} (No space left on device): "
+        "make room there; nothing has to be started anew."
+    )
     spec = live()
     agent.double.expected[spec.publish_id] = spec
     fill(PUBLISHES_FILE)

@@ -367,5 +367,8 @@ def _filter(text: str) -> tuple[str, tuple[str, ...]]:
 
 def _html(status: int) -> Answer:
     title = f"{status} {_TITLES[status]}"
-    text = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    text = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n"
+        f"<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
     return Answer(status=status, headers=[("Content-Type", "text/html; charset=UTF-8")], body=text.encode())

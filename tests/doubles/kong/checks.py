@@ -12,7 +12,8 @@ def name_fault(value: Any) -> str:
     return (
         ""
         if fine
-        else f"invalid value '{value}': the only accepted ascii characters are alphanumerics or ., -, _, and ~"
+        else f"invalid value '{value}': "
+        "the only accepted ascii characters are alphanumerics or ., -, _, and ~"
     )
 
 

@@ -43,7 +43,8 @@ def parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as problem:
-        message = "failed parsing declarative configuration: 1:2: did not find expected node content"  # Not in the records: any other fault.
+        # Not in the records: any other fault.
+        message = "failed parsing declarative configuration: 1:2: did not find expected node content"
         raise _refusal({"error": message}, flattened=[]) from problem
 
 
@@ -132,7 +133,7 @@ def _take(reading: _Reading, declared: _Declared, *, now: int) -> None:
 def _twin(reading: _Reading, kind: Kind, entity: Entity) -> str:
     table = reading.tables[kind.name]
     if entity["id"] in table:
-        return f"uniqueness violation: '{kind.name}' entity with primary key set to '{entity['id']}' already declared"
+        return _uniqueness_violation(kind, "primary key", entity["id"])
     for names in kind.unique:
         # Without a database, one plugin twice in one scope is taken.
         if (
@@ -140,8 +141,12 @@ def _twin(reading: _Reading, kind: Kind, entity: Entity) -> str:
             and entity[names[0]] is not None
             and any(row[names[0]] == entity[names[0]] for row in table.values())
         ):
-            return f"uniqueness violation: '{kind.name}' entity with {names[0]} set to '{entity[names[0]]}' already declared"
+            return _uniqueness_violation(kind, names[0], entity[names[0]])
     return ""
+
+
+def _uniqueness_violation(kind: Kind, field_name: str, value: Any) -> str:
+    return f"uniqueness violation: '{kind.name}' entity with {field_name} set to '{value}' already declared"
 
 
 def _check_references(reading: _Reading) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 Entity = dict[str, Any]
 _HTML = (
-    '<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n  </head>\n  <body>\n'
+    '<!doctype html>\n<html>\n  <head>\n    <meta charset="utf-8">\n    <title>Error</title>\n'
+    "  </head>\n  <body>\n"
     "    <h1>Error</h1>\n    <p>{message}.</p>\n    <p>request_id: {id}</p>\n  </body>\n</html>\n"
 )
 _PLAIN = "{message}\nrequest_id: {id}\n"

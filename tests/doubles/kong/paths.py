@@ -56,7 +56,8 @@ def unreadable(path: str) -> str:
     literal = f'r#"{regex}"#'
     under, at = "^" + "-" * (len(literal) - 2) + "^", look_around.start()
     return (
-        f"Router Expression failed validation:  --> 1:14\n  |\n1 | (http.path ~ {literal})\n  |              {under}\n  |\n"
+        f"Router Expression failed validation:  --> 1:14\n  |\n"
+        f"1 | (http.path ~ {literal})\n  |              {under}\n  |\n"
         f"  = regex parse error:\n    {regex}\n    {' ' * at}{'^' * len(look_around.group())}\n"
         "error: look-around, including look-ahead and look-behind, is not supported"
     )
@@ -68,8 +69,11 @@ def _regex_fault(regex: str) -> str:
     try:
         re.compile(python_regex(regex))
     except re.error:
-        # Not in the records: PCRE's words for anything but a missing parenthesis.
-        return f"invalid regex: '{regex}' (PCRE returned: pcre2_compile() failed: missing closing parenthesis in \"{regex}\")"
+        # Not in the records: PCRE's message for anything but a missing parenthesis.
+        return (
+            f"invalid regex: '{regex}' (PCRE returned: pcre2_compile() failed: "
+            f'missing closing parenthesis in "{regex}")'
+        )
     return ""
 
 

@@ -29,7 +29,8 @@ FORBIDDEN = {
     "title": "Forbidden",
     "status": 403,
     "code": "forbidden",
-    "detail": "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다. / This token does not open this API: it lacks a scope.",
+    "detail": "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다."
+    " / This token does not open this API: it lacks a scope.",
 }
 
 

@@ -16,7 +16,8 @@ from tests.doubles.kong.node import Kong
 RECORDS = Path(__file__).parent / "records"
 PLACEHOLDER = re.compile(r"<(uuid|key|secret|offset|ts)(:\d+)?>")
 ANYTHING = re.compile(
-    r"<(request_id|node_id|pid|seconds|proxy_port|https_port|hostname|lua_version|size|n|YAML text|as sent|hash:\d|\.\.\.)>"
+    r"<(request_id|node_id|pid|seconds|proxy_port|https_port|hostname|lua_version|size|n"
+    r"|YAML text|as sent|hash:\d|\.\.\.)>"
 )
 Line = dict[str, Any]
 
@@ -87,7 +88,8 @@ class Replay:
         """A path that no well-behaved client sends."""
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(
-                f"{request['method']} {request['path']} HTTP/1.1\r\nHost: {request['headers']['Host']}\r\nConnection: close\r\n\r\n".encode()
+                f"{request['method']} {request['path']} HTTP/1.1\r\n"
+                f"Host: {request['headers']['Host']}\r\nConnection: close\r\n\r\n".encode()
             )
             response = http.client.HTTPResponse(connection)
             response.begin()

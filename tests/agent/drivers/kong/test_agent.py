@@ -56,7 +56,7 @@ def test_a_kong_that_lost_everything_is_filled_by_the_next_heartbeats(
     assert gateway.ask(closed.host, headers={"apikey": "key-one"}).status == 200
 
 
-def test_without_a_database_an_emptied_kong_is_filled_from_the_agent_s_own_disk_while_the_control_plane_is_away(
+def test_without_a_database_an_emptied_kong_is_filled_from_the_disk_while_the_control_plane_is_away(
     tmp_path: Path, control_plane: ControlPlaneDouble, dbless: Gateway, upstream: Upstreams
 ) -> None:
     agent = Running(tmp_path, control_plane, driver=dbless.driver)

@@ -9,16 +9,22 @@ from tests.doubles.kong.node import Kong
 
 NOT_DOUBLED = {
     "rate-limiting is taken and kept, but limits nothing": (
-        "rl-ok-1 rl-ok-2 rl-429 rl-429-html rl-raised rl-recreated rl-specific-wins rl-default-others rl-consumer-1 rl-consumer-2 rl-consumer-3"
+        "rl-ok-1 rl-ok-2 rl-429 rl-429-html rl-raised rl-recreated rl-specific-wins rl-default-others"
+        " rl-consumer-1 rl-consumer-2 rl-consumer-3"
         " rl-two-windows-ok rl-hide-429 lua-rl-403 lua-rl-200 auth-load auth-right auth-rl-2 auth-rl-429"
     ),
     "cors is taken and kept, but adds nothing": "cors-preflight cors-401",
-    "no TLS listener, so no redirects to one": "proto-https-http proto-https-https proto-https-spoof proto-301-http proto-http-https",
+    "no TLS listener, so no redirects to one": (
+        "proto-https-http proto-https-https proto-https-spoof proto-301-http proto-http-https"
+    ),
     "no sandbox with modules": "set-on-require set-req-require",
     "credentials are looked up, not cached": "db-down-cold db-down-unknown",
     "no schema endpoint": "pl-schema",
     "one page of tags": "tag-endpoint-all",
-    "the recorded request is cut": "big-load big-first big-last big-again big-list big-list-2 big-list-3 restart-status restart-proxy restart-post",
+    "the recorded request is cut": (
+        "big-load big-first big-last big-again big-list big-list-2 big-list-3"
+        " restart-status restart-proxy restart-post"
+    ),
 }
 """Why → the steps that the double does not answer as Kong did."""
 

@@ -15,7 +15,10 @@ from tests.agent.gateway import Answer
 
 PROBLEM = "application/problem+json; charset=utf-8"
 UNAUTHENTICATED = "API 키나 토큰이 없거나 올바르지 않습니다. / The API key or token is missing or not valid."
-FORBIDDEN = "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다. / This token does not open this API: it lacks a scope."
+FORBIDDEN = (
+    "이 토큰으로는 이 API를 쓸 수 없습니다. 토큰에 필요한 scope가 없습니다."
+    " / This token does not open this API: it lacks a scope."
+)
 BODIES: dict[int, dict[str, Any]] = {
     401: {
         "type": "about:blank",
