@@ -33,11 +33,11 @@ class Disk:
         self._failed: CannotWrite | None = None
 
     def note(self, problem: CannotWrite) -> None:
-        """Remember it."""
+        """Remember a failed write."""
         self._failed = problem
 
     def trouble(self) -> str:
-        """The failed write in words for the operator; "" when all is well."""
+        """A sentence for the operator on the failed write; "" when all is well."""
         if failed := self._failed:
             try:
                 with _beside(failed.path, b" " * failed.size, mode=0o600):

@@ -96,7 +96,7 @@ class Lookups:
     def _look_up(self, host: str) -> None:
         resolved = self._resolved(host)
         with self._ended:
-            # Before the answer is there: who asks after it wants a new one.
+            # Removed before the answer is set: a caller that comes later needs a new look-up.
             answer = self._running.pop(host)
             del self._owners[host]
             _settle(resolved.result, answer)
@@ -137,7 +137,7 @@ def _next(groups: list[list[str]], answers: dict[str, Answer], *, room: int) -> 
 def _settle(resolve: Callable[[], list[Address]], answer: Answer) -> Answer:
     try:
         answer.set_result(resolve())
-    except Exception as problem:  # noqa: BLE001 (told to whoever asked)
+    except Exception as problem:  # noqa: BLE001 (raised at the caller)
         answer.set_exception(problem)
     return answer
 

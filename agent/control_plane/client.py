@@ -70,7 +70,7 @@ class ControlPlane:
         return self._identity
 
     def use(self, identity: Identity) -> None:
-        """Sign and believe with these keys from now on.
+        """Sign and verify with these keys from now on.
 
         Requests under way carry the old keys, which stay valid for a while.
         """

@@ -1,4 +1,4 @@
-"""Hands in results that no command waits for any more, and every two seconds says that long work goes on.
+"""Hands in results that no command waits for any more, and every two seconds reports that work goes on.
 
 Never touches the gateway.
 """
@@ -15,7 +15,7 @@ from agent.work.worker import Ticket
 
 PROGRESS_S = 2.0
 GIVE_UP_S = 60.0
-"""Seconds. By then a heartbeat has reported what is carried, and the control plane asks again for the rest.
+"""Seconds. By then a heartbeat has reported all verified specs, and the control plane sends the rest again.
 """
 
 RESULTS_AT_ONCE = 100
@@ -46,14 +46,14 @@ class Postman:
             self._wake.notify_all()
 
     def follow(self, tickets: Iterable[Ticket]) -> None:
-        """Hand in their results when they come."""
+        """Hand in the results of these tickets as they come."""
         now = time.monotonic()
         with self._wake:
             self._followed.update({id(ticket): (ticket, now) for ticket in tickets})
         self.nudge()
 
     def nudge(self) -> None:
-        """Some job ended: look."""
+        """Look for finished jobs now."""
         with self._wake:
             self._nudged = True
             self._wake.notify_all()

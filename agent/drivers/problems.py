@@ -30,8 +30,8 @@ def challenges(spec: Spec) -> Challenges:
     """
     realm = f"realm={_quoted(spec.host)}"
     if spec.auth.mode == AuthMode.API_KEY:
-        wanted = f"Key {realm}, header={_quoted(spec.auth.key_header)}"
-        return Challenges(missing=wanted, invalid=wanted)
+        challenge = f"Key {realm}, header={_quoted(spec.auth.key_header)}"
+        return Challenges(missing=challenge, invalid=challenge)
     invalid = f'Bearer {realm}, error="invalid_token"'
     scopes = f'Bearer {realm}, error="insufficient_scope", scope={_quoted(" ".join(spec.auth.scopes))}'
     return Challenges(missing=f"Bearer {realm}", invalid=invalid, scopes=scopes)

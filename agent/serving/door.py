@@ -24,7 +24,7 @@ IDLE_S = 30.0
 """How long a connection is kept for the next request."""
 CONNECTIONS = 500
 SMALL = 1024
-"""The body that is read, and left alone, where none belongs."""
+"""Bytes of a body that are read, and ignored, on a path that takes none."""
 
 
 class _LengthRequired(Error):  # type: ignore[misc]  # the library has no types, as below

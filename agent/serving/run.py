@@ -44,7 +44,7 @@ class CannotServe(Exception):
 
 def serve(state: Path, identity: Identity, driver: Driver) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotServe, FileDamaged."""
-    with _only_one(state):
+    with _locked(state):
         _serve(state, identity, driver)
 
 
@@ -170,7 +170,7 @@ def _stop_signal() -> threading.Event:
 
 
 @contextmanager
-def _only_one(state: Path) -> Iterator[None]:
+def _locked(state: Path) -> Iterator[None]:
     """Hold the folder's lock; the system lets go of it however the process ends."""
     handle = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -90,9 +90,9 @@ def repin(parts: BatchParts, moved: Mapping[UUID, Addresses]) -> None:
 
 
 def renew(parts: BatchParts) -> None:
-    """Rewrite what stands in the form of this version of the agent. Raises Unreachable.
+    """Rewrite every publish of the gateway in the form of this version of the agent. Raises Unreachable.
 
-    Another version may have written it.
+    Another version may have written them.
     """
     applied = _apply(parts, _observed(parts), set())
     if applied.changes:
@@ -116,10 +116,10 @@ def restore(parts: BatchParts) -> None:
 
 
 def _apply(parts: BatchParts, observed: Observed | Unreachable, requested_ids: Set[UUID]) -> Applied:
-    """Write what was asked for, and of all else what the gateway shows at our generation or an older one.
+    """Write the requested publishes, and all others that the gateway shows at our generation or an older one.
 
-    What the gateway has newer, or has lost, may be another agent's work or a restored backup: the next
-    heartbeat asks the control plane.
+    A publish that the gateway has at a newer generation, or has lost, may come from another agent or from a
+    restored backup: the next heartbeat asks the control plane.
     """
     if isinstance(observed, Unreachable):
         raise observed
@@ -170,7 +170,7 @@ def _has_other_content(spec: Spec, record: Record | None, shown: ShownState | No
 
 
 def _observed(parts: BatchParts) -> Observed | Unreachable:
-    """What the gateway shows before anything is written, or its error.
+    """The state of the gateway before anything is written, or its error.
 
     The error is raised later: the specs must be safe on the disk first.
     """

@@ -1,4 +1,4 @@
-"""The single writer: a queue and one thread that takes whatever waits as one batch.
+"""The single writer: a queue, and one thread that takes all waiting jobs as one batch.
 
 Nothing else touches the gateway or the publishes' state.
 """
@@ -74,7 +74,7 @@ class Worker:
         self.disk = Disk()
         """The failed writes of this thread."""
         self.is_renewed = False
-        """Whether all that stands was rewritten in the form of this version since the start."""
+        """Whether every publish was rewritten in the form of this version since the start."""
         self.thread = threading.Thread(target=self._run, name="work", daemon=True)
 
     def start(self) -> list[Ticket]:
@@ -84,7 +84,7 @@ class Worker:
         return tickets
 
     def recover(self) -> list[Ticket]:
-        """Queue what an earlier run left unfinished."""
+        """Queue the specs that an earlier run did not finish."""
         unfinished = [Item(spec=pinned_spec.spec) for pinned_spec in self._parts.store.pending()]
         return self.submit(
             unfinished, networks=self._parts.store.networks, reserved=self._parts.store.reserved
@@ -120,11 +120,11 @@ class Worker:
         self._put("gateway_not_filled", lambda: batch.restore(self._parts))
 
     def renew(self) -> None:
-        """Have all that stands rewritten in this version's form; what has that form costs no write."""
+        """Have every publish rewritten in this version's form; one that has the form costs no write."""
         self._put("gateway_not_renewed", self._renew)
 
     def forget(self, absences: Iterable[Absence]) -> None:
-        """Have the disk forget what is gone for good."""
+        """Have the disk forget these absences."""
         pending = tuple(absences)
         self._put("absences_not_forgotten", lambda: self._parts.store.forget(pending))
 
@@ -141,7 +141,7 @@ class Worker:
         return job
 
     def work_once(self) -> None:
-        """Work on whatever waits now, as one batch.
+        """Work on all that waits now, as one batch.
 
         The thread's step; tests without the thread call it themselves.
         """
@@ -150,9 +150,9 @@ class Worker:
             moved, self._moved = self._moved, {}
             chores, self._chores = self._chores, {}
         for event, chore in chores.items():
-            self._aside(event, chore)
+            self._run_chore(event, chore)
         if moved:
-            self._aside("upstreams_not_moved", lambda: batch.repin(self._parts, moved))
+            self._run_chore("upstreams_not_moved", lambda: batch.repin(self._parts, moved))
         if jobs:
             self._work(jobs)
 
@@ -165,7 +165,7 @@ class Worker:
     def _work(self, jobs: list[Job]) -> None:
         started = time.monotonic()
         try:
-            # The last command's networks are the newest word of the control plane on them.
+            # The last command has the control plane's newest networks.
             batch.run(
                 self._parts,
                 [job.spec for job in jobs],
@@ -184,7 +184,7 @@ class Worker:
                         message=str(problem),
                     )
                 )
-        except Exception:  # a bug must not end the only writer; the askers hear of it and try again
+        except Exception:  # a bug must not end the only writer; the control plane hears of it and tries again
             log.exception("batch_failed", publishes=[str(job.spec.publish_id) for job in jobs])
             for job in jobs:
                 self._finish(
@@ -225,7 +225,7 @@ class Worker:
         batch.renew(self._parts)
         self.is_renewed = True
 
-    def _aside(self, event: str, step: Callable[[], None]) -> None:
+    def _run_chore(self, event: str, step: Callable[[], None]) -> None:
         """Run a step that nobody waits for; the next look asks for a failed one again."""
         try:
             step()

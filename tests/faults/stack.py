@@ -125,7 +125,7 @@ class Stack:
         return content
 
     def operator(self, *arguments: str) -> str:
-        """What an operator types after `python`; what it says."""
+        """The output of a command that an operator types after `python`."""
         completed = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,

@@ -17,7 +17,7 @@ BROKEN = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 5\r\nconnection
 
 
 def message(publish: Publish, answer: httpx2.Response) -> str:
-    """What the first agent with words says."""
+    """The first message of an agent."""
     return next((row["message"] for row in publish.operation(answer)["deliveries"] if row["message"]), "")
 
 

@@ -205,7 +205,7 @@ class SteppedAgent:
             self.post.tickets = [ticket for ticket in self.post.tickets if not ticket.job.finished.is_set()]
 
     def report(self) -> list[Carried]:
-        """What it would report now, if it is up and was asked."""
+        """The lines of a report that the agent would send now, if it is up."""
         before, self.gateway.before = self.gateway.before, lambda _point: None
         try:
             return carried_now(MemoryDriver(self.gateway), self.store.records) if self.is_up else []
@@ -213,7 +213,7 @@ class SteppedAgent:
             self.gateway.before = before
 
     def carried_state(self, publish_id: UUID) -> tuple[int, str, State] | None:
-        """What callers meet at its gateway."""
+        """Generation, digest and state that the gateway serves."""
         pinned_spec = self.gateway.carried.get(publish_id)
         return (
             (pinned_spec.spec.generation, pinned_spec.spec.digest, pinned_spec.spec.state)

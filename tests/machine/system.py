@@ -244,14 +244,14 @@ class System:
             self._newest[key] = max(self._newest.get(key, 0), generation)
 
     def _check_report(self, agent: SteppedAgent) -> None:
-        """What it would say now is proved, it has proved."""
+        """Every line that the agent would report as verified was proved."""
         for line in agent.report():
             assert not line.verified or (line.publish_id, line.generation, line.digest) in agent.proved, (
                 f"{agent} would report what it only wants"
             )
 
     def _check_deliveries(self) -> None:
-        """Whoever is counted as done has proved exactly that."""
+        """Every succeeded delivery was proved by its agent."""
         succeeded = Delivery.objects.filter(phase=Phase.SUCCEEDED).select_related("operation")
         proved = {agent.voice.agent.pk: agent.proved for agent in self.agents}
         for row in succeeded:

@@ -85,7 +85,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=WHICH, publish=WHICH, kind=st.sampled_from(BLOCKING_FAULTS))
     def ask_in_vain(self, which: int, publish: int, kind: str) -> None:
-        """Ask for what somebody cannot bring to its end."""
+        """Ask for a verb that a faulty agent or gateway cannot finish."""
         self.break_or_mend(which, kind, publish=publish)
         self.ask(0, publish, True)
 

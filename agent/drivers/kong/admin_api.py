@@ -85,7 +85,7 @@ class Admin:
             raise refusal_of(answer, entity)
 
     def delete(self, entity: Entity) -> None:
-        """Delete; what is gone is gone. Raises Refused."""
+        """Delete; a missing entity counts as deleted. Raises Refused."""
         answer = self._ask("DELETE", entity.path)
         if answer.status not in {204, 404}:
             raise refusal_of(answer, entity)

@@ -26,7 +26,7 @@ class Change:
     changes: int = 0
     refused: dict[Group, Refused] = field(default_factory=dict)
     ahead: dict[Group, int] = field(default_factory=dict)
-    """Of which the gateway has a higher generation: another agent's."""
+    """Groups that the gateway carries at a higher generation, which another agent wrote."""
     declined: dict[Group, Refused] = field(default_factory=dict)
     """Refused before anything was written; the fallback has a plan of its own."""
     unproved: set[Group] = field(default_factory=set)

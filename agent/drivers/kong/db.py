@@ -15,7 +15,11 @@ from agent.drivers.kong.markers import REST_WAVE
 from agent.drivers.kong.plan import Group, Target
 
 DELETIONS = ("keyauth_credentials", "jwt_secrets", "plugins", "routes", "consumers", "services")
-"""Backwards. Consumers go before services, whose plugins lead to what a half-done removal left."""
+"""Children before parents.
+
+Consumers go before services: a service's plugins name the kinds to read, so that the reader finds the
+entities that a half-done removal has left.
+"""
 
 
 @dataclass

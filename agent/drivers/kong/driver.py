@@ -112,9 +112,9 @@ class KongDriver:
         return Description(ok=True, version=node.version, mode=node.mode)
 
     def is_empty(self) -> bool:
-        """Without a database the hash tells.
+        """By the configuration hash, on a Kong without a database.
 
-        With one, False: others write to it too, and the control plane is asked.
+        With a database, False: other agents write to it too, and heartbeats find what is missing.
         """
         try:
             return self._hasty.get("/status").get("configuration_hash") == EMPTY_HASH
@@ -139,7 +139,7 @@ class KongDriver:
 
     def _plans(self, change: Change, desired: Sequence[Desired]) -> list[Plan]:
         generations = {str(goal.publish_id): goal.wanted.spec.generation for goal in desired}
-        # Another agent of this database has heard of more: what it wrote is not ours to undo.
+        # Another agent of this database has a newer generation: its writes are not ours to undo.
         change.ahead = {
             group: newest
             for group, generation in generations.items()
@@ -169,7 +169,7 @@ class KongDriver:
             return None
 
     def _run(self, change: Change, plans: Sequence[Plan]) -> None:
-        """Stage by stage, all groups together; who fails a gate goes no further."""
+        """Run the plans stage by stage, all groups together; a group that fails a gate stops there."""
         for number in range(max((len(plan.stages) for plan in plans), default=0)):
             due = [
                 (plan, plan.stages[number])
@@ -212,9 +212,9 @@ class KongDriver:
             time.sleep(remaining_s)
 
     def _read_again(self, change: Change, plans: Sequence[Plan]) -> None:
-        """Look for what another agent of this database wrote while this one waited.
+        """Look for changes that another agent of this database wrote while this one waited.
 
-        A group that was changed is left to that agent; the proof tells how that ends.
+        A group that was changed is left to that agent; the proof shows the outcome.
         """
         if change.node.is_dbless:
             return

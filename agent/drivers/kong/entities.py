@@ -104,7 +104,7 @@ class Entity:
 
     @property
     def label(self) -> str:
-        """For words to people; never holds a secret."""
+        """A name for messages to people; never holds a secret."""
         name = self.body.get("name") or self.body.get("username") or self.id
         kind = self.kind.rstrip("s").replace("keyauth_credential", "key").replace("jwt_secret", "token key")
         return f"{kind} {name}"
@@ -128,23 +128,23 @@ class Entity:
         return other is not None and self.canonical == other.canonical
 
     def parent(self, name: str) -> UUID | None:
-        """The id of the service, route or consumer it belongs to."""
+        """The id of the service, route or consumer that the entity belongs to."""
         reference = self.body.get(name)
         return UUID(reference["id"]) if reference else None
 
 
 def publish_tag(publish: UUID) -> str:
-    """Which publish an entity belongs to."""
+    """The tag of the publish that an entity belongs to."""
     return f"imp-publish:{publish}"
 
 
 def generation_tag(generation: int) -> str:
-    """The generation in which it was last written."""
+    """The tag of the generation in which an entity was last written."""
     return f"imp-gen:{generation}"
 
 
 def tag_value(body: Body, prefix: str) -> str:
-    """The rest of the first tag that begins so ("" for none)."""
+    """The value of the first tag with this prefix ("" for none)."""
     return next(
         (str(tag).removeprefix(prefix) for tag in body.get("tags") or () if str(tag).startswith(prefix)), ""
     )

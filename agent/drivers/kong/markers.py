@@ -1,4 +1,4 @@
-"""What Kong itself answers for a publish: the markers of its generations, and every path that no service has.
+"""The answers of Kong itself for a publish: the markers, and every path that no service has.
 
 Pure functions; only this module knows their paths' routes and bodies.
 """
@@ -19,7 +19,7 @@ OTHER_GENERATION = "other_generation"
 
 
 def marked(spec: Spec, entities: list[Entity]) -> list[Entity]:
-    """With the marker, which carries generation, digest and checksum, and is written last."""
+    """The entities with the marker, which carries generation, digest and checksum, and is written last."""
     route_id, path = own_id(spec.publish_id, "route:marker"), marker_path(spec)
     tags = [f"imp-digest:{spec.digest}", f"imp-state:{spec.state.value}"]
     status, body, kind = (
@@ -56,12 +56,12 @@ def auth_marker(spec: Spec) -> list[Entity]:
         content_type="text/plain",
         wave=WAVES["plugins"],
     )
-    # After the services' plugins, so that who meets these meets those too.
+    # Written after the services' plugins: a worker that has these plugins has those too.
     return [route, answer, *auth.guards(spec, "route", route_id, wave=WAVES["plugins"] + 1)]
 
 
 def catch_all(spec: Spec, status: int, body: str, *, paths: list[str]) -> list[Entity]:
-    """Every path that no service has."""
+    """The route for every path that no service has."""
     marker = f"~{re.escape(marker_prefix(spec))}$"
     route = route_entity(spec, "rest", paths=[*paths, marker], methods=None, wave=REST_WAVE)
     return [
@@ -111,7 +111,7 @@ def other_generation_body(spec: Spec) -> str:
 
 
 def marker_ids(publish: UUID) -> frozenset[UUID]:
-    """The ids of what stands for the publish itself."""
+    """The ids of the markers, the catch-all, and their plugins."""
     names = ("marker", "auth-marker", "rest", "others")
     plugins = ("request-termination", *auth.PLUGINS)
     ids = {own_id(publish, f"route:{name}") for name in names}

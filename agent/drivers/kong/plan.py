@@ -259,6 +259,6 @@ def is_same(first: Target, second: Target) -> bool:
 
 
 def conflict(kid: str) -> Refused:
-    """Two issuers name their keys alike."""
+    """The refusal of an issuer with a kid that another issuer uses."""
     message = f"Another issuer on this Kong has a key with the kid {kid}, and Kong finds keys by it alone."
     return Refused(message, code="kid_conflict", entity=f"key {kid}", field="jwks")

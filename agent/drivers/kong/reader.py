@@ -22,10 +22,10 @@ KEYS = {"key-auth": ("consumers", "keyauth_credentials"), "jwt": ("consumers", "
 GUARD_OF = {AuthMode.API_KEY: "key-auth", AuthMode.OAUTH2: "jwt"}
 
 KEYS_AGE_S = 60.0
-"""With a database: for how long keys are believed to be as they were, while services, routes and plugins are.
+"""Seconds for which cached keys count, on a Kong with a database whose other entities have not changed.
 
-Every change of ours leaves its mark on a route, so only somebody else can have changed keys alone. That
-change is found this much later.
+Every change of ours changes a route, so only somebody else can have changed keys alone. Such a change is
+found this much later.
 """
 
 
@@ -55,7 +55,7 @@ class Reader:
         return self._read_dbless(admin, node) if node.is_dbless else self._read_database(admin, node, specs)
 
     def note_written(self, node: Node, groups: Mapping[Group, Target]) -> None:
-        """A change has gone through and left these groups."""
+        """Cache the keys of these groups, which a change has written."""
         if self._keys is None or node.is_dbless:
             return
         written = [entity for target in groups.values() for entity in target.values()]
@@ -70,21 +70,21 @@ class Reader:
         )
 
     def forget(self) -> None:
-        """A change has not gone through: look at everything the next time."""
+        """Drop the cached keys, because a change has failed."""
         self._keys = None
 
     def _read_dbless(self, admin: Admin, node: Node) -> Inventory:
-        """The hash says whether there is anything to read."""
+        """Read again only when the configuration hash has changed."""
         content, cached = (node.id, _hash(admin)), self._whole
         if cached and cached[0] == content:
             return cached[1]
         inventory = _read_whole(admin, content[1])
-        # Loaded anew while it was read: what was read belongs to another hash.
+        # Where the hash has changed during the read, the inventory may be that of either configuration.
         self._whole = (content, inventory) if _hash(admin) == content[1] else None
         return inventory
 
     def _read_database(self, admin: Admin, node: Node, specs: Sequence[Spec]) -> Inventory:
-        """Three kinds always; those of keys where anything has or gets any, and they are not known."""
+        """Read services, routes and plugins; read keys where a guard needs them and the cache lacks them."""
         listed = admin.listed(BASE, tagged=True)
         base = entities(listed)
         base_fingerprint, cached = _fingerprint(base), self._keys

@@ -55,7 +55,7 @@ def find(
 
 
 def upstream_path(match: Match, service: Entity) -> str:
-    """What the upstream is asked for, without the query (path handling v0)."""
+    """The path of the request to the upstream, without the query (path handling v0)."""
     base, path = service["path"] or "/", match.path
     if not match.route["strip_path"]:
         if base.endswith("/"):

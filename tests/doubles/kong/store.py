@@ -46,7 +46,7 @@ class Store:
         self.remember()
 
     def remember(self) -> None:
-        """Note the state of now for the workers."""
+        """Keep the present tables for the workers."""
         with self.lock:
             self.history.append(
                 Snapshot(
@@ -56,7 +56,7 @@ class Store:
             )
 
     def snapshot_at(self, moment: float) -> Snapshot:
-        """What was there at a moment."""
+        """The tables at a moment."""
         with self.lock:
             return next(
                 (snapshot for snapshot in reversed(self.history) if snapshot.at <= moment), self.history[0]

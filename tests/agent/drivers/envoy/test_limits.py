@@ -84,8 +84,10 @@ def test_the_enrolment_says_how_envoy_is_started(control_plane: ControlPlaneDoub
         control_plane, tmp_path / "a b", driver="envoy", proxy="127.0.0.1:8000", admin="127.0.0.1:9901"
     )
     assert done.stdout.splitlines()[1:] == [
-        f"Start its gateway: envoy -c '{tmp_path}/a b/envoy/bootstrap.json' --use-dynamic-base-id"
-        " --component-log-level misc:error"
+        (
+            f"Start its gateway: envoy -c '{tmp_path}/a b/envoy/bootstrap.json' --use-dynamic-base-id"
+            " --component-log-level misc:error"
+        )
     ]
 
 
