@@ -13,4 +13,4 @@ class PublishesConfig(AppConfig):
     verbose_name = _("Publishes")
 
     def ready(self) -> None:
-        usage.answered_by("publishes.reading.uses.uses_of")
+        usage.answered_by("publishes.reading.facts.uses.uses_of")

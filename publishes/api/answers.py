@@ -11,8 +11,8 @@ from products.models import ApiService, ProductService, Route
 from publishes.api.schemas import ActionOut, OperationOut, PublishDetailOut, PublishOut
 from publishes.engine import allowed
 from publishes.models import Operation, ProductPublish
-from publishes.reading import selectors
-from publishes.reading.situation import Situation
+from publishes.reading.facts import selectors
+from publishes.reading.facts.situation import Situation
 from tenants.actors import Actor
 
 Carried = dict[UUID, list[UUID]]

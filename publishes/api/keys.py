@@ -13,7 +13,8 @@ from core.api.paging import PageIn, page_of
 from publishes.api.schemas import OperationOut
 from publishes.callers import credentials
 from publishes.models import Credential, Operation, ProductPublish
-from publishes.reading import callers, selectors
+from publishes.reading.callers import access
+from publishes.reading.facts import selectors
 from publishes.spec import KEY_HEADER
 from tenants.api.callers import actor_of
 
@@ -49,7 +50,7 @@ class KeyOut(Schema):
     )
 
     @classmethod
-    def of(cls, credential: Credential, reached: callers.Reached, **more: Any) -> Self:
+    def of(cls, credential: Credential, reached: access.Reached, **more: Any) -> Self:
         """From the row."""
         same = {
             name: getattr(credential, name)
@@ -81,7 +82,7 @@ def list_keys(
 ) -> list[KeyOut]:
     """Without their secrets, the newest first; those with the state `active` are to be let in."""
     publish = selectors.publish_of(actor_of(request), publish_id)
-    return _shown(publish, page_of(request, response, rows=callers.keys_of(publish), paging=paging))
+    return _shown(publish, page_of(request, response, rows=access.keys_of(publish), paging=paging))
 
 
 @router.post(
@@ -100,7 +101,7 @@ def make_test_key(
     response["Cache-Control"] = "no-store"
     publish, credential = issued.credential.publish, issued.credential
     header = publish.auth_config.get("key_header", KEY_HEADER)
-    (reached,) = callers.reached(publish, [credential]).values()
+    (reached,) = access.reached(publish, [credential]).values()
     return Status(
         201,
         NewKeyOut.of(
@@ -121,7 +122,7 @@ def switch_test_key_off(request: HttpRequest, publish_id: UUID) -> KeysOffOut:
 
 
 def _shown(publish: ProductPublish, keys: Sequence[Credential]) -> list[KeyOut]:
-    return [KeyOut.of(key, reached) for key, reached in callers.reached(publish, keys).items()]
+    return [KeyOut.of(key, reached) for key, reached in access.reached(publish, keys).items()]
 
 
 def _operation(operation: Operation | None) -> OperationOut | None:

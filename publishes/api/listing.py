@@ -13,7 +13,7 @@ from core.pages.searching import SearchText
 from publishes.api.answers import carried_by
 from publishes.api.schemas import PublishRowOut
 from publishes.choices import AuthMode, Condition, Environment, Status
-from publishes.reading import listing
+from publishes.reading.lists import listing
 from tenants.api.callers import actor_of
 
 router = Router(tags=["publishes"])

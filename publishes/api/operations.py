@@ -12,7 +12,7 @@ from core.api.paging import PageIn, page_of
 from publishes.api.answers import accepted
 from publishes.api.schemas import OperationOut
 from publishes.choices import Kind, Phase
-from publishes.reading import selectors
+from publishes.reading.facts import selectors
 from publishes.verbs import cancelling, retrying
 from tenants.api.callers import actor_of
 

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
 
-from publishes.reading import places
-from publishes.reading.places import ClusterCard
+from publishes.reading.facts import places
+from publishes.reading.facts.places import ClusterCard
 from tenants.api.callers import OperatorAuth, SessionAuth, TokenAuth, actor_of, is_operator
 
 router = Router(tags=["clusters"], auth=[TokenAuth(), OperatorAuth(), SessionAuth()])

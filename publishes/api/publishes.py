@@ -28,9 +28,9 @@ from publishes.engine import allowed
 from publishes.engine.allowed import Action
 from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import ProductPublish
-from publishes.reading import selectors
-from publishes.reading.history import timeline_of
-from publishes.reading.situation import situation_at, situation_of
+from publishes.reading.detail.history import timeline_of
+from publishes.reading.facts import selectors
+from publishes.reading.facts.situation import situation_at, situation_of
 from publishes.verbs import deleting, drafts, publishing, withdrawing
 from tenants.actors import Actor
 from tenants.api.callers import actor_of

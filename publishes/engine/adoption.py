@@ -20,7 +20,7 @@ from publishes import errors, spec
 from publishes.choices import AlarmKind, AuthMode, Desired, EventKind, KeyState, Kind, Status
 from publishes.engine import alarms, hosts, outbox, settlement
 from publishes.models import Alarm, Operation, ProductPublish, PublishEvent
-from publishes.reading import selectors
+from publishes.reading.facts import selectors
 from tenants.actors import Actor, Role
 
 ADOPTABLE_MAX = GENERATION_MAX // 2

@@ -18,7 +18,7 @@ from publishes import errors
 from publishes.choices import AuthMode, Kind, Status
 from publishes.engine.hosts import is_allowed_host
 from publishes.models import ProductPublish
-from publishes.reading.situation import Situation, situation_of
+from publishes.reading.facts.situation import Situation, situation_of
 from tenants.actors import Actor
 
 Rule = Callable[[Situation], None]

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
 from gateways.models import Gateway
-from publishes.reading import places
-from publishes.reading.places import ClusterCard, GatewayCard
+from publishes.reading.facts import places
+from publishes.reading.facts.places import ClusterCard, GatewayCard
 
 
 class ClusterForm(forms.Form):

@@ -16,7 +16,7 @@ from publishes.callers import auth_config, issuers
 from publishes.choices import AuthMode, Environment, Visibility
 from publishes.engine import hosts
 from publishes.models import ProductPublish
-from publishes.reading import places
+from publishes.reading.facts import places
 from publishes.verbs import drafts
 from tenants.actors import Actor
 

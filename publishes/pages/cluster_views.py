@@ -17,8 +17,9 @@ from core.problems import NotFound
 from gateways.models import Gateway
 from publishes.choices import Condition, Status
 from publishes.models import ProductPublish
-from publishes.reading import overview, places
-from publishes.reading.listing import Filters, conditions_of
+from publishes.reading.facts import places
+from publishes.reading.lists import overview
+from publishes.reading.lists.listing import Filters, conditions_of
 from tenants.actors import Actor
 from tenants.doors import actor_page
 

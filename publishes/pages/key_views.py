@@ -17,8 +17,8 @@ from publishes.engine import allowed
 from publishes.engine.allowed import Action
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
-from publishes.reading import callers
-from publishes.reading.situation import situation_of
+from publishes.reading.callers import access
+from publishes.reading.facts.situation import situation_of
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
@@ -34,7 +34,7 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         return render(
             request,
             "publishes/keys/index.html",
-            _context(actor, publish) | callers.shown_of(publish) | {"asks": "make"},
+            _context(actor, publish) | access.shown_of(publish) | {"asks": "make"},
         )
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
     try:
@@ -55,7 +55,7 @@ def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     except NotFound:
         return publish_page.lead_away(request, actor, product_id, publish_id)
     return render(
-        request, "publishes/keys/_reached.html", _context(actor, publish) | callers.shown_of(publish)
+        request, "publishes/keys/_reached.html", _context(actor, publish) | access.shown_of(publish)
     )
 
 
@@ -72,7 +72,7 @@ def switch_off(
         return render(
             request,
             "publishes/keys/index.html",
-            _context(actor, publish) | {"asks": "off", "key": callers.active_key(publish, credential_id)},
+            _context(actor, publish) | {"asks": "off", "key": access.active_key(publish, credential_id)},
         )
     try:
         credentials.switch_off(actor, publish_id, credential_id=credential_id)
@@ -90,7 +90,7 @@ def _context(actor: Actor, publish: ProductPublish) -> dict[str, Any]:
 def _answer(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """The section for a script, and the parts of the page that show what goes on are told; a page of its own for everybody else."""
     publish, actor = context["publish"], context["actor"]
-    context |= callers.shown_of(publish) | {"actions": allowed.permissions(actor, situation_of(publish))}
+    context |= access.shown_of(publish) | {"actions": allowed.permissions(actor, situation_of(publish))}
     if not is_htmx(request):
         return render(request, "publishes/keys/index.html", context, status=status)
     response = render(request, "publishes/keys/_auth.html", context, status=status)

@@ -12,8 +12,11 @@ from django.views.decorators.http import require_GET
 from core.pages import live
 from core.problems import NotFound
 from publishes.choices import Condition, Environment, Status
-from publishes.reading import comparing, first_run, overview, selectors, words
-from publishes.reading.listing import Filters
+from publishes.reading.detail import comparing
+from publishes.reading.facts import selectors
+from publishes.reading.lists import first_run, overview
+from publishes.reading.lists.listing import Filters
+from publishes.reading.texts import labels
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
@@ -91,7 +94,7 @@ def _tile(filters: Filters, condition: Condition, number: int) -> dict[str, Any]
     return {
         "label": condition.label,
         "number": number,
-        "tone": words.CONDITION_TONES[condition],
+        "tone": labels.CONDITION_TONES[condition],
         "is_chosen": is_chosen,
         "query": urlencode(query),
     }

@@ -21,8 +21,10 @@ from publishes import spec
 from publishes.choices import Status
 from publishes.engine import allowed
 from publishes.models import ProductPublish
-from publishes.reading import curl, selectors
-from publishes.reading.history import history_of
+from publishes.reading.callers import curl
+from publishes.reading.detail.history import history_of
+from publishes.reading.detail.snapshot import Snapshot, snapshot_of
+from publishes.reading.facts import selectors
 from tenants.actors import Actor
 
 POLL_MS = ((2, 100), (10, 250))
@@ -39,9 +41,9 @@ def publish_at(actor: Actor, product_id: UUID, publish_id: UUID) -> ProductPubli
     return publish
 
 
-def live_at(actor: Actor, product_id: UUID, publish_id: UUID) -> selectors.Live:
+def live_at(actor: Actor, product_id: UUID, publish_id: UUID) -> Snapshot:
     """The same with what goes on. Raises NotFound."""
-    now = selectors.live_of(actor, publish_id)
+    now = snapshot_of(actor, publish_id)
     if now.publish.product_id != product_id:
         raise NotFound
     return now
@@ -77,7 +79,7 @@ def carried_context(publish: ProductPublish, deployed: Spec | None) -> dict[str,
     return {"services": carried, "left_out": selection.left_out, "has_moved_on": carried != would_go}
 
 
-def command_of(now: selectors.Live, deployed: Spec | None, *, key: str = "") -> curl.Command | None:
+def command_of(now: Snapshot, deployed: Spec | None, *, key: str = "") -> curl.Command | None:
     """The ready-made command, with a key that was just made; None when nothing is live."""
     return curl.command(now, deployed.services, key=key) if deployed else None
 
@@ -87,7 +89,7 @@ def page_number(request: HttpRequest, name: str) -> int:
     return whole_number(request.GET.get(name, ""), most=LAST_PAGE) or 1
 
 
-def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
+def live_context(actor: Actor, now: Snapshot) -> dict[str, Any]:
     """What the status fragment and the agent board show, and how soon they ask again."""
     poll_ms = _poll_ms(now)
     actions = allowed.permissions(actor, now)
@@ -103,7 +105,7 @@ def live_context(actor: Actor, now: selectors.Live) -> dict[str, Any]:
     }
 
 
-def _poll_ms(now: selectors.Live) -> int:
+def _poll_ms(now: Snapshot) -> int:
     """How often the browser should ask, by the age of what is open; 0 when nothing is."""
     open_ones = [
         operation

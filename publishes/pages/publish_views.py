@@ -20,8 +20,8 @@ from publishes.engine.allowed import Action
 from publishes.forms.settings import SettingsForm
 from publishes.models import ProductPublish
 from publishes.pages import publish_page
-from publishes.reading.environments import board_of
-from publishes.reading.history import history_of
+from publishes.reading.detail.history import history_of
+from publishes.reading.lists.environments import board_of
 from publishes.verbs import drafts
 from tenants.actors import Actor
 from tenants.doors import actor_page

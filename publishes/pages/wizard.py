@@ -26,8 +26,8 @@ from publishes.engine import allowed
 from publishes.forms.places import ClusterForm, GatewayForm
 from publishes.forms.settings import SettingsForm
 from publishes.models import ProductPublish
-from publishes.reading import places
-from publishes.reading.places import ClusterCard, GatewayCard
+from publishes.reading.facts import places
+from publishes.reading.facts.places import ClusterCard, GatewayCard
 from publishes.verbs import drafts, prechecks
 from tenants.actors import Actor
 from tenants.doors import actor_page

@@ -1,1 +1,1 @@
-"""Reads and words: what pages, the API and the engine are told about publishes. Writes nothing."""
+"""Reads and texts of publishes, for pages, the API and the engine, in a package for each concern. Writes nothing."""

@@ -20,9 +20,11 @@ from gateways.models import Gateway
 from products.models import ApiService, Product
 from publishes.choices import ENDED_EVENTS, Condition, Environment, EventKind, Kind, Phase, Status
 from publishes.models import Operation, ProductPublish, PublishEvent
-from publishes.reading import callers, carriers, environments, first_run, listing, selectors, words
-from publishes.reading.board import AgentRow
-from publishes.reading.places import ClusterCard
+from publishes.reading.callers import access
+from publishes.reading.detail.agents import AgentRow
+from publishes.reading.facts.places import ClusterCard
+from publishes.reading.lists import carriers, environments, first_run, listing
+from publishes.reading.texts import labels, sentences
 from tenants.actors import Actor
 
 register = template.Library()
@@ -55,14 +57,14 @@ _EVENTS = {
 
 _COMPARED = frozenset(ENDED_EVENTS) - {EventKind.DELETED, EventKind.SYNCED}
 
-register.filter("board_sentence", words.board_sentence)
-register.filter("progress", words.progress)
-register.filter("announcement", words.announcement)
-register.filter("outcome", words.outcome)
-register.filter("ended", words.ended)
-register.filter("withdrawn_sentence", words.withdrawn_sentence)
-register.filter("silence_sentence", words.silence_sentence)
-register.filter("silent_agents", words.silent_agents)
+register.filter("board_sentence", sentences.board_sentence)
+register.filter("progress", sentences.progress)
+register.filter("announcement", sentences.announcement)
+register.filter("outcome", sentences.outcome)
+register.filter("ended", sentences.ended)
+register.filter("withdrawn_sentence", sentences.withdrawn_sentence)
+register.filter("silence_sentence", sentences.silence_sentence)
+register.filter("silent_agents", sentences.silent_agents)
 
 
 @register.inclusion_tag("publishes/board/_board.html")
@@ -83,7 +85,7 @@ def first_steps(actor: Actor) -> SafeString:
 @register.inclusion_tag("publishes/keys/_auth.html", takes_context=True)
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
     """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
-    return callers.shown_of(publish) | {
+    return access.shown_of(publish) | {
         "actions": context["actions"],
         "publish": publish,
         "product": publish.product,
@@ -116,7 +118,7 @@ def service_carriers(service: ApiService) -> dict[str, Any]:
 @register.inclusion_tag("publishes/board/_of_gateway.html", takes_context=True)
 def gateway_publishes(context: Context, actor: Actor, gateway: Gateway) -> dict[str, Any]:
     """사용 중인 배포 (A76): the publishes of a gateway, 25 per page. Two queries."""
-    rows = selectors.with_progress(
+    rows = environments.with_progress(
         listing.matching(actor, listing.Filters(gateway=gateway.pk)).select_related("product", "cluster")
     )
     page = Paginator(rows.order_by("product__name", "environment", "cluster__name"), lists.PER_PAGE).get_page(
@@ -137,8 +139,8 @@ def doing_badge(publish: ProductPublish) -> SafeString:
     """배포 중 or 실패 beside the status on the board of a product, for rows of `with_progress`."""
     kind, phase = getattr(publish, "doing", None), getattr(publish, "last_phase", None)
     if kind:
-        return badge(words.verb_going_on(Kind(kind)), "blue", "busy")
-    return badge(words.failed_word(), "red") if phase == Phase.FAILED else SafeString("")
+        return badge(labels.verb_going_on(Kind(kind)), "blue", "busy")
+    return badge(labels.failed_label(), "red") if phase == Phase.FAILED else SafeString("")
 
 
 @register.simple_tag
@@ -149,7 +151,7 @@ def trouble_badges(publish: ProductPublish) -> SafeString:
         Condition.SILENT: getattr(publish, "is_silent", False),
     }
     badges = (
-        badge(str(condition.label), words.CONDITION_TONES[condition], "hollow")
+        badge(str(condition.label), labels.CONDITION_TONES[condition], "hollow")
         for condition, holds in troubles.items()
         if holds
     )
@@ -172,7 +174,7 @@ def status_word(publish: ProductPublish) -> SafeString:
 def condition_words(publish: ProductPublish) -> SafeString:
     """What else is to be said of a row of `listing.with_conditions`, each as a dot and a word."""
     said = (
-        (words.condition_word(publish, condition), words.CONDITION_TONES[condition])
+        (labels.condition_label(publish, condition), labels.CONDITION_TONES[condition])
         for condition in listing.conditions_of(publish)
     )
     return format_html_join("", '<i class="tone-{1}">{0}</i>', said)
@@ -181,14 +183,14 @@ def condition_words(publish: ProductPublish) -> SafeString:
 @register.simple_tag
 def cluster_badge(card: ClusterCard) -> SafeString:
     """● Active: whether the cluster can be published to."""
-    text, tone = words.cluster_word(card)
+    text, tone = labels.cluster_label(card)
     return badge(text, tone, "" if tone == "green" else "hollow")
 
 
 @register.simple_tag
 def event_word(event: PublishEvent) -> str:
     """What a line of history says happened."""
-    return words.event_word(EventKind(event.kind))
+    return labels.event_label(EventKind(event.kind))
 
 
 @register.filter
@@ -206,7 +208,7 @@ def ended_operation(event: PublishEvent) -> Operation | None:
 @register.simple_tag
 def step_badge(row: AgentRow, publish: ProductPublish) -> SafeString:
     """How far an agent is."""
-    text, tone = words.step_of(row, publish)
+    text, tone = sentences.step_of(row, publish)
     return badge(text, tone, "busy" if row.is_open and tone == "blue" else "")
 
 
@@ -238,6 +240,6 @@ def address(upstream: Upstream) -> str:
 @register.simple_tag
 def agents_words(text: str) -> SafeString:
     """A stored sentence: ours in the reader's language, an agent's own (English) words marked as such."""
-    ours = words.translated(text)
+    ours = sentences.translated(text)
     is_theirs = ours == text and text.isascii() and get_language() != "en"
     return format_html('<span lang="en">{}</span>', text) if is_theirs else format_html("{}", ours)

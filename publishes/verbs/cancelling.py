@@ -10,7 +10,7 @@ from publishes.engine import allowed, settlement
 from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import Operation
-from publishes.reading.situation import situation_of
+from publishes.reading.facts.situation import situation_of
 from tenants.actors import Actor
 
 

@@ -17,7 +17,7 @@ from publishes.callers import issuers
 from publishes.choices import AuthMode
 from publishes.engine.hosts import reserved_from
 from publishes.models import ProductPublish
-from publishes.reading import places
+from publishes.reading.facts import places
 from publishes.verbs import upstreams
 
 DEADLINE_S = 1.5

@@ -14,7 +14,7 @@ from publishes.engine.allowed import Action
 from publishes.engine.hosts import claim_host
 from publishes.engine.locks import lock_publish
 from publishes.models import Operation
-from publishes.reading import selectors
+from publishes.reading.facts import selectors
 from publishes.verbs import upstreams
 from publishes.verbs.notes import checked_note
 from tenants.actors import Actor

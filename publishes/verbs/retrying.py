@@ -12,7 +12,7 @@ from publishes.engine import allowed
 from publishes.engine.allowed import Action
 from publishes.engine.locks import lock_publish
 from publishes.models import Operation
-from publishes.reading.situation import Situation, situation_at, situation_of
+from publishes.reading.facts.situation import Situation, situation_at, situation_of
 from publishes.verbs.deleting import request_delete
 from publishes.verbs.publishing import Work, request_publish
 from publishes.verbs.withdrawing import request_withdraw

@@ -14,7 +14,7 @@ from agent.protocol.signing import CONTROL_PLANE, Purpose, new_key, seal, unseal
 from clusters import client, keys
 from clusters.errors import AgentSilentError
 from clusters.models import Agent
-from publishes.reading.words import translated
+from publishes.reading.texts.sentences import translated
 from tests.hang import Hang
 from tests.names import hanging
 from tests.world import Voice, World

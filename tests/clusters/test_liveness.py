@@ -11,7 +11,7 @@ from publishes import sweeping
 from publishes.api.places import ClusterOut
 from publishes.choices import Phase
 from publishes.models import Delivery
-from publishes.reading import places
+from publishes.reading.facts import places
 from publishes.verbs import publishing
 from tests.world import World
 

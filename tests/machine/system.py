@@ -28,7 +28,8 @@ from publishes import sweeping
 from publishes.choices import OPEN_PHASES, Desired, Kind, Phase, Status
 from publishes.engine import delivery, outbox, rounds
 from publishes.models import Delivery, Operation, ProductPublish, PublishEvent
-from publishes.reading import selectors, words
+from publishes.reading.detail.snapshot import snapshot_of
+from publishes.reading.texts import sentences
 from publishes.verbs import cancelling, deleting, publishing, retrying, withdrawing
 from tests.machine.fates import Bugs, Delayed, Push
 from tests.machine.stepped import Killed, SteppedAgent
@@ -206,8 +207,8 @@ class System:
                 self._check_page(row)
 
     def _check_page(self, row: ProductPublish) -> None:
-        progress = selectors.live_of(self.world.actor, row.pk)
-        assert words.progress(progress) == ""
+        snapshot = snapshot_of(self.world.actor, row.pk)
+        assert sentences.progress(snapshot) == ""
         n = len(self.agents)
         expected_sentences = {
             "": "1 agent is connected and will take it"
@@ -224,7 +225,7 @@ class System:
             else f"{n} of {n} agents have taken it off (v{row.generation})",
         }
         with translation.override("en"):  # requests leave their own behind
-            sentence = words.board_sentence(progress).split(" · ")[0]
+            sentence = sentences.board_sentence(snapshot).split(" · ")[0]
         assert sentence == expected_sentences[row.desired_state], f"the page says {sentence}"
         if row.status == Status.PUBLISHED:
             assert row.desired_state in {Desired.LIVE, Desired.WITHDRAWN}

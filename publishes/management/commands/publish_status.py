@@ -11,7 +11,7 @@ from core.commands import TerminalCommand
 from publishes.choices import Condition, Environment, Status
 from publishes.management.waiting import EXIT_DIFFERS, tenant_actor
 from publishes.models import ProductPublish
-from publishes.reading.listing import Filters, conditions_of, matching, with_conditions
+from publishes.reading.lists.listing import Filters, conditions_of, matching, with_conditions
 
 _COLUMNS = ("name", "environment", "cluster", "gateway", "status", "conditions", "hostname")
 

@@ -16,8 +16,8 @@ from publishes.choices import OPEN_PHASES, AuthMode, Kind, Phase, Status
 from publishes.engine import allowed, lifecycle
 from publishes.engine.allowed import Action
 from publishes.models import Operation, ProductPublish
-from publishes.reading import selectors
-from publishes.reading.situation import situation_at, situation_of
+from publishes.reading.detail.snapshot import snapshot_of
+from publishes.reading.facts.situation import situation_at, situation_of
 from publishes.verbs import cancelling, deleting, drafts, publishing, retrying, withdrawing
 from tenants.actors import READERS, Actor, Role
 from tests.world import World
@@ -106,7 +106,7 @@ def compare(world: World, publish: ProductPublish, *, role: Role) -> set[Action]
         assert (permission.code, str(permission.reason)) == service_answer, action
         assert permission.is_allowed is (refusal is None), action
     if role in READERS:
-        for situation in (situation_at(actor, publish.pk), selectors.live_of(actor, publish.pk)):
+        for situation in (situation_at(actor, publish.pk), snapshot_of(actor, publish.pk)):
             permissions_again = allowed.permissions(actor, situation)
             assert {name: permission.code for name, permission in permissions_again.items()} == {
                 name: permission.code for name, permission in permissions.items()
@@ -196,7 +196,7 @@ def test_what_only_the_system_sent_is_nobodys_operation(world: World, publish: P
     """An adopted draft: its open operation is the system's, and keeps nobody from asking."""
     case = Case(**vars(AT_REST) | {"last": (Kind.HEAL, Phase.SENT)})
     case.put(world, publish)
-    situation = selectors.live_of(world.actor, publish.pk)
+    situation = snapshot_of(world.actor, publish.pk)
     assert situation.operation is None
     assert situation.following is not None
     assert (situation.is_asked, situation.is_open, situation.has_failed) == (False, True, False)

@@ -13,7 +13,8 @@ from publishes.callers import credentials
 from publishes.choices import Kind, Phase, Status
 from publishes.engine import outbox, syncs
 from publishes.models import Delivery, Operation, ProductPublish
-from publishes.reading import selectors
+from publishes.reading.detail.snapshot import snapshot_of
+from publishes.reading.facts import selectors
 from publishes.verbs import publishing, withdrawing
 from tests.publishes.callers.test_credentials import closed, draft
 from tests.publishes.engine.test_line import kinds
@@ -180,7 +181,7 @@ def test_a_page_with_many_syncs_behind_it_asks_no_more(
     for _ in range(3):
         credentials.issue_test_key(world.actor, publish.pk)
         world.everybody_confirms()
-    situation = selectors.live_of(world.actor, publish.pk)
+    situation = snapshot_of(world.actor, publish.pk)
     assert situation.operation is not None
     assert situation.following is not None
     assert (situation.operation.kind, situation.following.kind, situation.following.generation) == (

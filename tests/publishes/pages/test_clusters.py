@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from clusters.models import AgentLiveness, Cluster
 from gateways.models import GatewayCluster
-from publishes.reading import overview
-from publishes.reading.listing import Filters
+from publishes.reading.lists import overview
+from publishes.reading.lists.listing import Filters
 from publishes.verbs import publishing
 from tenants.actors import Role
 from tests.pages import SCRIPT, SESSION_AND_USER, html_of, member, signed_in, text_of

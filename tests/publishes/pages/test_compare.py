@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec, State, Upstream
 from publishes.models import Observation, ProductPublish
-from publishes.reading.differences import Change, Group, differences
+from publishes.reading.detail.differences import Change, Group, differences
 from publishes.verbs import publishing, withdrawing
 from tests.pages import SESSION_AND_USER, text_of, url
 from tests.world import World, add_service

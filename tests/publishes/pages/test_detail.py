@@ -14,7 +14,10 @@ from clusters.models import AgentLiveness
 from products.models import ApiService, Product
 from publishes import sweeping
 from publishes.models import PublishEvent
-from publishes.reading import curl, environments, selectors
+from publishes.reading.callers import curl
+from publishes.reading.detail.snapshot import snapshot_of
+from publishes.reading.facts import selectors
+from publishes.reading.lists import environments
 from publishes.verbs import cancelling, publishing, withdrawing
 from tenants.actors import Role
 from tests.pages import SCRIPT, html_of, korean, member, signed_in, text_of, url
@@ -260,7 +263,7 @@ def test_the_command_calls_the_first_route_through_an_agent_that_serves(
     AgentLiveness.objects.update(last_seen_at=timezone.now() - timedelta(minutes=1))
     deployed = selectors.deployed_spec_of(publish)
     assert deployed is not None
-    assert curl.command(selectors.live_of(world.actor, publish.pk), deployed.services) is None
+    assert curl.command(snapshot_of(world.actor, publish.pk), deployed.services) is None
 
 
 def test_the_products_board_refreshes_itself_faster_while_something_goes_on(

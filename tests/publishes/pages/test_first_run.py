@@ -11,7 +11,7 @@ from clusters.models import Cluster, ClusterTenant
 from gateways.models import Gateway, GatewayCluster
 from products.models import ApiService, Product, ProductService, Route
 from publishes.models import ProductPublish
-from publishes.reading.first_run import steps_to_first_publish
+from publishes.reading.lists.first_run import steps_to_first_publish
 from publishes.verbs import deleting, drafts, withdrawing
 from tenants.actors import Role
 from tenants.models import Membership, Tenant, User

@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 
 from products.models import Product
-from publishes.reading import overview
-from publishes.reading.listing import Filters
+from publishes.reading.lists import overview
+from publishes.reading.lists.listing import Filters
 from publishes.verbs import drafts, publishing
 from tenants.actors import Role
 from tests.pages import SCRIPT, SESSION_AND_USER, html_of, member, signed_in, text_of, url

@@ -18,11 +18,11 @@ def uses_of(record: Model) -> list[Use]:
     if isinstance(record, Gateway):
         return _uses(ProductPublish.objects.filter(gateway=record))
     if isinstance(record, ApiService):
-        return _uses(ProductPublish.objects.filter(pk__in=carriers_of(record).values("publish")))
+        return _uses(ProductPublish.objects.filter(pk__in=operations_carrying(record).values("publish")))
     return []
 
 
-def carriers_of(service: ApiService) -> QuerySet[Operation]:
+def operations_carrying(service: ApiService) -> QuerySet[Operation]:
     """For each publish that is live with this service, or may be so in a moment, the operation that brought it, newest first."""
     same_tenant = Operation.objects.filter(
         publish__tenant=service.tenant_id, publish__deleted_at=None, kind__in=DEPLOYING_KINDS

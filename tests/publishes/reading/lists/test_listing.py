@@ -13,7 +13,7 @@ from gateways.models import Gateway, GatewayCluster
 from products.models import Product
 from publishes.choices import Condition
 from publishes.models import Observation, ProductPublish
-from publishes.reading.listing import Filters, conditions_of, counts, matching, with_conditions
+from publishes.reading.lists.listing import Filters, conditions_of, counts, matching, with_conditions
 from publishes.verbs import deleting, drafts, publishing, retrying, withdrawing
 from tenants.actors import Actor, Role
 from tests.world import Voice, World, make_world

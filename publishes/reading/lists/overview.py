@@ -14,7 +14,7 @@ from core.pages.live import version_of
 from products.models import Product
 from publishes.choices import Condition, Environment
 from publishes.models import ProductPublish, PublishEvent
-from publishes.reading.listing import Filters, conditions_of, counts, matching, with_conditions
+from publishes.reading.lists.listing import Filters, conditions_of, counts, matching, with_conditions
 from tenants.actors import Actor
 
 PRODUCTS_PER_PAGE = 25

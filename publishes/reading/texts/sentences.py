@@ -7,23 +7,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from clusters.models import Cluster
 from core.problems import Text
-from publishes.choices import PEOPLES_KINDS, Condition, Desired, EventKind, Kind, Phase, Status
+from publishes.choices import Desired, Kind, Phase, Status
 from publishes.models import ProductPublish
-from publishes.reading.board import AgentRow
-from publishes.reading.places import ClusterCard
-from publishes.reading.selectors import Live
+from publishes.reading.detail.agents import AgentRow
+from publishes.reading.detail.snapshot import Snapshot
+from publishes.reading.texts.labels import verb_going_on
 
 NAMED_AT_MOST = 3
-CONDITION_TONES = {
-    Condition.IN_PROGRESS: "blue",
-    Condition.FAILED: "red",
-    Condition.DRIFT: "violet",
-    Condition.WAITING: "amber",
-    Condition.SILENT: "amber",
-    Condition.FROZEN: "red",
-}
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _STEPS = {
     "sent": gettext_lazy("Sent; the agent is at it"),
@@ -34,69 +25,36 @@ _STEPS = {
 }
 
 
-def board_sentence(live: Live) -> str:
+def board_sentence(snapshot: Snapshot) -> str:
     """The one sentence above the agent board: how many serve what, and who does not and why."""
-    if not live.agents:
+    if not snapshot.agents:
         return _("No agent of this cluster serves this kind of Gateway.")
-    parts = [_how_many(live)]
-    troubled = [text for row in live.agents if (text := _trouble(row, live.publish))]
+    parts = [_how_many(snapshot)]
+    troubled = [text for row in snapshot.agents if (text := _trouble(row, snapshot.publish))]
     parts += troubled[:NAMED_AT_MOST]
     if more := len(troubled) - NAMED_AT_MOST:
         parts += [ngettext("%(n)d more", "%(n)d more", more) % {"n": more}] if more > 0 else []
     return " · ".join(parts)
 
 
-def progress(live: Live) -> str:
+def progress(snapshot: Snapshot) -> str:
     """What is going on now, for the badge and the live region; empty at rest."""
-    if live.is_asked and live.operation is not None:
-        return verb_going_on(Kind(live.operation.kind))
-    if live.following is None or not live.following.is_open:
+    if snapshot.is_asked and snapshot.operation is not None:
+        return verb_going_on(Kind(snapshot.operation.kind))
+    if snapshot.following is None or not snapshot.following.is_open:
         return ""
     return {
         Kind.REVERT: _("Going back to what stood before"),
         Kind.SYNC: _("Bringing changed keys to the gateways"),
-    }.get(Kind(live.following.kind), _("Bringing the agents in step"))
+    }.get(Kind(snapshot.following.kind), _("Bringing the agents in step"))
 
 
-def verb_going_on(kind: Kind) -> str:
-    """배포 중, 철회 중, 삭제 중."""
-    return {Kind.PUBLISH: _("Publishing"), Kind.WITHDRAW: _("Withdrawing"), Kind.DELETE: _("Deleting")}[kind]
-
-
-def condition_word(publish: ProductPublish, condition: Condition) -> str:
-    """What a list says of one condition of a row; what is going on is named by its verb."""
-    if condition != Condition.IN_PROGRESS:
-        return str(condition.label)
-    kind = Kind(getattr(publish, "doing"))  # noqa: B009 - annotated by the list
-    return verb_going_on(kind) if kind in PEOPLES_KINDS else str(kind.label)
-
-
-def event_word(kind: EventKind) -> str:
-    """What happened, in a line of history. (Withdrawn, said of an event, is another word in Korean than the status.)"""
-    return _("Withdrawn from service") if kind == EventKind.WITHDRAWN else str(kind.label)
-
-
-def cluster_word(card: ClusterCard) -> tuple[str, str]:
-    """What a cluster is in, and its tone."""
-    return {
-        Cluster.Status.ACTIVE: (_("Active"), "green"),
-        Cluster.Status.INACTIVE: (_("No agent connected"), "red"),
-        Cluster.Status.PENDING: (_("No agent yet"), "grey"),
-        Cluster.Status.MAINTENANCE: (_("Maintenance"), "amber"),
-    }[Cluster.Status(card.status)]
-
-
-def failed_word() -> str:
-    """실패."""
-    return _("Failed")
-
-
-def announcement(live: Live) -> str:
+def announcement(snapshot: Snapshot) -> str:
     """What a screen reader hears when the status fragment changes."""
-    if doing := progress(live):
-        return f"{doing} {live.confirmed}/{len(live.agents)}"
-    last = ended(live)
-    return f"{live.publish.status}. {last.text if last else ''}".strip()
+    if doing := progress(snapshot):
+        return f"{doing} {snapshot.confirmed}/{len(snapshot.agents)}"
+    last = ended(snapshot)
+    return f"{snapshot.publish.status}. {last.text if last else ''}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +66,9 @@ class Ended:
     is_bad: bool
 
 
-def ended(live: Live) -> Ended | None:
+def ended(snapshot: Snapshot) -> Ended | None:
     """What somebody asked for, or the changed keys that went out after it; None before anything did."""
-    after = live.following
+    after = snapshot.following
     if after is not None and after.kind == Kind.SYNC and not after.is_open:
         is_bad = after.phase == Phase.FAILED
         text = (
@@ -121,24 +79,24 @@ def ended(live: Live) -> Ended | None:
         return Ended(
             generation=after.generation, text=text if after.phase != Phase.SUPERSEDED else "", is_bad=is_bad
         )
-    if live.operation is None or live.operation.is_open:
+    if snapshot.operation is None or snapshot.operation.is_open:
         return None
-    return Ended(generation=live.operation.generation, text=outcome(live), is_bad=live.has_failed)
+    return Ended(generation=snapshot.operation.generation, text=outcome(snapshot), is_bad=snapshot.has_failed)
 
 
-def withdrawn_sentence(live: Live) -> tuple[str, str]:
+def withdrawn_sentence(snapshot: Snapshot) -> tuple[str, str]:
     """What callers of a withdrawn publish meet, and its tone: an agent that has not proved it may serve what it served."""
-    late = [row.name for row in live.agents if not row.runs(live.publish)]
-    if not late or live.publish.desired_state != Desired.WITHDRAWN:
+    late = [row.name for row in snapshot.agents if not row.runs(snapshot.publish)]
+    if not late or snapshot.publish.desired_state != Desired.WITHDRAWN:
         return _("Every path of the hostname answers 410 Gone."), ""
     return _("Not proved yet on %(agents)s: callers there may still be served. It catches up by itself.") % {
         "agents": _named(late)
     }, "amber"
 
 
-def silence_sentence(live: Live) -> str:
+def silence_sentence(snapshot: Snapshot) -> str:
     """What is not known now of something that was proved once; empty while every agent that was ever heard of is connected with its gateway."""
-    names = silent_agents(live)
+    names = silent_agents(snapshot)
     return (
         _("Not heard of now: %(agents)s. Whether callers there are served is not known.") % {"agents": names}
         if names
@@ -146,18 +104,18 @@ def silence_sentence(live: Live) -> str:
     )
 
 
-def silent_agents(live: Live) -> str:
+def silent_agents(snapshot: Snapshot) -> str:
     """The names of the agents that were heard of and are not now, or whose gateway does not answer."""
-    return _named([row.name for row in live.agents if row.is_silent])
+    return _named([row.name for row in snapshot.agents if row.is_silent])
 
 
 def _named(names: list[str]) -> str:
     return ", ".join(names[:NAMED_AT_MOST]) + (" …" if len(names) > NAMED_AT_MOST else "")
 
 
-def outcome(live: Live) -> str:
+def outcome(snapshot: Snapshot) -> str:
     """What became of the last thing asked for."""
-    operation = live.operation
+    operation = snapshot.operation
     if operation is None or operation.is_open:
         return ""
     if operation.phase == Phase.CANCELLED:
@@ -190,19 +148,19 @@ def step_of(row: AgentRow, publish: ProductPublish) -> tuple[str, str]:
     )
 
 
-def _how_many(live: Live) -> str:
-    publish, n = live.publish, len(live.agents)
+def _how_many(snapshot: Snapshot) -> str:
+    publish, n = snapshot.publish, len(snapshot.agents)
     if not publish.generation:
-        ready = sum(bool(row.is_connected) for row in live.agents)
+        ready = sum(bool(row.is_connected) for row in snapshot.agents)
         return ngettext(
             "%(n)d agent is connected and will take it", "%(n)d agents are connected and will take it", ready
         ) % {"n": ready}
     done = (
-        live.confirmed
-        if live.is_open
-        else sum(bool(row.is_connected) and row.runs(publish) for row in live.agents)
+        snapshot.confirmed
+        if snapshot.is_open
+        else sum(bool(row.is_connected) and row.runs(publish) for row in snapshot.agents)
     )
-    if live.is_open:
+    if snapshot.is_open:
         text = ngettext(
             "%(done)d of %(all)d agent confirmed v%(generation)d",
             "%(done)d of %(all)d agents confirmed v%(generation)d",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from agent.protocol.spec import Route, Service
 from publishes.choices import AuthMode
 from publishes.models import ProductPublish
-from publishes.reading.selectors import Live
+from publishes.reading.detail.snapshot import Snapshot
 from publishes.spec import KEY_HEADER
 
 
@@ -21,9 +21,11 @@ class Command:
     others: int
 
 
-def command(live: Live, services: Iterable[Service], *, key: str = "") -> Command | None:
+def command(snapshot: Snapshot, services: Iterable[Service], *, key: str = "") -> Command | None:
     """A `curl` line for the first route, through the gateway of an agent that serves; None when there is none. `key` is a caller's own."""
-    serving = [row for row in live.agents if row.proxy_url and row.is_connected and row.serves(live.publish)]
+    serving = [
+        row for row in snapshot.agents if row.proxy_url and row.is_connected and row.serves(snapshot.publish)
+    ]
     routes = [route for service in services for route in service.routes]
     if not serving or not routes:
         return None
@@ -31,8 +33,8 @@ def command(live: Live, services: Iterable[Service], *, key: str = "") -> Comman
     route = next((route for route in routes if _takes_get(route)), routes[0])
     port = f":{parts.port}" if parts.port else ""
     words = ["curl"] if _takes_get(route) else ["curl", "-X", route.methods[0]]
-    words += _credentials(live.publish, key or "YOUR_KEY")
-    line = shlex.join([*words, f"{parts.scheme}://{live.publish.hostname_base}{port}{route.path}"])
+    words += _credentials(snapshot.publish, key or "YOUR_KEY")
+    line = shlex.join([*words, f"{parts.scheme}://{snapshot.publish.hostname_base}{port}{route.path}"])
     return Command(line=line, agent=serving[0].name, others=len(serving) - 1)
 
 

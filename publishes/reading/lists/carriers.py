@@ -6,7 +6,7 @@ from agent.protocol.spec import Spec
 from products.models import ApiService
 from publishes import spec
 from publishes.models import Operation, ProductPublish
-from publishes.reading import uses
+from publishes.reading.facts.uses import operations_carrying
 
 MOST = 50
 
@@ -27,7 +27,7 @@ class Carrier:
 def carriers_of(service: ApiService) -> list[Carrier]:
     """The newest publishes that are live with the service, or are becoming so. Two queries."""
     now = spec.planned(service)
-    rows = uses.carriers_of(service).select_related(
+    rows = operations_carrying(service).select_related(
         "publish__product", "publish__cluster", "publish__gateway"
     )[:MOST]
     return [

@@ -9,7 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper, F, FilteredRelatio
 from clusters.models import Agent, connected
 from publishes.choices import OPEN_PHASES, Desired, Phase
 from publishes.models import Operation, ProductPublish
-from publishes.reading.silence import refusal_of
+from publishes.reading.facts.silence import refusal_of
 
 _NOTHING = UUID(int=0)
 _PATHS = (

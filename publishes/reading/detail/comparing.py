@@ -10,8 +10,8 @@ from core.problems import NotFound
 from core.texts import whole_number
 from publishes.choices import Kind, Phase
 from publishes.models import Observation, Operation, ProductPublish
-from publishes.reading.differences import Group, differences
-from publishes.reading.selectors import publish_of
+from publishes.reading.detail.differences import Group, differences
+from publishes.reading.facts.selectors import publish_of
 from tenants.actors import Actor
 
 GENERATIONS_OFFERED = 50

@@ -21,7 +21,7 @@ from publishes.choices import (
     Status,
 )
 from publishes.models import Delivery, Observation, Operation, ProductPublish
-from publishes.reading.silence import silent
+from publishes.reading.facts.silence import silent
 from tenants.actors import Actor
 
 _EXACT = ("environment", "status", "auth_mode", "product", "cluster", "gateway")

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, Subquery
+from django.db.models.query import QuerySet
+
 from core.pages.live import version_of
 from products.models import Product
-from publishes.choices import Environment, Status
-from publishes.models import ProductPublish
-from publishes.reading.selectors import publishes_of, with_progress
+from publishes.choices import OPEN_PHASES, PEOPLES_KINDS, Environment, Status
+from publishes.models import Operation, ProductPublish
+from publishes.reading.facts.selectors import publishes_of
+from publishes.reading.facts.silence import silent
 from tenants.actors import Actor
 
 COLUMN_TITLES = {Environment.DEV: "DEV", Environment.STAGE: "STAGING", Environment.PROD: "PROD"}
@@ -77,6 +81,16 @@ def board_of(actor: Actor, product: Product) -> Board:
             Column(environment=env, publishes=tuple(row for row in rows if row.environment == env))
             for env in Environment
         )
+    )
+
+
+def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
+    """Adds `doing`, the kind of a person's operation that is open, `last_phase`, that of the last one, and `is_silent`."""
+    asked = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by("-generation")
+    return publishes.annotate(
+        doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
+        last_phase=Subquery(asked.values("phase")[:1]),
+        is_silent=Exists(ProductPublish.objects.filter(silent(), pk=OuterRef("pk"))),
     )
 
 
