@@ -16,43 +16,43 @@ from publishes.reading.facts.situation import Situation
 from tenants.actors import Actor
 
 Carried = dict[UUID, list[UUID]]
-"""Services, each with its routes."""
+"""The ids of services, each with those of its routes."""
 
 
 def shown(publishes: Sequence[ProductPublish]) -> list[PublishOut]:
-    """What is live carries what was deployed; all else, what a publish would deploy now. Two queries at most."""
+    """Live publishes with deployed services, others with those they would deploy now. Two queries at most."""
     carried = carried_by(publishes)
     return [PublishOut.of(publish, **carried[publish.pk]) for publish in publishes]
 
 
-def detail(actor: Actor, now: Situation) -> PublishDetailOut:
+def detail(actor: Actor, situation: Situation) -> PublishDetailOut:
     """One publish by itself, with what the actor may do with it now. Two queries at most."""
-    actions = {action: ActionOut.of(may) for action, may in allowed.permissions(actor, now).items()}
-    carried = carried_by([now.publish])[now.publish.pk]
-    return PublishDetailOut.of(now.publish, allowed_actions=actions, **carried)
+    actions = {
+        action: ActionOut.of(permission)
+        for action, permission in allowed.permissions(actor, situation).items()
+    }
+    carried = carried_by([situation.publish])[situation.publish.pk]
+    return PublishDetailOut.of(situation.publish, allowed_actions=actions, **carried)
 
 
 def carried_by(publishes: Sequence[ProductPublish]) -> dict[UUID, dict[str, list[UUID]]]:
     """The ids of the services and routes of each publish. Two queries at most."""
     deployed = selectors.deployed_specs_of(publishes)
     planned = _planned({publish.product_id for publish in publishes if publish.pk not in deployed})
-    answer = {}
+    ids = {}
     for publish in publishes:
-        there = deployed.get(publish.pk)
-        carried = (
-            {s.id: [r.id for r in s.routes] for s in there.services}
-            if there
-            else planned.get(publish.product_id, {})
-        )
-        answer[publish.pk] = {
-            "services": list(carried),
-            "routes": [route for routes in carried.values() for route in routes],
-        }
-    return answer
+        spec = deployed.get(publish.pk)
+        if spec is None:
+            carried = planned.get(publish.product_id, {})
+        else:
+            carried = {service.id: [route.id for route in service.routes] for service in spec.services}
+        routes = [route_id for route_ids in carried.values() for route_id in route_ids]
+        ids[publish.pk] = {"services": list(carried), "routes": routes}
+    return ids
 
 
 def accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Status[OperationOut]:
-    """202 with the operation, and where to ask how far it is."""
+    """202 with the operation, and its URL in `Location`."""
     response["Location"] = request.build_absolute_uri(reverse("api:get_operation", args=[operation.pk]))
     return Status(202, OperationOut.of(selectors.with_deliveries(operation)))
 
@@ -64,9 +64,9 @@ def _planned(products: Iterable[UUID]) -> dict[UUID, Carried]:
     rows = ProductService.objects.filter(product__in=products, **active).order_by(
         "service__name", "service__routes__position", "service__routes__path"
     )
-    found: dict[UUID, Carried] = {}
+    planned: dict[UUID, Carried] = {}
     for product_id, service_id, route_id in rows.values_list(
         "product_id", "service_id", "service__routes__pk"
     ):
-        found.setdefault(product_id, {}).setdefault(service_id, []).append(route_id)
-    return found
+        planned.setdefault(product_id, {}).setdefault(service_id, []).append(route_id)
+    return planned

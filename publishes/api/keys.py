@@ -1,4 +1,4 @@
-"""The JSON API of a publish's test key: make or replace it, look at what is let in, switch it off. A key stands in the answer that made it alone."""
+"""The JSON API of a publish's keys: list, make, switch off. Only the answer that makes a key shows it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,11 +19,14 @@ from publishes.spec import KEY_HEADER
 from tenants.api.callers import actor_of
 
 router = Router(tags=["keys"])
-_OPERATION = "What brings it to the agents; ask there until it has ended. null while nothing is live, or while the publish waits for an adoption."
+_OPERATION = (
+    "What brings it to the agents; ask there until it has ended. "
+    "null while nothing is live, or while the publish waits for an adoption."
+)
 
 
 class KeyIn(Schema, extra="forbid"):
-    """How to replace a test key that is there."""
+    """How to replace a test key."""
 
     overlap_s: int = Field(
         int(credentials.OVERLAP.total_seconds()),
@@ -34,7 +37,7 @@ class KeyIn(Schema, extra="forbid"):
 
 
 class KeyOut(Schema):
-    """A key without its secret, and which agents have proved that they let it in (or, when it has ended, that they do not)."""
+    """A key without its secret, and the agents that have proved to let it in, or to refuse an ended one."""
 
     id: UUID
     consumer: str
@@ -50,13 +53,13 @@ class KeyOut(Schema):
     )
 
     @classmethod
-    def of(cls, credential: Credential, reached: access.Reached, **more: Any) -> Self:
+    def of(cls, credential: Credential, proof: access.KeyProof, **more: Any) -> Self:
         """From the row."""
-        same = {
+        columns = {
             name: getattr(credential, name)
             for name in ("id", "consumer", "fingerprint", "state", "expires_at", "created_at")
         }
-        return cls(proved_on=list(reached.proved_on), awaited_from=list(reached.awaited_from), **same, **more)
+        return cls(proved_on=list(proof.proved_on), awaited_from=list(proof.awaited_from), **columns, **more)
 
 
 class NewKeyOut(KeyOut):
@@ -93,7 +96,10 @@ def list_keys(
 def make_test_key(
     request: HttpRequest, response: HttpResponse, publish_id: UUID, body: KeyIn | None = None
 ) -> Status[NewKeyOut]:
-    """Shown once. It opens as soon as the gateways have it, within two seconds as a rule; the key before goes on for `overlap_s`."""
+    """Shown once. It is let in as soon as the gateways have it, within two seconds as a rule.
+
+    The key before it is let in for `overlap_s` more.
+    """
     actor = actor_of(request)
     issued = credentials.issue_test_key(
         actor, publish_id, overlap=timedelta(seconds=body.overlap_s) if body else credentials.OVERLAP
@@ -101,11 +107,11 @@ def make_test_key(
     response["Cache-Control"] = "no-store"
     publish, credential = issued.credential.publish, issued.credential
     header = publish.auth_config.get("key_header", KEY_HEADER)
-    (reached,) = access.reached(publish, [credential]).values()
+    (proof,) = access.proofs_of(publish, [credential]).values()
     return Status(
         201,
         NewKeyOut.of(
-            credential, reached, key=issued.key, header=header, operation=_operation(issued.operation)
+            credential, proof, key=issued.key, header=header, operation=_operation(issued.operation)
         ),
     )
 
@@ -114,7 +120,7 @@ def make_test_key(
     "/product-publishes/{uuid:publish_id}/test-key", response=KeysOffOut, summary="Switch the test key off"
 )
 def switch_test_key_off(request: HttpRequest, publish_id: UUID) -> KeysOffOut:
-    """At once, and one that was replaced too. 404 when there is none. An agent lets it in until it has proved the operation."""
+    """At once, the replaced one too; 404 without a key. An agent lets it in until it proves the operation."""
     ended = credentials.switch_off(actor_of(request), publish_id)
     return KeysOffOut(
         keys=_shown(ended.credentials[0].publish, ended.credentials), operation=_operation(ended.operation)
@@ -122,7 +128,7 @@ def switch_test_key_off(request: HttpRequest, publish_id: UUID) -> KeysOffOut:
 
 
 def _shown(publish: ProductPublish, keys: Sequence[Credential]) -> list[KeyOut]:
-    return [KeyOut.of(key, reached) for key, reached in access.reached(publish, keys).items()]
+    return [KeyOut.of(key, proof) for key, proof in access.proofs_of(publish, keys).items()]
 
 
 def _operation(operation: Operation | None) -> OperationOut | None:

@@ -1,4 +1,4 @@
-"""The JSON API of all publishes of a workspace: found, narrowed, sorted."""
+"""The JSON API of all publishes of a workspace: searched, narrowed, sorted."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -20,7 +20,7 @@ router = Router(tags=["publishes"])
 
 
 class Sort(StrEnum):
-    """By what a list is sorted; with a minus the other way round."""
+    """The column that sorts a list; descending with a minus."""
 
     NEWEST = "-created_at"
     OLDEST = "created_at"
@@ -46,7 +46,7 @@ _CONDITIONS = (
 
 
 class PublishFilters(Schema):
-    """What the list is narrowed to; all of it together."""
+    """What the list is narrowed to; all filters apply together."""
 
     environment: Environment | None = None
     status: Status | None = None
@@ -59,8 +59,8 @@ class PublishFilters(Schema):
     sort: Sort = Sort.NEWEST
 
     @property
-    def chosen(self) -> listing.Filters:
-        """As the list of the pages knows them."""
+    def filters(self) -> listing.Filters:
+        """The same filters as the pages have them."""
         return listing.Filters(
             text=self.q,
             environment=self.environment or "",
@@ -78,7 +78,7 @@ def list_all_publishes(
     request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], paging: Query[PageIn]
 ) -> list[PublishRowOut]:
     """Across products, with what is going on with each."""
-    rows = listing.with_conditions(listing.matching(actor_of(request), filters.chosen))
+    rows = listing.with_conditions(listing.matching(actor_of(request), filters.filters))
     page = page_of(request, response, rows=rows.order_by(_order(filters.sort), "pk"), paging=paging)
     carried = carried_by(page)
     return [

@@ -33,8 +33,8 @@ def list_operations(
     request: HttpRequest, response: HttpResponse, filters: Query[OperationFilters], paging: Query[PageIn]
 ) -> list[OperationOut]:
     """Of all publishes of the workspace, newest first; those of deleted publishes too."""
-    given = filters.model_dump(exclude_none=True)
-    rows = selectors.operations_of(actor_of(request), is_open=given.pop("open", None), **given)
+    exact = filters.model_dump(exclude_none=True)
+    rows = selectors.operations_of(actor_of(request), is_open=exact.pop("open", None), **exact)
     return [OperationOut.of(operation) for operation in page_of(request, response, rows=rows, paging=paging)]
 
 
@@ -50,7 +50,10 @@ def get_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
     summary="Cancel a publish that is going on",
 )
 def cancel_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
-    """It ends as CANCELLED, and what stood before is put back on every agent. Withdrawals and deletions cannot be cancelled (409)."""
+    """It ends as CANCELLED, and a revert puts back the content before it on every agent.
+
+    Withdrawals and deletions cannot be cancelled (409).
+    """
     actor = actor_of(request)
     operation = selectors.operation_of(actor, operation_id)
     actor.require_write()
@@ -65,12 +68,13 @@ def cancel_operation(request: HttpRequest, operation_id: UUID) -> OperationOut:
 )
 @talks_first
 def retry_operation(request: HttpRequest, response: HttpResponse, operation_id: UUID) -> Status[OperationOut]:
-    """A new operation with the product as it is now. 409 unless it failed, and is the last thing that was asked of its publish."""
+    """A new operation with the product as it is now. 409 unless the last request for its publish failed."""
     actor = actor_of(request)
     operation = selectors.operation_of(actor, operation_id)
     actor.require_write()
-    again = retrying.retry(
+    retried = retrying.retry(
         actor, operation.publish_id, operation_id=operation_id, work=partial(begin, request)
     )
-    assert again is not None  # noqa: S101 - only what was never sent is deleted without an operation, and this was
-    return accepted(request, response, again)
+    # Only a publish that was never sent is deleted without an operation, and this one was sent.
+    assert retried is not None  # noqa: S101
+    return accepted(request, response, retried)

@@ -50,7 +50,7 @@ class ClusterOut(Schema):
 
 @router.get("/clusters", response=list[ClusterOut], summary="Clusters")
 def list_clusters(request: HttpRequest) -> list[ClusterOut]:
-    """Those that your workspace may use and that can be published to now, by name. Operators (by session) see all of them."""
+    """The clusters that your workspace can publish to now, by name. Operators (by session) see all."""
     actor = None if is_operator(request) else actor_of(request)
     cards = places.clusters(actor)
     if actor is not None:

@@ -37,7 +37,7 @@ from tenants.api.callers import actor_of
 
 router = Router(tags=["publishes"])
 _FIELDS = {"cluster": "cluster_id", "gateway": "gateway_id"}
-"""What the form calls a field, and what the request calls it."""
+"""The name of a field in the form, and in the request."""
 
 
 @router.get(
@@ -81,9 +81,9 @@ def create_publish(
 def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> PublishDetailOut:
     """Its settings and status, and what the caller may do with it now (lists leave that out)."""
     actor = actor_of(request)
-    now = situation_at(actor, publish_id)
-    mark(response, now.publish)
-    return detail(actor, now)
+    situation = situation_at(actor, publish_id)
+    mark(response, situation.publish)
+    return detail(actor, situation)
 
 
 @router.put("/product-publishes/{uuid:publish_id}", response=PublishDetailOut, summary="Change a draft")
@@ -96,11 +96,14 @@ def update_publish(
     body: PublishIn,
     if_match: IfMatch = None,
 ) -> PublishDetailOut:
-    """Drafts only (409 otherwise). What is left out keeps its value. With If-Match: 412 when it was edited since that ETag."""
+    """Drafts only (409 otherwise). What is left out keeps its value.
+
+    With If-Match: 412 when it was edited since that ETag.
+    """
     actor = actor_of(request)
-    now = situation_at(actor, publish_id)
-    publish = now.publish
-    allowed.check(actor, now, Action.EDIT)
+    situation = situation_at(actor, publish_id)
+    publish = situation.publish
+    allowed.check(actor, situation, Action.EDIT)
     require_match(publish, if_match)
     settings = _settings(actor, publish.product, body, publish=publish)
     changed = drafts.update_publish(actor, publish_id, settings=settings, revision=publish.revision)
@@ -116,7 +119,7 @@ def update_publish(
 def publish(
     request: HttpRequest, response: HttpResponse, publish_id: UUID, body: NoteIn | None = None
 ) -> Status[OperationOut]:
-    """Poll the operation in `Location`: the status changes only when the agents have proved that traffic is served."""
+    """Poll the operation in `Location`: the status changes when agents have proved that traffic is served."""
     operation = publishing.request_publish(
         actor_of(request), publish_id, note=body.note if body else "", work=partial(begin, request)
     )
@@ -159,9 +162,9 @@ def list_events(
 def _settings(
     actor: Actor, product: Product, body: PublishIn, *, publish: ProductPublish | None = None
 ) -> drafts.Settings:
-    given = body.model_dump(exclude_none=True)
-    _check_services(product, given.pop("api_services", None))
-    renamed = {name.removesuffix("_id"): value for name, value in given.items()}
+    settings = body.model_dump(exclude_none=True)
+    _check_services(product, settings.pop("api_services", None))
+    renamed = {name.removesuffix("_id"): value for name, value in settings.items()}
     try:
         return PublishForm(actor, product, initial_of(publish) | renamed, publish=publish).settings()
     except Invalid as problem:
@@ -170,14 +173,12 @@ def _settings(
         ) from problem
 
 
-def _check_services(product: Product, given: list[UUID] | None) -> None:
-    if given is None:
+def _check_services(product: Product, service_ids: list[UUID] | None) -> None:
+    if service_ids is None:
         return
-    linked, planned = (
-        set(product.services.values_list("pk", flat=True)),
-        {service.pk for service in spec.select(product).services},
-    )
-    if set(given) not in (linked, planned):
+    linked = set(product.services.values_list("pk", flat=True))
+    planned = {service.pk for service in spec.select(product).services}
+    if set(service_ids) not in (linked, planned):
         raise Invalid(
             fields={
                 "api_services": [

@@ -65,7 +65,8 @@ class PublishOut(Schema):
     status: str = Field(examples=["PUBLISHED"], description="DRAFT, PUBLISHED or WITHDRAWN.")
     generation: int
     frozen_at: datetime | None = Field(
-        description="Since when every verb is refused: agents are ahead of us after a restored backup. null as a rule."
+        description="Since when every verb is refused: agents are ahead of us after a restored backup. "
+        "null as a rule."
     )
     published_at: datetime | None
     published_by: str | None
@@ -159,7 +160,7 @@ class DeliveryOut(Schema):
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
         """From the row, with its agent."""
-        told = {
+        columns = {
             name: getattr(delivery, name)
             for name in (
                 "phase",
@@ -173,7 +174,7 @@ class DeliveryOut(Schema):
                 "finished_at",
             )
         }
-        return cls(agent_id=delivery.agent_id, agent=delivery.agent.name, **told)
+        return cls(agent_id=delivery.agent_id, agent=delivery.agent.name, **columns)
 
 
 class OperationOut(Schema):
@@ -203,7 +204,7 @@ class OperationOut(Schema):
     @classmethod
     def of(cls, operation: Operation) -> Self:
         """From the row, with its deliveries."""
-        same = (
+        columns = (
             "kind",
             "phase",
             "generation",
@@ -220,7 +221,7 @@ class OperationOut(Schema):
             publish_id=operation.publish_id,
             requested_by=operation.actor_label,
             deliveries=[DeliveryOut.of(delivery) for delivery in operation.deliveries.all()],
-            **{name: getattr(operation, name) for name in same},
+            **{name: getattr(operation, name) for name in columns},
         )
 
 
@@ -239,5 +240,5 @@ class EventOut(Schema):
     @classmethod
     def of(cls, event: PublishEvent) -> Self:
         """From the row."""
-        same = ("kind", "from_status", "to_status", "note", "evidence", "operation_id", "created_at")
-        return cls(by=event.actor_label, **{name: getattr(event, name) for name in same})
+        columns = ("kind", "from_status", "to_status", "note", "evidence", "operation_id", "created_at")
+        return cls(by=event.actor_label, **{name: getattr(event, name) for name in columns})

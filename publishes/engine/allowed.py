@@ -112,7 +112,7 @@ def _is_thawed(situation: Situation) -> None:
 
 
 def _is_at_rest(situation: Situation) -> None:
-    if situation.is_asked:
+    if situation.has_open_request:
         raise errors.AlreadyInProgress
 
 

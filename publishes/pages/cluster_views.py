@@ -1,4 +1,4 @@
-"""The pages of clusters as a provider may see them: where products can be published, on which agents, and what of mine runs there."""
+"""The pages of clusters for providers: where products can be published, and the own publishes there."""
 
 from collections import Counter
 from typing import Any
@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from clusters.models import Agent, connected
+from clusters.models import Agent, AgentLiveness, connected
 from core.pages import live
 from core.problems import NotFound
 from gateways.models import Gateway
@@ -29,13 +29,13 @@ PER_PAGE = 25
 @require_GET
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """The clusters that I may use, with what of mine is live there. Two queries."""
+    """The clusters that I may use, with the number of my live publishes. Two queries."""
     return render(request, "publishes/clusters/index.html", _listed(request, actor))
 
 
 @require_GET
 @actor_page
-def index_live(request: HttpRequest, actor: Actor) -> HttpResponse:
+def index_part(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Their rows alone, polled. Two queries."""
     context = _listed(request, actor)
     page = f"{reverse('clusters:list')}?page={context['page'].number}"
@@ -45,14 +45,14 @@ def index_live(request: HttpRequest, actor: Actor) -> HttpResponse:
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpResponse:
-    """One cluster: is it there, who serves it, and what of mine runs there? Four queries."""
+    """One cluster: its status, its agents, and my publishes there. Four queries."""
     return render(request, "publishes/clusters/detail.html", _shown(actor, cluster_id))
 
 
 @require_GET
 @actor_page
-def detail_live(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpResponse:
-    """All of that, polled. Four queries."""
+def detail_part(request: HttpRequest, actor: Actor, cluster_id: UUID) -> HttpResponse:
+    """The same, polled. Four queries."""
     context = _shown(actor, cluster_id)
     return live.part(
         request,
@@ -87,7 +87,7 @@ def _shown(actor: Actor, cluster_id: UUID) -> dict[str, Any]:
         raise NotFound
     agents, columns = list(_agents(cluster_id)), overview.by_environment(actor, Filters(cluster=cluster_id))
     gateways = list(Gateway.objects.visible_to(actor).filter(places__cluster=cluster_id))
-    mine = [(p.pk, p.status, conditions_of(p)) for column in columns for p in column.publishes]
+    publishes = [(p.pk, p.status, conditions_of(p)) for column in columns for p in column.publishes]
     return {
         "card": card,
         "cluster": card.cluster,
@@ -95,21 +95,21 @@ def _shown(actor: Actor, cluster_id: UUID) -> dict[str, Any]:
         "gateways": gateways,
         "columns": columns,
         "poll_s": live.BUSY_S
-        if any(Condition.IN_PROGRESS in conditions for _pk, _status, conditions in mine)
+        if any(Condition.IN_PROGRESS in conditions for _pk, _status, conditions in publishes)
         else live.REST_S,
         "version": live.version_of(
             card,
             card.cluster.description,
             card.cluster.host_suffixes,
-            [_told(agent) for agent in agents],
+            [_shown_fields(agent) for agent in agents],
             gateways,
-            mine,
+            publishes,
         ),
     }
 
 
 def _agents(cluster_id: UUID) -> QuerySet[Agent]:
-    """Those that were not blocked, with what they last said."""
+    """The agents that are not blocked, with their liveness."""
     return (
         Agent.objects.filter(cluster=cluster_id, blocked_at=None)
         .select_related("liveness")
@@ -117,7 +117,10 @@ def _agents(cluster_id: UUID) -> QuerySet[Agent]:
     )
 
 
-def _told(agent: Agent) -> tuple[object, ...]:
-    heard = getattr(agent, "liveness", None)
-    said = (heard.last_seen_at, heard.gateway_ok, heard.gateway_error, heard.gateway_version) if heard else ()
-    return (agent.name, agent.driver, getattr(agent, "is_connected"), *said)  # noqa: B009 - annotated
+def _shown_fields(agent: Agent) -> tuple[object, ...]:
+    fields = (agent.name, agent.driver, getattr(agent, "is_connected"))  # noqa: B009 - annotated
+    liveness: AgentLiveness | None = getattr(agent, "liveness", None)
+    if liveness is None:
+        return fields
+    gateway = (liveness.gateway_ok, liveness.gateway_error, liveness.gateway_version)
+    return (*fields, liveness.last_seen_at, *gateway)

@@ -1,4 +1,4 @@
-"""The keys of a publish on its page: make one and see it once, switch one off. A key is shown by the answer that made it, and by nothing else."""
+"""The keys of a publish on its page: make one, switch one off. Only the answer that makes a key shows it."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,35 +27,36 @@ from tenants.doors import actor_page
 @never_cache
 @actor_page
 def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """테스트 키 만들기, 바꾸기. GET is the dialog's form as a page, for those without script."""
+    """테스트 키 만들기, 바꾸기. GET is the dialog's form as a page, for browsers without script."""
     publish = publish_page.publish_at(actor, product_id, publish_id)
     if request.method == "GET":
         allowed.require(actor, publish, Action.MAKE_TEST_KEY)
         return render(
             request,
             "publishes/keys/index.html",
-            _context(actor, publish) | access.shown_of(publish) | {"asks": "make"},
+            _context(actor, publish) | access.auth_context(publish) | {"asks": "make"},
         )
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
     try:
         issued = credentials.issue_test_key(actor, publish_id, overlap=overlap, seen=request.POST.get("seen"))
     except Conflict as problem:
         return _answer(request, _context(actor, publish) | {"problem": problem}, status=409)
-    now = publish_page.live_at(actor, product_id, publish_id)
-    call = publish_page.command_of(now, publish_page.deployed_of(now.publish), key=issued.key)
+    snapshot = publish_page.snapshot_at(actor, product_id, publish_id)
+    deployed = publish_page.deployed_of(snapshot.publish)
+    call = publish_page.command_of(snapshot, deployed, key=issued.key)
     return _answer(request, _context(actor, publish) | {"issued": issued, "call": call})
 
 
 @require_GET
 @actor_page
-def reached(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """Which agents have proved the keys, fetched anew when the history changed. Four queries."""
+def proofs(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """Which agents have proved the keys, fetched again when the history changed. Four queries."""
     try:
         publish = publish_page.publish_at(actor, product_id, publish_id)
     except NotFound:
-        return publish_page.lead_away(request, actor, product_id, publish_id)
+        return publish_page.answer_deleted(request, actor, product_id, publish_id)
     return render(
-        request, "publishes/keys/_reached.html", _context(actor, publish) | access.shown_of(publish)
+        request, "publishes/keys/_reached.html", _context(actor, publish) | access.auth_context(publish)
     )
 
 
@@ -88,9 +89,9 @@ def _context(actor: Actor, publish: ProductPublish) -> dict[str, Any]:
 
 
 def _answer(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """The section for a script, and the parts of the page that show what goes on are told; a page of its own for everybody else."""
+    """For htmx the section, and the events that make other parts be fetched again; else a page of its own."""
     publish, actor = context["publish"], context["actor"]
-    context |= access.shown_of(publish) | {"actions": allowed.permissions(actor, situation_of(publish))}
+    context |= access.auth_context(publish) | {"actions": allowed.permissions(actor, situation_of(publish))}
     if not is_htmx(request):
         return render(request, "publishes/keys/index.html", context, status=status)
     response = render(request, "publishes/keys/_auth.html", context, status=status)

@@ -24,7 +24,7 @@ from tenants.doors import actor_page
 @require_GET
 @actor_page
 def index(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """Which products are live where, and what needs a look? Six queries."""
+    """Which products are live where, and which need attention. Six queries."""
     clusters = overview.clusters_of(actor)
     choices = {
         "actor": actor,
@@ -50,23 +50,27 @@ def board(request: HttpRequest, actor: Actor) -> HttpResponse:
 @actor_page
 def publish(request: HttpRequest, actor: Actor, publish_id: UUID) -> HttpResponse:  # noqa: ARG001 - what every page gets
     """A publish by its own id alone leads to its page."""
-    found = selectors.publish_of(actor, publish_id)
-    return redirect("publishes:detail", found.product_id, found.pk)
+    row = selectors.publish_of(actor, publish_id)
+    return redirect("publishes:detail", row.product_id, row.pk)
 
 
 @require_GET
 @actor_page
 def compare(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """What differs between two generations of a publish, or one and what an agent carries. Four queries."""
-    found = comparing.comparison_of(
+    comparison = comparing.comparison_of(
         actor, publish_id, old=request.GET.get("old", ""), new=request.GET.get("new", "")
     )
-    if found.publish.product_id != product_id:
+    if comparison.publish.product_id != product_id:
         raise NotFound
     return render(
         request,
         "publishes/compare/index.html",
-        {"comparison": found, "publish": found.publish, "product": found.publish.product},
+        {
+            "comparison": comparison,
+            "publish": comparison.publish,
+            "product": comparison.publish.product,
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""A publish's page and its live parts: what they show, and how they are answered. Pages, verbs and keys stand on it."""
+"""What a publish's page and its polled parts show, and their answers. Pages, verbs and keys stand on it."""
 
 from typing import Any
 from uuid import UUID
@@ -41,24 +41,24 @@ def publish_at(actor: Actor, product_id: UUID, publish_id: UUID) -> ProductPubli
     return publish
 
 
-def live_at(actor: Actor, product_id: UUID, publish_id: UUID) -> Snapshot:
-    """The same with what goes on. Raises NotFound."""
-    now = snapshot_of(actor, publish_id)
-    if now.publish.product_id != product_id:
+def snapshot_at(actor: Actor, product_id: UUID, publish_id: UUID) -> Snapshot:
+    """The snapshot of the publish, if it is one of that product. Raises NotFound."""
+    snapshot = snapshot_of(actor, publish_id)
+    if snapshot.publish.product_id != product_id:
         raise NotFound
-    return now
+    return snapshot
 
 
 def detail_page(
     request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, problem: Problem | None = None
 ) -> HttpResponse:
     """The whole page, with a refusal at its top if there is one."""
-    now = live_at(actor, product_id, publish_id)
-    deployed = deployed_of(now.publish)
-    context = live_context(actor, now) | carried_context(now.publish, deployed)
+    snapshot = snapshot_at(actor, product_id, publish_id)
+    deployed = deployed_of(snapshot.publish)
+    context = status_context(actor, snapshot) | carried_context(snapshot.publish, deployed)
     context |= {
-        "history": history_of(now.publish, number=page_number(request, "history")),
-        "curl": command_of(now, deployed),
+        "history": history_of(snapshot.publish, number=page_number(request, "history")),
+        "curl": command_of(snapshot, deployed),
         "problem": problem,
     }
     return render(
@@ -67,78 +67,78 @@ def detail_page(
 
 
 def deployed_of(publish: ProductPublish) -> Spec | None:
-    """What is live, as it was sent; None when nothing is. One query."""
+    """The spec that is live, as it was sent; None when none is. One query."""
     return selectors.deployed_spec_of(publish) if publish.status == Status.PUBLISHED else None
 
 
 def carried_context(publish: ProductPublish, deployed: Spec | None) -> dict[str, Any]:
-    """The services that are live, or would go along now, and what would not."""
+    """The services that are live, or that a publish would deploy now, and those it would leave out."""
     selection = spec.select(publish.product)
-    would_go = spec.services_of(selection)
-    carried = deployed.services if deployed else would_go
-    return {"services": carried, "left_out": selection.left_out, "has_moved_on": carried != would_go}
+    planned = spec.services_of(selection)
+    carried = deployed.services if deployed else planned
+    return {"services": carried, "left_out": selection.left_out, "has_moved_on": carried != planned}
 
 
-def command_of(now: Snapshot, deployed: Spec | None, *, key: str = "") -> curl.Command | None:
-    """The ready-made command, with a key that was just made; None when nothing is live."""
-    return curl.command(now, deployed.services, key=key) if deployed else None
+def command_of(snapshot: Snapshot, deployed: Spec | None, *, key: str = "") -> curl.Command | None:
+    """The curl command, with a key that was just made; None when nothing is live."""
+    return curl.command(snapshot, deployed.services, key=key) if deployed else None
 
 
 def page_number(request: HttpRequest, name: str) -> int:
-    """The page that the URL's parameter asks for; what makes no sense is the first."""
+    """The page number in the URL's parameter; 1 when it is no number."""
     return whole_number(request.GET.get(name, ""), most=LAST_PAGE) or 1
 
 
-def live_context(actor: Actor, now: Snapshot) -> dict[str, Any]:
-    """What the status fragment and the agent board show, and how soon they ask again."""
-    poll_ms = _poll_ms(now)
-    actions = allowed.permissions(actor, now)
+def status_context(actor: Actor, snapshot: Snapshot) -> dict[str, Any]:
+    """What the status fragment and the agent board show, and how often they poll."""
+    poll_ms = _poll_ms(snapshot)
+    actions = allowed.permissions(actor, snapshot)
     return {
-        "live": now,
-        "publish": now.publish,
-        "product": now.publish.product,
+        "snapshot": snapshot,
+        "publish": snapshot.publish,
+        "product": snapshot.publish.product,
         "actor": actor,
         "poll_ms": poll_ms,
         "rest_ms": REST_MS,
-        "version": version_of(now.version, poll_ms, [(name, actions[name].code) for name in actions]),
+        "version": version_of(snapshot.version, poll_ms, [(name, actions[name].code) for name in actions]),
         "actions": actions,
     }
 
 
-def _poll_ms(now: Snapshot) -> int:
-    """How often the browser should ask, by the age of what is open; 0 when nothing is."""
-    open_ones = [
+def _poll_ms(snapshot: Snapshot) -> int:
+    """How often the browser polls, by the age of the open operation; 0 when none is open."""
+    open_operations = [
         operation
-        for operation in (now.following, now.operation)
+        for operation in (snapshot.following, snapshot.operation)
         if operation is not None and operation.is_open
     ]
-    if not open_ones:
+    if not open_operations:
         return 0
-    age_s = (timezone.now() - open_ones[0].created_at).total_seconds()
+    age_s = (timezone.now() - open_operations[0].created_at).total_seconds()
     return next((ms for limit_s, ms in POLL_MS if age_s < limit_s), POLL_SLOW_MS)
 
 
-def live_fragment(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """Status and, out of band, the board; whoever shows the history is told to fetch it."""
+def status_fragment(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """The status, the agent board out of band, and the event that makes the history be fetched again."""
     response = render(request, "publishes/publish/_live.html", context | {"with_board": True}, status=status)
     return trigger_client_event(response, "history-changed", after="settle")
 
 
-def lead_away(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, /) -> HttpResponse:
-    """A part of a page whose publish was deleted in the meantime leads to the product. Raises NotFound when it never was."""
+def answer_deleted(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, /) -> HttpResponse:
+    """A part whose publish was deleted leads to the product. Raises NotFound when there was none."""
     selectors.tombstone_of(actor, publish_id)
-    return gone(request, product_id)
+    return to_product(request, product_id)
 
 
-def gone(request: HttpRequest, product_id: UUID) -> HttpResponse:
-    """To the product, whose publish was deleted."""
-    _say_once(request, _("The publish was deleted"))
+def to_product(request: HttpRequest, product_id: UUID) -> HttpResponse:
+    """To the page of the product, with a toast that its publish was deleted."""
+    _toast_once(request, _("The publish was deleted"))
     url = reverse("products:detail", args=[product_id])
     return HttpResponseClientRedirect(url) if is_htmx(request) else redirect(url)
 
 
-def _say_once(request: HttpRequest, text: str) -> None:
-    """A toast for the next page, unless it waits already: a second poll may be here before the page has changed."""
+def _toast_once(request: HttpRequest, text: str) -> None:
+    """A toast for the next page, unless it waits already: a second poll may come before that page."""
     waiting = messages.get_messages(request)
     if all(message.message != text for message in waiting):
         messages.success(request, text)

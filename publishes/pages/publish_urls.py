@@ -13,7 +13,7 @@ urlpatterns = [
     path("<uuid:product_id>/publishes", publish_views.board, name="board"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>", publish_views.detail, name="detail"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/settings", publish_views.edit, name="edit"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/live", publish_views.live, name="live"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/live", publish_views.status, name="live"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/agents", publish_views.agents, name="agents"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/command", publish_views.command, name="command"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/services", publish_views.carried, name="services"),
@@ -25,7 +25,7 @@ urlpatterns = [
     path("<uuid:product_id>/publishes/<uuid:publish_id>/cancel", verb_views.cancel, name="cancel"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/retry", verb_views.retry, name="retry"),
     path("<uuid:product_id>/publishes/<uuid:publish_id>/test-key", key_views.make, name="make-key"),
-    path("<uuid:product_id>/publishes/<uuid:publish_id>/keys/reached", key_views.reached, name="reached"),
+    path("<uuid:product_id>/publishes/<uuid:publish_id>/keys/reached", key_views.proofs, name="reached"),
     path(
         "<uuid:product_id>/publishes/<uuid:publish_id>/keys/<uuid:credential_id>/off",
         key_views.switch_off,

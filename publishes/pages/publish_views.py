@@ -1,4 +1,4 @@
-"""The page of a publish and its fragments, and the settings of a draft. A view takes the actor and answers with a page or a part of it."""
+"""The page of a publish, its fragments, and the settings of a draft."""
 
 from uuid import UUID
 
@@ -41,8 +41,8 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         settings = form.settings(gateway=publish.gateway)
         return drafts.update_publish(actor, publish_id, settings=settings, revision=revision_of(request.POST))
 
-    tried = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
-    if tried.saved:
+    saving = attempt(save, form) if request.method == "POST" else Attempt[ProductPublish]()
+    if saving.saved:
         messages.success(request, _("The settings were changed"))
         return redirect("publishes:detail", product_id, publish_id)
     context = {
@@ -50,29 +50,29 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         "publish": publish,
         "form": form,
         "revision": request.POST.get("revision"),
-        "problem": tried.problem,
+        "problem": saving.problem,
     }
-    return render(request, "publishes/wizard/edit.html", context, status=tried.status)
+    return render(request, "publishes/wizard/edit.html", context, status=saving.status)
 
 
 @require_GET
 @actor_page
 def detail(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """Is it live, since when, on which agents, and what can I do now?"""
+    """The page of one publish: its status, agents, settings, history, and the actions allowed now."""
     return publish_page.detail_page(request, actor, product_id, publish_id)
 
 
 @require_GET
 @actor_page
-def live(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """The status fragment, polled while something is open: 204 when nothing changed since `?seen=`. Two queries."""
+def status(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
+    """The status fragment, polled while an operation is open: 204 when `?seen=` is current. Two queries."""
     return _fragment(request, actor, product_id, publish_id, template="publishes/publish/_live.html")
 
 
 @require_GET
 @actor_page
 def agents(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """The agent board, polled at rest; when more than the clock changed it wakes the status fragment."""
+    """The agent board, polled at rest; when more than times changed, the status fragment is fetched too."""
     return _fragment(request, actor, product_id, publish_id, template="publishes/publish/_agents.html")
 
 
@@ -83,7 +83,7 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
     try:
         publish = publish_page.publish_at(actor, product_id, publish_id)
     except NotFound:
-        return publish_page.lead_away(request, actor, product_id, publish_id)
+        return publish_page.answer_deleted(request, actor, product_id, publish_id)
     context = {
         "product": publish.product,
         "publish": publish,
@@ -95,15 +95,15 @@ def history(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 @require_GET
 @actor_page
 def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """The ready-made command, fetched anew when the history changed. Three queries."""
+    """The curl command, fetched again when the history changed. Three queries."""
     try:
-        now = publish_page.live_at(actor, product_id, publish_id)
+        snapshot = publish_page.snapshot_at(actor, product_id, publish_id)
     except NotFound:
-        return publish_page.lead_away(request, actor, product_id, publish_id)
+        return publish_page.answer_deleted(request, actor, product_id, publish_id)
     context = {
-        "publish": now.publish,
-        "product": now.publish.product,
-        "curl": publish_page.command_of(now, publish_page.deployed_of(now.publish)),
+        "publish": snapshot.publish,
+        "product": snapshot.publish.product,
+        "curl": publish_page.command_of(snapshot, publish_page.deployed_of(snapshot.publish)),
     }
     return render(request, "publishes/publish/_command.html", context)
 
@@ -111,11 +111,11 @@ def command(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 @require_GET
 @actor_page
 def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """The services that are live or would go along, fetched anew when the history changed. Four queries."""
+    """The services that are live or planned, fetched again when the history changed. Four queries."""
     try:
         publish = publish_page.publish_at(actor, product_id, publish_id)
     except NotFound:
-        return publish_page.lead_away(request, actor, product_id, publish_id)
+        return publish_page.answer_deleted(request, actor, product_id, publish_id)
     context = {"product": publish.product, "publish": publish} | publish_page.carried_context(
         publish, publish_page.deployed_of(publish)
     )
@@ -127,23 +127,21 @@ def carried(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def board(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     """배포 현황 alone, polled by the product's page: 204 when nothing changed since `?seen=`. Two queries."""
     product = product_of(actor, product_id)
-    now = board_of(actor, product)
-    context, page = (
-        {"actor": actor, "product": product, "board": now},
-        reverse("products:detail", args=[product_id]),
-    )
-    return part(request, "publishes/board/_board.html", context, version=now.version, page=page)
+    columns = board_of(actor, product)
+    context = {"actor": actor, "product": product, "board": columns}
+    page = reverse("products:detail", args=[product_id])
+    return part(request, "publishes/board/_board.html", context, version=columns.version, page=page)
 
 
 def _fragment(
     request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID, *, template: str
 ) -> HttpResponse:
     try:
-        context = publish_page.live_context(actor, publish_page.live_at(actor, product_id, publish_id))
+        context = publish_page.status_context(actor, publish_page.snapshot_at(actor, product_id, publish_id))
     except NotFound:
-        return publish_page.lead_away(request, actor, product_id, publish_id)
-    is_seen = request.GET.get("seen") == context["version"]
+        return publish_page.answer_deleted(request, actor, product_id, publish_id)
+    is_current = request.GET.get("seen") == context["version"]
     if template == "publishes/publish/_live.html":
-        return HttpResponse(status=204) if is_seen else publish_page.live_fragment(request, context)
+        return HttpResponse(status=204) if is_current else publish_page.status_fragment(request, context)
     response = render(request, template, context)
-    return response if is_seen else trigger_client_event(response, "live-changed")
+    return response if is_current else trigger_client_event(response, "live-changed")

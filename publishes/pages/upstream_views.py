@@ -1,4 +1,4 @@
-"""Whether an upstream could be published from where the tenant's gateways stand: a fragment for the pages of API services."""
+"""Whether the clusters of the tenant's gateways let an upstream through: a fragment for API service pages."""
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -12,19 +12,21 @@ from publishes.verbs import upstreams
 from tenants.actors import Actor
 from tenants.doors import actor_page
 
-MOST = 10
+MAX_CLUSTERS = 10
 
 
 @require_GET
 @actor_page
 def check(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """What the fences of the tenant's clusters say of `?url=`. Two queries. For those who write: it looks names up."""
+    """The answer of the clusters' fences for `?url=`. For writers, as names are looked up. Two queries."""
     actor.require_write()
     try:
         url = parse(request.GET.get("url", ""))
     except ValidationError:
         return HttpResponse("")
-    clusters = list(Cluster.objects.filter(gateways__in=Gateway.objects.visible_to(actor)).distinct()[:MOST])
+    clusters = list(
+        Cluster.objects.filter(gateways__in=Gateway.objects.visible_to(actor)).distinct()[:MAX_CLUSTERS]
+    )
     return render(
         request,
         "publishes/upstreams/_check.html",

@@ -1,6 +1,7 @@
-"""The verbs of a publish: a dialog's form as a page for those without script, and doing it. A view calls one service."""
+"""The verbs of a publish: GET shows the form as a page (without script), POST calls one service."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +24,7 @@ _ACTIONS = {
     "cancel": Action.CANCEL,
     "retry": Action.RETRY,
 }
-"""What the pages call a verb, and the action that it is."""
+"""The name of a verb on the pages, and its action."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -31,7 +32,7 @@ _ACTIONS = {
 def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """배포 실행, 재배포."""
     note = request.POST.get("note", "")
-    return _ask_or_do(
+    return _confirm_or_do(
         request,
         actor,
         (product_id, publish_id),
@@ -45,7 +46,7 @@ def execute(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UU
 def withdraw(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """철회."""
     reason = request.POST.get("reason", "")
-    return _ask_or_do(
+    return _confirm_or_do(
         request,
         actor,
         (product_id, publish_id),
@@ -58,7 +59,7 @@ def withdraw(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: U
 @actor_page
 def delete(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
     """삭제."""
-    return _ask_or_do(
+    return _confirm_or_do(
         request,
         actor,
         (product_id, publish_id),
@@ -70,21 +71,21 @@ def delete(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUI
 @require_http_methods(["GET", "POST"])
 @actor_page
 def cancel(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """배포 취소. The form names the operation that was seen, so that nobody stops another one by a late click."""
+    """배포 취소. The form names the operation that it showed, so that a late click stops no other one."""
     ids = (product_id, publish_id)
-    return _ask_or_do(
+    return _confirm_or_do(
         request,
         actor,
         ids,
         verb="cancel",
-        service=lambda: cancelling.cancel(actor, publish_id, operation_id=_seen_operation(request)),
+        service=lambda: cancelling.cancel(actor, publish_id, operation_id=_shown_operation_id(request)),
     )
 
 
 @require_http_methods(["GET", "POST"])
 @actor_page
 def retry(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """다시 시도. There is nothing to ask first, so GET leads to the page with the button."""
+    """다시 시도. It has no form, so GET leads to the page with the button."""
     if request.method == "GET":
         publish_page.publish_at(actor, product_id, publish_id)
         actor.require_write()
@@ -98,7 +99,7 @@ def retry(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID
     )
 
 
-def _ask_or_do(
+def _confirm_or_do(
     request: HttpRequest,
     actor: Actor,
     ids: tuple[UUID, UUID],
@@ -106,16 +107,14 @@ def _ask_or_do(
     verb: str,
     service: Callable[[], Operation | None],
 ) -> HttpResponse:
-    """GET shows the dialog's form as a page, for those without script; POST does it."""
+    """GET shows the form as a page, for browsers without script; POST calls the service."""
     if request.method == "POST":
         return _do(request, actor, ids, verb=verb, service=service)
-    context = publish_page.live_context(actor, publish_page.live_at(actor, *ids))
+    context = _status(actor, ids)
     actor.require_write()
-    return (
-        render(request, "publishes/publish/confirm.html", context | {"verb": verb})
-        if context["actions"][_ACTIONS[verb]].is_allowed
-        else redirect("publishes:detail", *ids)
-    )
+    if not context["actions"][_ACTIONS[verb]].is_allowed:
+        return redirect("publishes:detail", *ids)
+    return render(request, "publishes/publish/confirm.html", context | {"verb": verb})
 
 
 def _do(
@@ -126,7 +125,7 @@ def _do(
     verb: str,
     service: Callable[[], Operation | None],
 ) -> HttpResponse:
-    """Call the service, and answer a script with the status fragment, everybody else with a page."""
+    """Call the service; the answer is the status fragment for htmx, else a page."""
     publish_page.publish_at(actor, *ids)
     try:
         service()
@@ -135,34 +134,30 @@ def _do(
     except Problem as problem:
         return _refused(request, actor, ids, verb=verb, problem=problem)
     if not ProductPublish.objects.filter(pk=ids[1], deleted_at=None).exists():
-        return publish_page.gone(request, ids[0])
-    return (
-        publish_page.live_fragment(
-            request, publish_page.live_context(actor, publish_page.live_at(actor, *ids))
-        )
-        if is_htmx(request)
-        else redirect("publishes:detail", *ids)
-    )
+        return publish_page.to_product(request, ids[0])
+    if not is_htmx(request):
+        return redirect("publishes:detail", *ids)
+    return publish_page.status_fragment(request, _status(actor, ids))
 
 
 def _refused(
     request: HttpRequest, actor: Actor, ids: tuple[UUID, UUID], *, verb: str, problem: Problem
 ) -> HttpResponse:
-    context = publish_page.live_context(actor, publish_page.live_at(actor, *ids)) | {
-        "problem": problem,
-        "verb": verb,
-        "typed": request.POST,
-    }
-    # Then the form says what is wrong.
-    context["is_asked_again"] = bool(problem.fields) and context["actions"][_ACTIONS[verb]].is_allowed
+    context = _status(actor, ids) | {"problem": problem, "verb": verb, "typed": request.POST}
+    # A refusal of a field is shown by the form.
+    context["is_form_open"] = bool(problem.fields) and context["actions"][_ACTIONS[verb]].is_allowed
     if is_htmx(request):
-        return publish_page.live_fragment(request, context, status=problem.status)
-    if context["is_asked_again"]:
+        return publish_page.status_fragment(request, context, status=problem.status)
+    if context["is_form_open"]:
         return render(request, "publishes/publish/confirm.html", context, status=problem.status)
     return publish_page.detail_page(request, actor, *ids, problem=problem)
 
 
-def _seen_operation(request: HttpRequest) -> UUID:
+def _status(actor: Actor, ids: tuple[UUID, UUID]) -> dict[str, Any]:
+    return publish_page.status_context(actor, publish_page.snapshot_at(actor, *ids))
+
+
+def _shown_operation_id(request: HttpRequest) -> UUID:
     try:
         return UUID(request.POST.get("operation", ""))
     except ValueError as problem:

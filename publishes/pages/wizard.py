@@ -1,4 +1,4 @@
-"""The way to a draft: cluster → Gateway → settings → confirm. Each step is a page of its own; what is chosen waits in the session."""
+"""The way to a draft: cluster → Gateway → settings → confirm. A page a step; the session keeps choices."""
 
 from functools import cached_property
 from typing import Any
@@ -42,7 +42,7 @@ CAPTIONS = {
 
 
 class ConfirmForm(forms.Form):
-    """Nothing to choose: the key says which choices the page showed, so that no others are confirmed."""
+    """Nothing to choose: the key names the choices that the page showed, so that no others are confirmed."""
 
     run_key = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -55,7 +55,8 @@ class ConfirmForm(forms.Form):
         if key != self.expected:
             raise forms.ValidationError(
                 _(
-                    "Your choices were changed in another tab. These are the latest: please look at them again."
+                    "Your choices were changed in another tab. "
+                    "These are the latest: please look at them again."
                 )
             )
         return key
@@ -98,7 +99,7 @@ class PublishWizard(RunWizard):
             return {
                 "cards": self._open_clusters()
                 if is_shown
-                else [_kept_cluster(row) for row in [self.place[0]] if row]
+                else [_stored_cluster(row) for row in [self.place[0]] if row]
             }
         if name == "gateway":
             return {
@@ -137,13 +138,13 @@ class PublishWizard(RunWizard):
 
     def already_finished(self) -> HttpResponse | None:
         posted = _as_id(self.request.POST.get("confirm-run_key", ""))
-        return self._made(posted) if posted != self.storage.run_key else None
+        return self._draft_of_run(posted) if posted != self.storage.run_key else None
 
     def finish(self) -> HttpResponse:
-        """Make the draft, unless the hostname that was shown is gone in the meantime."""
+        """Make the draft, unless another publish has claimed the shown hostname meanwhile."""
         settings = self._settings_form(is_kept=False)
         if not settings.is_valid() or settings.cleaned_data["hostname_base"] != self.draft.hostname_base:
-            return self._made(self.storage.run_key) or self._hostname_is_gone(settings)
+            return self._draft_of_run(self.storage.run_key) or self._confirm_new_hostname(settings)
         chosen = settings.settings(gateway=self.gateway)
         publish = drafts.create_publish(
             self.actor, self.product, settings=chosen, run_key=self.storage.run_key
@@ -154,7 +155,7 @@ class PublishWizard(RunWizard):
 
     @cached_property
     def place(self) -> tuple[Cluster | None, Gateway | None]:
-        """The kept cluster and gateway, as far as they are there."""
+        """The cluster and gateway in the session, as far as they exist."""
         cluster_id, gateway_id = (
             _as_id(self.storage.kept(name, f"{name}-{name}")) for name in ("cluster", "gateway")
         )
@@ -162,21 +163,21 @@ class PublishWizard(RunWizard):
 
     @property
     def cluster(self) -> Cluster:
-        """The kept cluster; the steps before this one are right, so there is one."""
-        found = self.place[0]
-        assert found is not None  # noqa: S101 - see above
-        return found
+        """The chosen cluster; the steps before this one are valid, so there is one."""
+        cluster = self.place[0]
+        assert cluster is not None  # noqa: S101 - see above
+        return cluster
 
     @property
     def gateway(self) -> Gateway:
-        """The kept gateway; the same holds."""
-        found = self.place[1]
-        assert found is not None  # noqa: S101 - see above
-        return found
+        """The chosen gateway; for the same reason there is one."""
+        gateway = self.place[1]
+        assert gateway is not None  # noqa: S101 - see above
+        return gateway
 
     @cached_property
     def draft(self) -> ProductPublish:
-        """What would be made, not stored."""
+        """The draft that `finish` would make, not stored."""
         form = self._settings_form(is_kept=True)
         chosen = form.settings(gateway=self.gateway)
         values = {name: getattr(chosen, name) for name in drafts.SETTINGS}
@@ -188,18 +189,15 @@ class PublishWizard(RunWizard):
             **values,
         )
 
-    def _made(self, run_key: UUID | None) -> HttpResponse | None:
-        """The draft that another click has made with this key."""
-        made = (
-            ProductPublish.objects.visible_to(self.actor)
-            .filter(product=self.product, run_key=run_key)
-            .first()
-            if run_key
-            else None
-        )
-        return redirect("publishes:detail", self.product.pk, made.pk) if made else None
+    def _draft_of_run(self, run_key: UUID | None) -> HttpResponse | None:
+        """To the draft that another click has made with this key; None when none has."""
+        if run_key is None:
+            return None
+        publishes = ProductPublish.objects.visible_to(self.actor).filter(product=self.product)
+        draft = publishes.filter(run_key=run_key).first()
+        return redirect("publishes:detail", self.product.pk, draft.pk) if draft else None
 
-    def _hostname_is_gone(self, settings: SettingsForm) -> HttpResponse:
+    def _confirm_new_hostname(self, settings: SettingsForm) -> HttpResponse:
         if not settings.is_valid():
             return redirect(self.get_step_url("settings"))
         self.keep("settings", settings)
@@ -209,13 +207,13 @@ class PublishWizard(RunWizard):
         return redirect(self.get_step_url("confirm"))
 
     def _settings_form(self, *, is_kept: bool) -> SettingsForm:
-        kept = self.storage.get_step_data("settings")
+        data = self.storage.get_step_data("settings")
         return SettingsForm(
-            kept, prefix="settings", product=self.product, cluster=self.cluster, is_kept=is_kept
+            data, prefix="settings", product=self.product, cluster=self.cluster, is_kept=is_kept
         )
 
     def _stepper(self) -> list[tuple[str, str]]:
-        """Captions; links on the last page alone, because on the others a link would lose what was just typed."""
+        """Captions; links only on the last page, because on the others a link would lose unsaved input."""
         is_last = self.steps.current == self.steps.last
         return [(str(CAPTIONS[step]), self.get_step_url(step) if is_last else "") for step in self.steps.all]
 
@@ -228,30 +226,30 @@ class PublishWizard(RunWizard):
 
 
 class Prechecks(PublishWizard):
-    """The fragment of the confirm page that looks at agents, hostname and upstreams."""
+    """The fragment of the confirm page that checks agents, hostname and upstreams."""
 
     http_method_names = ["get", "head"]
 
     def get(
         self, request: HttpRequest, *_args: Any, step: str | None = "confirm", **_kwargs: Any
     ) -> HttpResponse:
-        away = self.enter(str(step))
-        if away is not None:
-            return HttpResponseClientRedirect(away.headers["Location"])
+        elsewhere = self.enter(str(step))
+        if elsewhere is not None:
+            return HttpResponseClientRedirect(elsewhere.headers["Location"])
         return render(request, "publishes/wizard/_checks.html", _checked(self.draft))
 
 
 class Hostname(PublishWizard):
-    """The fragment of the settings page that follows the environment, as long as nobody edited the hostname."""
+    """The fragment of the settings page that follows the environment until somebody edits the hostname."""
 
     http_method_names = ["get", "head"]
 
     def get(
         self, request: HttpRequest, *_args: Any, step: str | None = "settings", **_kwargs: Any
     ) -> HttpResponse:
-        away = self.enter(str(step))
-        if away is not None:
-            return HttpResponseClientRedirect(away.headers["Location"])
+        elsewhere = self.enter(str(step))
+        if elsewhere is not None:
+            return HttpResponseClientRedirect(elsewhere.headers["Location"])
         return render(
             request,
             "publishes/wizard/_hostname.html",
@@ -265,7 +263,7 @@ def _checked(draft: ProductPublish) -> dict[str, Any]:
 
 
 def _publishable(actor: Actor, product_id: UUID) -> Product:
-    """The product with which a run may go on. One query. Raises NotFound, Forbidden, ProductNotActive or NoService."""
+    """The product to publish. One query. Raises NotFound, Forbidden, ProductNotActive or NoService."""
     linked = ProductService.objects.filter(product=OuterRef("pk"))
     product = products_of(actor).filter(pk=product_id).annotate(is_linked=Exists(linked)).first()
     if product is None:
@@ -284,8 +282,8 @@ def _as_id(text: str) -> UUID | None:
         return None
 
 
-def _kept_cluster(cluster: Cluster) -> ClusterCard:
-    """Chosen when it was usable; of the reasons against it, only maintenance refuses a draft later. Agents that went away are a precheck."""
+def _stored_cluster(cluster: Cluster) -> ClusterCard:
+    """A chosen cluster was usable then. Now only maintenance refuses it; its agents are a precheck."""
     return ClusterCard(
         cluster=cluster, status=Cluster.Status.MAINTENANCE if cluster.maintenance else Cluster.Status.ACTIVE
     )

@@ -1,1 +1,1 @@
-"""Reads and texts of publishes, for pages, the API and the engine, in a package for each concern. Writes nothing."""
+"""Reads and texts of publishes, for pages, API and engine; a package for each concern. Writes nothing."""

@@ -75,7 +75,7 @@ def publish_board(actor: Actor, product: Product) -> dict[str, Any]:
 
 @register.simple_tag
 def first_steps(actor: Actor) -> SafeString:
-    """The way to the first publish, empty once there was one. Its next step is the page's primary action, so no other one may be. One query at most."""
+    """The way to the first publish; empty after it. Its next step is the page's primary action. One query."""
     steps = first_run.steps_to_first_publish(actor)
     current = next((step for step in steps if not step.is_done), None)
     context = {"steps": steps, "current": current, "done": sum(step.is_done for step in steps)}
@@ -84,8 +84,8 @@ def first_steps(actor: Actor) -> SafeString:
 
 @register.inclusion_tag("publishes/keys/_auth.html", takes_context=True)
 def publish_auth(context: Context, publish: ProductPublish) -> dict[str, Any]:
-    """What callers have to show: keys, or the issuer of their tokens. Three queries at most, none without auth."""
-    return access.shown_of(publish) | {
+    """The credentials of callers: keys, or the issuer of tokens. Three queries at most, none without auth."""
+    return access.auth_context(publish) | {
         "actions": context["actions"],
         "publish": publish,
         "product": publish.product,
@@ -152,10 +152,10 @@ def trouble_badges(publish: ProductPublish) -> SafeString:
     }
     badges = (
         badge(str(condition.label), labels.CONDITION_TONES[condition], "hollow")
-        for condition, holds in troubles.items()
-        if holds
+        for condition, is_met in troubles.items()
+        if is_met
     )
-    return format_html_join(" ", "{}", ((one,) for one in badges))
+    return format_html_join(" ", "{}", ((html,) for html in badges))
 
 
 @register.simple_tag
@@ -165,19 +165,19 @@ def column_title(environment: str) -> str:
 
 
 @register.simple_tag
-def status_word(publish: ProductPublish) -> SafeString:
-    """The status of one of many: a dot and the word, lighter than a badge."""
+def status_text(publish: ProductPublish) -> SafeString:
+    """The status as a dot and a text, lighter than a badge: for lists."""
     return format_html('<i class="tone-{}">{}</i>', _TONES[Status(publish.status)], publish.status)
 
 
 @register.simple_tag
-def condition_words(publish: ProductPublish) -> SafeString:
-    """What else is to be said of a row of `listing.with_conditions`, each as a dot and a word."""
-    said = (
+def condition_labels(publish: ProductPublish) -> SafeString:
+    """The conditions of a row of `listing.with_conditions`, each as a dot and a label."""
+    labelled = (
         (labels.condition_label(publish, condition), labels.CONDITION_TONES[condition])
         for condition in listing.conditions_of(publish)
     )
-    return format_html_join("", '<i class="tone-{1}">{0}</i>', said)
+    return format_html_join("", '<i class="tone-{1}">{0}</i>', labelled)
 
 
 @register.simple_tag
@@ -188,8 +188,8 @@ def cluster_badge(card: ClusterCard) -> SafeString:
 
 
 @register.simple_tag
-def event_word(event: PublishEvent) -> str:
-    """What a line of history says happened."""
+def event_label(event: PublishEvent) -> str:
+    """The event of a line of history."""
     return labels.event_label(EventKind(event.kind))
 
 
@@ -238,8 +238,8 @@ def address(upstream: Upstream) -> str:
 
 
 @register.simple_tag
-def agents_words(text: str) -> SafeString:
-    """A stored sentence: ours in the reader's language, an agent's own (English) words marked as such."""
-    ours = sentences.translated(text)
-    is_theirs = ours == text and text.isascii() and get_language() != "en"
-    return format_html('<span lang="en">{}</span>', text) if is_theirs else format_html("{}", ours)
+def stored_text(text: str) -> SafeString:
+    """A stored sentence: ours in the reader's language, an agent's (in English) marked as such."""
+    translation = sentences.translated(text)
+    is_an_agents = translation == text and text.isascii() and get_language() != "en"
+    return format_html('<span lang="en">{}</span>', text) if is_an_agents else format_html("{}", translation)

@@ -1,1 +1,1 @@
-"""What a publish's page says to its callers: keys, issuer, the curl command. Reads keys without their secrets."""
+"""What a page tells callers: keys, issuer, the curl command. Keys are read without their secrets."""

@@ -14,15 +14,18 @@ from publishes.spec import KEY_HEADER
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A `curl` line, the agent through whose gateway it goes, and how many others serve the publish too."""
+    """A `curl` line, the agent through whose gateway it goes, and how many more agents serve the publish."""
 
     line: str
     agent: str
-    others: int
+    other_agents: int
 
 
 def command(snapshot: Snapshot, services: Iterable[Service], *, key: str = "") -> Command | None:
-    """A `curl` line for the first route, through the gateway of an agent that serves; None when there is none. `key` is a caller's own."""
+    """Calls the first route through the gateway of an agent that serves; None without such an agent or route.
+
+    `key` is a caller's own; without one the line has a placeholder.
+    """
     serving = [
         row for row in snapshot.agents if row.proxy_url and row.is_connected and row.serves(snapshot.publish)
     ]
@@ -32,10 +35,10 @@ def command(snapshot: Snapshot, services: Iterable[Service], *, key: str = "") -
     parts = urlsplit(serving[0].proxy_url or "")
     route = next((route for route in routes if _takes_get(route)), routes[0])
     port = f":{parts.port}" if parts.port else ""
-    words = ["curl"] if _takes_get(route) else ["curl", "-X", route.methods[0]]
-    words += _credentials(snapshot.publish, key or "YOUR_KEY")
-    line = shlex.join([*words, f"{parts.scheme}://{snapshot.publish.hostname_base}{port}{route.path}"])
-    return Command(line=line, agent=serving[0].name, others=len(serving) - 1)
+    arguments = ["curl"] if _takes_get(route) else ["curl", "-X", route.methods[0]]
+    arguments += _credentials(snapshot.publish, key or "YOUR_KEY")
+    line = shlex.join([*arguments, f"{parts.scheme}://{snapshot.publish.hostname_base}{port}{route.path}"])
+    return Command(line=line, agent=serving[0].name, other_agents=len(serving) - 1)
 
 
 def _credentials(publish: ProductPublish, key: str) -> list[str]:

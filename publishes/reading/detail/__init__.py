@@ -1,1 +1,1 @@
-"""One publish at a time: its snapshot, agents, history and differences. Only this package reads how far each agent is."""
+"""One publish: its snapshot, agents, history, differences. Only here the agents of a publish are read."""

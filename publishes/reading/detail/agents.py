@@ -9,36 +9,36 @@ from django.db.models import BooleanField, ExpressionWrapper, F, FilteredRelatio
 from clusters.models import Agent, connected
 from publishes.choices import OPEN_PHASES, Desired, Phase
 from publishes.models import Operation, ProductPublish
-from publishes.reading.facts.silence import refusal_of
+from publishes.reading.facts.silence import request_error_of
 
-_NOTHING = UUID(int=0)
+_NO_OPERATION = UUID(int=0)
 _PATHS = (
     ("last_seen_at", "liveness__last_seen_at"),
     ("gateway_ok", "liveness__gateway_ok"),
     ("gateway_error", "liveness__gateway_error"),
     ("proxy_url", "liveness__proxy_url"),
-    ("running", "proved__generation"),
-    ("running_state", "proved__state"),
-    ("running_verified", "proved__verified"),
+    ("running", "observation__generation"),
+    ("running_state", "observation__state"),
+    ("running_verified", "observation__verified"),
     ("phase", "delivery__phase"),
     ("attempt", "delivery__attempt"),
     ("step", "delivery__step"),
     ("message", "delivery__message"),
     ("changed_at", "delivery__updated_at"),
     ("evidence", "delivery__evidence"),
-    ("refusal", "refused__message"),
-    ("entity", "refused__entity"),
-    ("field", "refused__field"),
+    ("refusal", "refused_delivery__message"),
+    ("entity", "refused_delivery__entity"),
+    ("field", "refused_delivery__field"),
 )
-"""The fields of a row that stand in what belongs to the agent: its liveness, and the relations of `agents_of`."""
+"""The fields that are read through relations: the liveness, and what `agents_of` annotates."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRow:
-    """One agent. `running…` is what it proved last; the rest is its delivery of the newest operation, empty when it has none.
+    """One agent: in `running…` what it proved last, then its delivery of the newest operation, if any.
 
-    `not_believed`: why its requests are refused since it was last heard of, in English, such as a clock that is off.
-    `refusal`, `entity` and `field` are its words about what a person asked for last, also while the system is going back.
+    `request_error`: why we have refused its requests since its last heartbeat, in English.
+    `refusal`, `entity` and `field` are its answer to a person's last operation, also while that is reverted.
     """
 
     name: str
@@ -51,7 +51,7 @@ class AgentRow:
     running: int | None
     running_state: str | None
     running_verified: bool | None
-    not_believed: str | None
+    request_error: str | None
     phase: str | None
     attempt: int | None
     step: str | None
@@ -64,21 +64,21 @@ class AgentRow:
 
     @property
     def is_open(self) -> bool:
-        """Whether its word is still awaited."""
+        """Whether its delivery is open."""
         return self.phase in OPEN_PHASES
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is known of its gateway now, although it was heard of before."""
+        """Whether it was connected before, and it or its gateway is away now."""
         return self.last_seen_at is not None and not (self.is_connected and self.gateway_ok)
 
     @property
     def has_refused(self) -> bool:
-        """Whether it said no to what was asked for last."""
+        """Whether it refused the last operation of a person."""
         return self.refusal is not None
 
     def runs(self, publish: ProductPublish) -> bool:
-        """Whether it proved exactly what is wanted."""
+        """Whether it proved the desired state in its newest generation."""
         return (
             bool(self.running_verified)
             and self.running == publish.generation
@@ -86,18 +86,18 @@ class AgentRow:
         )
 
     def serves(self, publish: ProductPublish) -> bool:
-        """Whether callers meet the publish there, also while a newer generation of it is on its way."""
+        """Whether it proved that callers are served, in the newest generation or an older one."""
         return bool(self.running_verified) and self.running_state == publish.desired_state == Desired.LIVE
 
     @property
-    def shown(self) -> tuple[object, ...]:
-        """All that people see of it but the clock: a connected agent is heard of every few seconds, and that is no news."""
+    def shown_fields(self) -> tuple[object, ...]:
+        """All that people see of it but the time of its heartbeat, which changes every few seconds."""
         return (
             self.name,
             self.is_blocked,
             self.is_connected,
             self.gateway_ok,
-            self.not_believed,
+            self.request_error,
             self.running,
             self.phase,
             self.attempt,
@@ -109,24 +109,30 @@ class AgentRow:
 
 
 def agents_of(
-    publish: ProductPublish, *, asked: Operation | None, newest: Operation | None
+    publish: ProductPublish, *, requested: Operation | None, newest: Operation | None
 ) -> tuple[AgentRow, ...]:
-    """The agents that can serve the publish's gateway, by name; a blocked one while its word is awaited. One query."""
+    """The agents that can serve the publish's gateway, by name. One query.
+
+    `requested` is the last operation of a person, `newest` the last one of all. A blocked agent is shown
+    only with a delivery of `newest`.
+    """
     rows = Agent.objects.filter(cluster_id=publish.cluster_id, driver=publish.gateway.gateway_class)
-    compared = rows.annotate(
+    agents = rows.annotate(
         is_blocked=ExpressionWrapper(Q(blocked_at__isnull=False), output_field=BooleanField()),
         is_connected=connected(),
-        not_believed=refusal_of(),
-        proved=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
+        request_error=request_error_of(),
+        observation=FilteredRelation("observations", condition=Q(observations__publish=publish.pk)),
         delivery=FilteredRelation("deliveries", condition=_is_of(newest)),
-        refused=FilteredRelation("deliveries", condition=_is_of(asked) & Q(deliveries__phase=Phase.FAILED)),
+        refused_delivery=FilteredRelation(
+            "deliveries", condition=_is_of(requested) & Q(deliveries__phase=Phase.FAILED)
+        ),
     )
-    awaited = compared.filter(Q(blocked_at=None) | Q(delivery__isnull=False)).order_by("name")
+    shown = agents.filter(Q(blocked_at=None) | Q(delivery__isnull=False)).order_by("name")
     columns = {name: F(path) for name, path in _PATHS}
-    own = ("name", "is_blocked", "is_connected", "not_believed")
-    return tuple(AgentRow(**row) for row in awaited.values(*own, **columns))
+    own = ("name", "is_blocked", "is_connected", "request_error")
+    return tuple(AgentRow(**row) for row in shown.values(*own, **columns))
 
 
 def _is_of(operation: Operation | None) -> Q:
     """Which delivery of an agent is the operation's; none when there is no operation."""
-    return Q(deliveries__operation=operation.pk if operation else _NOTHING)
+    return Q(deliveries__operation=operation.pk if operation else _NO_OPERATION)

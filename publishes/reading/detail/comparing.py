@@ -1,6 +1,6 @@
-"""Two states of one publish side by side: any two generations, or one and what an agent says it carries now. Reads only."""
+"""Two states of one publish side by side, each a generation or what an agent carries now. Reads only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db.models.query import QuerySet
@@ -20,7 +20,7 @@ AGENT = "agent:"
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two. `spec` is None when what an agent carries was never sent by us, so that nobody here knows what is in it."""
+    """One of the two. `spec` is None when an agent carries what we never sent: its content is unknown."""
 
     key: str
     generation: int
@@ -31,7 +31,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What can be chosen, what was, and what differs (None when it cannot be told)."""
+    """The sides to choose from, the two chosen ones, and their differences (None when a spec is unknown)."""
 
     publish: ProductPublish
     generations: tuple[Side, ...]
@@ -42,7 +42,10 @@ class Comparison:
 
 
 def comparison_of(actor: Actor, publish_id: UUID, *, old: str = "", new: str = "") -> Comparison:
-    """Compare; without a choice the newest generation with the one that people would ask about. Four queries at most. Raises NotFound."""
+    """Compare the chosen sides. Four queries at most. Raises NotFound.
+
+    Without a choice: the newest generation, with the one that `_default_old` names.
+    """
     publish = publish_of(actor, publish_id)
     operations = list(
         publish.operations.order_by("-generation").values_list("generation", "kind", "phase")[
@@ -52,66 +55,57 @@ def comparison_of(actor: Actor, publish_id: UUID, *, old: str = "", new: str = "
     generations = tuple(
         Side(key=str(number), generation=number, kind=Kind(kind)) for number, kind, _phase in operations
     )
-    seen = list(_observations(publish))
+    observations = {f"{AGENT}{row.agent_id}": row for row in _observations(publish)}
     agents = tuple(
-        Side(key=f"{AGENT}{one.agent_id}", generation=one.generation, agent=one.agent.name) for one in seen
+        Side(key=key, generation=row.generation, agent=row.agent.name) for key, row in observations.items()
     )
-    chosen = Comparison(publish=publish, generations=generations, agents=agents)
+    choices = Comparison(publish=publish, generations=generations, agents=agents)
     if not generations:
-        return chosen
+        return choices
     new = new or generations[0].key
-    old = old or str(_before(operations, whole_number(new) or generations[0].generation + 1))
-    return _filled(chosen, old, new, {f"{AGENT}{one.agent_id}": one for one in seen})
+    old = old or str(_default_old(operations, whole_number(new) or generations[0].generation + 1))
+    return _filled(choices, old, new, observations)
 
 
-def _before(operations: list[tuple[int, str, str]], generation: int) -> int:
-    """What a generation is compared with: a publish with what was live before, whatever came in between; anything else with the one before it."""
+def _default_old(operations: list[tuple[int, str, str]], generation: int) -> int:
+    """A publish is compared with the last successful publish before it, all else with the one before."""
     kinds = {number: kind for number, kind, _phase in operations}
-    live = [
+    published = [
         number
         for number, kind, phase in operations
         if kind == Kind.PUBLISH and phase == Phase.SUCCEEDED and number < generation
     ]
-    return live[0] if live and kinds.get(generation) == Kind.PUBLISH else max(1, generation - 1)
+    return published[0] if published and kinds.get(generation) == Kind.PUBLISH else max(1, generation - 1)
 
 
 def _observations(publish: ProductPublish) -> QuerySet[Observation]:
     return publish.observations.filter(agent__blocked_at=None).select_related("agent").order_by("agent__name")
 
 
-def _filled(chosen: Comparison, old: str, new: str, seen: dict[str, Observation]) -> Comparison:
-    wanted = {key: _generation(key, seen) for key in (old, new)}
-    stored = {
-        operation.generation: operation
-        for operation in chosen.publish.operations.filter(generation__in=wanted.values())
-    }
-    before, after = (_side(key, seen, stored.get(wanted[key])) for key in (old, new))
+def _filled(choices: Comparison, old: str, new: str, observations: dict[str, Observation]) -> Comparison:
+    generations = {key: _generation(key, observations) for key in (old, new)}
+    rows = choices.publish.operations.filter(generation__in=generations.values())
+    operations = {operation.generation: operation for operation in rows}
+    before, after = (_side(key, observations, operations.get(generations[key])) for key in (old, new))
     groups = differences(before.spec, after.spec) if before.spec and after.spec else None
-    return Comparison(
-        publish=chosen.publish,
-        generations=chosen.generations,
-        agents=chosen.agents,
-        old=before,
-        new=after,
-        groups=groups,
-    )
+    return replace(choices, old=before, new=after, groups=groups)
 
 
-def _generation(key: str, seen: dict[str, Observation]) -> int:
-    if key in seen:
-        return seen[key].generation
+def _generation(key: str, observations: dict[str, Observation]) -> int:
+    if key in observations:
+        return observations[key].generation
     number = whole_number(key)
     if number is None:
         raise NotFound
     return number
 
 
-def _side(key: str, seen: dict[str, Observation], operation: Operation | None) -> Side:
-    told = seen.get(key)
-    if told is not None:
-        is_known = operation is not None and operation.digest == told.digest
-        spec = Spec.model_validate(operation.spec) if operation is not None and is_known else None
-        return Side(key=key, generation=told.generation, agent=told.agent.name, spec=spec)
+def _side(key: str, observations: dict[str, Observation], operation: Operation | None) -> Side:
+    observation = observations.get(key)
+    if observation is not None:
+        is_ours = operation is not None and operation.digest == observation.digest
+        spec = Spec.model_validate(operation.spec) if operation is not None and is_ours else None
+        return Side(key=key, generation=observation.generation, agent=observation.agent.name, spec=spec)
     if operation is None:
         raise NotFound
     return Side(

@@ -17,9 +17,9 @@ Lines = dict[object, tuple[Text, Text]]
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that is not the same; empty on the side where it is not there."""
+    """One line that differs; empty on the side that does not have it."""
 
-    what: Text
+    label: Text
     old: Text = ""
     new: Text = ""
 
@@ -31,14 +31,17 @@ class Group:
     name: str
     changes: tuple[Change, ...]
     is_new: bool = False
-    is_gone: bool = False
+    is_removed: bool = False
 
 
 def differences(old: Spec, new: Spec) -> tuple[Group, ...]:
-    """All that differs but the generation: the publish itself first, then each service by name. Keys are told by consumer and fingerprint."""
-    # What is not live lets nobody in, which is no change of who may come.
-    are_live = old.state is new.state is State.LIVE
-    own = tuple(_changed(_settings(old, with_auth=are_live), _settings(new, with_auth=are_live)))
+    """All that differs but the generation: the publish itself first, then each service by name.
+
+    A key is shown by its consumer and fingerprint.
+    """
+    # Only a live publish lets callers in, so its auth is compared with that of another live one alone.
+    both_live = old.state is new.state is State.LIVE
+    own = tuple(_changed(_settings(old, with_auth=both_live), _settings(new, with_auth=both_live)))
     groups = [Group(name="", changes=own)] if own else []
     return (
         *groups,
@@ -50,25 +53,25 @@ def differences(old: Spec, new: Spec) -> tuple[Group, ...]:
 
 
 def _services(old: Mapping[UUID, Service], new: Mapping[UUID, Service]) -> Iterator[Group]:
-    everything = {**old, **new}
-    for key in sorted(everything, key=lambda key: (everything[key].name, str(key))):
+    services = {**old, **new}
+    for key in sorted(services, key=lambda key: (services[key].name, str(key))):
         before, after = old.get(key), new.get(key)
         changes = tuple(_changed(_lines(before, other=after), _lines(after, other=before)))
         if changes:
             yield Group(
-                name=everything[key].name, changes=changes, is_new=before is None, is_gone=after is None
+                name=services[key].name, changes=changes, is_new=before is None, is_removed=after is None
             )
 
 
 def _changed(
     old: Mapping[object, tuple[Text, Text]], new: Mapping[object, tuple[Text, Text]]
 ) -> Iterator[Change]:
-    """Lines are keyed by what they are about, so that a route that moved is one change and not two."""
+    """The keys of lines do not change: a route with another path is one change and not two."""
     for key in dict.fromkeys((*old, *new)):
         label, before = old.get(key, ("", ""))
         label_now, after = new.get(key, (label, ""))
         if before != after:
-            yield Change(what=label_now, old=before, new=after)
+            yield Change(label=label_now, old=before, new=after)
 
 
 def _settings(spec: Spec, *, with_auth: bool) -> Lines:

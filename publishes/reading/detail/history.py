@@ -13,7 +13,7 @@ EVENTS_PER_PAGE = 20
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """One page of a publish's history, newest first. `older` is the number of the page after it, if there is one."""
+    """One page of a publish's history, newest first. `older` is the number of the next page, if any."""
 
     events: tuple[PublishEvent, ...]
     number: int = 1
@@ -28,7 +28,7 @@ def timeline_of(publish: ProductPublish) -> QuerySet[PublishEvent]:
 def history_of(publish: ProductPublish, *, number: int = 1) -> History:
     """A page of the history; 20 lines each. One query.
 
-    An operation that has ended is one line, which tells when it was asked for too; the request has a line of its own while it is open.
+    An ended operation is one line, with the time of its request; while it is open, its request is the line.
     """
     start = (number - 1) * EVENTS_PER_PAGE
     ended = PublishEvent.objects.filter(operation=OuterRef("operation"), kind__in=ENDED_EVENTS)

@@ -1,1 +1,1 @@
-"""What decides: rows, situations, places, and what is in use. Of this room, engine, verbs and forms read only this package."""
+"""Facts that decide: rows, situations, places, uses. Engine, verbs and forms read only this of the room."""

@@ -1,4 +1,4 @@
-"""Where a product can be published: clusters and their gateways, each with the reason when it cannot be chosen."""
+"""Where a product can be published: clusters and gateways, each with the reason when it cannot be chosen."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,8 @@ NOBODY_CONNECTED = _("No agent of this cluster is connected now. Ask an operator
 NOBODY_SERVES = _("No agent of this cluster serves this class of gateway. Ask an operator to enrol one.")
 NO_GATEWAY = _("None of your active gateways stands in this cluster.")
 CLOSED = _(
-    "Operators have closed this cluster to your workspace. What is live there stays, and can be withdrawn; nothing is published there anew."
+    "Operators have closed this cluster to your workspace. What is live there stays, and can be withdrawn; "
+    "nothing is published there anew."
 )
 _REFUSALS: dict[str, Text] = {
     Cluster.Status.MAINTENANCE: IN_MAINTENANCE,
@@ -35,7 +36,10 @@ _ENROLLED = Q(agents__blocked_at=None) & ~Q(agents__driver="")
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterCard:
-    """A cluster to choose, in the state that `with_status` tells. `has_gateway`: whether an active gateway of the tenant stands in it."""
+    """A cluster to choose, with the status of `with_status`.
+
+    `has_gateway`: whether an active gateway of the tenant stands in it.
+    """
 
     cluster: Cluster
     status: str
@@ -55,7 +59,7 @@ class ClusterCard:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayCard:
-    """A gateway to choose. `addresses` and `versions` are those that the agents able to serve it report: where callers will find it."""
+    """A gateway to choose, with the addresses for callers and the versions that its agents report."""
 
     gateway: Gateway
     addresses: tuple[str, ...] = ()
@@ -70,10 +74,11 @@ class GatewayCard:
         return " · ".join(part for part in (addresses, kind) if part)
 
 
-def clusters(actor: Actor | None, *, for_publishing: bool = False, **of: Any) -> list[ClusterCard]:
-    """The clusters that the actor's tenant may use or has publishes in, all for operators (None); the usable ones first. One query.
+def clusters(actor: Actor | None, *, for_publishing: bool = False, **filters: Any) -> list[ClusterCard]:
+    """The clusters that the actor's tenant may use or has publishes in, the usable ones first. One query.
 
-    `of` narrows them to those with these values. For publishing, a cluster without an active gateway of the tenant is not usable.
+    Operators (None) get all. `filters` are those of the rows. For publishing, a cluster without an active
+    gateway of the tenant is not usable.
     """
     values: dict[str, Any] = {
         "enrolled": Count("agents", filter=_ENROLLED),
@@ -83,7 +88,7 @@ def clusters(actor: Actor | None, *, for_publishing: bool = False, **of: Any) ->
     if actor is not None and for_publishing:
         values["has_gateway"] = Exists(_active_gateways(actor).filter(places__cluster=OuterRef("pk")))
     rows = (
-        Cluster.objects.filter(**of)
+        Cluster.objects.filter(**filters)
         .with_status()
         .annotate(**values, is_open=_is_open(actor))
         .order_by("name")
@@ -136,13 +141,13 @@ def gateways(actor: Actor, cluster: Cluster) -> list[GatewayCard]:
 def place_of(
     actor: Actor, *, cluster_id: UUID | None, gateway_id: UUID | None
 ) -> tuple[Cluster | None, Gateway | None]:
-    """The cluster, and the gateway when it is one of the tenant's active ones in that cluster. One query when both are there, else two at most."""
+    """The cluster, and the gateway if it is an active one of the tenant there. Two queries at most."""
     if cluster_id and gateway_id:
-        stands = GatewayCluster.objects.filter(
+        places = GatewayCluster.objects.filter(
             cluster_id=cluster_id, gateway_id=gateway_id, gateway__status=Gateway.Status.ACTIVE
         )
         place = (
-            stands.filter(open_to(actor.tenant_id, "cluster__"), gateway__tenant_id=actor.tenant_id)
+            places.filter(open_to(actor.tenant_id, "cluster__"), gateway__tenant_id=actor.tenant_id)
             .select_related("cluster", "gateway")
             .first()
         )

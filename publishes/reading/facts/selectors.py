@@ -20,10 +20,10 @@ _DELIVERIES = Prefetch("deliveries", queryset=Delivery.objects.select_related("a
 
 def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
     """A deleted publish of the actor's tenant. Raises NotFound."""
-    found = ProductPublish.objects.tombstones_visible_to(actor).filter(pk=publish_id).first()
-    if found is None:
+    tombstone = ProductPublish.objects.tombstones_visible_to(actor).filter(pk=publish_id).first()
+    if tombstone is None:
         raise NotFound
-    return found
+    return tombstone
 
 
 def publish_of(actor: Actor, publish_id: UUID) -> ProductPublish:
@@ -37,24 +37,23 @@ def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:
 
 
 def deployed_spec_of(publish: ProductPublish) -> Spec | None:
-    """What the gateways were last given while the publish is PUBLISHED; None otherwise. One query."""
+    """The spec that the gateways got last while the publish is PUBLISHED; None otherwise. One query."""
     return deployed_specs_of([publish]).get(publish.pk)
 
 
 def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
-    """What the gateways were last given, of those that are PUBLISHED. One query, none when nothing is."""
-    live = [publish.pk for publish in publishes if publish.status == Status.PUBLISHED]
-    done = Operation.objects.filter(
+    """Of each PUBLISHED publish the spec that its gateways got last. One query; none without such a one."""
+    published = [publish.pk for publish in publishes if publish.status == Status.PUBLISHED]
+    if not published:
+        return {}
+    # A subquery reads one spec of each publish; a publish may have many syncs.
+    deployed = Operation.objects.filter(
         publish=OuterRef("pk"), phase=Phase.SUCCEEDED, kind__in=DEPLOYING_KINDS
     ).order_by("-generation")
-    newest = ProductPublish.objects.filter(pk__in=live).values_list(
-        "pk", Subquery(done.values("spec")[:1])
-    )  # there may be many syncs
-    return (
-        {publish_id: Spec.model_validate(spec) for publish_id, spec in newest if spec is not None}
-        if live
-        else {}
+    newest = ProductPublish.objects.filter(pk__in=published).values_list(
+        "pk", Subquery(deployed.values("spec")[:1])
     )
+    return {publish_id: Spec.model_validate(spec) for publish_id, spec in newest if spec is not None}
 
 
 def with_deliveries(operation: Operation) -> Operation:
@@ -66,17 +65,17 @@ def with_deliveries(operation: Operation) -> Operation:
 def operation_of(actor: Actor, operation_id: UUID) -> Operation:
     """An operation with its deliveries; those of deleted publishes stay readable. Raises NotFound."""
     rows = Operation.objects.visible_to(actor).select_related("publish").prefetch_related(_DELIVERIES)
-    found = rows.filter(pk=operation_id).first()
-    if found is None:
+    operation = rows.filter(pk=operation_id).first()
+    if operation is None:
         raise NotFound
-    return found
+    return operation
 
 
-def operations_of(actor: Actor, *, is_open: bool | None = None, **exact: Any) -> QuerySet[Operation]:
-    """The tenant's operations with their deliveries, newest first; those of deleted publishes too. Two queries."""
+def operations_of(actor: Actor, *, is_open: bool | None = None, **filters: Any) -> QuerySet[Operation]:
+    """The tenant's operations with their deliveries, newest first; of deleted publishes too. Two queries."""
     rows = (
         Operation.objects.visible_to(actor)
-        .filter(**exact)
+        .filter(**filters)
         .order_by("-created_at", "pk")
         .prefetch_related(_DELIVERIES)
         .defer("spec")

@@ -1,4 +1,4 @@
-"""Which agents nothing is known of now, and which publishes that concerns. Reads only."""
+"""Silence: which publishes have an agent that is away, and why we refuse an agent's requests. Reads only."""
 
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -8,7 +8,7 @@ from publishes.choices import Status
 
 
 def silent() -> Q:
-    """For `filter` on publishes: what is PUBLISHED, and one of its agents is not heard of, or says that its gateway does not answer."""
+    """For `filter` on publishes: PUBLISHED ones of which an agent, or the gateway of an agent, is away."""
     agents = Agent.objects.filter(
         cluster=OuterRef("cluster"),
         driver=OuterRef("gateway__gateway_class"),
@@ -20,12 +20,15 @@ def silent() -> Q:
     )
 
 
-def refusal_of() -> Subquery:
-    """For `annotate` on agents: why we believe none of its requests since it was last heard of, such as a clock that is off; None when that is not so."""
-    refused: QuerySet[AgentEvent] = AgentEvent.objects.filter(
+def request_error_of() -> Subquery:
+    """For `annotate` on agents: why we have refused its requests since its last heartbeat, if we have.
+
+    A clock that is off is such a reason.
+    """
+    refusals: QuerySet[AgentEvent] = AgentEvent.objects.filter(
         agent=OuterRef("pk"), kind=AgentEvent.Kind.REFUSED
     ).order_by("-created_at")
-    since = refused.filter(
+    newer = refusals.filter(
         created_at__gt=Coalesce(OuterRef("liveness__last_seen_at"), F("agent__created_at"))
     )
-    return Subquery(since.values("message")[:1], output_field=CharField())
+    return Subquery(newer.values("message")[:1], output_field=CharField())

@@ -1,4 +1,4 @@
-"""What of ours needs a product, an API service or a gateway: the answers to `core.usage`."""
+"""Which publishes need a product, an API service or a gateway: the answers to `core.usage`."""
 
 from django.db.models import Exists, Model, OuterRef
 from django.db.models.query import QuerySet
@@ -12,7 +12,7 @@ from publishes.models import Operation, ProductPublish
 
 
 def uses_of(record: Model) -> list[Use]:
-    """Publishes that need the record, deleted ones included. One query; none for a record that publishes know nothing of."""
+    """Publishes that need the record, deleted ones included. One query; none for other models."""
     if isinstance(record, Product):
         return _uses(ProductPublish.objects.filter(product=record))
     if isinstance(record, Gateway):
@@ -23,7 +23,7 @@ def uses_of(record: Model) -> list[Use]:
 
 
 def operations_carrying(service: ApiService) -> QuerySet[Operation]:
-    """For each publish that is live with this service, or may be so in a moment, the operation that brought it, newest first."""
+    """For each publish that is or will be live with the service, the operation that brings it; newest first."""
     same_tenant = Operation.objects.filter(
         publish__tenant=service.tenant_id, publish__deleted_at=None, kind__in=DEPLOYING_KINDS
     )
@@ -33,23 +33,19 @@ def operations_carrying(service: ApiService) -> QuerySet[Operation]:
         phase=Phase.SUCCEEDED,
         generation__gt=OuterRef("generation"),
     )
-    stands = same_tenant.filter(publish__status=Status.PUBLISHED, phase=Phase.SUCCEEDED).exclude(
-        Exists(newer)
-    )
-    coming = same_tenant.filter(phase__in=OPEN_PHASES)
-    return (
-        (stands | coming).filter(spec__services__contains=[{"id": str(service.pk)}]).order_by("-created_at")
-    )
+    deployed = same_tenant.filter(publish__status=Status.PUBLISHED, phase=Phase.SUCCEEDED)
+    current = deployed.exclude(Exists(newer)) | same_tenant.filter(phase__in=OPEN_PHASES)
+    return current.filter(spec__services__contains=[{"id": str(service.pk)}]).order_by("-created_at")
 
 
 def _uses(publishes: QuerySet[ProductPublish]) -> list[Use]:
-    going_live = Operation.objects.filter(publish=OuterRef("pk"), kind=Kind.PUBLISH, phase__in=OPEN_PHASES)
-    rows = publishes.select_related("product", "cluster").annotate(is_going_live=Exists(going_live))
-    return [_use(publish, is_going_live=bool(publish.is_going_live)) for publish in rows]
+    open_publish = Operation.objects.filter(publish=OuterRef("pk"), kind=Kind.PUBLISH, phase__in=OPEN_PHASES)
+    rows = publishes.select_related("product", "cluster").annotate(is_publishing=Exists(open_publish))
+    return [_use(publish, is_publishing=bool(publish.is_publishing)) for publish in rows]
 
 
-def _use(publish: ProductPublish, *, is_going_live: bool) -> Use:
-    hold = Hold.LIVE if publish.status == Status.PUBLISHED or is_going_live else Hold.RESTING
+def _use(publish: ProductPublish, *, is_publishing: bool) -> Use:
+    hold = Hold.LIVE if publish.status == Status.PUBLISHED or is_publishing else Hold.RESTING
     if publish.deleted_at:
         return Use(name=publish.hostname_base, hold=Hold.HISTORY, cluster_id=publish.cluster_id)
     name = f"{publish.product} · {publish.get_environment_display()} · {publish.cluster}"

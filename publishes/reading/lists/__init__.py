@@ -1,1 +1,1 @@
-"""Many publishes at once: filters and conditions, the overview, boards. Only this package says which publishes a list shows."""
+"""Many publishes at once: conditions, overview, boards. Only here it is decided what a list shows."""

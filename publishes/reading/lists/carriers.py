@@ -8,12 +8,12 @@ from publishes import spec
 from publishes.models import Operation, ProductPublish
 from publishes.reading.facts.uses import operations_carrying
 
-MOST = 50
+CARRIERS_SHOWN = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Carrier:
-    """A publish with the service in it: the operation that brought it, and whether the service has changed since."""
+    """A publish with the service: the operation that brought it, and whether the service is unchanged."""
 
     operation: Operation
     is_current: bool
@@ -26,14 +26,14 @@ class Carrier:
 
 def carriers_of(service: ApiService) -> list[Carrier]:
     """The newest publishes that are live with the service, or are becoming so. Two queries."""
-    now = spec.planned(service)
+    planned = spec.planned(service)
     rows = operations_carrying(service).select_related(
         "publish__product", "publish__cluster", "publish__gateway"
-    )[:MOST]
+    )[:CARRIERS_SHOWN]
     return [
         Carrier(
             operation=row,
-            is_current=any(carried == now for carried in Spec.model_validate(row.spec).services),
+            is_current=any(carried == planned for carried in Spec.model_validate(row.spec).services),
         )
         for row in rows
     ]

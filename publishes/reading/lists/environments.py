@@ -1,4 +1,4 @@
-"""The environments of a product: in which it is published, and the board with a column for each. Reads only."""
+"""The environments of a product: where it is published, and the board with a column for each. Reads only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Board:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything that a person asked for is still going on."""
+        """Whether an operation of a person is open."""
         return any(getattr(publish, "doing", None) for column in self.columns for publish in column.publishes)
 
     @property
@@ -72,7 +72,7 @@ class Board:
 
 
 def board_of(actor: Actor, product: Product) -> Board:
-    """The product's publishes by environment; in each what is live stands first, then what was withdrawn, then drafts. One query."""
+    """The product's publishes by environment: published ones, then withdrawn ones, then drafts. One query."""
     rows = sorted(
         with_progress(publishes_of(actor, product)), key=lambda row: _BOARD_ORDER[Status(row.status)]
     )
@@ -85,11 +85,13 @@ def board_of(actor: Actor, product: Product) -> Board:
 
 
 def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
-    """Adds `doing`, the kind of a person's operation that is open, `last_phase`, that of the last one, and `is_silent`."""
-    asked = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by("-generation")
+    """Adds `doing` (kind of a person's open operation), `last_phase` (of the last one) and `is_silent`."""
+    requests = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by(
+        "-generation"
+    )
     return publishes.annotate(
-        doing=Subquery(asked.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
-        last_phase=Subquery(asked.values("phase")[:1]),
+        doing=Subquery(requests.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
+        last_phase=Subquery(requests.values("phase")[:1]),
         is_silent=Exists(ProductPublish.objects.filter(silent(), pk=OuterRef("pk"))),
     )
 

@@ -29,13 +29,13 @@ class Step:
 
 
 def steps_to_first_publish(actor: Actor) -> tuple[Step, ...]:
-    """The four steps; nothing once anything was published, and nothing for those who may only read. One query at most."""
+    """The four steps; none after the first publish, and none for readers. One query at most."""
     if not actor.writes:
         return ()
     facts = Tenant.objects.filter(pk=actor.tenant_id).annotate(**_facts()).values(*_facts()).get()
-    return (
-        () if facts["was_published"] else (_service(facts), _product(facts), _gateway(facts), _publish(facts))
-    )
+    if facts["was_published"]:
+        return ()
+    return _service(facts), _product(facts), _gateway(facts), _publish(facts)
 
 
 def _facts() -> dict[str, Any]:
@@ -66,62 +66,56 @@ def _first(rows: QuerySet[Any]) -> Subquery:
 
 
 def _service(facts: dict[str, Any]) -> Step:
-    has_one = facts["has_service"]
+    has_service = facts["has_service"]
     return Step(
         caption=_("API service"),
         text=_("It needs an active route, and has to be active itself.")
-        if has_one
+        if has_service
         else _("Where your API lives, and the paths that lead to it."),
-        url=reverse("services:list" if has_one else "services:create"),
-        action=_("To the API services") if has_one else _("Make an API service"),
+        url=reverse("services:list" if has_service else "services:create"),
+        action=_("To the API services") if has_service else _("Make an API service"),
         is_done=facts["service_ready"] is not None,
     )
 
 
 def _product(facts: dict[str, Any]) -> Step:
-    there: UUID | None = facts["product"]
+    product_id: UUID | None = facts["product"]
     create = reverse("products:create") + (
         f"?service={facts['service_ready']}" if facts["service_ready"] else ""
     )
     return Step(
         caption=_("Product"),
         text=_("Link the API service to it, then activate it.")
-        if there
+        if product_id
         else _("What you offer: a name, a version and its API services."),
-        url=reverse("products:detail", args=[there]) if there else create,
-        action=_("To the product") if there else _("Make a product"),
+        url=reverse("products:detail", args=[product_id]) if product_id else create,
+        action=_("To the product") if product_id else _("Make a product"),
         is_done=facts["product_ready"] is not None,
     )
 
 
 def _gateway(facts: dict[str, Any]) -> Step:
-    has_one = facts["has_gateway"]
+    has_gateway = facts["has_gateway"]
     return Step(
         caption="Gateway",
         text=_("It has to be active, and to stand in a cluster.")
-        if has_one
+        if has_gateway
         else _("The ports that callers use, and the clusters where they are open."),
-        url=reverse("gateways:list" if has_one else "gateways:create"),
-        action=_("To the gateways") if has_one else _("Make a gateway"),
+        url=reverse("gateways:list" if has_gateway else "gateways:create"),
+        action=_("To the gateways") if has_gateway else _("Make a gateway"),
         is_done=facts["gateway_ready"],
     )
 
 
 def _publish(facts: dict[str, Any]) -> Step:
     draft, ready = facts["draft"], facts["product_ready"]
-    url = (
-        reverse("overview:publish", args=[draft])
-        if draft
-        else reverse("publishes:create", args=[ready])
-        if ready
-        else ""
-    )
+    create = reverse("publishes:create", args=[ready]) if ready else ""
     return Step(
         caption=_("Publish"),
         text=_("The draft is ready; publish it.")
         if draft
         else _("Put the product on a gateway, and see that it is really live."),
-        url=url,
+        url=reverse("overview:publish", args=[draft]) if draft else create,
         action=_("To the draft") if draft else _("New publish"),
         is_done=False,
     )

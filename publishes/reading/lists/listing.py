@@ -1,4 +1,4 @@
-"""Which publishes a list shows, and what is going on with each: one set of filters for pages and API alike. Reads only."""
+"""Which publishes a list shows, and the conditions of each: one set of filters for all. Reads only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -29,7 +29,10 @@ _EXACT = ("environment", "status", "auth_mode", "product", "cluster", "gateway")
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What a list is narrowed to; an empty one narrows nothing. `text` is looked for in product, hostname, cluster and gateway."""
+    """What a list is narrowed to; an empty filter narrows nothing.
+
+    `text` is looked for in product, hostname, cluster and gateway.
+    """
 
     text: str = ""
     environment: str = ""
@@ -41,28 +44,28 @@ class Filters:
     gateway: UUID | None = None
 
     @classmethod
-    def parse(cls, told: Mapping[str, str]) -> Self:
-        """The filters of a URL. What is no value of a filter is left out: an old link shows more, never an error."""
+    def parse(cls, parameters: Mapping[str, str]) -> Self:
+        """The filters of a URL. An unknown value is left out: an old link shows more, never an error."""
         return cls(
-            text=search_text(told.get("text", "")),
-            environment=_one_of(Environment, told.get("environment", "")),
-            status=_one_of(Status, told.get("status", "")),
-            condition=_one_of(Condition, told.get("condition", "")),
-            auth_mode=_one_of(AuthMode, told.get("auth_mode", "")),
-            product=_id(told.get("product", "")),
-            cluster=_id(told.get("cluster", "")),
-            gateway=_id(told.get("gateway", "")),
+            text=search_text(parameters.get("text", "")),
+            environment=_choice(Environment, parameters.get("environment", "")),
+            status=_choice(Status, parameters.get("status", "")),
+            condition=_choice(Condition, parameters.get("condition", "")),
+            auth_mode=_choice(AuthMode, parameters.get("auth_mode", "")),
+            product=_id(parameters.get("product", "")),
+            cluster=_id(parameters.get("cluster", "")),
+            gateway=_id(parameters.get("gateway", "")),
         )
 
     def without(self, *names: str) -> "Filters":
-        """The same but for these."""
-        nothing = Filters()
-        return replace(self, **{name: getattr(nothing, name) for name in names})
+        """The same filters without these."""
+        empty = Filters()
+        return replace(self, **{name: getattr(empty, name) for name in names})
 
     @property
     def as_query(self) -> dict[str, str]:
-        """What is set, by name, as it stands in a URL."""
-        return {one.name: str(value) for one in fields(self) if (value := getattr(self, one.name))}
+        """The filters that are set, by name, as they stand in a URL."""
+        return {field.name: str(value) for field in fields(self) if (value := getattr(self, field.name))}
 
 
 def matching(actor: Actor, filters: Filters) -> QuerySet[ProductPublish]:
@@ -77,7 +80,10 @@ def matching(actor: Actor, filters: Filters) -> QuerySet[ProductPublish]:
 
 
 def with_conditions(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
-    """Adds what `conditions_of` reads, `doing` (the kind of what is going on, None at rest) among it. Still one query; for a page of rows."""
+    """Adds what `conditions_of` reads. Still one query; for a page of rows.
+
+    `doing` is the kind of the open operation, None at rest.
+    """
     operations = Operation.objects.filter(publish=OuterRef("pk")).order_by("-generation")
     return publishes.annotate(
         doing=Subquery(operations.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
@@ -90,7 +96,7 @@ def with_conditions(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPubl
 
 def conditions_of(publish: ProductPublish) -> tuple[Condition, ...]:
     """The conditions of a row of `with_conditions`, the most urgent first."""
-    told = {
+    is_met = {
         Condition.IN_PROGRESS: getattr(publish, "doing") is not None,  # noqa: B009 - annotated above
         Condition.FAILED: getattr(publish, "last_phase") == Phase.FAILED,  # noqa: B009
         Condition.DRIFT: getattr(publish, "is_drift"),  # noqa: B009
@@ -98,18 +104,19 @@ def conditions_of(publish: ProductPublish) -> tuple[Condition, ...]:
         Condition.SILENT: getattr(publish, "is_silent"),  # noqa: B009
         Condition.FROZEN: publish.frozen_at is not None,
     }
-    return tuple(condition for condition, holds in told.items() if holds)
+    return tuple(condition for condition, value in is_met.items() if value)
 
 
 def counts(actor: Actor, filters: Filters) -> dict[Condition, int]:
     """How many publishes are in each condition, whatever condition the filters name. One query."""
-    # A union, and not one aggregate: as WHERE the conditions become joins over the few open and failed rows, as FILTER they run for each row.
-    first, *others = (
-        _counted(matching(actor, replace(filters, condition=one.value)), one) for one in Condition
+    # A union, and not one aggregate: as WHERE, a condition is a join over the few open and failed rows; as
+    # FILTER, it runs for each row.
+    first, *more = (
+        _counted(matching(actor, replace(filters, condition=condition.value)), condition)
+        for condition in Condition
     )
-    return dict.fromkeys(Condition, 0) | {
-        Condition(one): number for one, number in first.union(*others, all=True)
-    }
+    counted = {Condition(value): number for value, number in first.union(*more, all=True)}
+    return dict.fromkeys(Condition, 0) | counted
 
 
 def _counted(rows: QuerySet[ProductPublish], condition: Condition) -> QuerySet[Any, tuple[str, int]]:
@@ -121,7 +128,7 @@ def _in_progress() -> Q:
 
 
 def _failed() -> Q:
-    """The last thing that a person asked for failed."""
+    """The last operation of a person failed."""
     later = Operation.objects.filter(
         publish=OuterRef("publish"), kind__in=PEOPLES_KINDS, generation__gt=OuterRef("generation")
     )
@@ -135,8 +142,8 @@ def _failed() -> Q:
 
 
 def _drift() -> Q:
-    """An agent whose word is not awaited carries something else than what is wanted."""
-    awaited = Delivery.objects.filter(
+    """An agent without an open delivery carries another spec than the desired one."""
+    open_deliveries = Delivery.objects.filter(
         agent=OuterRef("agent"),
         operation__publish=OuterRef("publish"),
         operation__generation=OuterRef(OuterRef("generation")),
@@ -149,18 +156,18 @@ def _drift() -> Q:
         verified=True,
     )
     differing = Observation.objects.filter(
-        ~same, ~Exists(awaited), publish=OuterRef("pk"), agent__blocked_at=None
+        ~same, ~Exists(open_deliveries), publish=OuterRef("pk"), agent__blocked_at=None
     )
     return Q(Exists(differing), desired_state__in=[Desired.LIVE, Desired.WITHDRAWN])
 
 
 def _waiting() -> Q:
-    """The word of an agent is awaited that is away, blocked, or without its gateway."""
+    """The newest generation has an open delivery to an agent that is away, blocked or without gateway."""
     able = Agent.objects.connected().filter(pk=OuterRef("agent"), liveness__gateway_ok=True)
-    awaited = Delivery.objects.filter(
+    open_deliveries = Delivery.objects.filter(
         operation__publish=OuterRef("pk"), operation__generation=OuterRef("generation"), phase__in=OPEN_PHASES
     )
-    return Q(Exists(awaited.filter(~Exists(able))))
+    return Q(Exists(open_deliveries.filter(~Exists(able))))
 
 
 def _frozen() -> Q:
@@ -177,7 +184,7 @@ _CONDITIONS = {
 }
 
 
-def _one_of(choices: type[TextChoices], text: str) -> str:
+def _choice(choices: type[TextChoices], text: str) -> str:
     return text if text in choices.values else ""
 
 

@@ -19,16 +19,16 @@ from tenants.actors import Actor
 
 PRODUCTS_PER_PAGE = 25
 SHOWN_PER_CELL = 3
-SHOWN_OF_ONE_PRODUCT = 50
+SHOWN_FOR_A_PRODUCT = 50
 SHOWN_PER_COLUMN = 25
 EVENTS_SHOWN = 6
-# History is looked for in the publishes that changed last: a walk through everybody's events would not end at a small tenant's.
+# Events are those of the last changed publishes: for a small tenant, a walk through all events takes long.
 _EVENTS_FROM = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The publishes of one product in one environment, those that changed last first; `has_more` when not all are shown."""
+    """The publishes of one product in one environment, the last changed first; `has_more`: there are more."""
 
     environment: Environment
     publishes: tuple[ProductPublish, ...]
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Everything that the page shows but the choices of its filters."""
+    """All that the page shows but the choices of its filters."""
 
     filters: Filters
     counts: dict[Condition, int]
@@ -55,12 +55,12 @@ class Overview:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is going on."""
+        """Whether an operation is open."""
         return self.counts[Condition.IN_PROGRESS] > 0
 
     @cached_property
     def version(self) -> str:
-        """A short hash over all that is shown but the clock."""
+        """A short hash over all that is shown but times."""
         publishes = [
             (p.pk, p.status, p.cluster.name, getattr(p, "doing", None), conditions_of(p))
             for row in self.rows
@@ -90,15 +90,12 @@ def overview_of(actor: Actor, filters: Filters, *, number: str | None = None) ->
 
 
 def by_environment(actor: Actor, filters: Filters) -> tuple[Cell, ...]:
-    """The publishes of all products in three columns, those that changed last first, at most 25 each. One query."""
+    """The publishes of all products in three columns, the last changed first, at most 25 each. One query."""
     rows = matching(actor, filters)
-    found = list(
-        _first_of_each(actor, rows, by=["environment"], at_most=SHOWN_PER_COLUMN + 1).select_related(
-            "product", "cluster"
-        )
-    )
+    first = _first_per_group(actor, rows, by=["environment"], at_most=SHOWN_PER_COLUMN + 1)
+    publishes = list(first.select_related("product", "cluster"))
     return tuple(
-        _cell(env, [row for row in found if row.environment == env], shown=SHOWN_PER_COLUMN)
+        _cell(env, [row for row in publishes if row.environment == env], shown=SHOWN_PER_COLUMN)
         for env in Environment
     )
 
@@ -115,14 +112,14 @@ def _products(actor: Actor, filters: Filters) -> QuerySet[Product]:
 
 
 def _rows(actor: Actor, filters: Filters, *, products: list[Product]) -> tuple[Row, ...]:
-    shown = SHOWN_OF_ONE_PRODUCT if filters.product else SHOWN_PER_CELL
-    found: dict[tuple[UUID, str], list[ProductPublish]] = {}
+    shown = SHOWN_FOR_A_PRODUCT if filters.product else SHOWN_PER_CELL
+    by_cell: dict[tuple[UUID, str], list[ProductPublish]] = {}
     for publish in _publishes(actor, filters, products=products, at_most=shown + 1):
-        found.setdefault((publish.product_id, publish.environment), []).append(publish)
+        by_cell.setdefault((publish.product_id, publish.environment), []).append(publish)
     return tuple(
         Row(
             product=product,
-            cells=tuple(_cell(env, found.get((product.pk, env), []), shown=shown) for env in Environment),
+            cells=tuple(_cell(env, by_cell.get((product.pk, env), []), shown=shown) for env in Environment),
         )
         for product in products
     )
@@ -135,14 +132,14 @@ def _cell(environment: Environment, publishes: list[ProductPublish], *, shown: i
 def _publishes(
     actor: Actor, filters: Filters, *, products: list[Product], at_most: int
 ) -> QuerySet[ProductPublish]:
-    """Those of the products, at most so many per environment of each."""
+    """The publishes of the products, at most `at_most` per environment of each."""
     rows = matching(actor, filters).filter(product__in=products)
-    return _first_of_each(actor, rows, by=["product_id", "environment"], at_most=at_most).select_related(
+    return _first_per_group(actor, rows, by=["product_id", "environment"], at_most=at_most).select_related(
         "cluster"
     )
 
 
-def _first_of_each(
+def _first_per_group(
     actor: Actor, rows: QuerySet[ProductPublish], *, by: list[str], at_most: int
 ) -> QuerySet[ProductPublish]:
     order = F("updated_at").desc()

@@ -1,1 +1,1 @@
-"""Labels, sentences and tones of publishes, agents and clusters. Reads no database: it gets what the other packages read."""
+"""Labels, sentences and tones of publishes, agents and clusters. Texts read no database."""

@@ -1,4 +1,4 @@
-"""Labels and tones: of conditions, events and clusters, and of a verb that is going on. Lists and pages share them."""
+"""Labels and tones of conditions, events, clusters and a verb in progress. Lists and pages share them."""
 
 from django.utils.translation import gettext as _
 
@@ -23,7 +23,7 @@ def verb_going_on(kind: Kind) -> str:
 
 
 def condition_label(publish: ProductPublish, condition: Condition) -> str:
-    """What a list says of one condition of a row; what is going on is named by its verb."""
+    """The label of one condition of a row; an open operation is named by its verb."""
     if condition != Condition.IN_PROGRESS:
         return str(condition.label)
     kind = Kind(getattr(publish, "doing"))  # noqa: B009 - annotated by the list
@@ -31,12 +31,12 @@ def condition_label(publish: ProductPublish, condition: Condition) -> str:
 
 
 def event_label(kind: EventKind) -> str:
-    """What happened, in a line of history. (Withdrawn, said of an event, is another word in Korean than the status.)"""
+    """The event of a line of history. (The event "withdrawn" has another word in Korean than the status.)"""
     return _("Withdrawn from service") if kind == EventKind.WITHDRAWN else str(kind.label)
 
 
 def cluster_label(card: ClusterCard) -> tuple[str, str]:
-    """What a cluster is in, and its tone."""
+    """The status of a cluster, and its tone."""
     return {
         Cluster.Status.ACTIVE: (_("Active"), "green"),
         Cluster.Status.INACTIVE: (_("No agent connected"), "red"),

@@ -1,4 +1,4 @@
-"""What pages say about a publish and its agents, in one place, so that hero, board and live region never contradict each other."""
+"""Sentences about a publish and its agents, shared by hero, agent board and live region: all agree."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,10 +26,10 @@ _STEPS = {
 
 
 def board_sentence(snapshot: Snapshot) -> str:
-    """The one sentence above the agent board: how many serve what, and who does not and why."""
+    """The sentence above the agent board: how many agents serve which generation, and why others do not."""
     if not snapshot.agents:
         return _("No agent of this cluster serves this kind of Gateway.")
-    parts = [_how_many(snapshot)]
+    parts = [_agent_counts(snapshot)]
     troubled = [text for row in snapshot.agents if (text := _trouble(row, snapshot.publish))]
     parts += troubled[:NAMED_AT_MOST]
     if more := len(troubled) - NAMED_AT_MOST:
@@ -39,7 +39,7 @@ def board_sentence(snapshot: Snapshot) -> str:
 
 def progress(snapshot: Snapshot) -> str:
     """What is going on now, for the badge and the live region; empty at rest."""
-    if snapshot.is_asked and snapshot.operation is not None:
+    if snapshot.has_open_request and snapshot.operation is not None:
         return verb_going_on(Kind(snapshot.operation.kind))
     if snapshot.following is None or not snapshot.following.is_open:
         return ""
@@ -59,7 +59,7 @@ def announcement(snapshot: Snapshot) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """What ended last, for the toast of whoever saw it going on: the generation that it was, and what became of it."""
+    """What ended last, for the toast on a page that showed it open: its generation, and how it ended."""
 
     generation: int
     text: str
@@ -67,7 +67,7 @@ class Ended:
 
 
 def ended(snapshot: Snapshot) -> Ended | None:
-    """What somebody asked for, or the changed keys that went out after it; None before anything did."""
+    """The last operation of a person, or the sync after it; None while it is open, and before the first."""
     after = snapshot.following
     if after is not None and after.kind == Kind.SYNC and not after.is_open:
         is_bad = after.phase == Phase.FAILED
@@ -85,7 +85,7 @@ def ended(snapshot: Snapshot) -> Ended | None:
 
 
 def withdrawn_sentence(snapshot: Snapshot) -> tuple[str, str]:
-    """What callers of a withdrawn publish meet, and its tone: an agent that has not proved it may serve what it served."""
+    """What callers of a withdrawn publish get, and its tone: an agent without proof may still serve them."""
     late = [row.name for row in snapshot.agents if not row.runs(snapshot.publish)]
     if not late or snapshot.publish.desired_state != Desired.WITHDRAWN:
         return _("Every path of the hostname answers 410 Gone."), ""
@@ -95,7 +95,7 @@ def withdrawn_sentence(snapshot: Snapshot) -> tuple[str, str]:
 
 
 def silence_sentence(snapshot: Snapshot) -> str:
-    """What is not known now of something that was proved once; empty while every agent that was ever heard of is connected with its gateway."""
+    """That agents are away, so that nobody knows whether they serve; empty while none is away."""
     names = silent_agents(snapshot)
     return (
         _("Not heard of now: %(agents)s. Whether callers there are served is not known.") % {"agents": names}
@@ -105,7 +105,7 @@ def silence_sentence(snapshot: Snapshot) -> str:
 
 
 def silent_agents(snapshot: Snapshot) -> str:
-    """The names of the agents that were heard of and are not now, or whose gateway does not answer."""
+    """The names of the agents that are away, or whose gateway does not answer."""
     return _named([row.name for row in snapshot.agents if row.is_silent])
 
 
@@ -114,7 +114,7 @@ def _named(names: list[str]) -> str:
 
 
 def outcome(snapshot: Snapshot) -> str:
-    """What became of the last thing asked for."""
+    """How the last operation of a person ended; empty while it is open."""
     operation = snapshot.operation
     if operation is None or operation.is_open:
         return ""
@@ -134,10 +134,10 @@ def outcome(snapshot: Snapshot) -> str:
 
 
 def step_of(row: AgentRow, publish: ProductPublish) -> tuple[str, str]:
-    """How far an agent is: the words, and their tone."""
+    """How far an agent is: the text, and its tone."""
     if row.phase is None and not publish.generation:
         return _("Waiting for the first publish"), "grey"
-    if row.phase is None:  # it was enrolled after the newest operation, so its heartbeats bring it up
+    if row.phase is None:  # enrolled after the newest operation: it pulls the spec after a heartbeat
         return (_("Confirmed"), "green") if row.runs(publish) else (_("Catches up by itself"), "violet")
     if row.phase == Phase.QUEUED:
         return (_("Will be tried again"), "amber") if row.attempt else (_("Waiting to be sent"), "blue")
@@ -148,14 +148,14 @@ def step_of(row: AgentRow, publish: ProductPublish) -> tuple[str, str]:
     )
 
 
-def _how_many(snapshot: Snapshot) -> str:
+def _agent_counts(snapshot: Snapshot) -> str:
     publish, n = snapshot.publish, len(snapshot.agents)
     if not publish.generation:
         ready = sum(bool(row.is_connected) for row in snapshot.agents)
         return ngettext(
             "%(n)d agent is connected and will take it", "%(n)d agents are connected and will take it", ready
         ) % {"n": ready}
-    done = (
+    count = (
         snapshot.confirmed
         if snapshot.is_open
         else sum(bool(row.is_connected) and row.runs(publish) for row in snapshot.agents)
@@ -184,11 +184,11 @@ def _how_many(snapshot: Snapshot) -> str:
             "%(done)d of %(all)d agents have taken it off (v%(generation)d)",
             n,
         )
-    return text % {"done": done, "all": n, "generation": publish.generation}
+    return text % {"done": count, "all": n, "generation": publish.generation}
 
 
 def _trouble(row: AgentRow, publish: ProductPublish) -> str:
-    if row.not_believed and not row.is_connected:
+    if row.request_error and not row.is_connected:
         return _("%(agent)s is not believed") % {"agent": row.name}
     if not row.is_connected:
         return (

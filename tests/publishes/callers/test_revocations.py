@@ -26,8 +26,8 @@ def standing(publish: ProductPublish) -> dict[str, tuple[list[str], list[str]]]:
     """By key: proved on, awaited from."""
     rows = list(access.keys_of(publish))
     return {
-        str(key.pk): (list(reached.proved_on), list(reached.awaited_from))
-        for key, reached in access.reached(publish, rows).items()
+        str(key.pk): (list(proof.proved_on), list(proof.awaited_from))
+        for key, proof in access.proofs_of(publish, rows).items()
     }
 
 
@@ -123,10 +123,10 @@ def test_a_switched_off_key_is_proved_on_the_agents_that_took_it_out_and_awaited
     assert of(publish, key) == ([], ["busan-1", "busan-2"])
     world.agents[0].confirm_all()
     assert of(publish, key) == (["busan-1"], ["busan-2"])
-    assert access.shown_of(ProductPublish.objects.get(pk=publish.pk))["may_open_on"] == ["busan-2"]
+    assert access.auth_context(ProductPublish.objects.get(pk=publish.pk))["may_open_on"] == ["busan-2"]
     world.agents[1].confirm_all()
     assert of(publish, key) == (["busan-1", "busan-2"], [])
-    assert access.shown_of(ProductPublish.objects.get(pk=publish.pk))["may_open_on"] == []
+    assert access.auth_context(ProductPublish.objects.get(pk=publish.pk))["may_open_on"] == []
 
 
 def test_what_an_agent_took_out_long_ago_stays_proved_when_it_falls_behind(world: World) -> None:
@@ -150,7 +150,7 @@ def test_a_key_that_is_switched_off_while_the_publish_is_frozen_is_said_to_open_
     publish.refresh_from_db()
     assert (done.operation, publish.sync_wanted) == (None, True)
     assert of(publish, key) == ([], ["busan-1", "busan-2"])
-    assert access.shown_of(publish)["may_open_on"] == ["busan-1", "busan-2"]
+    assert access.auth_context(publish)["may_open_on"] == ["busan-1", "busan-2"]
 
 
 def test_of_a_publish_that_is_not_live_nothing_is_proved_or_awaited(world: World) -> None:
@@ -218,4 +218,4 @@ def test_an_operation_that_has_ended_is_not_given_other_content(world: World) ->
 def test_a_silent_agent_s_name_stands_beside_the_key(world: World) -> None:
     AgentLiveness.objects.all().delete()
     publish = draft(world)
-    assert access.shown_of(publish)["may_open_on"] == []
+    assert access.auth_context(publish)["may_open_on"] == []

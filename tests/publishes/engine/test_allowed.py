@@ -199,7 +199,7 @@ def test_what_only_the_system_sent_is_nobodys_operation(world: World, publish: P
     situation = snapshot_of(world.actor, publish.pk)
     assert situation.operation is None
     assert situation.following is not None
-    assert (situation.is_asked, situation.is_open, situation.has_failed) == (False, True, False)
+    assert (situation.has_open_request, situation.is_open, situation.has_failed) == (False, True, False)
     may = allowed.permissions(world.actor, situation)
     assert (may[Action.PUBLISH].is_allowed, may[Action.RETRY].code) == (True, "wrong_state")
 

@@ -36,7 +36,7 @@ def spec(**changes: Any) -> Spec:
 
 def told(groups: tuple[Group, ...]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     return [
-        (group.name, [(str(change.what), str(change.old), str(change.new)) for change in group.changes])
+        (group.name, [(str(change.label), str(change.old), str(change.new)) for change in group.changes])
         for group in groups
     ]
 
@@ -99,7 +99,7 @@ def test_a_service_is_followed_by_its_id_and_a_route_by_its_own() -> None:
 def test_services_that_came_or_went_are_told_whole() -> None:
     one, two = billing(name="A"), billing(name="B")
     gone, came = differences(spec(services=(one,)), spec(services=(two,)))
-    assert (gone.name, gone.is_gone, gone.is_new, came.name, came.is_gone, came.is_new) == (
+    assert (gone.name, gone.is_removed, gone.is_new, came.name, came.is_removed, came.is_new) == (
         "A",
         True,
         False,
@@ -107,7 +107,7 @@ def test_services_that_came_or_went_are_told_whole() -> None:
         False,
         True,
     )
-    assert came.changes[0] == Change(what=came.changes[0].what, new="http://billing:80")
+    assert came.changes[0] == Change(label=came.changes[0].label, new="http://billing:80")
 
 
 def test_a_publish_is_compared_with_what_was_live_before_and_not_with_the_withdrawal_in_between(
