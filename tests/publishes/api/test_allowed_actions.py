@@ -26,8 +26,8 @@ def test_each_action_is_there_and_says_yes_or_the_refusal_that_asking_gets(api: 
     assert [name for name, answer in actions.items() if answer["allowed"]] == ["withdraw"]
     address, english = f"{P}/product-publishes/{publish.pk}/publish", {"Accept-Language": "en"}
     refused = api.post(address, {}, content_type="application/json", headers=english)
-    told = {"allowed": False, "code": refused.json()["code"], "reason": refused.json()["detail"]}
-    assert (refused.status_code, actions["publish"]) == (409, told)
+    expected = {"allowed": False, "code": refused.json()["code"], "reason": refused.json()["detail"]}
+    assert (refused.status_code, actions["publish"]) == (409, expected)
 
 
 def test_they_follow_what_goes_on(api: Client, world: World) -> None:
@@ -50,10 +50,12 @@ def test_a_viewer_may_nothing_and_reads_why(viewer: Client, world: World) -> Non
 def test_the_answers_that_make_and_change_one_carry_them_and_lists_do_not(api: Client, world: World) -> None:
     place = {"cluster_id": str(world.cluster.pk), "gateway_id": str(world.gateway.pk)}
     json = "application/json"
-    made = api.post(f"{P}/products/{world.product.pk}/publishes", place, content_type=json).json()
-    address = f"{P}/product-publishes/{made['id']}"
+    draft = api.post(f"{P}/products/{world.product.pk}/publishes", place, content_type=json).json()
+    address = f"{P}/product-publishes/{draft['id']}"
     changed = api.put(address, {"environment": "prod"}, content_type=json).json()
-    assert made["allowed_actions"] == changed["allowed_actions"] == api.get(address).json()["allowed_actions"]
+    assert (
+        draft["allowed_actions"] == changed["allowed_actions"] == api.get(address).json()["allowed_actions"]
+    )
     for path in (f"{P}/products/{world.product.pk}/publishes", f"{P}/product-publishes"):
         assert ["allowed_actions" in row for row in api.get(path).json()] == [False]
 

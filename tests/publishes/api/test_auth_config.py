@@ -1,4 +1,4 @@
-"""Authentication modes by API (A45, A46, A82): what each mode's settings may be, and what is said of those that are not right."""
+"""Authentication modes by API (A45, A46, A82): which settings each mode takes, and the refusals of others."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def reading_english(api: Client) -> None:
     api.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
 
 
-def told(response: Any) -> str:
+def refusal_text(response: Any) -> str:
     assert response.status_code == 422, response.content
     (text,) = (
         response.json()["errors"]["auth_config"]
@@ -27,10 +27,12 @@ def told(response: Any) -> str:
 
 
 def test_a45_api_key_needs_no_settings_and_may_name_its_header(api: Client, world: World) -> None:
-    made = create(api, world, auth_mode="api-key").json()
-    assert (made["auth_mode"], made["auth_config"]) == ("api-key", {})
-    named = create(api, world, auth_mode="api-key", auth_config={"key_header": "X-Api-Key"}).json()
-    assert named["auth_config"] == {"key_header": "X-Api-Key"}
+    draft = create(api, world, auth_mode="api-key").json()
+    assert (draft["auth_mode"], draft["auth_config"]) == ("api-key", {})
+    draft_with_header = create(
+        api, world, auth_mode="api-key", auth_config={"key_header": "X-Api-Key"}
+    ).json()
+    assert draft_with_header["auth_config"] == {"key_header": "X-Api-Key"}
 
 
 NO_NAME = ["a b", "x:y", ":path", "-x", "x" * 61, "ä", "a.b"]
@@ -65,7 +67,7 @@ OURS = ["Imp-Generation", "imp_key", "imp-anything"]
 
 
 @pytest.mark.parametrize(
-    ("header", "words"),
+    ("header", "reason"),
     [
         *((header, "letters, digits, hyphens and underscores") for header in NO_NAME),
         *((header, "HTTP itself uses this header") for header in HTTP_S_OWN),
@@ -78,11 +80,11 @@ OURS = ["Imp-Generation", "imp_key", "imp-anything"]
     ],
 )
 def test_a_header_that_cannot_carry_a_key_is_refused_with_the_reason(
-    api: Client, world: World, header: Any, words: str
+    api: Client, world: World, header: Any, reason: str
 ) -> None:
-    text = told(create(api, world, auth_mode="api-key", auth_config={"key_header": header}))
+    text = refusal_text(create(api, world, auth_mode="api-key", auth_config={"key_header": header}))
     assert text.startswith("key_header: ")
-    assert words in text
+    assert reason in text
 
 
 @pytest.mark.parametrize(
@@ -97,9 +99,9 @@ def test_a_header_that_can_carry_a_key_is_taken(api: Client, world: World, heade
 def test_a46_oauth2_keeps_issuer_audience_and_scopes_and_learns_the_keys(
     api: Client, world: World, issuer_site: IssuerSite
 ) -> None:
-    given = {"issuer_url": issuer_site.url, "audience": "payment-api", "scopes": "read write read"}
-    made = create(api, world, auth_mode="oauth2", auth_config=given).json()
-    assert made["auth_config"] == {
+    config = {"issuer_url": issuer_site.url, "audience": "payment-api", "scopes": "read write read"}
+    draft = create(api, world, auth_mode="oauth2", auth_config=config).json()
+    assert draft["auth_config"] == {
         "issuer_url": issuer_site.url,
         "audience": "payment-api",
         "scopes": ["read", "write"],
@@ -108,12 +110,15 @@ def test_a46_oauth2_keeps_issuer_audience_and_scopes_and_learns_the_keys(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
         ({"issuer_url": ""}, "issuer_url: Say which issuer the tokens come from."),
         (
             {"issuer_url": "auth.example.com"},
-            "issuer_url: An address such as https://auth.example.com/realms/api, without a question mark or a fragment.",
+            (
+                "issuer_url: An address such as https://auth.example.com/realms/api, "
+                "without a question mark or a fragment."
+            ),
         ),
         (
             {"issuer_url": "http://1.1.1.1/realms"},
@@ -121,7 +126,10 @@ def test_a46_oauth2_keeps_issuer_audience_and_scopes_and_learns_the_keys(
         ),
         (
             {"issuer_url": "https://169.254.169.254/"},
-            "issuer_url: The issuer's configuration: Its address is not public, and operators have not allowed it.",
+            (
+                "issuer_url: The issuer's configuration: "
+                "Its address is not public, and operators have not allowed it."
+            ),
         ),
         ({"audience": ""}, "audience: Say which audience the tokens must be for."),
         ({"audience": 7}, "audience: A text of at most 500 characters."),
@@ -137,9 +145,11 @@ def test_a46_oauth2_keeps_issuer_audience_and_scopes_and_learns_the_keys(
     ],
 )
 def test_settings_that_are_not_right_are_refused_in_words(
-    api: Client, world: World, issuer_site: IssuerSite, change: dict[str, Any], words: str
+    api: Client, world: World, issuer_site: IssuerSite, change: dict[str, Any], text: str
 ) -> None:
-    assert told(create(api, world, auth_mode="oauth2", auth_config=issuer_site.config | change)) == words
+    assert (
+        refusal_text(create(api, world, auth_mode="oauth2", auth_config=issuer_site.config | change)) == text
+    )
     assert not ProductPublish.objects.exists()
 
 
@@ -155,11 +165,11 @@ def test_an_issuer_that_is_not_right_is_refused_in_words(
 ) -> None:
     issuer_site.document = {"jwks_uri": None}
     assert (
-        told(create(api, world, auth_mode="oauth2", auth_config=issuer_site.config))
+        refusal_text(create(api, world, auth_mode="oauth2", auth_config=issuer_site.config))
         == "issuer_url: The issuer's configuration names no keys (jwks_uri)."
     )
     issuer_site.document = {"issuer": "https://other.example"}
-    assert "calls itself https://other.example" in told(
+    assert "calls itself https://other.example" in refusal_text(
         create(api, world, auth_mode="oauth2", auth_config=issuer_site.config)
     )
 
@@ -176,8 +186,8 @@ def test_another_mode_leaves_the_settings_of_the_old_one_behind(
     api: Client, world: World, issuer_site: IssuerSite
 ) -> None:
     publish = create(api, world, auth_mode="oauth2", auth_config=issuer_site.config).json()
-    one = f"{P}/product-publishes/{publish['id']}"
-    changed = api.put(one, {"environment": "stage"}, content_type="application/json").json()
+    publish_url = f"{P}/product-publishes/{publish['id']}"
+    changed = api.put(publish_url, {"environment": "stage"}, content_type="application/json").json()
     assert (changed["auth_mode"], changed["auth_config"]) == ("oauth2", issuer_site.config)
-    changed = api.put(one, {"auth_mode": "api-key"}, content_type="application/json").json()
+    changed = api.put(publish_url, {"auth_mode": "api-key"}, content_type="application/json").json()
     assert (changed["auth_mode"], changed["auth_config"]) == ("api-key", {})

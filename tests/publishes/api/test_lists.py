@@ -45,10 +45,10 @@ def test_publishes_are_found_across_products(
     drifting = world.published(hostname_base="b.localhost")
     Observation.objects.filter(publish=drifting).update(verified=False)
     publishing.request_publish(world.actor, world.draft(hostname_base="c.localhost", environment="prod").pk)
-    found = [host.removesuffix(".localhost") for host in hosts(api, query)]
+    names = [host.removesuffix(".localhost") for host in hosts(api, query)]
     if "published_at" in query:  # what was never published comes last, in any order
-        found[1:] = sorted(found[1:], reverse=True)
-    assert found == expected
+        names[1:] = sorted(names[1:], reverse=True)
+    assert names == expected
 
 
 def test_filters_by_id_and_rows_say_what_is_going_on(api: Client, world: World, other: World) -> None:
@@ -155,12 +155,12 @@ def test_a_failed_operation_is_tried_again_once_and_only_the_last_one(api: Clien
 
 def test_a_publish_that_is_going_on_is_cancelled_and_a_withdrawal_is_not(api: Client, world: World) -> None:
     operation = publishing.request_publish(world.actor, world.draft().pk)
-    done = api.post(f"{P}/operations/{operation.pk}/cancel")
-    assert (done.status_code, done.json()["phase"]) == (200, "CANCELLED")
+    cancelled = api.post(f"{P}/operations/{operation.pk}/cancel")
+    assert (cancelled.status_code, cancelled.json()["phase"]) == (200, "CANCELLED")
     late = api.post(f"{P}/operations/{operation.pk}/cancel")
     assert (late.status_code, late.json()["code"]) == (409, "wrong_state")
-    live = world.published(hostname_base="live.localhost")
-    withdrawal = withdrawing.request_withdraw(world.actor, live.pk, reason="x")
+    published = world.published(hostname_base="live.localhost")
+    withdrawal = withdrawing.request_withdraw(world.actor, published.pk, reason="x")
     assert api.post(f"{P}/operations/{withdrawal.pk}/cancel").json()["code"] == "not_cancellable"
 
 
@@ -170,7 +170,7 @@ C = "/api/v1/operator/clusters"
 def test_providers_see_the_clusters_that_can_be_published_to_and_operators_all(
     api: Client, world: World
 ) -> None:
-    seen = timezone.now() - timedelta(minutes=10)
+    last_seen_at = timezone.now() - timedelta(minutes=10)
     Cluster.objects.create(name="empty", region="kr-seoul", host_suffixes=["localhost"], open_to_all=True)
     Cluster.objects.create(
         name="resting", region="kr-seoul", host_suffixes=["localhost"], maintenance=True, open_to_all=True
@@ -195,7 +195,7 @@ def test_providers_see_the_clusters_that_can_be_published_to_and_operators_all(
         2,
     )
     assert row["last_heartbeat"]
-    AgentLiveness.objects.update(last_seen_at=seen)
+    AgentLiveness.objects.update(last_seen_at=last_seen_at)
     assert api.get(C).json() == []
 
     User.objects.create_user("op", password="op-secret", is_staff=True)

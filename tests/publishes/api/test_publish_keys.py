@@ -14,9 +14,9 @@ def test_the_test_key_is_shown_by_the_answer_that_made_it_and_by_nothing_else(
 ) -> None:
     publish = closed(world)
     response = api.post(f"{P}/{publish.pk}/test-key", content_type="application/json")
-    made = response.json()
+    new_key = response.json()
     assert (response.status_code, response["Cache-Control"]) == (201, "no-store")
-    assert set(made) == {
+    assert set(new_key) == {
         "id",
         "consumer",
         "fingerprint",
@@ -29,10 +29,10 @@ def test_the_test_key_is_shown_by_the_answer_that_made_it_and_by_nothing_else(
         "header",
         "operation",
     }
-    assert (made["consumer"], made["header"], made["state"]) == ("test", "apikey", "active")
+    assert (new_key["consumer"], new_key["header"], new_key["state"]) == ("test", "apikey", "active")
     (listed,) = api.get(f"{P}/{publish.pk}/keys").json()
     assert listed == {
-        name: value for name, value in made.items() if name not in {"key", "header", "operation"}
+        name: value for name, value in new_key.items() if name not in {"key", "header", "operation"}
     }
 
 
@@ -40,17 +40,17 @@ def test_a_client_waits_for_the_operation_that_brings_a_changed_key_to_the_agent
     api: Client, world: World
 ) -> None:
     publish = closed(world)
-    made = api.post(f"{P}/{publish.pk}/test-key", content_type="application/json").json()
-    assert (made["operation"]["kind"], made["operation"]["phase"], made["awaited_from"]) == (
+    new_key = api.post(f"{P}/{publish.pk}/test-key", content_type="application/json").json()
+    assert (new_key["operation"]["kind"], new_key["operation"]["phase"], new_key["awaited_from"]) == (
         "sync",
         "QUEUED",
         ["busan-1", "busan-2"],
     )
     world.everybody_confirms()
-    assert api.get(f"/api/v1/provider/operations/{made['operation']['id']}").json()["phase"] == "SUCCEEDED"
+    assert api.get(f"/api/v1/provider/operations/{new_key['operation']['id']}").json()["phase"] == "SUCCEEDED"
     off = api.delete(f"{P}/{publish.pk}/test-key")
     assert off.status_code == 200
-    assert [key["id"] for key in off.json()["keys"]] == [made["id"]]
+    assert [key["id"] for key in off.json()["keys"]] == [new_key["id"]]
     assert [delivery["agent"] for delivery in off.json()["operation"]["deliveries"]] == ["busan-1", "busan-2"]
     world.agents[0].confirm_all()
     (listed,) = api.get(f"{P}/{publish.pk}/keys").json()
@@ -71,12 +71,12 @@ def test_it_is_replaced_with_an_overlap_and_switched_off(api: Client, world: Wor
     assert second["header"] == "x-api-key"
     assert first["key"] != second["key"]
     listed = api.get(f"{P}/{publish.pk}/keys").json()
-    assert [(one["id"], one["state"], one["expires_at"] is None) for one in listed] == [
+    assert [(row["id"], row["state"], row["expires_at"] is None) for row in listed] == [
         (second["id"], "active", True),
         (first["id"], "active", False),
     ]
     third = api.post(f"{P}/{publish.pk}/test-key", {"overlap_s": 0}, content_type="application/json").json()
-    assert [one["state"] for one in api.get(f"{P}/{publish.pk}/keys").json()] == ["active", "off", "off"]
+    assert [row["state"] for row in api.get(f"{P}/{publish.pk}/keys").json()] == ["active", "off", "off"]
     assert api.delete(f"{P}/{publish.pk}/test-key").status_code == 200
     assert Credential.objects.get(pk=third["id"]).state == "off"
     assert api.delete(f"{P}/{publish.pk}/test-key").status_code == 404
@@ -90,7 +90,7 @@ def test_the_keys_come_in_pages_like_every_list(api: Client, world: World) -> No
         )
     first = api.get(f"{P}/{publish.pk}/keys")
     assert (len(first.json()), first["X-Total-Count"]) == (25, "27")
-    assert [one["consumer"] for one in api.get(f"{P}/{publish.pk}/keys?page=2").json()] == [
+    assert [row["consumer"] for row in api.get(f"{P}/{publish.pk}/keys?page=2").json()] == [
         "consumer-1",
         "consumer-0",
     ]

@@ -37,8 +37,8 @@ def test_a16_a_draft_has_the_briefs_fields_and_since_when_it_is_frozen_and_the_d
 ) -> None:
     response = create(api, world)
     assert response.status_code == 201
-    made = response.json()
-    assert set(made) == {
+    draft = response.json()
+    assert set(draft) == {
         *(
             "id",
             "product_id",
@@ -63,17 +63,17 @@ def test_a16_a_draft_has_the_briefs_fields_and_since_when_it_is_frozen_and_the_d
         "allowed_actions",
     }
     assert (
-        made["environment"],
-        made["auth_mode"],
-        made["visibility"],
-        made["approval_required"],
-        made["status"],
+        draft["environment"],
+        draft["auth_mode"],
+        draft["visibility"],
+        draft["approval_required"],
+        draft["status"],
     ) == ("dev", "none", "public", True, "DRAFT")
-    assert made["hostname_base"] == "payment-api.dev.kr-seoul.localhost"
-    assert made["provider_tenant_id"] == str(world.tenant.pk)
-    assert set(made["api_services"]) == {str(service.pk) for service in world.product.services.all()}
-    assert len(made["route_ids"]) == 3
-    assert (made["published_at"], made["withdrawn_by"], made["frozen_at"]) == (None, None, None)
+    assert draft["hostname_base"] == "payment-api.dev.kr-seoul.localhost"
+    assert draft["provider_tenant_id"] == str(world.tenant.pk)
+    assert set(draft["api_services"]) == {str(service.pk) for service in world.product.services.all()}
+    assert len(draft["route_ids"]) == 3
+    assert (draft["published_at"], draft["withdrawn_by"], draft["frozen_at"]) == (None, None, None)
 
 
 def test_a_taken_hostname_is_suggested_with_a_number(api: Client, world: World) -> None:
@@ -83,11 +83,14 @@ def test_a_taken_hostname_is_suggested_with_a_number(api: Client, world: World) 
 
 def test_the_whole_way_from_draft_to_404(api: Client, world: World) -> None:
     publish_id = create(api, world).json()["id"]
-    one = f"{P}/product-publishes/{publish_id}"
+    publish_url = f"{P}/product-publishes/{publish_id}"
 
     def run(method: str, path: str, data: dict[str, str] | None = None) -> str:
         response = api.generic(
-            method, one + path, data=json.dumps(data) if data else b"", content_type="application/json"
+            method,
+            publish_url + path,
+            data=json.dumps(data) if data else b"",
+            content_type="application/json",
         )
         assert response.status_code == 202, response.content
         assert response.headers["Location"] == f"http://testserver{P}/operations/{response.json()['id']}"
@@ -99,13 +102,13 @@ def test_the_whole_way_from_draft_to_404(api: Client, world: World) -> None:
         return str(operation["id"])
 
     run("POST", "/publish", {"note": "Production release v2.0"})
-    assert api.get(one).json()["status"] == "PUBLISHED"
+    assert api.get(publish_url).json()["status"] == "PUBLISHED"
     run("POST", "/withdraw", {"reason": "a fault upstream"})
-    assert api.get(one).json()["status"] == "WITHDRAWN"
+    assert api.get(publish_url).json()["status"] == "WITHDRAWN"
     run("POST", "/publish")
-    assert api.get(one).json()["published_by"] == "developer token"
+    assert api.get(publish_url).json()["published_by"] == "developer token"
     run("POST", "/withdraw", {"reason": "for good"})
-    events = api.get(f"{one}/events").json()
+    events = api.get(f"{publish_url}/events").json()
     assert [event["to_status"] for event in events if event["to_status"]] == [
         "WITHDRAWN",
         "PUBLISHED",
@@ -115,7 +118,7 @@ def test_the_whole_way_from_draft_to_404(api: Client, world: World) -> None:
     ]
     assert events[0]["note"] == "for good"
     deletion = run("DELETE", "")
-    assert api.get(one).status_code == 404
+    assert api.get(publish_url).status_code == 404
     assert api.get(f"{P}/operations/{deletion}").json()["publish_id"] == publish_id
 
 
@@ -146,13 +149,13 @@ def test_a19_put_changes_what_is_given_in_a_draft_only(api: Client, world: World
         "payment-api.dev.kr-seoul.localhost",
     )
 
-    live = world.published(hostname_base="live.localhost")
+    published = world.published(hostname_base="live.localhost")
     refused = api.put(
-        f"{P}/product-publishes/{live.pk}", {"environment": "prod"}, content_type="application/json"
+        f"{P}/product-publishes/{published.pk}", {"environment": "prod"}, content_type="application/json"
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "wrong_state")
-    live.refresh_from_db()
-    assert live.environment == "dev"
+    published.refresh_from_db()
+    assert published.environment == "dev"
 
 
 @pytest.mark.parametrize(
@@ -231,16 +234,16 @@ def test_the_openapi_document_is_public_and_names_every_endpoint(db: None) -> No
     document = Client().get("/api/v1/openapi.json").json()
     assert document["info"]["version"] == PROGRAM_VERSION
     assert document["openapi"].startswith("3.1")
-    found = {
+    documented = {
         (method.upper(), path.replace("/api/v1/provider", ""))
         for path, item in document["paths"].items()
         for method in item
     }
-    wanted = {
+    expected = {
         (method, path.format(product="{product_id}", publish="{publish_id}", operation="{operation_id}"))
         for method, path in ENDPOINTS
     }
-    assert wanted <= found
+    assert expected <= documented
     names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert len(names) == len(set(names))
     assert {
@@ -286,12 +289,12 @@ def test_asking_for_a_publish_costs_the_same_whatever_number_of_agents(api: Clie
     api.get(P + "/products")  # the token's first use is noted once a minute
     while len(counts) < 2:
         publish = world.draft(hostname_base=f"n{len(counts)}.localhost")
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as captured:
             answer = api.post(
                 f"{P}/product-publishes/{publish.pk}/publish", {}, content_type="application/json"
             )
         assert len(answer.json()["deliveries"]) == len(world.agents)
-        counts.append(len(asked))
+        counts.append(len(captured))
         for number in range(5):
             world.add_agent(f"more-{len(counts)}-{number}")
     assert counts[0] == counts[1]

@@ -65,10 +65,10 @@ def test_a24_nobody_is_401_and_another_tenants_or_unknown_things_are_404(
 )
 def test_a_viewer_reads_and_is_403_for_writing(world: World, viewer: Client, method: str, path: str) -> None:
     publish = world.withdrawn()
-    before = Operation.objects.count()
+    operations_before = Operation.objects.count()
     response = ask(viewer, method, path.format(product=world.product.pk, publish=publish.pk))
     assert (response.status_code, response.json()["code"]) == (403, "forbidden")
-    assert Operation.objects.count() == before
+    assert Operation.objects.count() == operations_before
     assert ask(viewer, "GET", f"/product-publishes/{publish.pk}").status_code == 200
 
 
@@ -94,9 +94,9 @@ def test_a_revoked_or_expired_token_is_nobody(world: World, change: dict[str, An
 
 def test_a_token_is_kept_as_a_hash_alone(world: World) -> None:
     token = create_api_token(world.tenant, name="t", role=Role.OWNER)
-    kept = ApiToken.objects.values().get()
-    assert token not in str(kept)
-    assert token.startswith(kept["prefix"])
+    row = ApiToken.objects.values().get()
+    assert token not in str(row)
+    assert token.startswith(row["prefix"])
 
 
 def test_a_signed_in_browser_may_call_with_its_csrf_token_and_not_without(world: World) -> None:

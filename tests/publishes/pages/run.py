@@ -51,16 +51,19 @@ class Run:
 
     def choose(self, *, upto: str = "confirm", **settings: Any) -> None:
         """Fill in all steps before that one."""
-        given = {"cluster": {"cluster": self.world.cluster.pk}, "gateway": {"gateway": self.world.gateway.pk}}
+        places = {
+            "cluster": {"cluster": self.world.cluster.pk},
+            "gateway": {"gateway": self.world.gateway.pk},
+        }
         for step in STEPS[: STEPS.index(upto)]:
-            response = self.post(step, **(given[step] if step in given else self.settings(**settings)))
+            response = self.post(step, **(places[step] if step in places else self.settings(**settings)))
             assert response.status_code == 302, text_of(response)
 
     def key(self) -> str:
         """The key that the confirm page carries."""
-        found = _KEY.search(self.get("confirm").content.decode())
-        assert found
-        return unescape(found[1])
+        match = _KEY.search(self.get("confirm").content.decode())
+        assert match
+        return unescape(match[1])
 
     def confirm(self) -> Any:
         """Look at the confirm page, and click 배포 생성."""

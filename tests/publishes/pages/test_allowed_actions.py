@@ -77,10 +77,10 @@ def test_the_settings_are_not_asked_for_when_they_would_not_be_taken(world: Worl
 def test_what_is_offered_is_part_of_what_was_seen(world: World, browser: Client) -> None:
     publish = world.draft()
     page = browser.get(url("live", publish), headers=SCRIPT).content.decode()
-    seen = page.split("?seen=")[1].split('"')[0]
-    assert browser.get(url("live", publish), {"seen": seen}).status_code == 204
+    version = page.split("?seen=")[1].split('"')[0]
+    assert browser.get(url("live", publish), {"seen": version}).status_code == 204
     Cluster.objects.update(maintenance=True)
-    assert browser.get(url("live", publish), {"seen": seen}).status_code == 200
+    assert browser.get(url("live", publish), {"seen": version}).status_code == 200
 
 
 def test_the_form_for_a_key_is_refused_where_no_key_would_be_made(world: World, browser: Client) -> None:

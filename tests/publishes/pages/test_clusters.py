@@ -98,12 +98,12 @@ def test_the_pages_refresh_themselves_and_get_nothing_while_nothing_changed(
     world: World, browser: Client, name: str
 ) -> None:
     page = LIST if name == "list" else path(world.cluster)
-    (live,) = re.findall(r'hx-get="([^"]+seen=[^"]+)" hx-trigger="every 10s"', html_of(browser.get(page)))
-    live = live.replace("&amp;", "&")
-    assert browser.get(live, headers=SCRIPT).status_code == 204
-    assert browser.get(live.split("?")[0]).headers["Location"].split("?")[0] == page
+    (live_url,) = re.findall(r'hx-get="([^"]+seen=[^"]+)" hx-trigger="every 10s"', html_of(browser.get(page)))
+    live_url = live_url.replace("&amp;", "&")
+    assert browser.get(live_url, headers=SCRIPT).status_code == 204
+    assert browser.get(live_url.split("?")[0]).headers["Location"].split("?")[0] == page
     AgentLiveness.objects.update(last_seen_at=timezone.now() - timedelta(hours=1))
-    part = browser.get(live, headers=SCRIPT)
+    part = browser.get(live_url, headers=SCRIPT)
     assert "No agent connected" in text_of(part)
     assert "<html" not in html_of(part)
 

@@ -34,7 +34,7 @@ def spec(**changes: Any) -> Spec:
     )
 
 
-def told(groups: tuple[Group, ...]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+def as_text(groups: tuple[Group, ...]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     return [
         (group.name, [(str(change.label), str(change.old), str(change.new)) for change in group.changes])
         for group in groups
@@ -42,8 +42,8 @@ def told(groups: tuple[Group, ...]) -> list[tuple[str, list[tuple[str, str, str]
 
 
 def test_two_specs_that_want_the_same_differ_in_nothing() -> None:
-    one = spec(services=(billing(),))
-    assert differences(one, one.model_copy(update={"generation": 9})) == ()
+    same = spec(services=(billing(),))
+    assert differences(same, same.model_copy(update={"generation": 9})) == ()
 
 
 def test_the_publish_itself_comes_first_and_keys_are_told_by_fingerprint_alone() -> None:
@@ -51,7 +51,7 @@ def test_the_publish_itself_comes_first_and_keys_are_told_by_fingerprint_alone()
     renewed = key.model_copy(update={"fingerprint": "e" * 64})
     old = spec(auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=(key,)), services=(billing(),))
     new = spec(host="b.localhost", auth=Auth(mode=AuthMode.API_KEY, key_header="x-key", keys=(renewed,)))
-    groups = told(differences(old, new))
+    groups = as_text(differences(old, new))
     assert groups[0] == (
         "",
         [
@@ -65,15 +65,17 @@ def test_the_publish_itself_comes_first_and_keys_are_told_by_fingerprint_alone()
 
 
 def test_a_withdrawal_is_no_change_of_who_is_let_in() -> None:
-    live = spec(
+    live_spec = spec(
         auth=Auth(
             mode=AuthMode.API_KEY,
             key_header="apikey",
             keys=(ApiKey(id=uuid4(), consumer="shop", fingerprint="f" * 64),),
         )
     )
-    withdrawn = Spec(publish_id=live.publish_id, generation=2, state=State.WITHDRAWN, host=live.host)
-    assert [what for what, _old, _new in told(differences(live, withdrawn))[0][1]] == ["State"]
+    withdrawn = Spec(
+        publish_id=live_spec.publish_id, generation=2, state=State.WITHDRAWN, host=live_spec.host
+    )
+    assert [label for label, _old, _new in as_text(differences(live_spec, withdrawn))[0][1]] == ["State"]
 
 
 def test_a_service_is_followed_by_its_id_and_a_route_by_its_own() -> None:
@@ -82,7 +84,7 @@ def test_a_service_is_followed_by_its_id_and_a_route_by_its_own() -> None:
     moved = route.model_copy(update={"path": "/bills", "methods": ("GET", "POST"), "strip_path": True})
     upstream = Upstream(scheme="https", host="billing", port=443, path="/v2", timeout_ms=5)
     new = Service(id=old.id, name="Bills", upstream=upstream, routes=(moved,))
-    assert told(differences(spec(services=(old,)), spec(services=(new,)))) == [
+    assert as_text(differences(spec(services=(old,)), spec(services=(new,)))) == [
         (
             "Bills",
             [
@@ -97,9 +99,9 @@ def test_a_service_is_followed_by_its_id_and_a_route_by_its_own() -> None:
 
 
 def test_services_that_came_or_went_are_told_whole() -> None:
-    one, two = billing(name="A"), billing(name="B")
-    gone, came = differences(spec(services=(one,)), spec(services=(two,)))
-    assert (gone.name, gone.is_removed, gone.is_new, came.name, came.is_removed, came.is_new) == (
+    billing_a, billing_b = billing(name="A"), billing(name="B")
+    removed, added = differences(spec(services=(billing_a,)), spec(services=(billing_b,)))
+    assert (removed.name, removed.is_removed, removed.is_new, added.name, added.is_removed, added.is_new) == (
         "A",
         True,
         False,
@@ -107,7 +109,7 @@ def test_services_that_came_or_went_are_told_whole() -> None:
         False,
         True,
     )
-    assert came.changes[0] == Change(label=came.changes[0].label, new="http://billing:80")
+    assert added.changes[0] == Change(label=added.changes[0].label, new="http://billing:80")
 
 
 def test_a_publish_is_compared_with_what_was_live_before_and_not_with_the_withdrawal_in_between(
@@ -138,12 +140,12 @@ def test_from_the_timeline_to_what_a_generation_changed(world: World, browser: C
 def test_one_generation_with_what_an_agent_carries(world: World, browser: Client) -> None:
     publish = world.withdrawn()
     agent = world.agents[0].agent
-    seen = Observation.objects.filter(publish=publish, agent=agent)
+    observations = Observation.objects.filter(publish=publish, agent=agent)
     assert "The two are the same" in text_of(compare(browser, publish, old=2, new=f"agent:{agent.pk}"))
     behind = publish.operations.get(generation=1)
-    seen.update(generation=1, digest=behind.digest, state="live")
+    observations.update(generation=1, digest=behind.digest, state="live")
     assert "Billing Service added" in text_of(compare(browser, publish, old=2, new=f"agent:{agent.pk}"))
-    seen.update(digest="unheard-of")
+    observations.update(digest="unheard-of")
     assert "Nobody here knows what it carries" in text_of(
         compare(browser, publish, old=2, new=f"agent:{agent.pk}")
     )
@@ -166,9 +168,9 @@ def test_a_generation_or_agent_that_is_not_of_this_publish_is_not_there(
 def test_another_tenants_publish_is_not_there_nor_under_another_product(
     world: World, other: World, browser: Client
 ) -> None:
-    theirs, own = other.published(), world.published()
-    assert compare(browser, theirs).status_code == 404
-    assert browser.get(reverse("publishes:compare", args=[theirs.product_id, own.pk])).status_code == 404
+    foreign, own = other.published(), world.published()
+    assert compare(browser, foreign).status_code == 404
+    assert browser.get(reverse("publishes:compare", args=[foreign.product_id, own.pk])).status_code == 404
 
 
 @pytest.mark.parametrize("rounds", [1, 8])

@@ -50,7 +50,7 @@ def test_a52_a57_a58_what_stands_on_the_page_in_the_briefs_words(world: World, b
 
 
 @pytest.mark.parametrize(
-    ("status", "there", "not_there"),
+    ("status", "texts", "absent_texts"),
     [
         ("draft", ["배포 실행", "삭제", "설정 변경"], ["철회 사유", "재배포할까요?"]),
         (
@@ -62,11 +62,11 @@ def test_a52_a57_a58_what_stands_on_the_page_in_the_briefs_words(world: World, b
     ],
 )
 def test_a55_the_buttons_of_each_status(
-    world: World, browser: Client, status: str, there: list[str], not_there: list[str]
+    world: World, browser: Client, status: str, texts: list[str], absent_texts: list[str]
 ) -> None:
     page = korean(browser, url("detail", getattr(world, status)()))
-    assert [text for text in there if text not in page] == []
-    assert [text for text in not_there if text in page] == []
+    assert [text for text in texts if text not in page] == []
+    assert [text for text in absent_texts if text in page] == []
 
 
 def test_while_a_publish_is_open_the_only_verb_is_to_cancel_it(world: World, browser: Client) -> None:
@@ -81,10 +81,10 @@ def test_a_withdrawal_or_a_viewer_is_offered_no_cancelling(world: World, browser
     publish = world.published()
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     assert "data-dialog" not in html_of(browser.get(url("detail", publish)))
-    open_one = world.draft(hostname_base="o.localhost")
-    publishing.request_publish(world.actor, open_one.pk)
+    publishing_now = world.draft(hostname_base="o.localhost")
+    publishing.request_publish(world.actor, publishing_now.pk)
     assert "data-dialog" not in html_of(
-        signed_in(member(world.tenant, Role.VIEWER)).get(url("detail", open_one))
+        signed_in(member(world.tenant, Role.VIEWER)).get(url("detail", publishing_now))
     )
 
 
@@ -137,7 +137,7 @@ def test_a69_a73_the_history_tells_who_when_why_and_with_what_evidence(world: Wo
     pattern = ".*".join(re.escape(text) for text in order)
     assert re.search(pattern, page, re.DOTALL)
     assert page.count("Production release v2.0") == 1
-    assert [word for word in ("철회 요청", "배포 요청") if word in page] == []
+    assert [label for label in ("철회 요청", "배포 요청") if label in page] == []
     assert "wrong prices" in page
     assert "초 만에 Gateway 확인됨" in page
     assert "busan-1 v1 · 요청 48회 정상 응답 · 적용 50ms · 확인 20ms" in page
@@ -182,10 +182,10 @@ def test_the_api_documentation_and_for_operators_the_admin_are_linked(world: Wor
 
 def test_on_the_board_what_is_live_stands_above_drafts(world: World, browser: Client) -> None:
     world.draft(hostname_base="a.localhost")
-    live = world.published(hostname_base="z.localhost")
+    published = world.published(hostname_base="z.localhost")
     world.draft(hostname_base="b.localhost")
     (column, *_others) = environments.board_of(world.actor, world.product).columns
-    assert column.publishes[0] == live
+    assert column.publishes[0] == published
     assert [row.status for row in column.publishes] == ["PUBLISHED", "DRAFT", "DRAFT"]
 
 
@@ -272,10 +272,10 @@ def test_the_products_board_refreshes_itself_faster_while_something_goes_on(
     publish, board = world.draft(), f"/provider/products/{world.product.pk}/publishes"
     calm = html_of(browser.get(board, headers=SCRIPT))
     assert "every 10s" in calm
-    seen = calm.split("?seen=")[1].split('"')[0]
-    assert browser.get(board, {"seen": seen}, headers=SCRIPT).status_code == 204
+    version = calm.split("?seen=")[1].split('"')[0]
+    assert browser.get(board, {"seen": version}, headers=SCRIPT).status_code == 204
     publishing.request_publish(world.actor, publish.pk)
-    busy = html_of(browser.get(board, {"seen": seen}, headers={**SCRIPT, "Accept-Language": "ko"}))
+    busy = html_of(browser.get(board, {"seen": version}, headers={**SCRIPT, "Accept-Language": "ko"}))
     assert "every 1s" in busy
     assert "배포 중" in busy
     assert browser.get(board).headers["Location"] == f"/provider/products/{world.product.pk}"
@@ -298,9 +298,9 @@ def test_the_services_follow_what_becomes_live_without_the_page_being_loaded_aga
     moved = "The product has changed since"
     publish = world.published()
     ApiService.objects.filter(name="Billing Service").update(upstream_port=9_999)
-    before = browser.get(url("detail", publish))
-    assert (moved in text_of(before), "127.0.0.1:9999" in text_of(before)) == (True, False)
-    assert f'hx-get="{url("services", publish)}" hx-trigger="history-changed from:body"' in html_of(before)
+    first = browser.get(url("detail", publish))
+    assert (moved in text_of(first), "127.0.0.1:9999" in text_of(first)) == (True, False)
+    assert f'hx-get="{url("services", publish)}" hx-trigger="history-changed from:body"' in html_of(first)
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
     world.everybody_confirms()
     publishing.request_publish(world.actor, publish.pk)
@@ -330,17 +330,17 @@ def test_a_withdrawn_one_answers_410_everywhere_only_when_every_agent_has_proved
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [("archived", "The product is archived"), ("draft", "The product is not active")]
+    ("status", "text"), [("archived", "The product is archived"), ("draft", "The product is not active")]
 )
 def test_what_cannot_be_published_is_not_offered_but_can_be_deleted(
-    world: World, browser: Client, status: str, words: str
+    world: World, browser: Client, status: str, text: str
 ) -> None:
     publish = world.withdrawn()
     Product.objects.update(status=status)
     page = browser.get(url("detail", publish), headers={"Accept-Language": "en"})
     assert 'id="open-execute"' not in html_of(page)
     assert 'id="open-delete"' in html_of(page)
-    assert words in text_of(page)
+    assert text in text_of(page)
     refused = browser.post(url("execute", publish), headers={"Accept-Language": "en"})
     assert refused.status_code == 409
-    assert words in text_of(refused)
+    assert text in text_of(refused)

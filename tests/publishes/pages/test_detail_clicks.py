@@ -1,4 +1,4 @@
-"""What is clicked on the page of one publish: dialogs, refusals, and what a script gets instead of a page (A60-A68)."""
+"""Clicks on the page of one publish: dialogs, refusals, and the fragments that htmx gets (A60-A68)."""
 
 from datetime import timedelta
 from typing import Any
@@ -88,10 +88,10 @@ def test_a62_a_reason_of_1_to_500_characters_is_asked_for_again_with_what_was_ty
 
 
 def test_deleting_says_that_a_host_is_taken_off_only_where_it_was_sent(world: World, browser: Client) -> None:
-    never, sent = world.draft(), world.withdrawn(hostname_base="sent.dev.localhost")
-    assert "This draft was never sent to its cluster." in text_of(browser.get(url("delete", never)))
-    assert "is taken off" not in text_of(browser.get(url("delete", never)))
-    assert "sent.dev.localhost is taken off" in text_of(browser.get(url("delete", sent)))
+    draft, withdrawn = world.draft(), world.withdrawn(hostname_base="sent.dev.localhost")
+    assert "This draft was never sent to its cluster." in text_of(browser.get(url("delete", draft)))
+    assert "is taken off" not in text_of(browser.get(url("delete", draft)))
+    assert "sent.dev.localhost is taken off" in text_of(browser.get(url("delete", withdrawn)))
 
 
 @pytest.mark.parametrize("verb", ["execute", "withdraw", "delete"])
@@ -138,16 +138,16 @@ def test_the_board_at_rest_wakes_the_status_when_more_than_the_clock_changed(
 ) -> None:
     publish = world.published()
     board = browser.get(url("agents", publish))
-    seen = html_of(board).split("?seen=")[1].split('"')[0]
-    assert "live-changed" not in browser.get(url("agents", publish), {"seen": seen}).headers.get(
+    version = html_of(board).split("?seen=")[1].split('"')[0]
+    assert "live-changed" not in browser.get(url("agents", publish), {"seen": version}).headers.get(
         "HX-Trigger", ""
     )
     AgentLiveness.objects.update(last_seen_at=timezone.now())
-    assert "live-changed" not in browser.get(url("agents", publish), {"seen": seen}).headers.get(
+    assert "live-changed" not in browser.get(url("agents", publish), {"seen": version}).headers.get(
         "HX-Trigger", ""
     )
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
-    assert "live-changed" in browser.get(url("agents", publish), {"seen": seen}).headers["HX-Trigger"]
+    assert "live-changed" in browser.get(url("agents", publish), {"seen": version}).headers["HX-Trigger"]
 
 
 def test_polling_slows_down_with_the_operations_age(world: World, browser: Client) -> None:
@@ -181,8 +181,8 @@ def test_changed_keys_have_an_outcome_of_their_own(
 ) -> None:
     publish = closed(world)
     credentials.issue_test_key(world.actor, publish.pk)
-    before = html_of(browser.get(url("live", publish), headers={"Accept-Language": "en"}))
-    assert 'data-open="2" data-ended="1" data-outcome="The publish is live"' in before
+    first = html_of(browser.get(url("live", publish), headers={"Accept-Language": "en"}))
+    assert 'data-open="2" data-ended="1" data-outcome="The publish is live"' in first
     for voice in world.agents:
         for waiting in voice.claim():
             voice.answer(waiting, answer)

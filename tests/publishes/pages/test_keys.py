@@ -24,13 +24,13 @@ def test_a_key_is_shown_by_the_answer_that_made_it_and_never_again(world: World)
     assert "There is no key that is let in now, so every caller gets 401." in text_of(
         client.get(url(publish))
     )
-    made = client.post(url(publish, "make-key"), headers=HTMX)
-    (key,) = set(KEY.findall(made.content.decode()))
-    assert (made.status_code, "no-store" in made["Cache-Control"]) == (200, True)
+    new_key = client.post(url(publish, "make-key"), headers=HTMX)
+    (key,) = set(KEY.findall(new_key.content.decode()))
+    assert (new_key.status_code, "no-store" in new_key["Cache-Control"]) == (200, True)
     assert {"live-changed", "history-changed"} <= set(
-        re.findall(r"[a-z]+-changed", made["HX-Trigger"] + made["HX-Trigger-After-Settle"])
+        re.findall(r"[a-z]+-changed", new_key["HX-Trigger"] + new_key["HX-Trigger-After-Settle"])
     )
-    assert "This is the only time that you see this key." in text_of(made)
+    assert "This is the only time that you see this key." in text_of(new_key)
     page = client.get(url(publish))
     assert not KEY.search(page.content.decode())
     assert Credential.objects.get().fingerprint[:8] in text_of(page)
@@ -39,30 +39,30 @@ def test_a_key_is_shown_by_the_answer_that_made_it_and_never_again(world: World)
 
 def test_without_script_the_form_is_a_page_and_so_is_the_key(world: World) -> None:
     publish, client = closed(world), signed_in(world.user)
-    asked = client.get(url(publish, "make-key"))
-    assert "The key is shown once" in text_of(asked)
+    form = client.get(url(publish, "make-key"))
+    assert "The key is shown once" in text_of(form)
     assert not Credential.objects.exists()
-    made = client.post(url(publish, "make-key"), {"overlap": "on"})
-    assert (made.status_code, "no-store" in made["Cache-Control"]) == (200, True)
-    assert KEY.search(made.content.decode())
-    assert "<html" in made.content.decode()
+    replacement = client.post(url(publish, "make-key"), {"overlap": "on"})
+    assert (replacement.status_code, "no-store" in replacement["Cache-Control"]) == (200, True)
+    assert KEY.search(replacement.content.decode())
+    assert "<html" in replacement.content.decode()
     credential = Credential.objects.get()
     assert "Switch this key off?" in text_of(client.get(url(publish, "switch-key-off", credential.pk)))
-    done = client.post(url(publish, "switch-key-off", credential.pk))
-    assert (done.status_code, done["Location"]) == (302, url(publish))
+    switched_off = client.post(url(publish, "switch-key-off", credential.pk))
+    assert (switched_off.status_code, switched_off["Location"]) == (302, url(publish))
     assert "Switched off" in text_of(client.get(url(publish)))
 
 
 def test_a_form_that_is_sent_again_makes_no_second_key(world: World) -> None:
     publish, client = closed(world), signed_in(world.user)
     for already in (0, 1):
-        (seen,) = re.findall(
+        (newest,) = re.findall(
             r'name="seen" value="([^"]*)"', client.get(url(publish, "make-key")).content.decode()
         )
         assert KEY.search(
-            client.post(url(publish, "make-key"), {"seen": seen, "overlap": "on"}).content.decode()
+            client.post(url(publish, "make-key"), {"seen": newest, "overlap": "on"}).content.decode()
         )
-        again = client.post(url(publish, "make-key"), {"seen": seen, "overlap": "on"})
+        again = client.post(url(publish, "make-key"), {"seen": newest, "overlap": "on"})
         assert (again.status_code, "if you did not copy it, make another one now" in text_of(again)) == (
             409,
             True,
@@ -81,12 +81,12 @@ def test_the_key_before_goes_on_only_when_that_is_ticked(world: World) -> None:
 
 def test_the_form_asks_about_the_key_before_only_when_there_is_one(world: World) -> None:
     publish, client = closed(world), signed_in(world.user)
-    before, older = "Let the key before go on for 24 hours", "The one before that ends at once."
+    overlap, older = "Let the key before go on for 24 hours", "The one before that ends at once."
 
     def asks() -> list[bool]:
         page, form = (text_of(client.get(address)) for address in (url(publish), url(publish, "make-key")))
-        assert [words in page for words in (before, older)] == [words in form for words in (before, older)]
-        return [words in form for words in (before, older)]
+        assert [text in page for text in (overlap, older)] == [text in form for text in (overlap, older)]
+        return [text in form for text in (overlap, older)]
 
     assert asks() == [False, False]
     client.post(url(publish, "make-key"), headers=HTMX)
@@ -188,12 +188,12 @@ def test_a_frozen_publish_says_that_a_key_opens_until_an_operator_has_adopted_it
 def test_while_the_gateways_take_it_the_page_says_so_and_the_command_stays(world: World) -> None:
     AgentLiveness.objects.update(proxy_url="http://10.0.0.5:8080")
     publish, client = closed(world), signed_in(world.user)
-    made = client.post(url(publish, "make-key"), headers=HTMX).content.decode()
-    (key,) = set(KEY.findall(made))
-    assert f"curl -H &#x27;apikey: {key}&#x27; http://payment-api" in made
-    live = client.get(url(publish, "live"), headers=HTMX)
-    assert "Bringing changed keys to the gateways" in text_of(live)
-    assert "every 100ms" in live.content.decode()
+    new_key = client.post(url(publish, "make-key"), headers=HTMX).content.decode()
+    (key,) = set(KEY.findall(new_key))
+    assert f"curl -H &#x27;apikey: {key}&#x27; http://payment-api" in new_key
+    status = client.get(url(publish, "live"), headers=HTMX)
+    assert "Bringing changed keys to the gateways" in text_of(status)
+    assert "every 100ms" in status.content.decode()
     assert "curl -H 'apikey: YOUR_KEY' http://payment-api" in text_of(
         client.get(url(publish, "command"), headers=HTMX)
     )

@@ -17,7 +17,7 @@ from tests.world import World, nobody_knows
 PAGE, BOARD = reverse("overview:list"), reverse("overview:board")
 
 
-def another_product(world: World, name: str) -> Product:
+def add_product(world: World, name: str) -> Product:
     product = Product.objects.create(
         tenant=world.tenant, name=name, version="1.0", status=Product.Status.ACTIVE
     )
@@ -26,7 +26,7 @@ def another_product(world: World, name: str) -> Product:
     return product
 
 
-def seen(page: str) -> str:
+def version_in(page: str) -> str:
     return page.partition("seen=")[2].partition('"')[0]
 
 
@@ -43,8 +43,8 @@ def test_products_stand_by_environment_with_what_needs_a_look(
 ) -> None:
     other.published()
     world.published(environment="prod", hostname_base="a.localhost")
-    going = world.draft(hostname_base="b.localhost")
-    publishing.request_publish(world.actor, going.pk)
+    in_progress = world.draft(hostname_base="b.localhost")
+    publishing.request_publish(world.actor, in_progress.pk)
     shown = overview.overview_of(world.actor, Filters())
     (row,) = shown.rows
     assert row.product == world.product
@@ -63,7 +63,7 @@ def test_products_stand_by_environment_with_what_needs_a_look(
 
 def test_filters_come_from_the_url_and_stay_in_links(world: World, browser: Client) -> None:
     world.published(environment="prod", hostname_base="a.localhost")
-    ledger = another_product(world, "Ledger API")
+    ledger = add_product(world, "Ledger API")
     drafts.create_publish(world.actor, ledger, settings=world.settings(hostname_base="b.localhost"))
     page = browser.get(PAGE, {"text": "ledger", "environment": "dev"})
     assert "1 product matches." in text_of(page)
@@ -97,7 +97,7 @@ def test_25_products_are_a_page_and_pages_keep_the_filters(world: World, browser
     for number in range(26):
         drafts.create_publish(
             world.actor,
-            another_product(world, f"P{number:02}"),
+            add_product(world, f"P{number:02}"),
             settings=world.settings(hostname_base=f"p{number}.localhost"),
         )
     first = browser.get(PAGE, {"environment": "dev"})
@@ -110,13 +110,13 @@ def test_25_products_are_a_page_and_pages_keep_the_filters(world: World, browser
 
 def test_the_live_part_is_204_until_something_changes(world: World, browser: Client) -> None:
     publish = world.draft()
-    before = seen(html_of(browser.get(PAGE)))
-    assert browser.get(BOARD, {"seen": before}, headers=SCRIPT).status_code == 204
+    version = version_in(html_of(browser.get(PAGE)))
+    assert browser.get(BOARD, {"seen": version}, headers=SCRIPT).status_code == 204
     publishing.request_publish(world.actor, publish.pk)
-    changed = browser.get(BOARD, {"seen": before}, headers=SCRIPT)
+    changed = browser.get(BOARD, {"seen": version}, headers=SCRIPT)
     assert changed.status_code == 200
     assert html_of(changed).strip().startswith('<div id="overview"')
-    assert seen(html_of(changed)) != before
+    assert version_in(html_of(changed)) != version
     assert browser.get(BOARD, {"environment": "dev"}).headers["Location"] == f"{PAGE}?environment=dev"
 
 
@@ -134,11 +134,11 @@ def test_what_happened_lately_names_product_and_place_and_nobody_elses(
 def test_a_publish_by_its_id_alone_leads_to_its_page_and_another_tenants_to_nothing(
     world: World, other: World, browser: Client
 ) -> None:
-    publish, theirs = world.draft(), other.draft()
+    publish, foreign = world.draft(), other.draft()
     assert browser.get(reverse("overview:publish", args=[publish.pk])).headers["Location"] == url(
         "detail", publish
     )
-    assert browser.get(reverse("overview:publish", args=[theirs.pk])).status_code == 404
+    assert browser.get(reverse("overview:publish", args=[foreign.pk])).status_code == 404
 
 
 def test_billing_and_strangers_see_no_overview(world: World) -> None:
@@ -147,11 +147,11 @@ def test_billing_and_strangers_see_no_overview(world: World) -> None:
 
 
 def test_another_tenants_ids_filter_everything_away(world: World, other: World, browser: Client) -> None:
-    theirs = other.published()
+    foreign = other.published()
     for name, value in (
-        ("product", theirs.product_id),
-        ("cluster", theirs.cluster_id),
-        ("gateway", theirs.gateway_id),
+        ("product", foreign.product_id),
+        ("cluster", foreign.cluster_id),
+        ("gateway", foreign.gateway_id),
         ("product", nobody_knows()),
     ):
         assert "Nothing matches" in text_of(browser.get(PAGE, {name: str(value)}))
@@ -162,7 +162,7 @@ def test_six_queries_whatever_there_is(
     world: World, browser: Client, rows: int, django_assert_num_queries: Any
 ) -> None:
     for number in range(rows):
-        product = another_product(world, f"P{number:02}")
+        product = add_product(world, f"P{number:02}")
         drafts.create_publish(
             world.actor, product, settings=world.settings(hostname_base=f"p{number}.localhost")
         )
@@ -176,7 +176,7 @@ def test_six_queries_whatever_there_is(
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_25_products_in_three_environments_are_at_most_25_kb(world: World, language: str) -> None:
     for number in range(25):
-        product = another_product(world, f"Product {number:02}")
+        product = add_product(world, f"Product {number:02}")
         for environment in ("dev", "stage", "prod"):
             settings = world.settings(
                 hostname_base=f"p{number}.{environment}.localhost", environment=environment

@@ -1,4 +1,4 @@
-"""Queries of the pages that have no test of their own for it: forms, questions and imports, whatever the workspace holds."""
+"""Queries of forms, dialogs and imports: as many in a large workspace as in a small one."""
 
 from typing import Any
 

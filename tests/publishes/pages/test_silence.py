@@ -88,8 +88,8 @@ def test_the_withdrawal_s_dialog_promises_nothing_of_a_silent_agent_and_names_ma
         "Not heard of now: busan-2. Callers there may still be served until it is back.",
         "until that is over it cannot be published again",
     )
-    asked = text_of(client.get(url(publish, "withdraw")))
-    assert (still in asked, maintenance in asked) == (False, False)
+    form = text_of(client.get(url(publish, "withdraw")))
+    assert (still in form, maintenance in form) == (False, False)
     silence(world, "busan-2")
     Cluster.objects.update(maintenance=True)
     for page in (client.get(url(publish, "withdraw")), client.get(url(publish))):
@@ -99,8 +99,8 @@ def test_the_withdrawal_s_dialog_promises_nothing_of_a_silent_agent_and_names_ma
 def test_a_provider_reads_that_a_clock_is_off_and_not_only_that_nobody_answers(world: World) -> None:
     publish, client = world.published(), signed_in(world.user)
     silence(world, "busan-1")
-    words = str(ClockRefused("The sender's clock is 300 s ahead of ours; set both clocks by NTP."))
-    record_refusal(world.agents[0].agent, words)
+    message = str(ClockRefused("The sender's clock is 300 s ahead of ours; set both clocks by NTP."))
+    record_refusal(world.agents[0].agent, message)
     page = text_of(client.get(url(publish)))
     assert "busan-1 is not believed" in page
     assert "clock is 300 s ahead of ours" in page

@@ -41,9 +41,9 @@ def test_operators_without_a_workspace_begin_in_the_admin_and_with_one_at_its_pr
 @pytest.mark.parametrize("next_page", ["/admin/", "/admin/clusters/agent/"])
 def test_who_came_for_a_page_of_the_admin_gets_there(world: World, next_page: str) -> None:
     User.objects.create_superuser("operator", password="operators-secret")
-    asked = Client().get(next_page, follow=True)
+    sign_in = Client().get(next_page, follow=True)
     signed = Client().post(
-        asked.redirect_chain[-1][0], {"username": "operator", "password": "operators-secret"}
+        sign_in.redirect_chain[-1][0], {"username": "operator", "password": "operators-secret"}
     )
     assert signed.headers["Location"] == next_page
 
@@ -53,8 +53,8 @@ def test_who_belongs_to_no_workspace_reads_whom_to_ask_and_sees_no_links_that_le
     page = client.get(reverse("home"), follow=True)
     assert page.status_code == 403
     assert (
-        "You have no workspace yet. Ask an owner or admin of a workspace to invite you by your user name. User name: lonely"
-        in text_of(page)
+        "You have no workspace yet. Ask an owner or admin of a workspace to invite you by your user name. "
+        "User name: lonely" in text_of(page)
     )
     for shown in (page, client.get(reverse("account:index"))):
         assert not [
@@ -62,8 +62,8 @@ def test_who_belongs_to_no_workspace_reads_whom_to_ask_and_sees_no_links_that_le
             for path in re.findall(r'<a href="([^"]+)"', shown.content.decode())
             if path.startswith(("/provider", "/admin"))
         ]
-    told = client.get(reverse("products:list"), headers={"HX-Request": "true"})
-    assert (told.status_code, "no workspace yet" in told.headers["HX-Trigger"]) == (403, True)
+    refusal = client.get(reverse("products:list"), headers={"HX-Request": "true"})
+    assert (refusal.status_code, "no workspace yet" in refusal.headers["HX-Trigger"]) == (403, True)
 
 
 def test_ten_wrong_passwords_lock_the_name_and_address_out(world: World) -> None:
@@ -122,11 +122,11 @@ def test_a_viewer_sees_no_button_and_posting_is_403(world: World) -> None:
     page = viewer.get(url("detail", publish)).content.decode()
     assert "WITHDRAWN" in page
     assert "data-dialog" not in page
-    before = Operation.objects.count()
+    operations_before = Operation.objects.count()
     for name in ("execute", "withdraw", "delete", "retry"):
         assert viewer.post(url(name, publish)).status_code == 403
     assert viewer.get(reverse("publishes:create", args=[world.product.pk])).status_code == 403
-    assert Operation.objects.count() == before
+    assert Operation.objects.count() == operations_before
 
 
 def test_billing_and_people_without_a_tenant_are_403(world: World) -> None:

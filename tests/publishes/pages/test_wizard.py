@@ -16,9 +16,9 @@ from tests.world import World, nobody_knows
 
 def test_a50_the_way_through_ends_in_a_draft_on_its_detail_page(run: Run, world: World) -> None:
     run.choose(environment="stage", visibility="private", approval_required="")
-    done = run.confirm()
+    confirmed = run.confirm()
     (publish,) = ProductPublish.objects.all()
-    assert done.headers["Location"] == reverse("publishes:detail", args=[world.product.pk, publish.pk])
+    assert confirmed.headers["Location"] == reverse("publishes:detail", args=[world.product.pk, publish.pk])
     assert (publish.status, publish.environment, publish.auth_mode, publish.auth_config) == (
         "DRAFT",
         "stage",
@@ -35,7 +35,7 @@ def test_a50_the_way_through_ends_in_a_draft_on_its_detail_page(run: Run, world:
     assert publish.hostname_base == "payment-api.stage.kr-seoul.localhost"
     assert [event.kind for event in publish.events.all()] == ["created"]
     assert not Operation.objects.exists()
-    assert "The publish was created" in text_of(run.client.get(done.headers["Location"]))
+    assert "The publish was created" in text_of(run.client.get(confirmed.headers["Location"]))
 
 
 def test_a43_the_steps_stand_in_order_and_the_entry_leads_to_the_first(run: Run, world: World) -> None:

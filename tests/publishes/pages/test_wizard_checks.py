@@ -33,7 +33,7 @@ def planned(world: World, **changes: Any) -> ProductPublish:
     )
 
 
-def found(checks: list[Check], title: str) -> list[tuple[Level, str]]:
+def checks_of(checks: list[Check], title: str) -> list[tuple[Level, str]]:
     return [(check.level, str(check.text)) for check in checks if check.title == title]
 
 
@@ -58,23 +58,23 @@ def test_all_is_well(world: World) -> None:
 def test_agents_that_are_away_warn_and_none_at_all_blocks(world: World) -> None:
     away = AgentLiveness.objects.filter(agent__name="busan-2")
     away.update(last_seen_at=timezone.now() - timedelta(minutes=2))
-    assert found(look(planned(world)), "Agents") == [
+    assert checks_of(look(planned(world)), "Agents") == [
         (Level.WARNING, "1 of 2 is ready. busan-2 will catch up when back.")
     ]
     AgentLiveness.objects.update(gateway_ok=False)
-    ((level, words),) = found(look(planned(world)), "Agents")
-    assert (level, words[:38]) == (Level.BLOCKER, "No agent that serves this gateway is c")
+    ((level, text),) = checks_of(look(planned(world)), "Agents")
+    assert (level, text[:38]) == (Level.BLOCKER, "No agent that serves this gateway is c")
     Agent.objects.update(blocked_at=timezone.now())
-    assert found(look(planned(world)), "Agents")[0][0] == Level.BLOCKER
+    assert checks_of(look(planned(world)), "Agents")[0][0] == Level.BLOCKER
 
 
 def test_a_hostname_held_blocks_and_one_that_a_draft_names_warns(world: World) -> None:
     world.draft(hostname_base="mine.localhost")
-    ((level, words),) = found(look(planned(world)), "Hostname")
-    assert (level, words) == (Level.WARNING, "Another draft names it too: whoever publishes first gets it.")
+    ((level, text),) = checks_of(look(planned(world)), "Hostname")
+    assert (level, text) == (Level.WARNING, "Another draft names it too: whoever publishes first gets it.")
     world.published(hostname_base="held.localhost")
-    ((level, words),) = found(look(planned(world, hostname_base="held.localhost")), "Hostname")
-    assert (level, words) == (
+    ((level, text),) = checks_of(look(planned(world, hostname_base="held.localhost")), "Hostname")
+    assert (level, text) == (
         Level.BLOCKER,
         "Another publish uses this hostname in this cluster. Choose another hostname.",
     )
@@ -84,38 +84,38 @@ def test_upstreams_outside_the_fence_block_each_with_its_reason(world: World) ->
     ApiService.objects.filter(name="Billing Service").update(upstream_host="10.1.2.3")
     AgentLiveness.objects.filter(agent__name="busan-1").update(reserved=["127.0.0.1:9901"])
     ApiService.objects.filter(name="Refund Service").update(upstream_port=9901)
-    told = found(look(planned(world)), "Upstreams")
-    assert sorted(words.split(" is refused: ")[0] for _level, words in told) == [
+    checks = checks_of(look(planned(world)), "Upstreams")
+    assert sorted(text.split(" is refused: ")[0] for _level, text in checks) == [
         "The upstream of Billing Service",
         "The upstream of Refund Service",
     ]
-    assert {level for level, _words in told} == {Level.BLOCKER}
+    assert {level for level, _text in checks} == {Level.BLOCKER}
     assert "outside the networks that operators opened for this cluster" in " ".join(
-        words for _level, words in told
+        text for _level, text in checks
     )
-    assert "a port of the gateway" in " ".join(words for _level, words in told)
+    assert "a port of the gateway" in " ".join(text for _level, text in checks)
 
 
 def test_nothing_to_deploy_and_overlapping_paths_block(world: World) -> None:
     add_service(world.product, "Twin", "/billing", ["GET"])
-    ((level, words),) = found(look(planned(world)), "API services")
-    assert (level, words) == (
+    ((level, text),) = checks_of(look(planned(world)), "API services")
+    assert (level, text) == (
         Level.BLOCKER,
         "Billing Service and Twin both serve /billing with the same methods. Change one of the routes.",
     )
     ApiService.objects.update(status="inactive")
     checks = look(planned(world))
-    assert found(checks, "API services")[0][0] == Level.BLOCKER
-    assert found(checks, "Upstreams") == []
+    assert checks_of(checks, "API services")[0][0] == Level.BLOCKER
+    assert checks_of(checks, "Upstreams") == []
 
 
 def test_the_fragment_waits_for_no_name_that_hangs(
     run: Run, world: World, monkeypatch: pytest.MonkeyPatch, hang: Hang
 ) -> None:
-    asked = list[str]()
+    lookups = list[str]()
 
     def hanging(name: str) -> str:
-        asked.append(name)
+        lookups.append(name)
         hang.wait()
         raise socket.gaierror
 
@@ -129,7 +129,7 @@ def test_the_fragment_waits_for_no_name_that_hangs(
         assert "Upstreams Warning Not looked up in time: Hanging 0, Hanging 1," in page
         assert "It is checked again when you publish." in page
         assert "Agents OK 2 of 2 are ready." in page
-    assert len(asked) <= 16
+    assert len(lookups) <= 16
 
 
 def test_the_fragment_and_the_page_without_script_say_the_same(run: Run, world: World) -> None:
@@ -145,7 +145,8 @@ def test_the_fragment_and_the_page_without_script_say_the_same(run: Run, world: 
     assert "Publishing it will be refused" not in fragment
     ApiService.objects.update(upstream_host="10.0.0.1")
     assert (
-        "You can create the draft now. Publishing it will be refused until the points marked above are solved."
+        "You can create the draft now. "
+        "Publishing it will be refused until the points marked above are solved."
         in text_of(run.client.get(url))
     )
 
@@ -158,7 +159,7 @@ def test_a_fragment_of_a_lost_run_sends_the_browser_to_the_first_step(run: Run, 
     assert answer.headers["HX-Redirect"] == run.url("cluster")
 
 
-# --- queries -------------------------------------------------------------------------------------------------------------
+# --- queries ---
 
 SIGN_IN = 3  # the session, the user and the memberships
 KEEP = 1  # the session is written
@@ -199,14 +200,14 @@ def test_queries_do_not_grow_with_rows(run: Run, world: World, rows: int) -> Non
             assert run.get(step).status_code == 200
         assert counted(captured) == SIGN_IN + expected, step
     key = run.key()
-    sent = {
+    choices = {
         "cluster": {"cluster": world.cluster.pk},
         "gateway": {"gateway": world.gateway.pk},
         "settings": run.settings(environment="stage"),
     }
     for step, expected in (("cluster", 2), ("gateway", 3), ("settings", 3 + KEEP)):
         with CaptureQueriesContext(connection) as captured:
-            assert run.post(step, **sent[step]).status_code == 302
+            assert run.post(step, **choices[step]).status_code == 302
         assert counted(captured) == SIGN_IN + expected, step
     with CaptureQueriesContext(connection) as captured:
         assert run.client.get(reverse("publishes:create-checks", args=[world.product.pk])).status_code == 200
@@ -220,24 +221,24 @@ def test_queries_do_not_grow_with_rows(run: Run, world: World, rows: int) -> Non
 
 def test_the_issuer_is_asked_and_says_how_many_keys_it_has(world: World, issuer_site: IssuerSite) -> None:
     draft = planned(world, auth_mode="oauth2", auth_config=issuer_site.config)
-    assert found(look(draft), "Issuer and its keys") == [(Level.OK, "2 usable keys: ES256, RS256.")]
+    assert checks_of(look(draft), "Issuer and its keys") == [(Level.OK, "2 usable keys: ES256, RS256.")]
     issuer_site.document = {"issuer": "https://other.example"}
-    assert found(look(draft), "Issuer and its keys") == [
+    assert checks_of(look(draft), "Issuer and its keys") == [
         (Level.BLOCKER, "The issuer calls itself https://other.example. Write it exactly so.")
     ]
     issuer_site.document = {}
     issuer_site.status = 503
-    assert found(look(draft), "Issuer and its keys") == [
+    assert checks_of(look(draft), "Issuer and its keys") == [
         (Level.WARNING, "The issuer's configuration: It answers 503.")
     ]
-    assert found(look(planned(world)), "Issuer and its keys") == []
+    assert checks_of(look(planned(world)), "Issuer and its keys") == []
 
 
 def test_nobody_waits_for_an_issuer_that_hangs(
     world: World, issuer_site: IssuerSite, monkeypatch: pytest.MonkeyPatch, hang: Hang
 ) -> None:
     monkeypatch.setattr(issuer_site, "answer", lambda _path: hang.wait())
-    ((level, _words),) = found(
+    ((level, _text),) = checks_of(
         look(planned(world, auth_mode="oauth2", auth_config=issuer_site.config)), "Issuer and its keys"
     )
     assert level == Level.WARNING

@@ -1,4 +1,4 @@
-"""The wizard's first two steps: which clusters and gateways it offers, which it refuses and in which words."""
+"""The wizard's first two steps: which clusters and gateways it offers, which it refuses, and why."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def test_a36_a41_clusters_tell_their_agents_and_last_sync(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "reason"),
+    ("options", "reason"),
     [
         ({"maintenance": True}, "This cluster is in maintenance"),
         ({"agents": 0}, "No agent of this cluster has been heard of yet"),
@@ -29,9 +29,9 @@ def test_a36_a41_clusters_tell_their_agents_and_last_sync(run: Run) -> None:
     ],
 )
 def test_a80_a_cluster_that_cannot_be_used_is_shown_with_the_reason_and_refused(
-    run: Run, made: dict[str, Any], reason: str
+    run: Run, options: dict[str, Any], reason: str
 ) -> None:
-    unusable = cluster("away", **made)
+    unusable = cluster("away", **options)
     page = html_of(run.get("cluster"))
     card = page[page.index(str(unusable.pk)) :].split("</label>")[0]
     assert " disabled" in card
@@ -151,6 +151,6 @@ def test_without_gateways_the_page_says_what_to_do(run: Run, world: World) -> No
     run.post("cluster", cluster=world.cluster.pk)
     world.gateway.places.all().delete()
     assert (
-        "None of your active gateways stands in this cluster Activate one of yours, or add this cluster to one"
-        in text_of(run.get("gateway"))
+        "None of your active gateways stands in this cluster "
+        "Activate one of yours, or add this cluster to one" in text_of(run.get("gateway"))
     )

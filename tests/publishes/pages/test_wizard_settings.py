@@ -1,4 +1,4 @@
-"""The wizard's third step, and 설정 변경 of a draft: what is filled in, what is refused and in which words."""
+"""The wizard's third step, and 설정 변경 of a draft: what is filled in, what is refused, and why."""
 
 import pytest
 from django.urls import reverse
@@ -42,16 +42,16 @@ def test_a46_oauth2_asks_for_issuer_audience_and_scopes(run: Run, issuer_site: I
     confirm = text_of(run.get("confirm"))
     assert issuer_site.url in confirm
     assert "payment-api" in confirm
-    asked = len(issuer_site.asked)
+    requests_before = len(issuer_site.asked)
     run.get("confirm")
-    assert len(issuer_site.asked) == asked  # looking at it again asks nobody
+    assert len(issuer_site.asked) == requests_before  # looking at it again asks nobody
     run.confirm()
     publish = ProductPublish.objects.get()
     assert (publish.auth_mode, publish.auth_config) == ("oauth2", issuer_site.config)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
         ({"issuer_url": ""}, "Say which issuer the tokens come from."),
         ({"issuer_url": "auth.example.com"}, "without a question mark or a fragment"),
@@ -64,28 +64,28 @@ def test_a46_oauth2_asks_for_issuer_audience_and_scopes(run: Run, issuer_site: I
     ],
 )
 def test_a46_oauth_settings_that_are_not_right_are_refused_in_words_and_stay(
-    run: Run, issuer_site: IssuerSite, change: dict[str, str], words: str
+    run: Run, issuer_site: IssuerSite, change: dict[str, str], text: str
 ) -> None:
     run.choose(upto="settings")
-    given = {"issuer_url": issuer_site.url, "audience": "payment-api", "scopes": "read"} | change
-    refused = run.post("settings", **run.settings(auth_mode="oauth2", **given))
+    config = {"issuer_url": issuer_site.url, "audience": "payment-api", "scopes": "read"} | change
+    refused = run.post("settings", **run.settings(auth_mode="oauth2", **config))
     assert refused.status_code == 422
-    assert words in text_of(refused)
-    for value in filter(None, given.values()):
+    assert text in text_of(refused)
+    for value in filter(None, config.values()):
         assert f'value="{escape(value)}"' in html_of(refused)
 
 
 def test_a46_everything_that_is_wrong_with_the_oauth_settings_is_said_at_once(run: Run) -> None:
     run.choose(upto="settings")
-    said = text_of(
+    page = text_of(
         run.post("settings", **run.settings(auth_mode="oauth2", issuer_url="", audience="", scopes='a"b'))
     )
-    for words in (
+    for text in (
         "Say which issuer the tokens come from.",
         "Say which audience the tokens must be for.",
         "Scopes are words of visible ASCII characters",
     ):
-        assert said.count(words) == 1
+        assert page.count(text) == 1
 
 
 def test_a46_oauth_fields_are_ignored_in_the_mode_none(run: Run) -> None:
@@ -105,11 +105,11 @@ def test_a_draft_s_oauth_settings_are_shown_where_they_are_changed(run: Run, iss
 
 def test_a51_the_hostname_follows_environment_and_cluster_until_it_is_edited(run: Run, world: World) -> None:
     busan = cluster("busan")
-    there = gateway(world, "there", busan)
+    busan_gateway = gateway(world, "there", busan)
     run.choose(environment="prod")
     assert "payment-api.prod.kr-seoul.localhost" in text_of(run.get("confirm"))
     run.post("cluster", cluster=busan.pk)
-    run.post("gateway", gateway=there.pk)
+    run.post("gateway", gateway=busan_gateway.pk)
     assert 'value="payment-api.prod.kr-busan.busan.test"' in html_of(run.get("settings"))
     run.post("settings", **run.settings(environment="prod", hostname_base="mine.busan.test"))
     run.post("settings", **run.settings(environment="dev"))
@@ -118,15 +118,15 @@ def test_a51_the_hostname_follows_environment_and_cluster_until_it_is_edited(run
 
 def test_after_another_cluster_the_settings_have_to_be_seen_again(run: Run, world: World) -> None:
     busan = cluster("busan")
-    there = gateway(world, "there", busan)
+    busan_gateway = gateway(world, "there", busan)
     run.choose()
     run.post("cluster", cluster=busan.pk)
-    run.post("gateway", gateway=there.pk)
+    run.post("gateway", gateway=busan_gateway.pk)
     assert run.get("confirm").headers["Location"] == run.url("settings")
 
 
 @pytest.mark.parametrize(
-    ("host", "words"),
+    ("host", "text"),
     [
         ("pay.example.com", "In this cluster a hostname must end in one of: localhost."),
         ("*.localhost", "A full hostname such as"),
@@ -135,11 +135,11 @@ def test_after_another_cluster_the_settings_have_to_be_seen_again(run: Run, worl
         ("a" * 300 + ".localhost", "at most 253 characters"),
     ],
 )
-def test_a_wrong_hostname_is_refused_and_kept_to_be_put_right(run: Run, host: str, words: str) -> None:
+def test_a_wrong_hostname_is_refused_and_kept_to_be_put_right(run: Run, host: str, text: str) -> None:
     run.choose(upto="settings")
     refused = run.post("settings", **run.settings(hostname_base=host))
     assert refused.status_code == 422
-    assert words in text_of(refused)
+    assert text in text_of(refused)
     assert f'value="{host}"' in html_of(refused)
 
 

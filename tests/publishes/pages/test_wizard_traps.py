@@ -28,10 +28,10 @@ def second_product(run: Run) -> Run:
     return Run(World(**(vars(run.world) | {"product": product})), run.client)
 
 
-def kept(run: Run) -> dict[str, Any]:
+def session_data(run: Run) -> dict[str, Any]:
     """What the session keeps of the run; empty when there is none."""
-    found: dict[str, Any] = run.client.session.get(f"wizard_publishes:create-step:{run.world.product.pk}", {})
-    return found
+    data: dict[str, Any] = run.client.session.get(f"wizard_publishes:create-step:{run.world.product.pk}", {})
+    return data
 
 
 def test_trap_1_two_products_in_one_session_do_not_mix(run: Run) -> None:
@@ -43,8 +43,8 @@ def test_trap_1_two_products_in_one_session_do_not_mix(run: Run) -> None:
     assert "payment-api.stage." not in text_of(run.get("confirm"))
     assert ledger.confirm().status_code == 302
     assert run.confirm().status_code == 302
-    made = {publish.product_id: publish.environment for publish in ProductPublish.objects.all()}
-    assert made == {run.world.product.pk: "prod", ledger.world.product.pk: "stage"}
+    environments = {publish.product_id: publish.environment for publish in ProductPublish.objects.all()}
+    assert environments == {run.world.product.pk: "prod", ledger.world.product.pk: "stage"}
 
 
 def test_trap_1_two_runs_have_different_keys(run: Run) -> None:
@@ -58,11 +58,11 @@ def test_trap_1_two_runs_have_different_keys(run: Run) -> None:
 
 def test_trap_2_get_resets_nothing_and_writes_nothing(run: Run) -> None:
     run.choose()
-    before = kept(run)
+    data = session_data(run)
     for step in (*STEPS, *reversed(STEPS)):
         assert run.get(step).status_code == 200
     run.client.get(reverse("publishes:create", args=[run.world.product.pk]))
-    assert kept(run) == before
+    assert session_data(run) == data
 
 
 def test_trap_3_only_a_post_finishes(run: Run) -> None:
@@ -90,8 +90,8 @@ def test_trap_4_only_a_steps_own_fields_are_kept(run: Run) -> None:
     run.client.post(
         run.url("settings"), {"settings-hostname_base": "back", "card": "4111", "wizard_goto_step": "gateway"}
     )
-    assert set(kept(run)) == {"step_data", "extra_data"}
-    assert kept(run)["step_data"] == {
+    assert set(session_data(run)) == {"step_data", "extra_data"}
+    assert session_data(run)["step_data"] == {
         "cluster": {"cluster-cluster": [str(run.world.cluster.pk)]},
         "gateway": {"gateway-gateway": [str(run.world.gateway.pk)]},
         "settings": {
@@ -110,18 +110,20 @@ def test_trap_5_an_unknown_step_is_404(run: Run, step: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "wanted", "first_missing"), [(0, 1, 0), (0, 3, 0), (1, 2, 1), (1, 3, 1), (2, 3, 2)]
+    ("done_steps", "requested_step", "first_missing"), [(0, 1, 0), (0, 3, 0), (1, 2, 1), (1, 3, 1), (2, 3, 2)]
 )
-def test_trap_6_no_step_is_skipped_by_its_url(run: Run, known: int, wanted: int, first_missing: int) -> None:
-    run.choose(upto=STEPS[known])
-    before = kept(run)
+def test_trap_6_no_step_is_skipped_by_its_url(
+    run: Run, done_steps: int, requested_step: int, first_missing: int
+) -> None:
+    run.choose(upto=STEPS[done_steps])
+    data = session_data(run)
     for answer in (
-        run.get(STEPS[wanted]),
-        run.post(STEPS[wanted], run_key=uuid4(), gateway=run.world.gateway.pk),
+        run.get(STEPS[requested_step]),
+        run.post(STEPS[requested_step], run_key=uuid4(), gateway=run.world.gateway.pk),
     ):
         assert answer.status_code == 302
         assert answer.headers["Location"] == run.url(STEPS[first_missing])
-    assert kept(run) == before
+    assert session_data(run) == data
     assert not ProductPublish.objects.exists()
 
 
@@ -144,7 +146,7 @@ def test_trap_7_a_second_click_lands_on_the_same_draft(run: Run) -> None:
         == reverse("publishes:detail", args=[publish.product_id, publish.pk])
     )
     assert PublishEvent.objects.count() == 1
-    assert kept(run) == {}
+    assert session_data(run) == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -157,13 +159,13 @@ def test_trap_7_two_clicks_at_once_make_one_draft() -> None:
     clicks = [Run(world, signed_in(world.user)) for _ in range(6)]
     barrier, answers = threading.Barrier(6), list[Any]()
 
-    def click(one: Run) -> None:
-        one.client.cookies = cookies
+    def click(run_of_click: Run) -> None:
+        run_of_click.client.cookies = cookies
         barrier.wait()
-        answers.append(one.post("confirm", run_key=key))
+        answers.append(run_of_click.post("confirm", run_key=key))
         connection.close()
 
-    threads = [threading.Thread(target=click, args=(one,)) for one in clicks]
+    threads = [threading.Thread(target=click, args=(run_of_click,)) for run_of_click in clicks]
     for thread in threads:
         thread.start()
     for thread in threads:

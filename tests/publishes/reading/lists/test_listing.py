@@ -1,4 +1,4 @@
-"""Lists of publishes: what each filter lets through, what each condition means, and that nothing of others is in them."""
+"""Lists of publishes: what each filter lets through, what each condition means, no other tenant's rows."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from tenants.actors import Actor, Role
 from tests.world import Voice, World, make_world
 
 
-def found(world: World, **filters: Any) -> set[str]:
+def hosts(world: World, **filters: Any) -> set[str]:
     return {publish.hostname_base for publish in matching(world.actor, Filters(**filters))}
 
 
@@ -36,7 +36,7 @@ def test_what_is_live_where_an_agent_is_not_heard_of_is_silent_until_it_is_back(
     assert conditions(world, publish) == ()
     silence(world.agents[0])
     assert (conditions(world, publish), conditions(world, draft)) == ((Condition.SILENT,), ())
-    assert (found(world, condition="silent"), counts(world.actor, Filters())[Condition.SILENT]) == (
+    assert (hosts(world, condition="silent"), counts(world.actor, Filters())[Condition.SILENT]) == (
         {publish.hostname_base},
         1,
     )
@@ -63,7 +63,7 @@ def test_what_is_frozen_is_found_as_such(world: World) -> None:
     publish, _other = world.published(), world.draft(hostname_base="b.localhost")
     ProductPublish.objects.filter(pk=publish.pk).update(frozen_at=timezone.now())
     assert conditions(world, publish) == (Condition.FROZEN,)
-    assert (found(world, condition="frozen"), counts(world.actor, Filters())[Condition.FROZEN]) == (
+    assert (hosts(world, condition="frozen"), counts(world.actor, Filters())[Condition.FROZEN]) == (
         {publish.hostname_base},
         1,
     )
@@ -90,31 +90,31 @@ def test_each_filter_lets_through_what_it_says_and_nothing_else(world: World, ot
     )
     drafts.create_publish(world.actor, ledger, settings=world.settings(hostname_base="d.localhost"))
 
-    assert found(world) == {"a.localhost", "b.localhost", "c.localhost", "d.localhost"}
-    assert found(world, environment="prod") == {"a.localhost"}
-    assert found(world, status="DRAFT") == {"b.localhost", "c.localhost", "d.localhost"}
-    assert found(world, gateway=gateway.pk) == {"c.localhost"}
-    assert found(world, product=ledger.pk) == {"d.localhost"}
-    assert found(world, cluster=world.cluster.pk) == {
+    assert hosts(world) == {"a.localhost", "b.localhost", "c.localhost", "d.localhost"}
+    assert hosts(world, environment="prod") == {"a.localhost"}
+    assert hosts(world, status="DRAFT") == {"b.localhost", "c.localhost", "d.localhost"}
+    assert hosts(world, gateway=gateway.pk) == {"c.localhost"}
+    assert hosts(world, product=ledger.pk) == {"d.localhost"}
+    assert hosts(world, cluster=world.cluster.pk) == {
         "a.localhost",
         "b.localhost",
         "c.localhost",
         "d.localhost",
     }
-    assert found(world, cluster=other.cluster.pk) == set()
-    assert found(world, auth_mode="oauth2") == set()
-    assert found(world, text="ledger") == {"d.localhost"}
-    assert found(world, text="WEST") == {"c.localhost"}
-    assert found(world, text="b.local") == {"b.localhost"}
-    assert found(world, text="%") == set()
-    assert found(world, text="payment", status="PUBLISHED", environment="prod") == {"a.localhost"}
+    assert hosts(world, cluster=other.cluster.pk) == set()
+    assert hosts(world, auth_mode="oauth2") == set()
+    assert hosts(world, text="ledger") == {"d.localhost"}
+    assert hosts(world, text="WEST") == {"c.localhost"}
+    assert hosts(world, text="b.local") == {"b.localhost"}
+    assert hosts(world, text="%") == set()
+    assert hosts(world, text="payment", status="PUBLISHED", environment="prod") == {"a.localhost"}
 
 
 def test_tombstones_are_in_no_list(world: World) -> None:
     publish = world.withdrawn()
     deleting.request_delete(world.actor, publish.pk)
     world.everybody_confirms()
-    assert found(world) == set()
+    assert hosts(world) == set()
     assert set(counts(world.actor, Filters()).values()) == {0}
 
 
@@ -124,7 +124,7 @@ def test_billing_sees_no_list(world: World) -> None:
 
 
 def test_what_a_url_says_wrongly_filters_nothing() -> None:
-    told = {
+    parameters = {
         "environment": "moon",
         "status": "draft",
         "condition": "x",
@@ -133,7 +133,7 @@ def test_what_a_url_says_wrongly_filters_nothing() -> None:
         "text": " a\x00b ",
         "page": "2",
     }
-    assert Filters.parse(told) == Filters(text="ab")
+    assert Filters.parse(parameters) == Filters(text="ab")
     assert Filters.parse({"text": "x" * 300}).text == "x" * 100
 
 
@@ -187,14 +187,14 @@ def test_failed_until_something_newer_was_asked_for(world: World) -> None:
 
 def test_an_agent_that_carries_something_else_is_drift_and_a_blocked_one_is_not(world: World) -> None:
     publish = world.published()
-    seen = Observation.objects.filter(publish=publish, agent=world.agents[0].agent)
+    observations = Observation.objects.filter(publish=publish, agent=world.agents[0].agent)
     for wrong in ({"generation": 7}, {"digest": "other"}, {"state": "withdrawn"}, {"verified": False}):
-        right = seen.values(*wrong)[0]
-        seen.update(**wrong)
+        right = observations.values(*wrong)[0]
+        observations.update(**wrong)
         assert conditions(world, publish) == (Condition.DRIFT,), wrong
-        seen.update(**right)
+        observations.update(**right)
     assert conditions(world, publish) == ()
-    seen.update(verified=False)
+    observations.update(verified=False)
     Agent.objects.filter(pk=world.agents[0].agent.pk).update(blocked_at=timezone.now())
     assert conditions(world, publish) == ()
 
@@ -219,7 +219,7 @@ def test_an_agent_that_was_never_connected_is_waited_for(world: World) -> None:
     for voice in world.agents[:2]:
         voice.confirm_all()
     assert conditions(world, publish) == (Condition.WAITING,)
-    assert found(world, status="PUBLISHED", condition="waiting") == {publish.hostname_base}
+    assert hosts(world, status="PUBLISHED", condition="waiting") == {publish.hostname_base}
 
 
 def test_counts_say_how_many_are_in_each_condition_within_the_other_filters(
@@ -241,7 +241,7 @@ def test_counts_say_how_many_are_in_each_condition_within_the_other_filters(
         == {"in_progress": 0, "failed": 1, "drift": 0, "waiting": 0} | nothing
     )
     for condition, number in counts(world.actor, Filters()).items():
-        assert len(found(world, condition=condition)) == number
+        assert len(hosts(world, condition=condition)) == number
 
 
 @pytest.mark.parametrize("rows", [1, 50])
@@ -268,4 +268,4 @@ def test_lists_of_two_tenants_on_one_cluster_do_not_mix(world: World) -> None:
     ClusterTenant.objects.create(cluster=world.cluster, tenant=neighbour.tenant)
     world.draft(hostname_base="mine.localhost")
     neighbour.draft(hostname_base="theirs.localhost", cluster=world.cluster)
-    assert found(world, cluster=world.cluster.pk) == {"mine.localhost"}
+    assert hosts(world, cluster=world.cluster.pk) == {"mine.localhost"}
