@@ -26,7 +26,7 @@ def shown(publishes: Sequence[ProductPublish]) -> list[PublishOut]:
 
 
 def detail(actor: Actor, situation: Situation) -> PublishDetailOut:
-    """One publish by itself, with what the actor may do with it now. Two queries at most."""
+    """One publish by itself, with the actions that the actor may do now. Two queries at most."""
     actions = {
         action: ActionOut.of(permission)
         for action, permission in allowed.permissions(actor, situation).items()

@@ -77,7 +77,7 @@ class PublishFilters(Schema):
 def list_all_publishes(
     request: HttpRequest, response: HttpResponse, filters: Query[PublishFilters], paging: Query[PageIn]
 ) -> list[PublishRowOut]:
-    """Across products, with what is going on with each."""
+    """Across products, each with its conditions."""
     rows = listing.with_conditions(listing.matching(actor_of(request), filters.filters))
     page = page_of(request, response, rows=rows.order_by(_order(filters.sort), "pk"), paging=paging)
     carried = carried_by(page)

@@ -79,7 +79,7 @@ def create_publish(
 
 @router.get("/product-publishes/{uuid:publish_id}", response=PublishDetailOut, summary="One publish")
 def get_publish(request: HttpRequest, response: HttpResponse, publish_id: UUID) -> PublishDetailOut:
-    """Its settings and status, and what the caller may do with it now (lists leave that out)."""
+    """Its settings and status, and the actions that the caller may do now (lists leave these out)."""
     actor = actor_of(request)
     situation = situation_at(actor, publish_id)
     mark(response, situation.publish)

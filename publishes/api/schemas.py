@@ -1,4 +1,4 @@
-"""The shapes of the JSON API: what comes in (all optional, nothing unknown) and what goes out."""
+"""The shapes of the JSON API: of requests (all fields optional, unknown ones refused) and of answers."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -128,7 +128,7 @@ class ActionOut(Schema):
 
 
 class PublishDetailOut(PublishOut):
-    """One publish by itself, with what the caller may do with it."""
+    """One publish by itself, with the actions that the caller may do."""
 
     allowed_actions: dict[Action, ActionOut] = Field(
         description="By action, whether the caller may do it now, by role and state. More actions may come. "
@@ -137,7 +137,7 @@ class PublishDetailOut(PublishOut):
 
 
 class PublishRowOut(PublishOut):
-    """A publish in the list of all, with what is going on with it."""
+    """A publish in the list of all, with its conditions."""
 
     conditions: list[Condition]
 

@@ -1,4 +1,4 @@
-"""배포: the page across products, its live part, and what differs between two states of a publish."""
+"""배포: the page across products, its polled part, and the comparison of two states of a publish."""
 
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,7 @@ def index(request: HttpRequest, actor: Actor) -> HttpResponse:
 @require_GET
 @actor_page
 def board(request: HttpRequest, actor: Actor) -> HttpResponse:
-    """The live part alone, polled: 204 when nothing changed since `?seen=`. Five queries."""
+    """The polled part alone: 204 when nothing changed since `?seen=`. Five queries."""
     context = _context(request, actor)
     page = f"{reverse('overview:list')}?{context['query']}"
     return live.part(
@@ -57,7 +57,7 @@ def publish(request: HttpRequest, actor: Actor, publish_id: UUID) -> HttpRespons
 @require_GET
 @actor_page
 def compare(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID) -> HttpResponse:
-    """What differs between two generations of a publish, or one and what an agent carries. Four queries."""
+    """The differences between two generations of a publish, or one and an agent's. Four queries."""
     comparison = comparing.comparison_of(
         actor, publish_id, old=request.GET.get("old", ""), new=request.GET.get("new", "")
     )
@@ -92,7 +92,7 @@ def _context(request: HttpRequest, actor: Actor) -> dict[str, Any]:
 
 
 def _tile(filters: Filters, condition: Condition, number: int) -> dict[str, Any]:
-    """A count that narrows the page to what it counts, or widens it again."""
+    """A count, and the query that narrows the page to its publishes, or widens it again."""
     is_chosen = filters.condition == condition
     query = filters.without("condition").as_query | ({} if is_chosen else {"condition": condition.value})
     return {

@@ -105,7 +105,7 @@ def with_environments(actor: Actor, products: Sequence[Product]) -> list[tuple[P
 
 @register.simple_tag
 def upstream_check_url(upstream: str) -> str:
-    """Where a page asks which clusters let an upstream through, and whether something listens there."""
+    """The URL for a page that asks which clusters let an upstream through."""
     return f"{reverse('upstream-check')}?{urlencode({'url': upstream})}"
 
 
@@ -129,15 +129,15 @@ def gateway_publishes(context: Context, actor: Actor, gateway: Gateway) -> dict[
 
 @register.simple_tag
 def status_badge(publish: ProductPublish, extra: str = "") -> SafeString:
-    """● PUBLISHED. The dot is hollow for what was never live."""
+    """● PUBLISHED. The dot is hollow for a draft."""
     hollow = "hollow" if publish.status == Status.DRAFT else ""
     return badge(publish.status, _TONES[Status(publish.status)], f"{hollow} {extra}")
 
 
 @register.simple_tag
-def doing_badge(publish: ProductPublish) -> SafeString:
+def progress_badge(publish: ProductPublish) -> SafeString:
     """배포 중 or 실패 beside the status on the board of a product, for rows of `with_progress`."""
-    kind, phase = getattr(publish, "doing", None), getattr(publish, "last_phase", None)
+    kind, phase = getattr(publish, "open_kind", None), getattr(publish, "last_phase", None)
     if kind:
         return badge(labels.verb_going_on(Kind(kind)), "blue", "busy")
     return badge(labels.failed_label(), "red") if phase == Phase.FAILED else SafeString("")

@@ -1,1 +1,1 @@
-"""One publish: its snapshot, agents, history, differences. Only here the agents of a publish are read."""
+"""One publish: its snapshot, agents, history, differences. Only this package reads a publish's agents."""

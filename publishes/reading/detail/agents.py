@@ -1,4 +1,4 @@
-"""The agent board: what each agent of a publish's cluster runs, and how far it is. Reads only."""
+"""The agent board: what each agent of a publish's cluster carries, and its newest delivery. Reads only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +17,9 @@ _PATHS = (
     ("gateway_ok", "liveness__gateway_ok"),
     ("gateway_error", "liveness__gateway_error"),
     ("proxy_url", "liveness__proxy_url"),
-    ("running", "observation__generation"),
-    ("running_state", "observation__state"),
-    ("running_verified", "observation__verified"),
+    ("carried_generation", "observation__generation"),
+    ("carried_state", "observation__state"),
+    ("carried_verified", "observation__verified"),
     ("phase", "delivery__phase"),
     ("attempt", "delivery__attempt"),
     ("step", "delivery__step"),
@@ -35,7 +35,7 @@ _PATHS = (
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRow:
-    """One agent: in `running…` what it proved last, then its delivery of the newest operation, if any.
+    """One agent: in `carried…` its last observation, then its delivery of the newest operation, if any.
 
     `request_error`: why we have refused its requests since its last heartbeat, in English.
     `refusal`, `entity` and `field` are its answer to a person's last operation, also while that is reverted.
@@ -48,9 +48,9 @@ class AgentRow:
     gateway_ok: bool | None
     gateway_error: str | None
     proxy_url: str | None
-    running: int | None
-    running_state: str | None
-    running_verified: bool | None
+    carried_generation: int | None
+    carried_state: str | None
+    carried_verified: bool | None
     request_error: str | None
     phase: str | None
     attempt: int | None
@@ -80,14 +80,14 @@ class AgentRow:
     def runs(self, publish: ProductPublish) -> bool:
         """Whether it proved the desired state in its newest generation."""
         return (
-            bool(self.running_verified)
-            and self.running == publish.generation
-            and self.running_state == publish.desired_state
+            bool(self.carried_verified)
+            and self.carried_generation == publish.generation
+            and self.carried_state == publish.desired_state
         )
 
     def serves(self, publish: ProductPublish) -> bool:
         """Whether it proved that callers are served, in the newest generation or an older one."""
-        return bool(self.running_verified) and self.running_state == publish.desired_state == Desired.LIVE
+        return bool(self.carried_verified) and self.carried_state == publish.desired_state == Desired.LIVE
 
     @property
     def shown_fields(self) -> tuple[object, ...]:
@@ -98,7 +98,7 @@ class AgentRow:
             self.is_connected,
             self.gateway_ok,
             self.request_error,
-            self.running,
+            self.carried_generation,
             self.phase,
             self.attempt,
             self.step,

@@ -1,4 +1,4 @@
-"""What differs between two specs, in words for people and grouped by service. Knows no database."""
+"""The differences between two specs, as texts grouped by service. Knows no database."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What changed of one service, or (without a name) of the publish itself."""
+    """The changes of one service, or (without a name) of the publish itself."""
 
     name: str
     changes: tuple[Change, ...]

@@ -42,7 +42,7 @@ def deployed_spec_of(publish: ProductPublish) -> Spec | None:
 
 
 def deployed_specs_of(publishes: Sequence[ProductPublish]) -> dict[UUID, Spec]:
-    """Of each PUBLISHED publish the spec that its gateways got last. One query; none without such a one."""
+    """For each PUBLISHED publish, the spec that its gateways got last. One query, or none."""
     published = [publish.pk for publish in publishes if publish.status == Status.PUBLISHED]
     if not published:
         return {}

@@ -1,4 +1,4 @@
-"""The situation of a publish: what decides which actions it allows now. Reads only."""
+"""The situation of a publish: all that decides which actions it allows now. Reads only."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -23,7 +23,7 @@ def uses_of(record: Model) -> list[Use]:
 
 
 def operations_carrying(service: ApiService) -> QuerySet[Operation]:
-    """For each publish that is or will be live with the service, the operation that brings it; newest first."""
+    """The operations that bring the service to publishes that are or will be live with it; newest first."""
     same_tenant = Operation.objects.filter(
         publish__tenant=service.tenant_id, publish__deleted_at=None, kind__in=DEPLOYING_KINDS
     )

@@ -1,1 +1,1 @@
-"""Many publishes at once: conditions, overview, boards. Only here it is decided what a list shows."""
+"""Many publishes at once: conditions, overview, boards. Only this package decides what a list shows."""

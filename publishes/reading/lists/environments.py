@@ -33,7 +33,7 @@ class Column:
 
     @property
     def is_deployed(self) -> bool:
-        """Whether anything is PUBLISHED in it."""
+        """Whether it has a PUBLISHED publish."""
         return any(publish.status == Status.PUBLISHED for publish in self.publishes)
 
 
@@ -45,7 +45,7 @@ class Board:
 
     @property
     def deployed(self) -> int:
-        """In how many environments something is PUBLISHED."""
+        """The number of environments with a PUBLISHED publish."""
         return sum(column.is_deployed for column in self.columns)
 
     @property
@@ -56,12 +56,14 @@ class Board:
     @property
     def is_busy(self) -> bool:
         """Whether an operation of a person is open."""
-        return any(getattr(publish, "doing", None) for column in self.columns for publish in column.publishes)
+        return any(
+            getattr(publish, "open_kind", None) for column in self.columns for publish in column.publishes
+        )
 
     @property
     def version(self) -> str:
         """A short hash over all that is shown."""
-        names = ("pk", "status", "hostname_base", "frozen_at", "doing", "last_phase", "is_silent")
+        names = ("pk", "status", "hostname_base", "frozen_at", "open_kind", "last_phase", "is_silent")
         return version_of(
             [
                 [getattr(publish, name, None) for name in names]
@@ -85,12 +87,12 @@ def board_of(actor: Actor, product: Product) -> Board:
 
 
 def with_progress(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
-    """Adds `doing` (kind of a person's open operation), `last_phase` (of the last one) and `is_silent`."""
+    """Adds `open_kind` (of a person's open operation), `last_phase` (of the last one) and `is_silent`."""
     requests = Operation.objects.filter(publish=OuterRef("pk"), kind__in=PEOPLES_KINDS).order_by(
         "-generation"
     )
     return publishes.annotate(
-        doing=Subquery(requests.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
+        open_kind=Subquery(requests.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
         last_phase=Subquery(requests.values("phase")[:1]),
         is_silent=Exists(ProductPublish.objects.filter(silent(), pk=OuterRef("pk"))),
     )

@@ -1,4 +1,4 @@
-"""The way to a tenant's first publish, in four steps: what is done, and what comes next. Reads only."""
+"""The way to a tenant's first publish, in four steps, each done or not. Reads only."""
 
 from dataclasses import dataclass
 from typing import Any

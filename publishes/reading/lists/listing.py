@@ -82,11 +82,11 @@ def matching(actor: Actor, filters: Filters) -> QuerySet[ProductPublish]:
 def with_conditions(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPublish]:
     """Adds what `conditions_of` reads. Still one query; for a page of rows.
 
-    `doing` is the kind of the open operation, None at rest.
+    `open_kind` is the kind of the open operation, None at rest.
     """
     operations = Operation.objects.filter(publish=OuterRef("pk")).order_by("-generation")
     return publishes.annotate(
-        doing=Subquery(operations.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
+        open_kind=Subquery(operations.filter(phase__in=OPEN_PHASES).values("kind")[:1]),
         last_phase=Subquery(operations.filter(kind__in=PEOPLES_KINDS).values("phase")[:1]),
         is_drift=_drift(),
         is_waiting=_waiting(),
@@ -97,7 +97,7 @@ def with_conditions(publishes: QuerySet[ProductPublish]) -> QuerySet[ProductPubl
 def conditions_of(publish: ProductPublish) -> tuple[Condition, ...]:
     """The conditions of a row of `with_conditions`, the most urgent first."""
     is_met = {
-        Condition.IN_PROGRESS: getattr(publish, "doing") is not None,  # noqa: B009 - annotated above
+        Condition.IN_PROGRESS: getattr(publish, "open_kind") is not None,  # noqa: B009 - annotated above
         Condition.FAILED: getattr(publish, "last_phase") == Phase.FAILED,  # noqa: B009
         Condition.DRIFT: getattr(publish, "is_drift"),  # noqa: B009
         Condition.WAITING: getattr(publish, "is_waiting"),  # noqa: B009

@@ -1,4 +1,4 @@
-"""배포: all products by environment, what needs somebody's eye, and what happened lately. Reads only."""
+"""배포: all products by environment, the counts of conditions, and the latest events. Reads only."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +62,7 @@ class Overview:
     def version(self) -> str:
         """A short hash over all that is shown but times."""
         publishes = [
-            (p.pk, p.status, p.cluster.name, getattr(p, "doing", None), conditions_of(p))
+            (p.pk, p.status, p.cluster.name, getattr(p, "open_kind", None), conditions_of(p))
             for row in self.rows
             for c in row.cells
             for p in c.publishes
@@ -101,7 +101,7 @@ def by_environment(actor: Actor, filters: Filters) -> tuple[Cell, ...]:
 
 
 def clusters_of(actor: Actor) -> QuerySet[Cluster]:
-    """The clusters that carry a publish of the tenant, by name: what a filter can choose from."""
+    """The clusters that carry a publish of the tenant, by name, for the choices of a filter."""
     return Cluster.objects.filter(Exists(matching(actor, Filters()).filter(cluster=OuterRef("pk"))))
 
 

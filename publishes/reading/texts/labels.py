@@ -26,7 +26,7 @@ def condition_label(publish: ProductPublish, condition: Condition) -> str:
     """The label of one condition of a row; an open operation is named by its verb."""
     if condition != Condition.IN_PROGRESS:
         return str(condition.label)
-    kind = Kind(getattr(publish, "doing"))  # noqa: B009 - annotated by the list
+    kind = Kind(getattr(publish, "open_kind"))  # noqa: B009 - annotated by the list
     return verb_going_on(kind) if kind in PEOPLES_KINDS else str(kind.label)
 
 

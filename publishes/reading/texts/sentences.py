@@ -38,7 +38,7 @@ def board_sentence(snapshot: Snapshot) -> str:
 
 
 def progress(snapshot: Snapshot) -> str:
-    """What is going on now, for the badge and the live region; empty at rest."""
+    """The open operation as a text, for the badge and the live region; empty at rest."""
     if snapshot.has_open_request and snapshot.operation is not None:
         return verb_going_on(Kind(snapshot.operation.kind))
     if snapshot.following is None or not snapshot.following.is_open:
@@ -50,9 +50,9 @@ def progress(snapshot: Snapshot) -> str:
 
 
 def announcement(snapshot: Snapshot) -> str:
-    """What a screen reader hears when the status fragment changes."""
-    if doing := progress(snapshot):
-        return f"{doing} {snapshot.confirmed}/{len(snapshot.agents)}"
+    """The text that a screen reader reads out when the status fragment changes."""
+    if text := progress(snapshot):
+        return f"{text} {snapshot.confirmed}/{len(snapshot.agents)}"
     last = ended(snapshot)
     return f"{snapshot.publish.status}. {last.text if last else ''}".strip()
 
@@ -203,10 +203,13 @@ def _trouble(row: AgentRow, publish: ProductPublish) -> str:
     if (
         publish.status == Status.PUBLISHED
         and not row.is_open
-        and row.running is not None
+        and row.carried_generation is not None
         and not row.runs(publish)
     ):
-        return _("%(agent)s still runs v%(generation)d") % {"agent": row.name, "generation": row.running}
+        return _("%(agent)s still runs v%(generation)d") % {
+            "agent": row.name,
+            "generation": row.carried_generation,
+        }
     return ""
 
 
