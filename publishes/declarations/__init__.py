@@ -1,1 +1,1 @@
-"""A workspace written down in a file: read it, compare it with what is there, do what differs, and write down what is there."""
+"""A workspace as a file: `apply` reads it, compares it and does what differs; `export` writes it."""

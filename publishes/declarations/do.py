@@ -1,4 +1,4 @@
-"""What the steps of a plan do, each by the service that pages and API use, and the labels that say what a file holds."""
+"""The steps of a plan, each by the service that pages and API use; and the labels of what a file declares."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from products.forms import checked_product, checked_service
 from products.models import ApiService, Product
 from publishes.choices import Status
 from publishes.declarations import files
-from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Present
+from publishes.declarations.present import GATEWAY, PRODUCT, PUBLISH, SERVICE, Workspace
 from publishes.forms.settings import PublishForm, initial_of
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import deleting, drafts, publishing, withdrawing
@@ -26,10 +26,10 @@ PRUNED = "no longer declared"
 
 
 def put_label(actor: Actor, namespace: str, *, kind: str, name: str, pk: UUID) -> None:
-    """The thing is the namespace's from now on, under that name."""
+    """From now on the object belongs to the namespace, under that name."""
     Label.objects.filter(tenant_id=actor.tenant_id, namespace=namespace, kind=kind, name=name).exclude(
         object_id=pk
-    ).delete()  # of what is no more
+    ).delete()  # the label of an object that was deleted
     Label.objects.update_or_create(
         object_id=pk,
         defaults={"tenant_id": actor.tenant_id, "namespace": namespace, "kind": kind, "name": name},
@@ -37,29 +37,29 @@ def put_label(actor: Actor, namespace: str, *, kind: str, name: str, pk: UUID) -
 
 
 @transaction.atomic
-def put_service(actor: Actor, namespace: str, wanted: files.Service) -> None:
+def put_service(actor: Actor, namespace: str, declared: files.Service) -> None:
     """Make or change an API service."""
-    row = ApiService.objects.visible_to(actor).filter(name=wanted.name).first()
-    fields = checked_service(actor, wanted.model_dump(), service=row)
+    row = ApiService.objects.visible_to(actor).filter(name=declared.name).first()
+    fields = checked_service(actor, declared.model_dump(), service=row)
     service = (
         api_services.update_service(actor, row.pk, fields=fields, revision=row.revision)
         if row
         else api_services.create_service(actor, fields=fields)
     )
-    put_label(actor, namespace, kind=SERVICE, name=wanted.name, pk=service.pk)
+    put_label(actor, namespace, kind=SERVICE, name=declared.name, pk=service.pk)
 
 
 @transaction.atomic
-def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Product | None) -> None:
+def put_product(actor: Actor, namespace: str, declared: files.Product, *, row: Product | None) -> None:
     """Make or change a product, link its services, and give it its status."""
-    fields = checked_product(wanted.model_dump(exclude={"status", "services"}), product=row)
-    linked = _ids_of(ApiService, actor, wanted.services)
+    fields = checked_product(declared.model_dump(exclude={"status", "services"}), product=row)
+    linked = _ids_of(ApiService, actor, declared.services)
     product = (
         products.update_product(actor, row.pk, fields=fields, service_ids=linked, revision=row.revision)
         if row
         else products.create_product(actor, fields=fields, service_ids=linked)
     )
-    status = Product.Status(wanted.status)
+    status = Product.Status(declared.status)
     if status != product.status:
         if product.status == Product.Status.DRAFT:
             products.activate(actor, product.pk)
@@ -67,91 +67,97 @@ def put_product(actor: Actor, namespace: str, wanted: files.Product, *, row: Pro
             products.archive(actor, product.pk)
         elif status == Product.Status.DRAFT:
             products.deactivate(actor, product.pk)
-    put_label(actor, namespace, kind=PRODUCT, name=wanted.called, pk=product.pk)
+    put_label(actor, namespace, kind=PRODUCT, name=declared.full_name, pk=product.pk)
 
 
 @transaction.atomic
-def put_gateway(actor: Actor, namespace: str, wanted: files.Gateway) -> None:
+def put_gateway(actor: Actor, namespace: str, declared: files.Gateway) -> None:
     """Make or change a gateway."""
-    row = Gateway.objects.visible_to(actor).filter(name=wanted.name).first()
+    row = Gateway.objects.visible_to(actor).filter(name=declared.name).first()
     clusters = {
         cluster.name: cluster.pk
-        for cluster in choosable_clusters(actor, row).filter(name__in=wanted.clusters)
+        for cluster in choosable_clusters(actor, row).filter(name__in=declared.clusters)
     }
-    _refuse_missing("cluster", set(wanted.clusters) - set(clusters))
-    fields = checked_gateway(actor, wanted.model_dump() | {"clusters": list(clusters.values())}, gateway=row)
+    _refuse_missing("cluster", set(declared.clusters) - set(clusters))
+    fields = checked_gateway(
+        actor, declared.model_dump() | {"clusters": list(clusters.values())}, gateway=row
+    )
     gateway = (
         gateway_services.update_gateway(actor, row.pk, fields=fields, revision=row.revision)
         if row
         else gateway_services.create_gateway(actor, fields=fields)
     )
-    put_label(actor, namespace, kind=GATEWAY, name=wanted.name, pk=gateway.pk)
+    put_label(actor, namespace, kind=GATEWAY, name=declared.name, pk=gateway.pk)
 
 
-def put_publish(actor: Actor, namespace: str, wanted: files.Publish) -> None:
+def put_publish(actor: Actor, namespace: str, declared: files.Publish) -> None:
     """Make or change a draft."""
-    there = Present.of(actor)
+    workspace = Workspace.of(actor)
     row, product = (
-        next(iter(there.publish_of(namespace, wanted)), None),
-        there.product_of(namespace, wanted.product),
+        next(iter(workspace.publish_of(namespace, declared)), None),
+        workspace.product_of(namespace, declared.product),
     )
     cluster, gateway = (
-        _cluster(actor, wanted.cluster, row),
-        Gateway.objects.visible_to(actor).filter(name=wanted.gateway).first(),
+        _cluster(actor, declared.cluster, row),
+        Gateway.objects.visible_to(actor).filter(name=declared.gateway).first(),
     )
-    for kind, found, name in (
-        (PRODUCT, product, wanted.product),
-        ("cluster", cluster, wanted.cluster),
-        (GATEWAY, gateway, wanted.gateway),
+    for kind, existing, name in (
+        (PRODUCT, product, declared.product),
+        ("cluster", cluster, declared.cluster),
+        (GATEWAY, gateway, declared.gateway),
     ):
-        _refuse_missing(kind, set() if found else {name})
+        _refuse_missing(kind, set() if existing else {name})
     assert product and cluster and gateway  # noqa: S101 - tells mypy what the line above refuses
-    same = ("environment", "auth_mode", "visibility", "approval_required")
-    given = {"cluster": cluster.pk, "gateway": gateway.pk, **{name: getattr(wanted, name) for name in same}}
-    given |= {"hostname_base": wanted.hostname} if wanted.hostname else {}
-    given |= {"auth_config": wanted.auth_config} if wanted.auth_config else {}
+    copied = ("environment", "auth_mode", "visibility", "approval_required")
+    values = {
+        "cluster": cluster.pk,
+        "gateway": gateway.pk,
+        **{name: getattr(declared, name) for name in copied},
+    }
+    values |= {"hostname_base": declared.hostname} if declared.hostname else {}
+    values |= {"auth_config": declared.auth_config} if declared.auth_config else {}
     settings = PublishForm(
-        actor, product, initial_of(row) | given, publish=row
+        actor, product, initial_of(row) | values, publish=row
     ).settings()  # asks an issuer, so no transaction is open yet
     with transaction.atomic():
         if row:
             # What the file leaves out is as it was read.
-            made = drafts.update_publish(actor, row.pk, settings=settings, revision=row.revision)
+            draft = drafts.update_publish(actor, row.pk, settings=settings, revision=row.revision)
         else:
-            made = drafts.create_publish(actor, product, settings=settings)
-        put_label(actor, namespace, kind=PUBLISH, name=wanted.name, pk=made.pk)
+            draft = drafts.create_publish(actor, product, settings=settings)
+        put_label(actor, namespace, kind=PUBLISH, name=declared.name, pk=draft.pk)
 
 
 def _cluster(actor: Actor, name: str, row: ProductPublish | None) -> Cluster | None:
     """The cluster of that name that the tenant may use; a publish stays in the one where it is."""
-    there = Cluster.objects.visible_to(actor).filter(name=name).first()
-    return there or (row.cluster if row is not None and row.cluster.name == name else None)
+    visible = Cluster.objects.visible_to(actor).filter(name=name).first()
+    return visible or (row.cluster if row is not None and row.cluster.name == name else None)
 
 
-def publish(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:
-    """Ask for it to become live."""
+def publish(actor: Actor, namespace: str, declared: files.Publish) -> Operation:
+    """Ask for the declared publish to become live."""
     return publishing.request_publish(
-        actor, _there(actor, namespace, wanted).pk, note=f"declared in {namespace}"
+        actor, _publish_row(actor, namespace, declared).pk, note=f"declared in {namespace}"
     )
 
 
-def withdraw(actor: Actor, namespace: str, wanted: files.Publish) -> Operation:
-    """Ask for it to be taken off."""
+def withdraw(actor: Actor, namespace: str, declared: files.Publish) -> Operation:
+    """Ask for the declared publish to be withdrawn."""
     return withdrawing.request_withdraw(
-        actor, _there(actor, namespace, wanted).pk, reason=f"declared as withdrawn in {namespace}"
+        actor, _publish_row(actor, namespace, declared).pk, reason=f"declared as withdrawn in {namespace}"
     )
 
 
-def take_away(actor: Actor, label: Label) -> Operation | None:
-    """Take away what carries the label; what is live is withdrawn first, and deleted by the next run. The label goes with the thing."""
+def remove(actor: Actor, label: Label) -> Operation | None:
+    """Delete the labelled object and its label; of a live publish only the withdrawal, until the next run."""
     operation = None
     try:
         if label.kind == PUBLISH:
-            operation = _take_off(actor, label.object_id)
+            operation = _remove_publish(actor, label.object_id)
         elif label.kind == GATEWAY:
             gateway_services.delete_gateway(actor, label.object_id)
         elif label.kind == PRODUCT:
-            _end_product(actor, label.object_id)
+            _remove_product(actor, label.object_id)
         else:
             api_services.delete_service(actor, label.object_id)
     except NotFound:
@@ -161,7 +167,7 @@ def take_away(actor: Actor, label: Label) -> Operation | None:
     return operation
 
 
-def _take_off(actor: Actor, publish_id: UUID) -> Operation | None:
+def _remove_publish(actor: Actor, publish_id: UUID) -> Operation | None:
     row = ProductPublish.objects.visible_to(actor).filter(pk=publish_id).first()
     if row is not None and row.status == Status.PUBLISHED:
         return withdrawing.request_withdraw(actor, publish_id, reason=PRUNED)
@@ -169,7 +175,7 @@ def _take_off(actor: Actor, publish_id: UUID) -> Operation | None:
 
 
 @transaction.atomic
-def _end_product(actor: Actor, product_id: UUID) -> None:
+def _remove_product(actor: Actor, product_id: UUID) -> None:
     """A draft that was never published is deleted; what has a history is archived."""
     product = products.lock_product(actor, product_id)
     if product.status == Product.Status.ARCHIVED:
@@ -189,9 +195,9 @@ def _end_product(actor: Actor, product_id: UUID) -> None:
         products.archive(actor, product_id)
 
 
-def _there(actor: Actor, namespace: str, wanted: files.Publish) -> ProductPublish:
-    row = next(iter(Present.of(actor).publish_of(namespace, wanted)), None)
-    _refuse_missing(PUBLISH, set() if row else {wanted.name})
+def _publish_row(actor: Actor, namespace: str, declared: files.Publish) -> ProductPublish:
+    row = next(iter(Workspace.of(actor).publish_of(namespace, declared)), None)
+    _refuse_missing(PUBLISH, set() if row else {declared.name})
     assert row  # noqa: S101 - tells mypy what the line above refuses
     return row
 

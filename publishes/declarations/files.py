@@ -61,8 +61,8 @@ class Product(_Part):
     services: Annotated[list[str], AfterValidator(sorted)] = []
 
     @property
-    def called(self) -> str:
-        """How a publish names it."""
+    def full_name(self) -> str:
+        """Name and version, as a publish names the product."""
         return f"{self.name} {self.version}"
 
 
@@ -74,7 +74,7 @@ class Listener(_Part):
     name: str = ""
 
     @model_validator(mode="after")
-    def _named(self) -> Self:
+    def _with_name(self) -> Self:
         return self if self.name else self.model_copy(update={"name": f"{self.protocol.lower()}-{self.port}"})
 
 
@@ -89,7 +89,7 @@ class Gateway(_Part):
 
 
 class Publish(_Part):
-    """A publish, and what it should be. Its name is known in files alone. Without a hostname we choose one."""
+    """A publish and its declared state. Only files know its name. Without a hostname we choose one."""
 
     name: str = Field(max_length=200)
     product: str
@@ -105,7 +105,7 @@ class Publish(_Part):
 
 
 class File(_Part):
-    """Everything that one namespace holds."""
+    """All objects of one namespace."""
 
     namespace: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     services: list[Service] = []
@@ -115,15 +115,15 @@ class File(_Part):
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        named = {
-            "services": [one.name for one in self.services],
-            "products": [one.called for one in self.products],
-            "gateways": [one.name for one in self.gateways],
-            "publishes": [one.name for one in self.publishes],
+        names_by_part = {
+            "services": [service.name for service in self.services],
+            "products": [product.full_name for product in self.products],
+            "gateways": [gateway.name for gateway in self.gateways],
+            "publishes": [publish.name for publish in self.publishes],
         }
-        for part, names in named.items():
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{part}: {', '.join(twice)} stands there twice.")
+        for part, names in names_by_part.items():
+            if duplicates := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{part}: {', '.join(duplicates)} stands there twice.")
         return self
 
 
@@ -135,13 +135,13 @@ def load(text: str) -> File:
         raise Invalid(fields={"file": [str(problem)]}) from problem
     except ValidationError as problem:
         fields: dict[str, list[Any]] = {}
-        for one in problem.errors():
-            fields.setdefault(".".join(str(part) for part in one["loc"]) or "file", []).append(one["msg"])
+        for error in problem.errors():
+            fields.setdefault(".".join(str(part) for part in error["loc"]) or "file", []).append(error["msg"])
         raise Invalid(fields=fields) from problem
 
 
 def dump(file: File) -> str:
-    """As YAML; what has its default is left out."""
+    """The file as YAML, without values that are defaults."""
     return yaml.safe_dump(
         file.model_dump(mode="json", exclude_defaults=True), allow_unicode=True, sort_keys=False
     )

@@ -1,4 +1,4 @@
-"""What the commands share: their actor, their exit codes, and waiting for operations with progress on a terminal."""
+"""What the commands share: their actor, their exit codes, and waiting for operations."""
 
 import time
 from argparse import ArgumentParser
@@ -40,12 +40,12 @@ def command_actor(publish_id: UUID) -> Actor:
 
 
 def tenant_actor(slug: str) -> Actor:
-    """The same for a whole tenant. Raises CommandError."""
+    """Whoever can run commands on the server acts for the tenant. Raises CommandError."""
     tenant = Tenant.objects.filter(slug=slug).first()
     if tenant is None:
-        known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
+        slugs = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
         raise CommandError(
-            _("No tenant has the slug %(slug)s. Known: %(known)s.") % {"slug": slug, "known": known},
+            _("No tenant has the slug %(slug)s. Known: %(known)s.") % {"slug": slug, "known": slugs},
             returncode=EXIT_USAGE,
         )
     return Actor(tenant_id=tenant.pk, role=Role.OWNER, label="command line", tenant_name=tenant.name)
@@ -54,11 +54,11 @@ def tenant_actor(slug: str) -> Actor:
 def finish(
     command: BaseCommand, request: Callable[[Actor], Operation], *, actor: Actor, timeout: float | None
 ) -> None:
-    """Ask for the operation, print its id, wait up to `timeout` seconds (None: not at all), and say how it ended."""
+    """Ask for the operation and print its id; wait up to `timeout` seconds (None: not at all) for its end."""
     try:
         operation = request(actor)
     except Problem as problem:
-        raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
+        raise CommandError(message_for(problem), returncode=EXIT_USAGE) from problem
     command.stdout.write(str(operation.pk))
     if timeout is None:
         return
@@ -77,19 +77,19 @@ def finish(
 
 
 def wait(operations: Sequence[Operation], *, stderr: OutputWrapper, timeout: float) -> list[Operation]:
-    """The operations as they are once all have ended, or the time is over. On a terminal it says meanwhile how far they are."""
+    """Wait until all operations have ended, or the time is over. A terminal shows the progress."""
     ids, give_up_at, shown = [operation.pk for operation in operations], time.monotonic() + timeout, ""
     while True:
         rows = sorted(Operation.objects.filter(pk__in=ids), key=lambda row: ids.index(row.pk))
         is_over = time.monotonic() > give_up_at or not any(row.is_open for row in rows)
         if stderr.isatty():
-            shown = _say(stderr, rows, shown=shown, is_over=is_over)
+            shown = _show_progress(stderr, rows, shown=shown, is_over=is_over)
         if is_over:
             return rows
         time.sleep(POLL_S)
 
 
-def words_of(problem: Problem) -> str:
+def message_for(problem: Problem) -> str:
     """A refusal as one line."""
     return " ".join(
         [
@@ -99,13 +99,13 @@ def words_of(problem: Problem) -> str:
     )
 
 
-def _say(stderr: OutputWrapper, rows: Sequence[Operation], *, shown: str, is_over: bool) -> str:
+def _show_progress(stderr: OutputWrapper, rows: Sequence[Operation], *, shown: str, is_over: bool) -> str:
     deliveries = Delivery.objects.filter(operation__in=rows)
-    done, agents = deliveries.exclude(phase__in=OPEN_PHASES).count(), deliveries.count()
+    answered, agents = deliveries.exclude(phase__in=OPEN_PHASES).count(), deliveries.count()
     text = _("%(ended)d of %(all)d done, %(done)d of %(agents)d agents answered") % {
         "ended": sum(not row.is_open for row in rows),
         "all": len(rows),
-        "done": done,
+        "done": answered,
         "agents": agents,
     }
     if text != shown or is_over:

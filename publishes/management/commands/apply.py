@@ -20,9 +20,9 @@ from publishes.management.waiting import (
     EXIT_PARTIAL,
     EXIT_TIMED_OUT,
     add_wait_arguments,
+    message_for,
     tenant_actor,
     wait,
-    words_of,
 )
 from publishes.models import Operation
 from tenants.actors import Actor
@@ -31,7 +31,10 @@ from tenants.actors import Actor
 class Command(TerminalCommand):
     """`manage.py apply --tenant SLUG -f FILE [--dry-run] [--prune] [--wait] [--timeout SECONDS]`."""
 
-    help = "Exit code 0 when all is done, 1 when the file is wrong, 2 when --dry-run found differences, 3 when a part failed, 4 when all did, 5 too late."
+    help = (
+        "Exit code 0 when all is done, 1 when the file is wrong, 2 when --dry-run found differences, "
+        "3 when a part failed, 4 when all did, 5 too late."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, metavar="SLUG")
@@ -76,7 +79,7 @@ class Command(TerminalCommand):
                 _("%(file)s is not a text in UTF-8.") % {"file": file}, returncode=EXIT_USAGE
             ) from problem
         except Problem as problem:
-            raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
+            raise CommandError(message_for(problem), returncode=EXIT_USAGE) from problem
 
     def _do(self, steps: Sequence[Step], *, timeout: float | None, again: Callable[[], list[Step]]) -> None:
         operations, failed = self._run(steps)
@@ -120,7 +123,7 @@ class Command(TerminalCommand):
             try:
                 operation = step.run()
             except Problem as problem:
-                failed.append(f"{step.verb} {step.kind} {step.name}: {words_of(problem)}")
+                failed.append(f"{step.verb} {step.kind} {step.name}: {message_for(problem)}")
             else:
                 operations += [operation] if operation is not None else []
         return operations, failed

@@ -8,14 +8,17 @@ from django.core.management.base import CommandError
 from core.commands import EXIT_USAGE, TerminalCommand
 from core.problems import Problem
 from publishes.declarations.files import dump
-from publishes.declarations.present import written_down
-from publishes.management.waiting import tenant_actor, words_of
+from publishes.declarations.present import file_of
+from publishes.management.waiting import message_for, tenant_actor
 
 
 class Command(TerminalCommand):
     """`manage.py export --tenant SLUG [--namespace NAME] [--all]`."""
 
-    help = "Write services, products, gateways and publishes as YAML. Without --all only what carries the namespace's label. Secrets are not in it."
+    help = (
+        "Write services, products, gateways and publishes as YAML. "
+        "Without --all only what carries the namespace's label. Secrets are not in it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, metavar="SLUG")
@@ -24,7 +27,7 @@ class Command(TerminalCommand):
 
     def handle(self, *_args: Any, tenant: str, namespace: str, **options: Any) -> None:
         try:
-            written = written_down(tenant_actor(tenant), namespace=namespace, is_all=options["all"])
+            file = file_of(tenant_actor(tenant), namespace=namespace, is_all=options["all"])
         except Problem as problem:
-            raise CommandError(words_of(problem), returncode=EXIT_USAGE) from problem
-        self.stdout.write(dump(written), ending="")
+            raise CommandError(message_for(problem), returncode=EXIT_USAGE) from problem
+        self.stdout.write(dump(file), ending="")

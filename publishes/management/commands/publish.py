@@ -12,7 +12,10 @@ from publishes.verbs import publishing
 class Command(TerminalCommand):
     """`manage.py publish PUBLISH_ID [--wait] [--timeout SECONDS]`."""
 
-    help = "Publish (again). With --wait: exit code 0 when it is live, 1 when it is refused, 4 when it failed, 5 when the time was not enough."
+    help = (
+        "Publish (again). With --wait: exit code 0 when it is live, 1 when it is refused, "
+        "4 when it failed, 5 when the time was not enough."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("publish_id", type=UUID)

@@ -1,4 +1,4 @@
-"""What is live, what is going on and what differs, for scripts and people."""
+"""The status of each publish, and what fails, drifts or waits, for scripts and people."""
 
 import json
 from argparse import ArgumentParser
@@ -17,9 +17,12 @@ _COLUMNS = ("name", "environment", "cluster", "gateway", "status", "conditions",
 
 
 class Command(TerminalCommand):
-    """`manage.py publish_status --tenant SLUG [--environment ENV] [--status STATUS] [--text TEXT] [--json]`."""
+    """`manage.py publish_status --tenant SLUG [--environment E] [--status S] [--text TEXT] [--json]`."""
 
-    help = "A table of publishes, or with --json a list. Exit code 0 when all is as wanted, 2 when something failed, drifts or is not done yet."
+    help = (
+        "A table of publishes, or with --json a list. "
+        "Exit code 0 when all is as wanted, 2 when something failed, drifts or is not done yet."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, metavar="SLUG")
@@ -35,15 +38,17 @@ class Command(TerminalCommand):
         rows = with_conditions(matching(tenant_actor(tenant), filters)).select_related(
             "product", "cluster", "gateway"
         )
-        told = [_told(row) for row in rows]
-        self.stdout.write(json.dumps(told, ensure_ascii=False, indent=2) if options["json"] else _table(told))
-        if differing := [row["hostname"] for row in told if row["conditions"]]:
+        entries = [_entry(row) for row in rows]
+        self.stdout.write(
+            json.dumps(entries, ensure_ascii=False, indent=2) if options["json"] else _table(entries)
+        )
+        if differing := [row["hostname"] for row in entries if row["conditions"]]:
             raise CommandError(
                 _("Not as wanted: %(names)s.") % {"names": ", ".join(differing)}, returncode=EXIT_DIFFERS
             )
 
 
-def _told(row: ProductPublish) -> dict[str, Any]:
+def _entry(row: ProductPublish) -> dict[str, Any]:
     conditions: tuple[Condition, ...] = conditions_of(row)
     names = {
         "id": str(row.pk),
@@ -52,15 +57,15 @@ def _told(row: ProductPublish) -> dict[str, Any]:
         "gateway": row.gateway.name,
         "hostname": row.hostname_base,
     }
-    same = {name: getattr(row, name) for name in ("environment", "status", "generation")}
-    return {**names, **same, "conditions": [condition.value for condition in conditions]}
+    columns = {name: getattr(row, name) for name in ("environment", "status", "generation")}
+    return {**names, **columns, "conditions": [condition.value for condition in conditions]}
 
 
-def _table(told: list[dict[str, Any]]) -> str:
+def _table(entries: list[dict[str, Any]]) -> str:
     lines = [tuple(name.upper() for name in _COLUMNS)]
     lines += [
         tuple(", ".join(row[name]) if isinstance(row[name], list) else row[name] for name in _COLUMNS)
-        for row in told
+        for row in entries
     ]
     widths = [max(len(line[number]) for line in lines) for number in range(len(_COLUMNS))]
     return "\n".join(

@@ -12,7 +12,10 @@ from publishes.verbs import withdrawing
 class Command(TerminalCommand):
     """`manage.py withdraw PUBLISH_ID --reason TEXT [--wait] [--timeout SECONDS]`."""
 
-    help = "Withdraw. With --wait: exit code 0 when every path answers 410, 1 when it is refused, 4 when it failed, 5 when the time was not enough."
+    help = (
+        "Withdraw. With --wait: exit code 0 when every path answers 410, 1 when it is refused, "
+        "4 when it failed, 5 when the time was not enough."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("publish_id", type=UUID)

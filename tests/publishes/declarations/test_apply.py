@@ -1,4 +1,4 @@
-"""`apply`, `export` and `publish_status`: a workspace as a file, done once, and nothing but what carries the file's label taken away."""
+"""`apply`, `export` and `publish_status`: a file is done once, and prunes only what carries its label."""
 
 import json
 from io import StringIO
@@ -50,19 +50,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "workspace.yaml"
 
 
-def run(*words: Any) -> tuple[int, str]:
+def run(*arguments: Any) -> tuple[int, str]:
     """Exit code, and what was printed."""
     out, err = StringIO(), StringIO()
     try:
-        call_command(*[str(word) for word in words], stdout=out, stderr=err)
+        call_command(*[str(argument) for argument in arguments], stdout=out, stderr=err)
     except CommandError as refusal:
         return refusal.returncode, out.getvalue() + err.getvalue() + str(refusal)
     return 0, out.getvalue() + err.getvalue()
 
 
-def apply(path: Path, *words: str, **changes: Any) -> tuple[int, str]:
+def apply(path: Path, *arguments: str, **changes: Any) -> tuple[int, str]:
     path.write_text(yaml.safe_dump(FILE | changes))
-    return run("apply", "--tenant", "acme", "-f", path, *words)
+    return run("apply", "--tenant", "acme", "-f", path, *arguments)
 
 
 def everything() -> tuple[int, ...]:
@@ -73,9 +73,9 @@ def everything() -> tuple[int, ...]:
 
 def test_a_dry_run_prints_the_plan_exits_2_and_does_nothing(world: World, path: Path) -> None:
     before = everything()
-    code, said = apply(path, "--dry-run")
+    code, output = apply(path, "--dry-run")
     assert code == 2
-    assert [line.split()[:2] for line in said.splitlines()[:5]] == [
+    assert [line.split()[:2] for line in output.splitlines()[:5]] == [
         *(["create", "service"], ["create", "product"], ["create", "gateway"], ["create", "publish"]),
         ["publish", "publish"],
     ]
@@ -85,8 +85,8 @@ def test_a_dry_run_prints_the_plan_exits_2_and_does_nothing(world: World, path: 
 def test_the_second_time_nothing_is_left_to_do(world: World, path: Path) -> None:
     assert apply(path)[0] == 0
     world.everybody_confirms()
-    made = ProductPublish.objects.get(hostname_base="ledger.localhost")
-    assert (made.status, made.product.name, made.gateway.name, made.product.status) == (
+    publish = ProductPublish.objects.get(hostname_base="ledger.localhost")
+    assert (publish.status, publish.product.name, publish.gateway.name, publish.product.status) == (
         "PUBLISHED",
         "Ledger API",
         "edge",
@@ -104,8 +104,8 @@ def test_what_differs_is_changed_and_named(world: World, path: Path) -> None:
     services = [
         FILE["services"][0] | {"routes": [{"path": "/ledger"}, {"path": "/more"}], "timeout_ms": 9000}
     ]
-    code, said = apply(path, services=services)
-    assert (code, said.splitlines()[0]) == (0, "change    service  Ledger Service  (timeout_ms, routes)")
+    code, output = apply(path, services=services)
+    assert (code, output.splitlines()[0]) == (0, "change    service  Ledger Service  (timeout_ms, routes)")
     assert [route.path for route in ApiService.objects.get(name="Ledger Service").routes.all()] == [
         "/ledger",
         "/more",
@@ -122,12 +122,12 @@ def test_withdrawn_is_a_state_like_the_others_and_going_back_to_a_draft_is_refus
     assert apply(path, publishes=publishes)[0] == 0
     world.everybody_confirms()
     assert ProductPublish.objects.get().status == "WITHDRAWN"
-    code, said = apply(path, publishes=[FILE["publishes"][0] | {"state": "draft"}])
-    assert (code, "cannot become draft" in said) == (1, True)
-    code, said = apply(
+    code, output = apply(path, publishes=[FILE["publishes"][0] | {"state": "draft"}])
+    assert (code, "cannot become draft" in output) == (1, True)
+    code, output = apply(
         path, publishes=[publishes[0] | {"environment": "prod", "hostname": "ledger.localhost"}]
     )
-    assert (code, "only a draft can be changed" in said) == (1, True)
+    assert (code, "only a draft can be changed" in output) == (1, True)
 
 
 def test_export_and_apply_are_a_round_trip(world: World, path: Path) -> None:
@@ -142,8 +142,8 @@ def test_export_and_apply_are_a_round_trip(world: World, path: Path) -> None:
     ]
     path.write_text(text)
     before = everything()
-    code, said = run("apply", "--tenant", "acme", "-f", path)
-    assert (code, {line.split()[0] for line in said.splitlines()[:-1]}) == (0, {"adopt"})
+    code, output = run("apply", "--tenant", "acme", "-f", path)
+    assert (code, {line.split()[0] for line in output.splitlines()[:-1]}) == (0, {"adopt"})
     assert everything()[:5] == before[:5]
     assert run("apply", "--tenant", "acme", "-f", path)[1] == "Nothing to do.\n"
     assert run("export", "--tenant", "acme", "--namespace", "mine")[1] == text
@@ -160,8 +160,8 @@ def test_prune_takes_away_what_carries_the_label_and_nothing_else(world: World, 
     world.everybody_confirms()  # withdrawn
     apply(path, "--prune", **empty)
     world.everybody_confirms()  # deleted
-    code, said = apply(path, "--prune", **empty)
-    assert code in {0, 3, 4}, said
+    code, output = apply(path, "--prune", **empty)
+    assert code in {0, 3, 4}, output
     assert not ProductPublish.objects.filter(hostname_base="ledger.localhost", deleted_at=None).exists()
     assert Product.objects.get(name="Ledger API").status == "archived"  # its history is kept
     mine.refresh_from_db()
@@ -172,13 +172,13 @@ def test_prune_takes_away_what_carries_the_label_and_nothing_else(world: World, 
 def test_what_another_namespace_holds_is_not_taken_over(world: World, path: Path) -> None:
     apply(path)
     before = everything()
-    code, said = apply(path, namespace="other")
-    assert (code, "belongs to the namespace ledger" in said) == (1, True)
+    code, output = apply(path, namespace="other")
+    assert (code, "belongs to the namespace ledger" in output) == (1, True)
     assert everything() == before
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "reason"),
     [
         ({"namespace": "Not A Name"}, "namespace"),
         ({"tenants": []}, "tenants"),
@@ -188,11 +188,11 @@ def test_what_another_namespace_holds_is_not_taken_over(world: World, path: Path
     ],
 )
 def test_a_wrong_file_is_said_with_exit_code_1_and_nothing_is_done(
-    world: World, path: Path, changes: dict[str, Any], says: str
+    world: World, path: Path, changes: dict[str, Any], reason: str
 ) -> None:
     before = everything()
-    code, said = apply(path, **changes)
-    assert (code, says in said) == (1, True)
+    code, output = apply(path, **changes)
+    assert (code, reason in output) == (1, True)
     assert everything() == before
 
 
@@ -204,8 +204,8 @@ def test_a_file_that_is_not_there_or_no_yaml_is_said(world: World, path: Path) -
 
 
 def test_what_fails_does_not_keep_the_rest_from_being_done(world: World, path: Path) -> None:
-    code, said = apply(path, services=[*FILE["services"], {"name": "Bad", "upstream_url": "ftp://x"}])
-    assert (code, "create service Bad: " in said) == (3, True)
+    code, output = apply(path, services=[*FILE["services"], {"name": "Bad", "upstream_url": "ftp://x"}])
+    assert (code, "create service Bad: " in output) == (3, True)
     assert ProductPublish.objects.filter(hostname_base="ledger.localhost").exists()
 
 
@@ -226,18 +226,18 @@ def test_the_example_in_the_docs_is_one_that_apply_takes(world: World, path: Pat
 def test_status_is_a_table_or_json_and_2_when_something_differs(world: World, other: World) -> None:
     other.published(hostname_base="theirs.localhost")
     publish = world.published()
-    code, said = run("publish_status", "--tenant", "acme")
-    assert (code, said.splitlines()[0].split()) == (
+    code, output = run("publish_status", "--tenant", "acme")
+    assert (code, output.splitlines()[0].split()) == (
         0,
         ["NAME", "ENVIRONMENT", "CLUSTER", "GATEWAY", "STATUS", "CONDITIONS", "HOSTNAME"],
     )
-    assert len(said.splitlines()) == 2
-    code, said = run("publish_status", "--tenant", "acme", "--json", "--status", "PUBLISHED")
-    (row,) = json.loads(said)
+    assert len(output.splitlines()) == 2
+    code, output = run("publish_status", "--tenant", "acme", "--json", "--status", "PUBLISHED")
+    (row,) = json.loads(output)
     assert (code, row["id"], row["status"], row["conditions"]) == (0, str(publish.pk), "PUBLISHED", [])
     Observation.objects.filter(publish=publish).update(verified=False)
-    code, said = run("publish_status", "--tenant", "acme")
-    assert (code, "drift" in said) == (2, True)
+    code, output = run("publish_status", "--tenant", "acme")
+    assert (code, "drift" in output) == (2, True)
     assert run("publish_status", "--tenant", "nobody")[0] == 1
 
 
@@ -269,22 +269,20 @@ def test_a_product_whose_name_and_version_two_have_is_refused_in_words_and_nothi
 ) -> None:
     twin(world, status="draft")
     before = everything()
-    code, said = apply(path, **changes)
+    code, output = apply(path, **changes)
     assert code == 1
-    assert (
-        "product Payment API 2.0: 2 have this name and version. Give all but one another version, or archive or delete them."
-        in said
-    )
+    reason = "2 have this name and version. Give all but one another version, or archive or delete them."
+    assert f"product Payment API 2.0: {reason}" in output
     assert everything() == before
     assert not Product.objects.filter(description="Declared").exists()
 
 
-@pytest.mark.parametrize("way", ["label", "archived"])
+@pytest.mark.parametrize("decided_by", ["label", "archived"])
 def test_of_two_products_of_one_name_and_version_the_label_decides_or_that_one_is_archived(
-    world: World, path: Path, way: str
+    world: World, path: Path, decided_by: str
 ) -> None:
     changes = DECLARED | {"publishes": PLACED["publishes"]}
-    if way == "label":
+    if decided_by == "label":
         assert apply(path, **changes)[0] == 0
         other = twin(world)
     else:
@@ -302,13 +300,13 @@ def test_two_products_of_one_name_and_version_are_no_file_unless_one_is_archived
     world: World, path: Path
 ) -> None:
     other = twin(world)
-    code, said = run("export", "--tenant", "acme", "--all")
-    assert (code, "product Payment API 2.0: 2 have this name and version." in said) == (1, True)
+    code, output = run("export", "--tenant", "acme", "--all")
+    assert (code, "product Payment API 2.0: 2 have this name and version." in output) == (1, True)
     other.status = Product.Status.ARCHIVED
     other.save(update_fields=["status", "updated_at"])
-    code, said = run("export", "--tenant", "acme", "--all")
+    code, output = run("export", "--tenant", "acme", "--all")
     assert code == 0
-    assert [(one["name"], one["services"]) for one in yaml.safe_load(said)["products"]] == [
+    assert [(product["name"], product["services"]) for product in yaml.safe_load(output)["products"]] == [
         ("Payment API", [s.name for s in world.product.services.order_by("name")])
     ]
     publish = world.draft()

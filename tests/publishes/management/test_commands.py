@@ -24,9 +24,9 @@ from tests.enrolment import opened_code
 from tests.world import World, nobody_knows
 
 
-def run(*words: Any, **options: Any) -> list[str]:
+def run(*arguments: Any, **options: Any) -> list[str]:
     out = StringIO()
-    call_command(*[str(word) for word in words], stdout=out, stderr=StringIO(), **options)
+    call_command(*[str(argument) for argument in arguments], stdout=out, stderr=StringIO(), **options)
     return out.getvalue().splitlines()
 
 
@@ -38,15 +38,15 @@ def test_enroll_agent_prints_the_code_alone_on_the_last_line(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "reason"),
     [
         (("--cluster", "nowhere", "--name", "a"), "No cluster has the name nowhere. Known: acme-kr."),
         (("--cluster", "acme-kr", "--name", "Not A Name"), "letters"),
     ],
 )
-def test_enroll_agent_says_what_is_wrong(world: World, words: tuple[str, ...], says: str) -> None:
-    with pytest.raises(CommandError, match=says):
-        run("enroll_agent", *words)
+def test_enroll_agent_says_what_is_wrong(world: World, arguments: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(CommandError, match=reason):
+        run("enroll_agent", *arguments)
     assert not EnrolmentCode.objects.exists()
 
 
@@ -104,13 +104,13 @@ def test_wait_gives_up_with_exit_code_5_and_the_operation_goes_on(
 
 def test_what_is_refused_is_said_with_exit_code_1(world: World) -> None:
     publish = world.draft()
-    for words in (
+    for arguments in (
         ("withdraw", publish.pk, "--reason", "x"),
         ("publish", nobody_knows()),
         ("withdraw", nobody_knows(), "--reason", "x"),
     ):
         with pytest.raises(CommandError) as refusal:
-            run(*words)
+            run(*arguments)
         assert refusal.value.returncode == 1
     assert not Operation.objects.exists()
 
