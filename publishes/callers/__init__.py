@@ -1,1 +1,1 @@
-"""Who may call a publish: keys, issuers, settings of an auth mode. Only this room makes keys and asks issuers."""
+"""Who may call a publish: keys, issuers, settings of an auth mode. Nobody else makes keys or asks issuers."""

@@ -1,4 +1,4 @@
-"""The settings of an authentication mode: which there are, and what is right of them. Asks nobody."""
+"""The settings of each authentication mode, and the rules for their values. Asks no issuer."""
 
 import re
 from collections.abc import Mapping
@@ -19,13 +19,15 @@ NAMES: dict[AuthMode, tuple[str, ...]] = {
 }
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}")  # RFC 6749
-_TAKEN: tuple[tuple[re.Pattern[str], Text], ...] = (
+_UNUSABLE_HEADERS: tuple[tuple[re.Pattern[str], Text], ...] = (
     (
         re.compile(
-            "host|connection|keep-alive|proxy-.+|te|trailer|transfer-encoding|upgrade|http2-settings|expect|via|max-forwards|range|cookie|set-cookie|content-.+"
+            "host|connection|keep-alive|proxy-.+|te|trailer|transfer-encoding|upgrade|http2-settings|expect|via"
+            "|max-forwards|range|cookie|set-cookie|content-.+"
         ),
         _(
-            "HTTP itself uses this header, so a key in it does not arrive. Choose another name, such as X-Api-Key."
+            "HTTP itself uses this header, so a key in it does not arrive. "
+            "Choose another name, such as X-Api-Key."
         ),
     ),
     (
@@ -43,7 +45,8 @@ _TAKEN: tuple[tuple[re.Pattern[str], Text], ...] = (
             )
         ),
         _(
-            "Gateways write this header themselves and drop what callers send in it. Choose another name, such as X-Api-Key."
+            "Gateways write this header themselves and drop what callers send in it. "
+            "Choose another name, such as X-Api-Key."
         ),
     ),
     (
@@ -51,11 +54,11 @@ _TAKEN: tuple[tuple[re.Pattern[str], Text], ...] = (
         _("Names that begin with imp- are kept for the gateway. Choose another name, such as X-Api-Key."),
     ),
 )
-"""Headers in which a key can never work, each with the reason; written with hyphens, and an underscore counts as one."""
+"""Headers in which a key can never work, each with the reason. An underscore counts as a hyphen."""
 
 
 class WrongConfig(Exception):
-    """Settings that are missing or not right: the reason in words under the name of each; under no name what is wrong with all of them."""
+    """Missing or wrong settings: a message by the name of each. The empty name stands for all of them."""
 
     def __init__(self, texts: Mapping[str, Text]) -> None:
         super().__init__(*texts)
@@ -63,7 +66,7 @@ class WrongConfig(Exception):
 
     @property
     def sentences(self) -> list[Text]:
-        """Each reason with the name before it, for a door that shows all settings as one field."""
+        """Each message after the name of its setting, for a door that shows all settings as one field."""
         return [sentence(name, text) if name else text for name, text in self.texts.items()]
 
 
@@ -72,11 +75,11 @@ def sentence(name: str, text: Text) -> Text:
     return format_lazy("{name}: {text}", name=name, text=text)
 
 
-def checked(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(mode: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The settings as they are stored. Raises WrongConfig."""
-    if not isinstance(given, Mapping):
+    if not isinstance(raw, Mapping):
         raise WrongConfig({"": _("The settings of an authentication mode are an object.")})
-    if unknown := sorted(set(given) - set(NAMES[AuthMode(mode)])):
+    if unknown := sorted(set(raw) - set(NAMES[AuthMode(mode)])):
         raise WrongConfig(
             {
                 "": _("The authentication mode %(mode)s has no setting %(names)s.")
@@ -84,33 +87,34 @@ def checked(mode: str, given: Mapping[str, Any]) -> dict[str, Any]:
             }
         )
     if mode == AuthMode.API_KEY:
-        return _api_key(given)
-    return _oauth2(given) if mode == AuthMode.OAUTH2 else {}
+        return _api_key(raw)
+    return _oauth2(raw) if mode == AuthMode.OAUTH2 else {}
 
 
-def _api_key(given: Mapping[str, Any]) -> dict[str, Any]:
-    header = _text(given, "key_header")
+def _api_key(raw: Mapping[str, Any]) -> dict[str, Any]:
+    header = _text(raw, "key_header")
     if header and not _HEADER.fullmatch(header):
         raise WrongConfig(
             {
                 "key_header": _(
-                    "The name of a header such as apikey or X-Api-Key: letters, digits, hyphens and underscores, at most 60."
+                    "The name of a header such as apikey or X-Api-Key: "
+                    "letters, digits, hyphens and underscores, at most 60."
                 )
             }
         )
-    for taken, reason in _TAKEN:
-        if taken.fullmatch(header.lower().replace("_", "-")):
+    for pattern, reason in _UNUSABLE_HEADERS:
+        if pattern.fullmatch(header.lower().replace("_", "-")):
             raise WrongConfig({"key_header": reason})
     return {"key_header": header} if header else {}
 
 
-def _oauth2(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting is looked at, so that whoever typed them reads all that is wrong at once."""
+def _oauth2(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Check every setting, so that the person reads all mistakes at once."""
     checked: dict[str, Any] = {}
     wrong: dict[str, Text] = {}
     for name, rule in (("issuer_url", _issuer), ("audience", _audience), ("scopes", _scopes)):
         try:
-            checked[name] = rule(given)
+            checked[name] = rule(raw)
         except WrongConfig as problem:
             wrong |= problem.texts
     if wrong:
@@ -118,30 +122,31 @@ def _oauth2(given: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _issuer(given: Mapping[str, Any]) -> str:
-    issuer = _text(given, "issuer_url")
+def _issuer(raw: Mapping[str, Any]) -> str:
+    issuer = _text(raw, "issuer_url")
     if not issuer:
         raise WrongConfig({"issuer_url": _("Say which issuer the tokens come from.")})
     if not _is_issuer(issuer):
         raise WrongConfig(
             {
                 "issuer_url": _(
-                    "An address such as https://auth.example.com/realms/api, without a question mark or a fragment."
+                    "An address such as https://auth.example.com/realms/api, "
+                    "without a question mark or a fragment."
                 )
             }
         )
     return issuer
 
 
-def _audience(given: Mapping[str, Any]) -> str:
-    audience = _text(given, "audience")
+def _audience(raw: Mapping[str, Any]) -> str:
+    audience = _text(raw, "audience")
     if not audience:
         raise WrongConfig({"audience": _("Say which audience the tokens must be for.")})
     return audience
 
 
-def _scopes(given: Mapping[str, Any]) -> list[str]:
-    scopes = given.get("scopes", [])
+def _scopes(raw: Mapping[str, Any]) -> list[str]:
+    scopes = raw.get("scopes", [])
     listed = scopes.split() if isinstance(scopes, str) else scopes
     if (
         not isinstance(listed, list)
@@ -154,8 +159,8 @@ def _scopes(given: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(listed))
 
 
-def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name, "")
+def _text(raw: Mapping[str, Any], name: str) -> str:
+    value = raw.get(name, "")
     if not isinstance(value, str) or len(value) > 500 or not value.isprintable():
         raise WrongConfig({name: _("A text of at most 500 characters.")})
     return value.strip()

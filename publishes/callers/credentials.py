@@ -1,4 +1,4 @@
-"""The keys that publishes in api-key mode let in: making, replacing, switching off. A key is shown to a person exactly once, when it is made."""
+"""Make, replace and switch off the keys of publishes in api-key mode. A key is shown only when it is made."""
 
 import hashlib
 import secrets
@@ -22,16 +22,17 @@ from tenants.actors import Actor
 
 TEST_CONSUMER = "test"
 OVERLAP = timedelta(hours=24)
-"""How long a test key that was replaced is let in beside the new one."""
+"""How long a replaced test key works beside the new one."""
 
 KEY_MADE_MEANWHILE = _(
-    "A key was made here meanwhile, so no other one was. Each is shown only once: if you did not copy it, make another one now."
+    "A key was made here meanwhile, so no other one was. Each is shown only once: "
+    "if you did not copy it, make another one now."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Issued:
-    """A key that was just made; this is the only time that it is seen. `operation` brings it to the agents, None when nothing does now."""
+    """A new key, shown this once. `operation` brings it to the agents; None when nothing is to be sent."""
 
     credential: Credential
     key: str = field(repr=False)
@@ -40,7 +41,7 @@ class Issued:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """Keys that are to be let in no longer. `operation` brings that to the agents, None when nothing does now."""
+    """Keys that were ended. `operation` brings that to the agents; None when nothing is to be sent."""
 
     credentials: tuple[Credential, ...]
     operation: Operation | None
@@ -48,16 +49,16 @@ class Ended:
 
 @transaction.atomic
 def issue_test_key(
-    actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERLAP, seen: str | None = None
+    actor: Actor, publish_id: UUID, *, overlap: timedelta = OVERLAP, newest_known: str | None = None
 ) -> Issued:
-    """Make the publish's test key. The one before goes on for `overlap` at most, so that callers can change over; ones before that end at once.
+    """Make the publish's test key. The key before it works for `overlap` at most; older keys end at once.
 
-    `seen` is the id of the newest key that the caller knows of, empty for none, so that a form that is sent twice makes one key.
-    Raises NotFound, Forbidden, NoKeysAskedFor or ChangedMeanwhile.
+    `newest_known` is the id of the newest key that the caller knows of, empty for none: a form that is sent
+    twice makes one key. Raises NotFound, Forbidden, NoKeysAskedFor or ChangedMeanwhile.
     """
     publish = lock_publish(actor, publish_id)
     allowed.require(actor, publish, Action.MAKE_TEST_KEY)
-    if seen is not None and seen != _newest(publish):
+    if newest_known is not None and newest_known != _newest(publish):
         raise ChangedMeanwhile(KEY_MADE_MEANWHILE)
     before = list(publish.credentials.filter(is_test=True, state=KeyState.ACTIVE).order_by("-created_at"))
     for number, old in enumerate(before):
@@ -69,7 +70,7 @@ def issue_test_key(
 
 @transaction.atomic
 def switch_off(actor: Actor, publish_id: UUID, *, credential_id: UUID | None = None) -> Ended:
-    """Let a key in no longer, at once; without an id, every test key. Raises NotFound when there is no such key."""
+    """End a key at once; without an id, every test key. Raises NotFound when there is no such key."""
     publish = lock_publish(actor, publish_id)
     allowed.require(actor, publish, Action.SWITCH_OFF_KEY)
     rows = publish.credentials.filter(state=KeyState.ACTIVE)
@@ -100,7 +101,7 @@ def _make(publish: ProductPublish, *, consumer: str, is_test: bool) -> Issued:
 
 
 def _end(credential: Credential, *, after: timedelta) -> None:
-    """No key gets longer than it had."""
+    """End a key at once, or after a time; never later than it would have ended."""
     if after:
         end = timezone.now() + after
         credential.expires_at = min(credential.expires_at or end, end)

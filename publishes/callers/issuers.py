@@ -1,6 +1,6 @@
-"""The public keys of issuers: asked for when settings are saved and every five minutes while in use; what changed is to go out.
+"""The public keys of issuers: fetched when settings are saved, and every five minutes while they are in use.
 
-The only module that asks an issuer anything. What it could not get leaves what is known as it is.
+The only module that asks an issuer anything. When an issuer does not answer, its stored keys stay.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -29,10 +29,10 @@ from publishes.models import Issuer, ProductPublish, PublishEvent
 log = structlog.get_logger(__name__)
 
 ASK_S = 1.4
-"""For both documents together, so that a page that waits for them answers within two seconds."""
+"""For both documents together: a page that waits for them answers within two seconds."""
 
 REFRESH_S = 5.0
-"""Nobody waits for these."""
+"""For the beat: no person waits."""
 
 DISCOVERY = "/.well-known/openid-configuration"
 KEYS_AT_MOST = 10
@@ -46,7 +46,7 @@ _LARGEST_EXPONENT = 2**32
 
 
 class IssuerRefused(Exception):
-    """The issuer's keys cannot be had, in words. `is_final`: not before somebody changes something."""
+    """The issuer's keys cannot be had: `text` says why. `is_final`: trying again does not help."""
 
     def __init__(self, text: Text, *, is_final: bool = True) -> None:
         super().__init__(str(text))
@@ -54,18 +54,21 @@ class IssuerRefused(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What an issuer publishes now: its usable keys, sorted by name, public members alone."""
+class IssuerKeys:
+    """The usable keys that an issuer publishes now, sorted by name, with public members alone."""
 
     url: str
     jwks: tuple[dict[str, Any], ...]
 
 
-def look_up(url: str, *, owner: UUID | None = None, deadline_s: float = ASK_S) -> Found:
-    """Ask an issuer for its keys; names are looked up on the account of the tenant `owner`. No transaction may be open; no query. Raises IssuerRefused."""
+def look_up(url: str, *, owner: UUID | None = None, deadline_s: float = ASK_S) -> IssuerKeys:
+    """Ask an issuer for its keys; the lookups of names count for the tenant `owner`. No query.
+
+    No transaction may be open. Raises IssuerRefused.
+    """
     until = monotonic() + deadline_s
     fetch = partial(_fetched, owner=owner, until=until)
-    document = fetch(url.rstrip("/") + DISCOVERY, what=_("The issuer's configuration"))
+    document = fetch(url.rstrip("/") + DISCOVERY, title=_("The issuer's configuration"))
     if not isinstance(document, dict) or "issuer" not in document:
         raise IssuerRefused(_("What answers there is no issuer's configuration."))
     if document["issuer"] != url:
@@ -77,27 +80,31 @@ def look_up(url: str, *, owner: UUID | None = None, deadline_s: float = ASK_S) -
         )
     if not isinstance(document.get("jwks_uri"), str):
         raise IssuerRefused(_("The issuer's configuration names no keys (jwks_uri)."))
-    keys = _usable(fetch(document["jwks_uri"], what=_("The issuer's keys (jwks_uri)")))
+    keys = _usable(fetch(document["jwks_uri"], title=_("The issuer's keys (jwks_uri)")))
     if not keys:
         raise IssuerRefused(
             _(
-                "The issuer publishes no key that can be used: RS256 with 2048 to 4096 bits, or ES256, each with a kid."
+                "The issuer publishes no key that can be used: "
+                "RS256 with 2048 to 4096 bits, or ES256, each with a kid."
             )
         )
-    return Found(url=url, jwks=keys)
+    return IssuerKeys(url=url, jwks=keys)
 
 
 def learn(url: str, *, owner: UUID | None = None) -> None:
-    """Ask an issuer and keep its keys; the sweep brings what changed to what is live. One query when nothing did. Raises IssuerRefused."""
-    found = look_up(url, owner=owner)
-    if not Issuer.objects.filter(url=url, jwks=list(found.jwks), failing_since=None).exists():
-        _keep(found)
+    """Ask an issuer and store its keys; the sweep sends what changed. One query without changes.
+
+    Raises IssuerRefused.
+    """
+    published = look_up(url, owner=owner)
+    if not Issuer.objects.filter(url=url, jwks=list(published.jwks), failing_since=None).exists():
+        _store(published)
 
 
 def refresh_all() -> None:
-    """Ask every issuer in use again, several at a time, for one that hangs takes its time. The beat calls this.
+    """Ask every issuer in use again, several at a time, because one may hang. The beat calls this.
 
-    The sweep brings changed keys to what is live. Of an issuer that gives none the old keys stay, and its row says since when.
+    The sweep sends changed keys. When an issuer gives none its old keys stay, and its row says since when.
     """
     in_use = (
         ProductPublish.objects.filter(auth_mode=AuthMode.OAUTH2, deleted_at=None)
@@ -106,13 +113,13 @@ def refresh_all() -> None:
     )
     owners = {url: owner for url, owner in in_use if url}
     with ThreadPoolExecutor(ASK_AT_ONCE) as pool:
-        asked = [
+        lookups = [
             (url, pool.submit(look_up, url, owner=owners[url], deadline_s=REFRESH_S))
             for url in sorted(owners)
         ]
-        for url, answer in asked:
+        for url, answer in lookups:
             try:
-                _keep(answer.result())
+                _store(answer.result())
             except IssuerRefused as problem:
                 _note_failure(url, problem)
             except Exception:  # one issuer's surprise must not keep the others from their turn
@@ -120,13 +127,13 @@ def refresh_all() -> None:
 
 
 @transaction.atomic
-def _keep(found: Found) -> None:
-    """Write down what was found, and, when keys that were known before are others now, that they have to go out: both or neither."""
-    Issuer.objects.bulk_create([Issuer(url=found.url)], ignore_conflicts=True)
-    issuer = Issuer.objects.select_for_update().get(url=found.url)
-    has_changed = bool(issuer.jwks) and issuer.jwks != list(found.jwks)
+def _store(published: IssuerKeys) -> None:
+    """Store the published keys and, when they replace other keys, ask for syncs: both or neither."""
+    Issuer.objects.bulk_create([Issuer(url=published.url)], ignore_conflicts=True)
+    issuer = Issuer.objects.select_for_update().get(url=published.url)
+    has_changed = bool(issuer.jwks) and issuer.jwks != list(published.jwks)
     issuer.jwks, issuer.fetched_at, issuer.failing_since, issuer.reason = (
-        list(found.jwks),
+        list(published.jwks),
         timezone.now(),
         None,
         {},
@@ -134,7 +141,7 @@ def _keep(found: Found) -> None:
     issuer.save(update_fields=["jwks", "fetched_at", "failing_since", "reason", "updated_at"])
     if has_changed:
         believing = ProductPublish.objects.filter(
-            auth_mode=AuthMode.OAUTH2, auth_config__issuer_url=found.url, deleted_at=None
+            auth_mode=AuthMode.OAUTH2, auth_config__issuer_url=published.url, deleted_at=None
         )
         publish_ids = list(
             believing.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)
@@ -146,23 +153,23 @@ def _keep(found: Found) -> None:
 
 
 def _note_failure(url: str, problem: IssuerRefused) -> None:
-    reason = {language: _said(problem.text, language) for language, _name in settings.LANGUAGES}
+    reason = {language: _in_language(problem.text, language) for language, _name in settings.LANGUAGES}
     Issuer.objects.filter(url=url, failing_since=None).update(failing_since=timezone.now())
     Issuer.objects.filter(url=url).update(reason=reason)
     log.warning("issuer_not_refreshed", issuer=url, reason=reason["en"])
 
 
-def _said(text: Text, language: str) -> str:
+def _in_language(text: Text, language: str) -> str:
     with override(language):
         return str(text)
 
 
-def _fetched(url: str, *, owner: UUID | None, until: float, what: Text) -> Any:
+def _fetched(url: str, *, owner: UUID | None, until: float, title: Text) -> Any:
     try:
         return fetch_json(url, owner=owner, deadline_s=until - monotonic())
     except OutboundFailed as problem:
         raise IssuerRefused(
-            format_lazy("{what}: {why}", what=what, why=problem.text), is_final=problem.is_final
+            format_lazy("{what}: {why}", what=title, why=problem.text), is_final=problem.is_final
         ) from problem
 
 
@@ -175,14 +182,18 @@ def _usable(document: Any) -> tuple[dict[str, Any], ...]:
         keys[key["kid"]] = key
         if len(keys) > KEYS_AT_MOST:
             text = _(
-                "The issuer publishes more than {n} keys. Each costs the gateway time with every token that names none of them."
+                "The issuer publishes more than {n} keys. "
+                "Each costs the gateway time with every token that names none of them."
             )
             raise IssuerRefused(format_lazy(text, n=KEYS_AT_MOST))
     return tuple(keys[name] for name in sorted(keys))
 
 
 def _public(jwk: Any) -> dict[str, Any] | None:
-    """The public members of a key that tokens may be signed with, its algorithm said; None for any other key. Raises IssuerRefused for one too large."""
+    """The public members of a key that may sign tokens, with its algorithm; None for any other key.
+
+    Raises IssuerRefused for a key that is too large.
+    """
     if (
         not isinstance(jwk, dict)
         or jwk.get("kty") not in _PUBLIC
@@ -190,15 +201,15 @@ def _public(jwk: Any) -> dict[str, Any] | None:
         or not jwk.get("kid")
     ):
         return None
-    kept: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
-    is_kept = all(is_storable(str(value)) for value in kept.values())
-    if not is_kept or not kept["kid"].isprintable() or len(kept["kid"]) > _KID_LENGTH:
+    members: dict[str, Any] = {name: str(jwk[name]) for name in _PUBLIC[jwk["kty"]] if name in jwk}
+    are_storable = all(is_storable(str(value)) for value in members.values())
+    if not are_storable or not members["kid"].isprintable() or len(members["kid"]) > _KID_LENGTH:
         return None
     try:
-        wanted = _algorithm_of(kept)
+        algorithm = _algorithm_of(members)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    return {**kept, "alg": wanted} if wanted and jwk.get("alg", wanted) == wanted else None
+    return {**members, "alg": algorithm} if algorithm and jwk.get("alg", algorithm) == algorithm else None
 
 
 def _algorithm_of(jwk: dict[str, Any]) -> str:

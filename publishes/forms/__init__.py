@@ -1,1 +1,1 @@
-"""What pages and API take of people about a publish: where it goes, and its settings. Each is checked here, once for both."""
+"""What pages, API and files take of people about a publish, checked once for all of them."""

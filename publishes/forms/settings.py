@@ -24,13 +24,14 @@ LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 HOSTNAME = RegexValidator(
     rf"^{LABEL}(\.{LABEL})+\Z",
     _(
-        "A full hostname such as payment-api.dev.example.com: small letters, digits, hyphens and dots; no wildcard."
+        "A full hostname such as payment-api.dev.example.com: small letters, digits, hyphens and dots; "
+        "no wildcard."
     ),
 )
 
 
 class SettingsRules(forms.Form):
-    """How a product is published, and what is right of it; where is the subclass's affair. An empty hostname is filled in."""
+    """The settings of a publish and their rules; its place is the subclass's. Fills in an empty hostname."""
 
     environment = forms.ChoiceField(choices=Environment, label=_("Environment"), widget=forms.RadioSelect)
     auth_mode = forms.ChoiceField(choices=AuthMode, label=_("Authentication mode"), widget=forms.RadioSelect)
@@ -96,12 +97,13 @@ class PublishForm(SettingsRules):
     ) -> None:
         super().__init__(data, initial=initial_of(publish))
         self.product, self.publish = product, publish
-        where, which = self.fields["cluster"], self.fields["gateway"]
-        assert isinstance(where, forms.ModelChoiceField) and isinstance(which, forms.ModelChoiceField)  # noqa: S101 - tells mypy what stands above
-        where.queryset = Cluster.objects.visible_to(actor) | Cluster.objects.filter(
+        clusters, gateways = self.fields["cluster"], self.fields["gateway"]
+        assert isinstance(clusters, forms.ModelChoiceField)  # noqa: S101 - tells mypy the type of the field
+        assert isinstance(gateways, forms.ModelChoiceField)  # noqa: S101
+        clusters.queryset = Cluster.objects.visible_to(actor) | Cluster.objects.filter(
             pk__in=[publish.cluster_id] if publish else []
         )
-        which.queryset = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
+        gateways.queryset = Gateway.objects.visible_to(actor).filter(status=Gateway.Status.ACTIVE)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -118,16 +120,16 @@ class PublishForm(SettingsRules):
         return cleaned
 
     def _check_auth(self, cleaned: dict[str, Any]) -> None:
-        given, mode = cleaned.get("auth_config") or {}, cleaned.get("auth_mode")
+        raw, mode = cleaned.get("auth_config") or {}, cleaned.get("auth_mode")
         if (
             self.publish is not None
             and mode != self.publish.auth_mode
             and "auth_config" in cleaned
-            and given == self.publish.auth_config
+            and raw == self.publish.auth_config
         ):
-            given = {}  # another mode, and nothing said of its settings: those of the old one do not stay
+            raw = {}  # the mode changed and its settings did not: those of the old mode do not apply
         try:
-            cleaned["auth_config"] = auth_config.checked(str(mode), given) if mode else {}
+            cleaned["auth_config"] = auth_config.checked(str(mode), raw) if mode else {}
             if mode == AuthMode.OAUTH2:
                 issuers.learn(cleaned["auth_config"]["issuer_url"], owner=self.product.tenant_id)
         except auth_config.WrongConfig as problem:
@@ -142,10 +144,11 @@ class PublishForm(SettingsRules):
 
 
 class SettingsForm(SettingsRules):
-    """배포 설정: how, for a place that is chosen already; the wizard's third step and 설정 변경 (where the hostname follows nothing).
+    """배포 설정 for a chosen place: the wizard's third step, and 설정 변경 with a fixed hostname.
 
-    `hostname_suggested` is what the page had filled in: a hostname equal to it was not edited, so it follows environment and cluster.
-    `is_kept` is for what was checked when it was entered: whether the hostname is still free is not asked again.
+    `hostname_suggested` is what the page had filled in: a hostname equal to it was not edited, so it follows
+    environment and cluster. `is_kept` is for values that were checked when they were entered: whether the
+    hostname is still free is not asked again.
     """
 
     key_header = forms.CharField(required=False, max_length=60, label=_("Header of the key"))
@@ -197,11 +200,14 @@ class SettingsForm(SettingsRules):
         )
 
     def _checked_auth(self, cleaned: dict[str, Any]) -> dict[str, Any]:
-        """What the fields of the chosen mode say; fields of another mode, which the page hides, are left alone. The issuer is asked unless it was before."""
+        """The settings of the chosen mode; fields of other modes, which the page hides, are ignored.
+
+        Asks the issuer, unless `is_kept`.
+        """
         mode = str(cleaned["auth_mode"])
-        given = {name: cleaned.get(name, "") for name in auth_config.NAMES[AuthMode(mode)]}
+        typed = {name: cleaned.get(name, "") for name in auth_config.NAMES[AuthMode(mode)]}
         try:
-            checked = auth_config.checked(mode, {name: value for name, value in given.items() if value})
+            checked = auth_config.checked(mode, {name: value for name, value in typed.items() if value})
             if mode == AuthMode.OAUTH2 and not self.is_kept:
                 issuers.learn(checked["issuer_url"], owner=self.product.tenant_id)
         except auth_config.WrongConfig as problem:
@@ -219,7 +225,7 @@ class SettingsForm(SettingsRules):
         self.initial["hostname_suggested"] = suggested
 
     def _follow(self) -> None:
-        """Our own suggestion, not edited, becomes the one for the environment and cluster of now."""
+        """A suggestion that was not edited becomes the suggestion for the current environment and cluster."""
         host, suggested, environment, place = (
             self.add_prefix(n)
             for n in ("hostname_base", "hostname_suggested", "environment", "hostname_cluster")
@@ -228,9 +234,9 @@ class SettingsForm(SettingsRules):
         self.data = data
         data[place] = str(self.cluster.pk)
         if data.get(host, "").strip() in {"", data.get(suggested, "")}:
-            named = data.get(environment)
+            chosen = data.get(environment)
             data[host] = data[suggested] = self.suggestion(
-                self.cluster, named if named in Environment.values else Environment.DEV
+                self.cluster, chosen if chosen in Environment.values else Environment.DEV
             )
 
 

@@ -38,7 +38,9 @@ def make(request: HttpRequest, actor: Actor, product_id: UUID, publish_id: UUID)
         )
     overlap = credentials.OVERLAP if request.POST.get("overlap") == "on" else timedelta()
     try:
-        issued = credentials.issue_test_key(actor, publish_id, overlap=overlap, seen=request.POST.get("seen"))
+        issued = credentials.issue_test_key(
+            actor, publish_id, overlap=overlap, newest_known=request.POST.get("seen")
+        )
     except Conflict as problem:
         return _answer(request, _context(actor, publish) | {"problem": problem}, status=409)
     snapshot = publish_page.snapshot_at(actor, product_id, publish_id)

@@ -157,7 +157,7 @@ class PublishWizard(RunWizard):
     def place(self) -> tuple[Cluster | None, Gateway | None]:
         """The cluster and gateway in the session, as far as they exist."""
         cluster_id, gateway_id = (
-            _as_id(self.storage.kept(name, f"{name}-{name}")) for name in ("cluster", "gateway")
+            _as_id(self.storage.kept_value(name, f"{name}-{name}")) for name in ("cluster", "gateway")
         )
         return places.place_of(self.actor, cluster_id=cluster_id, gateway_id=gateway_id)
 

@@ -16,16 +16,17 @@ from tenants.actors import Actor
 
 @transaction.atomic
 def cancel(actor: Actor, publish_id: UUID, *, operation_id: UUID | None = None) -> Operation:
-    """Stop the publish that is going on; what stood before is put back on every agent by a higher generation.
+    """Stop the publish that is going on; a higher generation puts the former content back on every agent.
 
-    With `operation_id` only that very operation is stopped. Raises WrongState when it has ended, NotCancellable for withdrawals and deletions.
+    With `operation_id` only that very operation is stopped. Raises WrongState when it has ended, and
+    NotCancellable for withdrawals and deletions.
     """
     publish = lock_publish(actor, publish_id)
-    now = situation_of(publish)
-    if operation_id is not None and (now.operation is None or now.operation.pk != operation_id):
+    situation = situation_of(publish)
+    if operation_id is not None and (situation.operation is None or situation.operation.pk != operation_id):
         raise errors.WrongState(allowed.HAS_ENDED)
-    allowed.check(actor, now, Action.CANCEL)
-    asked = publish.operations.select_for_update().get(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES)
-    asked.publish = publish
-    settlement.cancel(asked, actor=actor)
-    return asked
+    allowed.check(actor, situation, Action.CANCEL)
+    operation = publish.operations.select_for_update().get(kind__in=PEOPLES_KINDS, phase__in=OPEN_PHASES)
+    operation.publish = publish
+    settlement.cancel(operation, actor=actor)
+    return operation

@@ -1,4 +1,4 @@
-"""Drafts: made and changed; nothing is deployed by either."""
+"""Make and change drafts; neither deploys anything."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +41,7 @@ class Settings:
 def create_publish(
     actor: Actor, product: Product, *, settings: Settings, run_key: UUID | None = None
 ) -> ProductPublish:
-    """Make a draft; nothing is deployed by it. Asked again with the same run key, it gives the draft made before."""
+    """Make a draft; nothing is deployed. The same run key gives the same draft again."""
     allowed.require_active(lock_product(actor, product.pk))
     allowed.require_open(settings.cluster, actor.tenant_id)
     hold_place(actor, settings.gateway, cluster=settings.cluster)
@@ -58,9 +58,9 @@ def create_publish(
 def update_publish(
     actor: Actor, publish_id: UUID, *, settings: Settings, revision: int | None = None
 ) -> ProductPublish:
-    """Change a draft's settings. Its cluster and gateway stay once it was sent there.
+    """Change a draft's settings. Cluster and gateway cannot change once a spec was sent there.
 
-    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
+    Optimistic lock: raises ChangedMeanwhile when `revision` is not the current one (None: any).
     """
     publish = lock_publish(actor, publish_id)
     allowed.require(actor, publish, Action.EDIT)

@@ -1,4 +1,4 @@
-"""The words that a person gives with a verb: a note, a reason."""
+"""The texts that a person gives with a verb: a note, a reason."""
 
 from django.utils.translation import gettext_lazy as _
 

@@ -1,4 +1,4 @@
-"""What would happen if a planned publish were published now: each point as fine, a warning or a blocker, in words. Changes nothing."""
+"""What would happen if a draft were published now: each check is fine, a warning or a blocker. Reads only."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ ALL_S = 1.8
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """How much a check's result stands in the way of a publish."""
 
     OK = "ok"
     WARNING = "warning"
@@ -34,7 +34,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One point that was looked at, and what was found."""
+    """One check and its result."""
 
     title: Text
     level: Level
@@ -42,7 +42,7 @@ class Check:
 
 
 def run(draft: ProductPublish) -> list[Check]:
-    """All checks of a publish that need not be stored yet. Seven queries; answers within two seconds even when names do not resolve."""
+    """All checks of a publish that need not be stored. Seven queries; two seconds at most, whatever hangs."""
     until = monotonic() + ALL_S
     checks = [_services(draft), _agents(draft), _hostname(draft), *_upstreams(draft)]
     return [*checks, _issuer(draft, until=until)] if draft.auth_mode == AuthMode.OAUTH2 else checks
@@ -64,12 +64,12 @@ def _agents(draft: ProductPublish) -> Check:
     title = _("Agents")
     able = Agent.objects.enrolled().filter(cluster_id=draft.cluster_id, driver=draft.gateway.gateway_class)
     rows = list(able.annotate(counts=counting()).values_list("name", "counts"))
-    away = [name for name, counts in rows if not counts]
+    absent = [name for name, counts in rows if not counts]
     if draft.cluster.maintenance:
         return Check(title=title, level=Level.BLOCKER, text=errors.ClusterInMaintenance.detail)
     if not rows:
         return Check(title=title, level=Level.BLOCKER, text=places.NOBODY_SERVES)
-    if len(away) == len(rows):
+    if len(absent) == len(rows):
         return Check(
             title=title,
             level=Level.BLOCKER,
@@ -77,9 +77,9 @@ def _agents(draft: ProductPublish) -> Check:
                 "No agent that serves this gateway is connected now: a publish would wait for one, then fail."
             ),
         )
-    ready = len(rows) - len(away)
-    numbers = {"n": ready, "all": len(rows), "names": ", ".join(away)}
-    if away:
+    ready = len(rows) - len(absent)
+    numbers = {"n": ready, "all": len(rows), "names": ", ".join(absent)}
+    if absent:
         text = ngettext_lazy(
             "%(n)d of %(all)d is ready. %(names)s will catch up when back.",
             "%(n)d of %(all)d are ready. %(names)s will catch up when back.",
@@ -94,15 +94,18 @@ def _agents(draft: ProductPublish) -> Check:
 def _hostname(draft: ProductPublish) -> Check:
     title = _("Hostname")
     host = draft.hostname_base
-    is_kept = reserved_from(draft.tenant_id) & Q(hostname_base=host)
-    same = ProductPublish.objects.filter(
-        Q(claimed_host=host) | is_kept | Q(hostname_base=host, deleted_at=None), cluster_id=draft.cluster_id
+    reserved_for_others = reserved_from(draft.tenant_id) & Q(hostname_base=host)
+    rivals = ProductPublish.objects.filter(
+        Q(claimed_host=host) | reserved_for_others | Q(hostname_base=host, deleted_at=None),
+        cluster_id=draft.cluster_id,
     )
-    kept = ExpressionWrapper(is_kept, output_field=BooleanField())
-    rows = list(same.exclude(pk=draft.pk).annotate(is_kept=kept).values_list("claimed_host", "is_kept"))
-    if any(claimed == host for claimed, _kept in rows):
+    is_reserved = ExpressionWrapper(reserved_for_others, output_field=BooleanField())
+    rows = list(
+        rivals.exclude(pk=draft.pk).annotate(is_kept=is_reserved).values_list("claimed_host", "is_kept")
+    )
+    if any(claimed == host for claimed, _is_reserved in rows):
         return _blocked(title, errors.HostTaken())
-    if any(kept for _claimed, kept in rows):
+    if any(is_reserved for _claimed, is_reserved in rows):
         return _blocked(title, errors.HostReserved())
     if rows:
         return Check(
@@ -114,12 +117,12 @@ def _hostname(draft: ProductPublish) -> Check:
 
 
 def _upstreams(draft: ProductPublish) -> list[Check]:
-    """One line when all are fine, else one per service that is not. Looks up names, so it is the slow one."""
+    """One line when all are fine, else one per service that is not. Looks up names, which takes time."""
     title = _("Upstreams")
     services = spec.select(draft.product).services
-    found = upstreams.look_up(services, draft.cluster, deadline_s=DEADLINE_S)
-    refused = [_blocked(title, problem) for problem in found.values() if problem]
-    unknown = [service.name for service in services if service not in found]
+    refusals = upstreams.look_up(services, draft.cluster, deadline_s=DEADLINE_S)
+    refused = [_blocked(title, problem) for problem in refusals.values() if problem]
+    unknown = [service.name for service in services if service not in refusals]
     if unknown:
         refused.append(
             Check(
@@ -138,7 +141,7 @@ def _issuer(draft: ProductPublish, *, until: float) -> Check:
     """Asks the issuer in the time that is left."""
     title = _("Issuer and its keys")
     try:
-        found = issuers.look_up(
+        published = issuers.look_up(
             str(draft.auth_config["issuer_url"]),
             owner=draft.tenant_id,
             deadline_s=max(0.1, until - monotonic()),
@@ -147,7 +150,7 @@ def _issuer(draft: ProductPublish, *, until: float) -> Check:
         return Check(
             title=title, level=Level.BLOCKER if problem.is_final else Level.WARNING, text=problem.text
         )
-    kinds, count = ", ".join(sorted({str(key["alg"]) for key in found.jwks})), len(found.jwks)
+    kinds, count = ", ".join(sorted({str(key["alg"]) for key in published.jwks})), len(published.jwks)
     return _fine(
         title,
         ngettext_lazy("%(n)d usable key: %(kinds)s.", "%(n)d usable keys: %(kinds)s.", count)

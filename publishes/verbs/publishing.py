@@ -25,11 +25,14 @@ Work = Callable[[], AbstractContextManager[object]]
 def request_publish(
     actor: Actor, publish_id: UUID, *, note: str = "", work: Work = transaction.atomic
 ) -> Operation:
-    """Queue a publish; the agents' answers, not this call, change the status. `work` begins the transaction, after names were resolved."""
+    """Queue a publish; the agents' answers change the status, not this call.
+
+    `work` begins the transaction, after names were resolved.
+    """
     text = checked_note(note)
-    asked_for = selectors.publish_of(actor, publish_id)
-    allowed.require(actor, asked_for, Action.PUBLISH)
-    upstreams.check(asked_for)  # resolves names, so no transaction may be open yet
+    planned = selectors.publish_of(actor, publish_id)
+    allowed.require(actor, planned, Action.PUBLISH)
+    upstreams.check(planned)  # resolves names, so no transaction may be open yet
     with work():
         publish = lock_publish(actor, publish_id)
         publish.product = lock_product(

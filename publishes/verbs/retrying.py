@@ -24,8 +24,8 @@ def retry(
 ) -> Operation | None:
     """Run the last failed verb again, as a new operation with a fresh snapshot.
 
-    With `operation_id` only that very operation is tried again. `work` as for a publish. Raises WrongState when
-    it did not fail, NotTheLastOperation when something newer was asked for, and what that verb raises.
+    With `operation_id` only that very operation is tried again. `work` as for a publish. Raises WrongState
+    when it did not fail, NotTheLastOperation when there is a newer one, and what that verb raises.
     """
     last = _last_failed(actor, situation_at(actor, publish_id), operation_id)
 
@@ -45,8 +45,8 @@ def retry(
         )
 
 
-def _last_failed(actor: Actor, now: Situation, operation_id: UUID | None) -> Operation:
-    allowed.check(actor, now, Action.RETRY)
-    if now.operation is None or operation_id not in (None, now.operation.pk):
+def _last_failed(actor: Actor, situation: Situation, operation_id: UUID | None) -> Operation:
+    allowed.check(actor, situation, Action.RETRY)
+    if situation.operation is None or operation_id not in (None, situation.operation.pk):
         raise errors.NotTheLastOperation
-    return now.operation
+    return situation.operation

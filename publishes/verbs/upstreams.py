@@ -1,4 +1,4 @@
-"""Upstreams as the control plane sees them: the fence, checked before anything is sent (the agent checks again), and whether something listens."""
+"""Check upstreams before a spec is sent: by the fence (the agent checks again), and by a connection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,16 +51,16 @@ def check(publish: ProductPublish) -> None:
 def look_up(
     services: tuple[ApiService, ...], cluster: Cluster, *, deadline_s: float
 ) -> dict[ApiService, errors.UpstreamRefused | None]:
-    """Why each service's upstream may not be reached, None when it may; a service whose name was not found in time is not in the result."""
+    """Why each service's upstream is refused, None when it is not; without services not looked up in time."""
     until = monotonic() + deadline_s
     around = _fences([cluster], deadline_s=deadline_s)[cluster]
     hosts, owner = (
         [service.upstream_host for service in services],
         next((service.tenant_id for service in services), None),
     )
-    known = UPSTREAMS.find([hosts], deadline_s=until - monotonic(), owner=owner)
+    resolver = UPSTREAMS.find([hosts], deadline_s=until - monotonic(), owner=owner)
     codes = {
-        service: _code(service.upstream_host, service.upstream_port, around, known) for service in services
+        service: _code(service.upstream_host, service.upstream_port, around, resolver) for service in services
     }
     return {
         service: refused(service, code) if code else None
@@ -71,9 +71,10 @@ def look_up(
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What was tried for one cluster: its fence, and a connection from here to an address inside it.
+    """The result for one cluster: its fence, and a connection from here to an address inside it.
 
-    `reason` says why the fence refuses, empty when it does not; `connects` is None when nothing answered in time.
+    `reason` says why the fence refuses, empty when it does not; `connects` is None when nothing answered in
+    time.
     """
 
     cluster: Cluster
@@ -82,23 +83,25 @@ class Advice:
 
 
 def advise(actor: Actor, *, host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
-    """What each cluster's fence says of an upstream that is not published yet, and whether something listens there.
+    """What each cluster's fence says of an upstream that is not published yet, and whether something listens.
 
-    One query; waits three seconds for names and one for connections at most. What no fence lets through is not connected to.
+    One query; waits three seconds for names and one for connections at most. No connection leaves the fence.
     """
     until = monotonic() + LOOK_UP_S
     fences = _fences(clusters, deadline_s=LOOK_UP_S)
-    known = UPSTREAMS.find([[host]], deadline_s=until - monotonic(), owner=actor.tenant_id)
-    checked = {cluster: _checked(host, port, fences[cluster], known) for cluster in clusters}
+    resolver = UPSTREAMS.find([[host]], deadline_s=until - monotonic(), owner=actor.tenant_id)
+    checked = {cluster: _checked(host, port, fences[cluster], resolver) for cluster in clusters}
     allowed = {result for result in checked.values() if isinstance(result, tuple)}
-    tried = outbound.connections(allowed, port, deadline_s=CONNECT_S) if allowed else {}
-    return [_advice(cluster, checked[cluster], tried) for cluster in clusters]
+    connections = outbound.connections(allowed, port, deadline_s=CONNECT_S) if allowed else {}
+    return [_advice(cluster, checked[cluster], connections) for cluster in clusters]
 
 
-def _advice(cluster: Cluster, result: Addresses | str, tried: Mapping[Addresses, bool | None]) -> Advice:
+def _advice(
+    cluster: Cluster, result: Addresses | str, connections: Mapping[Addresses, bool | None]
+) -> Advice:
     if isinstance(result, str):
         return Advice(cluster=cluster, reason=_REASONS[result])
-    return Advice(cluster=cluster, connects=tried[result])
+    return Advice(cluster=cluster, connects=connections[result])
 
 
 def _fences(clusters: Sequence[Cluster], *, deadline_s: float) -> dict[Cluster, fence.Fence]:
@@ -120,21 +123,21 @@ def _fences(clusters: Sequence[Cluster], *, deadline_s: float) -> dict[Cluster, 
 
 
 def refused(service: ApiService, code: str) -> errors.UpstreamRefused:
-    """The refusal in words."""
+    """The refusal of a service, with the message for its code."""
     return errors.UpstreamRefused(
         errors.UpstreamRefused.detail % {"service": service.name, "reason": _REASONS[code]}
     )
 
 
-def _checked(host: str, port: int, around: fence.Fence, known: fence.Resolver) -> Addresses | str:
+def _checked(host: str, port: int, around: fence.Fence, resolver: fence.Resolver) -> Addresses | str:
     """The addresses inside the fence, or the refusal's code: too_slow for a name without an answer."""
     try:
-        return tuple(fence.check(host, port, around, resolver=known))
+        return tuple(fence.check(host, port, around, resolver=resolver))
     except fence.FenceRefused as refusal:
         return "too_slow" if isinstance(refusal.__cause__, TimeoutError) else refusal.code
 
 
-def _code(host: str, port: int, around: fence.Fence, known: fence.Resolver) -> str:
+def _code(host: str, port: int, around: fence.Fence, resolver: fence.Resolver) -> str:
     """The refusal's code; empty when there is none."""
-    result = _checked(host, port, around, known)
+    result = _checked(host, port, around, resolver)
     return result if isinstance(result, str) else ""

@@ -74,7 +74,7 @@ def test_two_agents_have_no_key_together(world: World) -> None:
     with pytest.raises(Invalid):
         agent_keys.register(other, m.NewKey(public_key=public_jwk(voice.key), proof=proof))
     assert list(
-        AgentKey.objects.live().filter(public_jwk=public_jwk(voice.key)).values_list("agent", flat=True)
+        AgentKey.objects.accepted().filter(public_jwk=public_jwk(voice.key)).values_list("agent", flat=True)
     ) == [voice.agent.pk]
     key = new_key()
     assert signed_enrol(Client(), enrol_request(code, key=key), key=key)[0].status_code == 200

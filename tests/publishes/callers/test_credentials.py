@@ -1,4 +1,4 @@
-"""Keys: made and shown once, replaced with an overlap, switched off, expired; and nothing that is kept or said holds one."""
+"""Keys are shown once, replaced with an overlap, switched off, expired; no table, log or page holds one."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def draft(world: World) -> ProductPublish:
     return world.draft(auth_mode="api-key")
 
 
-def sent(world: World) -> Spec:
+def spec_to_send(world: World) -> Spec:
     """What a worker would send to the first agent now."""
     (waiting,) = world.agents[0].claim()
     (spec,) = keys.joined([waiting.spec])
@@ -63,7 +63,7 @@ def test_keys_are_sent_joined_and_stored_by_fingerprint(world: World) -> None:
     publish = draft(world)
     issued = credentials.issue_test_key(world.actor, publish.pk)
     operation = publishing.request_publish(world.actor, publish.pk)
-    spec = sent(world)
+    spec = spec_to_send(world)
     assert spec.auth.mode == AuthMode.API_KEY
     assert [(key.consumer, key.secret, key.fingerprint) for key in spec.auth.keys] == [
         ("test", issued.key, issued.credential.fingerprint)
@@ -87,7 +87,7 @@ def test_a_key_that_cannot_be_read_is_sent_empty_so_that_the_agent_refuses_it(
     credentials.issue_test_key(world.actor, publish.pk)
     publishing.request_publish(world.actor, publish.pk)
     settings.ENCRYPTION_KEYS = [NEW]
-    assert [key.secret for key in sent(world).auth.keys] == [""]
+    assert [key.secret for key in spec_to_send(world).auth.keys] == [""]
 
 
 def test_a_key_is_in_force_by_a_sync_that_moves_no_status(world: World) -> None:
@@ -105,12 +105,12 @@ def test_a_key_is_in_force_by_a_sync_that_moves_no_status(world: World) -> None:
 def test_a_replaced_key_goes_on_for_a_day_and_those_before_it_end_at_once(world: World) -> None:
     publish = closed(world)
     first, second, third = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(3))
-    for one in (first, second, third):
-        one.refresh_from_db()
-    assert [one.state for one in (first, second, third)] == ["off", "active", "active"]
+    for credential in (first, second, third):
+        credential.refresh_from_db()
+    assert [credential.state for credential in (first, second, third)] == ["off", "active", "active"]
     assert second.expires_at is not None
     assert abs(second.expires_at - timezone.now() - timedelta(hours=24)) < timedelta(minutes=1)
-    assert {key.id for key in sent(world).auth.keys} == {second.pk, third.pk}
+    assert {key.id for key in spec_to_send(world).auth.keys} == {second.pk, third.pk}
     assert [kind for kind in kinds(publish) if kind.startswith("key_")] == [
         "key_made",
         "key_rotated",
@@ -122,7 +122,7 @@ def test_without_an_overlap_the_key_before_ends_at_once(world: World) -> None:
     publish = closed(world)
     old = credentials.issue_test_key(world.actor, publish.pk).credential
     new = credentials.issue_test_key(world.actor, publish.pk, overlap=timedelta()).credential
-    assert [key.id for key in sent(world).auth.keys] == [new.pk]
+    assert [key.id for key in spec_to_send(world).auth.keys] == [new.pk]
     old.refresh_from_db()
     assert old.state == KeyState.OFF
 
@@ -147,13 +147,13 @@ def test_a_key_that_is_to_end_keeps_its_end_when_another_is_made_and_no_key_gets
 
 def test_switching_off_takes_the_key_out_of_what_is_live(world: World) -> None:
     publish = closed(world)
-    kept, gone = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
-    assert credentials.switch_off(world.actor, publish.pk, credential_id=gone.pk).credentials == (gone,)
-    assert [key.id for key in sent(world).auth.keys] == [kept.pk]
+    active, ended = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
+    assert credentials.switch_off(world.actor, publish.pk, credential_id=ended.pk).credentials == (ended,)
+    assert [key.id for key in spec_to_send(world).auth.keys] == [active.pk]
     with pytest.raises(NotFound):
-        credentials.switch_off(world.actor, publish.pk, credential_id=gone.pk)
-    assert credentials.switch_off(world.actor, publish.pk).credentials == (kept,)
-    assert sent(world).auth.keys == ()
+        credentials.switch_off(world.actor, publish.pk, credential_id=ended.pk)
+    assert credentials.switch_off(world.actor, publish.pk).credentials == (active,)
+    assert spec_to_send(world).auth.keys == ()
 
 
 def test_a_key_whose_time_has_come_is_taken_out_by_the_sweep(world: World) -> None:
@@ -165,7 +165,7 @@ def test_a_key_whose_time_has_come_is_taken_out_by_the_sweep(world: World) -> No
     assert world.last_operation(publish).generation == 3
     Credential.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     sweeping.sweep()
-    assert [key.id for key in sent(world).auth.keys] == [new.pk]
+    assert [key.id for key in spec_to_send(world).auth.keys] == [new.pk]
     old.refresh_from_db()
     assert (old.state, "key_expired" in kinds(publish)) == (KeyState.EXPIRED, True)
 
@@ -208,7 +208,7 @@ def test_rotate_secrets_encrypts_all_anew_so_that_the_old_key_can_go(
     call_command("rotate_secrets")
     assert capsys.readouterr().out == "1 secrets encrypted again, 1 were up to date.\n"
     settings.ENCRYPTION_KEYS = [NEW]
-    assert {key.secret for key in sent(world).auth.keys} == {first.key, second.key}
+    assert {key.secret for key in spec_to_send(world).auth.keys} == {first.key, second.key}
     call_command("rotate_secrets")
     assert capsys.readouterr().out == "0 secrets encrypted again, 2 were up to date.\n"
     settings.ENCRYPTION_KEYS = [OLD]
@@ -222,8 +222,8 @@ class Everywhere:
     def __init__(self, world: World, page: Client, api: Client) -> None:
         self.world, self.page, self.api = world, page, api
         self.publish = closed(world)
-        made = self.api.post(f"{self.url}/test-key", content_type="application/json")
-        self.key: str = made.json()["key"]
+        answer = self.api.post(f"{self.url}/test-key", content_type="application/json")
+        self.key: str = answer.json()["key"]
         self.said = [self.api.get(f"{self.url}{path}").content for path in ("", "/keys", "/events")]
         self._go_on()
         self.said += [
@@ -279,7 +279,7 @@ def _dump() -> str:
     """The whole database as pg_dump writes it."""
     at = connection.get_connection_params()
     env = {**os.environ, "PGPASSWORD": str(at.get("password", ""))}
-    where = [
+    connection_options = [
         "--host",
         str(at["host"]),
         "--port",
@@ -289,14 +289,14 @@ def _dump() -> str:
         "--dbname",
         str(at["dbname"]),
     ]
-    done = subprocess.run(
-        [POSTGRES_BIN / "pg_dump", "--no-password", *where],
+    dump = subprocess.run(
+        [POSTGRES_BIN / "pg_dump", "--no-password", *connection_options],
         env=env,
         capture_output=True,
         text=True,
         check=True,
     )
-    return done.stdout
+    return dump.stdout
 
 
 def _messages() -> str:

@@ -1,4 +1,4 @@
-"""Issuers of tokens: what is taken of what they publish, what is refused in words, and what happens when they change or are away."""
+"""Issuers of tokens: which published keys are used, what is refused, and issuers that change or are away."""
 
 import base64
 from html import unescape
@@ -47,8 +47,8 @@ def test_the_usable_keys_are_taken_sorted_with_their_public_members_alone(issuer
             keys.ec().as_dict(private=True),  # an issuer's mistake must not become ours
         ]
     }
-    found = issuers.look_up(issuer_site.url)
-    assert [(key["kid"], key["alg"], set(key)) for key in found.jwks] == [
+    published = issuers.look_up(issuer_site.url)
+    assert [(key["kid"], key["alg"], set(key)) for key in published.jwks] == [
         ("ec-1", "ES256", {"kty", "kid", "use", "alg", "crv", "x", "y"}),
         ("rsa-1", "RS256", {"kty", "kid", "use", "alg", "n", "e"}),
     ]
@@ -95,9 +95,9 @@ def test_a_key_that_gateways_cannot_check_tokens_with_is_left_out(issuer_site: I
     assert "no key that can be used" in refusal(issuer_site)
 
 
-def many(count: int) -> list[dict[str, Any]]:
-    made = ECKey.generate_key("P-256")
-    return [jwk(made, kid=f"key-{number}") for number in range(count)]
+def many_keys(count: int) -> list[dict[str, Any]]:
+    key = ECKey.generate_key("P-256")
+    return [jwk(key, kid=f"key-{number}") for number in range(count)]
 
 
 def of_bits(bits: int) -> dict[str, Any]:
@@ -112,23 +112,23 @@ def of_bits(bits: int) -> dict[str, Any]:
 
 
 def test_ten_keys_of_4096_bits_are_taken(issuer_site: IssuerSite) -> None:
-    issuer_site.jwks = {"keys": [*many(9), of_bits(4096)]}
+    issuer_site.jwks = {"keys": [*many_keys(9), of_bits(4096)]}
     assert len(issuers.look_up(issuer_site.url).jwks) == 10
 
 
+TOO_MANY = (
+    "The issuer publishes more than 10 keys. "
+    "Each costs the gateway time with every token that names none of them."
+)
+
+
 @pytest.mark.parametrize(
-    ("listed", "words"),
+    ("listed", "message"),
     [
-        (
-            many(11),
-            "The issuer publishes more than 10 keys. Each costs the gateway time with every token that names none of them.",
-        ),
-        (
-            many(400),
-            "The issuer publishes more than 10 keys. Each costs the gateway time with every token that names none of them.",
-        ),
+        (many_keys(11), TOO_MANY),
+        (many_keys(400), TOO_MANY),
         ([of_bits(4104)], "The issuer's key odd is larger than RSA of 4096 bits."),
-        ([of_bits(8192), *many(1)], "The issuer's key odd is larger than RSA of 4096 bits."),
+        ([of_bits(8192), *many_keys(1)], "The issuer's key odd is larger than RSA of 4096 bits."),
         (
             [of_bits(2048) | {"e": of_bits(1024)["n"]}],
             "The issuer's key odd is larger than RSA of 4096 bits.",
@@ -137,30 +137,30 @@ def test_ten_keys_of_4096_bits_are_taken(issuer_site: IssuerSite) -> None:
     ids=["eleven", "many", "a byte too large", "8192 bits among others", "a large exponent"],
 )
 def test_keys_that_would_cost_every_caller_time_are_refused_in_words(
-    issuer_site: IssuerSite, listed: list[Any], words: str
+    issuer_site: IssuerSite, listed: list[Any], message: str
 ) -> None:
     """Envoy is shared: a bad token is tried with each key of its issuer."""
     issuer_site.jwks = {"keys": listed}
-    assert refusal(issuer_site) == words
+    assert refusal(issuer_site) == message
 
 
-@pytest.mark.parametrize("listed", [many(11), [of_bits(8192)]], ids=["eleven", "8192 bits"])
+@pytest.mark.parametrize("listed", [many_keys(11), [of_bits(8192)]], ids=["eleven", "8192 bits"])
 def test_the_last_good_keys_stay_when_an_issuer_publishes_too_many_or_too_large(
     world: World, issuer_site: IssuerSite, listed: list[Any]
 ) -> None:
     publish = believing(world, issuer_site)
     issuer_site.jwks = {"keys": listed}
     issuers.refresh_all()
-    known = Issuer.objects.get(url=issuer_site.url)
-    assert [key["kid"] for key in known.jwks] == ["ec-1", "rsa-1"]
-    assert known.failing_since is not None
-    assert "10" in known.reason["ko"] or "4096" in known.reason["ko"]
+    issuer = Issuer.objects.get(url=issuer_site.url)
+    assert [key["kid"] for key in issuer.jwks] == ["ec-1", "rsa-1"]
+    assert issuer.failing_since is not None
+    assert "10" in issuer.reason["ko"] or "4096" in issuer.reason["ko"]
     publish.refresh_from_db()
     assert not publish.sync_wanted
 
 
 @pytest.mark.parametrize(
-    ("document", "words"),
+    ("document", "message"),
     [
         (
             {"issuer": "https://other.example"},
@@ -175,15 +175,16 @@ def test_the_last_good_keys_stay_when_an_issuer_publishes_too_many_or_too_large(
         ),
         (
             {"jwks_uri": "ftp://x/"},
-            "The issuer's keys (jwks_uri): It must be an address such as https://host/path, without a user name.",
+            "The issuer's keys (jwks_uri): It must be an address such as https://host/path, "
+            "without a user name.",
         ),
     ],
 )
 def test_a_configuration_that_is_not_right_is_refused_in_words(
-    issuer_site: IssuerSite, document: dict[str, Any], words: str
+    issuer_site: IssuerSite, document: dict[str, Any], message: str
 ) -> None:
     issuer_site.document = document
-    assert refusal(issuer_site) == words
+    assert refusal(issuer_site) == message
 
 
 @pytest.mark.parametrize("jwks", [[], {}, {"keys": {}}, {"keys": []}, "keys"])
@@ -325,7 +326,7 @@ def test_issuers_are_asked_at_once_so_that_one_that_hangs_holds_up_nobody(
         )
     ask = issuers.look_up
 
-    def look_up(url: str, **how: Any) -> issuers.Found:
+    def look_up(url: str, **how: Any) -> issuers.IssuerKeys:
         everybody.wait(timeout=5)
         return ask(url, **how)
 

@@ -1,4 +1,4 @@
-"""Whom a changed set of keys has reached: it goes out at once, also in the midst of a publish, and what is said of a key is what agents have proved."""
+"""Changed keys go out at once, also in the midst of a publish; pages say of a key what agents have proved."""
 
 from datetime import timedelta
 
@@ -43,15 +43,15 @@ def test_a_key_that_is_switched_off_in_the_midst_of_a_publish_is_taken_out_of_it
     world: World,
 ) -> None:
     publish = draft(world)
-    kept, off = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
+    active, off = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
     operation = publishing.request_publish(world.actor, publish.pk)
     first, second = world.agents
     (old,) = first.claim()
     first.answer(old)
-    done = credentials.switch_off(world.actor, publish.pk, credential_id=off.pk)
+    ended = credentials.switch_off(world.actor, publish.pk, credential_id=off.pk)
     operation.refresh_from_db()
     publish.refresh_from_db()
-    assert (done.operation, publish.sync_wanted) == (operation, False)
+    assert (ended.operation, publish.sync_wanted) == (operation, False)
     assert (operation.phase, operation.generation, publish.generation, operation.kind) == (
         Phase.QUEUED,
         2,
@@ -61,7 +61,7 @@ def test_a_key_that_is_switched_off_in_the_midst_of_a_publish_is_taken_out_of_it
     assert publish.desired_digest == operation.digest == Spec.model_validate(operation.spec).digest
     assert set(Delivery.objects.values_list("phase", "attempt", "message")) == {(Phase.QUEUED, 0, "")}
     (new,) = first.claim()
-    assert (new.spec.generation, keys_in(new.spec)) == (2, {kept.pk})
+    assert (new.spec.generation, keys_in(new.spec)) == (2, {active.pk})
     second.answer(old)
     publish.refresh_from_db()
     assert publish.status == Status.DRAFT
@@ -106,9 +106,9 @@ def test_a_withdrawal_that_is_going_on_is_the_operation_that_ends_a_key(world: W
     credentials.issue_test_key(world.actor, publish.pk)
     world.everybody_confirms()
     withdrawal = withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
-    done = credentials.switch_off(world.actor, publish.pk)
+    ended = credentials.switch_off(world.actor, publish.pk)
     withdrawal.refresh_from_db()
-    assert (done.operation, withdrawal.phase, withdrawal.generation) == (withdrawal, Phase.QUEUED, 3)
+    assert (ended.operation, withdrawal.phase, withdrawal.generation) == (withdrawal, Phase.QUEUED, 3)
 
 
 def test_a_switched_off_key_is_proved_on_the_agents_that_took_it_out_and_awaited_from_the_silent_one(
@@ -146,9 +146,9 @@ def test_a_key_that_is_switched_off_while_the_publish_is_frozen_is_said_to_open_
     key = credentials.issue_test_key(world.actor, publish.pk).credential
     world.everybody_confirms()
     ProductPublish.objects.update(frozen_at=timezone.now())
-    done = credentials.switch_off(world.actor, publish.pk)
+    ended = credentials.switch_off(world.actor, publish.pk)
     publish.refresh_from_db()
-    assert (done.operation, publish.sync_wanted) == (None, True)
+    assert (ended.operation, publish.sync_wanted) == (None, True)
     assert of(publish, key) == ([], ["busan-1", "busan-2"])
     assert access.auth_context(publish)["may_open_on"] == ["busan-1", "busan-2"]
 
@@ -163,49 +163,49 @@ def ended(key: Credential) -> None:
     Credential.objects.filter(pk=key.pk).update(expires_at=timezone.now() - LONG_AGO)
 
 
-@pytest.mark.parametrize("way", ["push", "pull"])
+@pytest.mark.parametrize("delivered_by", ["push", "pull"])
 @pytest.mark.parametrize("during", ["sync", "publish"])
 def test_a_key_past_its_end_goes_to_no_agent_although_no_sweep_has_run(
-    world: World, monkeypatch: pytest.MonkeyPatch, way: str, during: str
+    world: World, monkeypatch: pytest.MonkeyPatch, delivered_by: str, during: str
 ) -> None:
     publish = closed(world) if during == "sync" else draft(world)
     over, good = (credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2))
     if during == "publish":
         publishing.request_publish(world.actor, publish.pk)
     ended(over)
-    sent: list[Spec] = []
+    specs: list[Spec] = []
     monkeypatch.setattr(
-        delivery, "_send_piece", lambda _agent, items: sent.extend(item.spec for item in items)
+        delivery, "_send_piece", lambda _agent, items: specs.extend(item.spec for item in items)
     )
     agent = world.agents[0].agent
-    if way == "push":
+    if delivered_by == "push":
         delivery.deliver(agent.pk)
     else:
-        sent = [item.spec for item in delivery.fetch(agent, (publish.pk,))]
-    assert [keys_in(spec) for spec in sent] == [{good.pk}]
+        specs = [item.spec for item in delivery.fetch(agent, (publish.pk,))]
+    assert [keys_in(spec) for spec in specs] == [{good.pk}]
     publish.refresh_from_db()
-    assert (sent[0].generation, sent[0].digest) == (publish.generation, publish.desired_digest)
+    assert (specs[0].generation, specs[0].digest) == (publish.generation, publish.desired_digest)
     assert dict(Credential.objects.values_list("pk", "state")) == {
         over.pk: KeyState.EXPIRED,
         good.pk: KeyState.ACTIVE,
     }
 
 
-@pytest.mark.parametrize("way", ["push", "pull"])
+@pytest.mark.parametrize("delivered_by", ["push", "pull"])
 def test_while_the_end_of_a_key_cannot_be_written_down_nothing_with_it_is_sent(
-    world: World, monkeypatch: pytest.MonkeyPatch, way: str
+    world: World, monkeypatch: pytest.MonkeyPatch, delivered_by: str
 ) -> None:
     publish = closed(world)
     ended(credentials.issue_test_key(world.actor, publish.pk).credential)
     monkeypatch.setattr(keys, "expire_keys", lambda _publish: None)  # somebody else has it locked
-    sent: list[object] = []
-    monkeypatch.setattr(delivery, "_send_piece", lambda _agent, items: sent.extend(items))
+    messages: list[object] = []
+    monkeypatch.setattr(delivery, "_send_piece", lambda _agent, items: messages.extend(items))
     agent = world.agents[0].agent
-    if way == "push":
+    if delivered_by == "push":
         delivery.deliver(agent.pk)
     else:
-        sent = list(delivery.fetch(agent, (publish.pk,)))
-    assert sent == []
+        messages = list(delivery.fetch(agent, (publish.pk,)))
+    assert messages == []
 
 
 def test_an_operation_that_has_ended_is_not_given_other_content(world: World) -> None:

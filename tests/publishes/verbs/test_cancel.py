@@ -88,16 +88,16 @@ def test_after_cancelling_it_can_be_published_at_once(world: World) -> None:
 @pytest.mark.parametrize("verb", ["withdraw", "delete"])
 def test_what_is_being_taken_off_cannot_be_cancelled_and_stays_wanted(world: World, verb: str) -> None:
     publish = world.published() if verb == "withdraw" else world.withdrawn()
-    asked = (
+    operation = (
         withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
         if verb == "withdraw"
         else deleting.request_delete(world.actor, publish.pk)
     )
     with pytest.raises(errors.NotCancellable):
         cancelling.cancel(world.actor, publish.pk)
-    assert asked is not None
-    asked.refresh_from_db()
-    assert asked.phase == Phase.QUEUED
+    assert operation is not None
+    operation.refresh_from_db()
+    assert operation.phase == Phase.QUEUED
     assert not PublishEvent.objects.filter(kind=EventKind.CANCELLED).exists()
 
 
@@ -106,9 +106,9 @@ def test_only_the_operation_that_was_seen_is_cancelled(world: World) -> None:
     first = publishing.request_publish(world.actor, publish.pk)
     cancelling.cancel(world.actor, publish.pk, operation_id=first.pk)
     second = publishing.request_publish(world.actor, publish.pk)
-    for gone in (first.pk, nobody_knows()):
+    for operation_id in (first.pk, nobody_knows()):
         with pytest.raises(errors.WrongState):
-            cancelling.cancel(world.actor, publish.pk, operation_id=gone)
+            cancelling.cancel(world.actor, publish.pk, operation_id=operation_id)
     second.refresh_from_db()
     assert second.phase == Phase.QUEUED
 

@@ -1,4 +1,4 @@
-"""A hostname is kept: by a draft for its workspace while somebody works on it, and after a deletion for the one that had it."""
+"""A draft reserves its hostname for its workspace for a while, and a deleted publish for its former owner."""
 
 from datetime import timedelta
 
@@ -39,12 +39,12 @@ def age(publish: ProductPublish, **ago: float) -> None:
 
 def chosen(world: World, host: str) -> str:
     """The hostname as the form takes it."""
-    given = initial_of(None) | {
+    settings = initial_of(None) | {
         "cluster": world.cluster.pk,
         "gateway": world.gateway.pk,
         "hostname_base": host,
     }
-    return PublishForm(world.actor, world.product, given).settings().hostname_base
+    return PublishForm(world.actor, world.product, settings).settings().hostname_base
 
 
 def deleted(world: World) -> ProductPublish:
@@ -99,13 +99,13 @@ def test_drafts_of_one_workspace_keep_no_host_from_each_other(world: World) -> N
 def test_after_a_deletion_only_the_former_owner_takes_the_host_for_a_day(
     world: World, rival: World, settings: Settings
 ) -> None:
-    gone = deleted(world)
+    tombstone = deleted(world)
     with pytest.raises(Invalid):
         chosen(rival, HOST)
     with pytest.raises(errors.HostReserved):
         publishing.request_publish(rival.actor, rival.draft().pk)
     assert chosen(world, HOST) == HOST
-    age(gone, hours=24.1)
+    age(tombstone, hours=24.1)
     assert chosen(rival, HOST) == HOST
     settings.HOST_QUARANTINE_H = 48
     with pytest.raises(Invalid):

@@ -1,4 +1,4 @@
-"""What a publish holds: its host until nobody serves it any more, its cluster and gateway once it was sent there."""
+"""A publish keeps its host until no agent serves it, and its cluster and gateway once it was sent there."""
 
 from datetime import timedelta
 
@@ -15,8 +15,9 @@ from tests.world import World
 
 def test_a_tombstone_keeps_its_host_until_every_agent_confirmed_or_was_removed(world: World) -> None:
     publish = world.withdrawn()
-    away = world.agents[1].agent
-    AgentLiveness.objects.filter(agent=away).update(last_seen_at=timezone.now() - timedelta(minutes=5))
+    absent_agent = world.agents[1].agent
+    five_minutes_ago = timezone.now() - timedelta(minutes=5)
+    AgentLiveness.objects.filter(agent=absent_agent).update(last_seen_at=five_minutes_ago)
     deleting.request_delete(world.actor, publish.pk)
     world.agents[0].confirm_all()
     publish.refresh_from_db()
@@ -27,7 +28,7 @@ def test_a_tombstone_keeps_its_host_until_every_agent_confirmed_or_was_removed(w
     with pytest.raises(errors.HostTaken):
         publishing.request_publish(world.actor, newcomer.pk)
 
-    away.delete()
+    absent_agent.delete()
     sweeping.sweep()
     publish.refresh_from_db()
     assert publish.claimed_host is None

@@ -1,4 +1,4 @@
-"""Operators say which tenants may use a cluster; nobody else's gateway or publish gets in, and what is live there stays."""
+"""Operators say which tenants may use a cluster; no other tenant's gateway or publish gets in."""
 
 from typing import Any
 
@@ -44,14 +44,16 @@ def test_a_gateway_stands_only_where_operators_let_its_tenant(world: World, othe
         gateway_services.create_gateway(world.actor, fields=gateway_fields(other.cluster))
     assert list(refused.value.fields) == ["clusters"]
     assert not Gateway.objects.filter(name="mine").exists()
-    made = gateway_services.create_gateway(world.actor, fields=gateway_fields(world.cluster))
+    gateway = gateway_services.create_gateway(world.actor, fields=gateway_fields(world.cluster))
     with pytest.raises(Invalid):
         gateway_services.update_gateway(
-            world.actor, made.pk, fields=gateway_fields(world.cluster, other.cluster)
+            world.actor, gateway.pk, fields=gateway_fields(world.cluster, other.cluster)
         )
     Cluster.objects.filter(pk=other.cluster.pk).update(open_to_all=True)
-    gateway_services.update_gateway(world.actor, made.pk, fields=gateway_fields(world.cluster, other.cluster))
-    assert made.places.count() == 2
+    gateway_services.update_gateway(
+        world.actor, gateway.pk, fields=gateway_fields(world.cluster, other.cluster)
+    )
+    assert gateway.places.count() == 2
 
 
 def test_a_gateway_that_stands_in_a_cluster_that_was_closed_can_be_changed_and_stay(world: World) -> None:
@@ -87,12 +89,12 @@ def test_a_program_neither_chooses_anothers_cluster_nor_learns_that_it_is_there(
             "listeners": [{"port": 80, "protocol": "HTTP"}],
             "clusters": [str(cluster_id)],
         }
-        made = program.post("/api/v1/provider/gateways", gateway, content_type="application/json")
+        created = program.post("/api/v1/provider/gateways", gateway, content_type="application/json")
         draft = {"cluster_id": str(cluster_id), "gateway_id": str(world.gateway.pk)}
         drafted = program.post(
             f"/api/v1/provider/products/{world.product.pk}/publishes", draft, content_type="application/json"
         )
-        answers.append([(answer.status_code, answer.json()) for answer in (made, drafted)])
+        answers.append([(answer.status_code, answer.json()) for answer in (created, drafted)])
     assert answers[0] == answers[1]
     assert [status for status, _body in answers[0]] == [422, 422]
 

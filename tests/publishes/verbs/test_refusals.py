@@ -91,7 +91,7 @@ def overlap(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "error", "words"),
+    ("spoil", "error", "message"),
     [
         (archive, errors.ProductNotActive, "archived"),
         (deactivate_services, errors.NothingToDeploy, "No active API service"),
@@ -109,13 +109,13 @@ def overlap(world: World) -> None:
     ],
 )
 def test_a_publish_that_cannot_work_is_refused_before_anything_is_sent(
-    world: World, spoil: Callable[[World], None], error: type[Problem], words: str
+    world: World, spoil: Callable[[World], None], error: type[Problem], message: str
 ) -> None:
     publish = world.draft()
     spoil(world)
     with pytest.raises(error) as refusal:
         publishing.request_publish(world.actor, publish.pk)
-    assert words in str(refusal.value.detail)
+    assert message in str(refusal.value.detail)
     assert refusal.value.status == 409
     assert nothing_was_sent(publish)
 
@@ -159,15 +159,17 @@ def test_a_role_that_may_not_write_is_refused(world: World, verb: str, role: Rol
 def act(actor: Actor, verb: str, publish_id: object, world: World) -> object:
     calls: dict[str, Callable[..., object]] = {
         "publish": publishing.request_publish,
-        "withdraw": lambda who, which: withdrawing.request_withdraw(who, which, reason="x"),
+        "withdraw": lambda actor, publish_id: withdrawing.request_withdraw(actor, publish_id, reason="x"),
         "delete": deleting.request_delete,
-        "update": lambda who, which: drafts.update_publish(who, which, settings=world.settings()),
+        "update": lambda actor, publish_id: drafts.update_publish(
+            actor, publish_id, settings=world.settings()
+        ),
     }
     return calls[verb](actor, publish_id)
 
 
 @pytest.mark.parametrize(
-    ("state", "verb", "words"),
+    ("state", "verb", "message"),
     [
         ("draft", "withdraw", "not live"),
         ("published", "publish", "published already"),
@@ -178,13 +180,13 @@ def act(actor: Actor, verb: str, publish_id: object, world: World) -> object:
     ],
 )
 def test_a68_a_verb_that_the_state_does_not_allow_is_refused_with_what_to_do(
-    world: World, state: str, verb: str, words: str
+    world: World, state: str, verb: str, message: str
 ) -> None:
     publish: ProductPublish = getattr(world, state)()
     before = Operation.objects.count()
     with pytest.raises(errors.WrongState) as refusal:
         act(world.actor, verb, publish.pk, world)
-    assert words in str(refusal.value.detail)
+    assert message in str(refusal.value.detail)
     assert Operation.objects.count() == before
 
 

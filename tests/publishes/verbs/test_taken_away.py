@@ -1,4 +1,4 @@
-"""Something is used at the moment when somebody takes it away: whoever comes second waits, and gets a sentence."""
+"""An object is used at the moment when somebody deletes it: whoever comes second waits, and is refused."""
 
 import json
 from collections.abc import Callable
@@ -28,12 +28,15 @@ from tests.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Call = Callable[[World], object]
-WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+WAITS = (
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+    " AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+)
 
 
 @pytest.fixture
 def world(transactional_db: None, world: World) -> World:
-    """The world outside of any test transaction, with a second gateway in its cluster, and a cluster where nothing stands."""
+    """The world without a test transaction, with a second gateway in its cluster, and an empty cluster."""
     GatewayCluster.objects.create(
         gateway=Gateway.objects.create(tenant=world.tenant, name="spare"), cluster=world.cluster
     )
@@ -49,17 +52,17 @@ class Ends(NamedTuple):
 
 
 def overtaken(first: Callable[[], object], second: Callable[[], object]) -> Ends:
-    """The first has done all but commit when the second starts, and commits once the second waits for it or is through."""
+    """The first commits when the second, started before that commit, waits for it or is through."""
     is_done = Event()
 
     def run_first() -> object:
         with transaction.atomic():
-            made = first()
+            result = first()
             is_done.set()
             until = monotonic() + 10
             while not other.done() and not _somebody_waits_for_us() and monotonic() < until:
                 sleep(0.01)
-        return made
+        return result
 
     def run_second() -> object:
         assert is_done.wait(timeout=10)
@@ -67,9 +70,9 @@ def overtaken(first: Callable[[], object], second: Callable[[], object]) -> Ends
 
     with ThreadPoolExecutor(2) as pool:
         other = pool.submit(_answered, run_second)
-        one = pool.submit(_answered, run_first)
-        wait([one, other], timeout=30)
-    return Ends(one.result(), other.result())
+        future = pool.submit(_answered, run_first)
+        wait([future, other], timeout=30)
+    return Ends(future.result(), other.result())
 
 
 def _answered(call: Callable[[], object]) -> object:
@@ -139,11 +142,11 @@ def test_a_gateway_that_a_draft_is_just_getting_stays(world: World, using: Call,
 def test_a_draft_does_not_get_a_gateway_that_is_just_going(world: World, using: Call, taking: Call) -> None:
     if using is move_draft:
         world.draft()
-    stood = list(ProductPublish.objects.values_list("pk", "gateway__name"))
+    rows = list(ProductPublish.objects.values_list("pk", "gateway__name"))
     ends = overtaken(lambda: taking(world), lambda: using(world))
     assert isinstance(ends.second, Invalid)
     assert list(ends.second.fields) == ["gateway"]
-    assert list(ProductPublish.objects.values_list("pk", "gateway__name")) == stood
+    assert list(ProductPublish.objects.values_list("pk", "gateway__name")) == rows
 
 
 def test_a_draft_is_not_made_of_a_product_that_is_just_deactivated_or_deleted(world: World) -> None:
