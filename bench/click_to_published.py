@@ -31,13 +31,13 @@ def main() -> None:
 def one_round(api: httpx2.Client, facts: dict[str, Any]) -> dict[str, float]:
     """One publish of a fresh draft, then withdraw and delete; milliseconds by stage."""
     cluster = facts["clusters"][0]
-    where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
-    draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=where).json()
+    place = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
+    draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=place).json()
     path = f"/api/v1/provider/product-publishes/{draft['id']}"
     started = time.perf_counter()
-    asked = api.post(f"{path}/publish")
+    answer = api.post(f"{path}/publish")
     answered = time.perf_counter()
-    operation = ended(api, asked)
+    operation = ended(api, answer)
     page_read_at = time.perf_counter()
     ended(api, api.post(f"{path}/withdraw", json={"reason": "bench"}))
     ended(api, api.delete(path))
@@ -58,10 +58,10 @@ def one_round(api: httpx2.Client, facts: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def ended(api: httpx2.Client, asked: httpx2.Response) -> dict[str, Any]:
+def ended(api: httpx2.Client, answer: httpx2.Response) -> dict[str, Any]:
     """Poll the operation every 10 ms until it has ended well."""
-    asked.raise_for_status()
-    while (operation := api.get(asked.headers["Location"]).json())["phase"] in OPEN:
+    answer.raise_for_status()
+    while (operation := api.get(answer.headers["Location"]).json())["phase"] in OPEN:
         time.sleep(0.01)
     if operation["phase"] != "SUCCEEDED":
         raise SystemExit(f"{operation['kind']} {operation['phase']}: {operation['error']}")

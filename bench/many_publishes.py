@@ -44,13 +44,13 @@ def main() -> None:
         started = time.perf_counter()
         for draft in drafts:
             bench.publish(draft)
-        asked = time.perf_counter()
+        requested_at = time.perf_counter()
         wait(lambda: bench.count(cluster, status="PUBLISHED") == publishes)
         ended = time.perf_counter()
         batches = [batch for log in logs for batch in batches_of(log)]
         say(
             f"{publishes} publishes x {agents} agents: {ended - started:.1f} s until the last is PUBLISHED "
-            f"({asked - started:.1f} s of it to ask for them)"
+            f"({requested_at - started:.1f} s of it to ask for them)"
         )
         say(
             f"{len(batches)} changes on {agents} Envoys, the largest with {max(batches)} publishes; "

@@ -37,13 +37,11 @@ def main() -> None:
         opened, shut = zip(*(site.one_round() for _ in range(rounds)), strict=True)
         met = site.under_load(rounds)
         site.clean_up()
-    print(  # noqa: T201
-        f"{rounds} rounds, {len(cluster['agents'])} agent(s)                median     p95     max  (ms, all gateways)"
-    )
+    title = f"{rounds} rounds, {len(cluster['agents'])} agent(s)"
+    print(f"{title:<34}  median     p95     max  (ms, all gateways)")  # noqa: T201
     for name, values in (("a new key opens", opened), ("a revoked key meets 401", shut)):
-        print(  # noqa: T201
-            f"{name:<34}{statistics.median(values):8.0f}{statistics.quantiles(values, n=20)[18]:8.0f}{max(values):8.0f}"
-        )
+        median, p95 = statistics.median(values), statistics.quantiles(values, n=20)[18]
+        print(f"{name:<34}{median:8.0f}{p95:8.0f}{max(values):8.0f}")  # noqa: T201
     print(f"while {rounds} syncs were applied under {RATE} requests a second: {dict(met)}")  # noqa: T201
 
 
@@ -55,12 +53,12 @@ class Site:
     ) -> None:
         self.api, self.caller = api, caller
         self.proxies = [agent["proxy_url"] for agent in cluster["agents"]]
-        where = {
+        settings = {
             "cluster_id": cluster["id"],
             "gateway_id": cluster["gateways"][0]["id"],
             "auth_mode": "api-key",
         }
-        draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=where).json()
+        draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=settings).json()
         self.path, self.host = f"/api/v1/provider/product-publishes/{draft['id']}", draft["hostname_base"]
         ended(api, api.post(f"{self.path}/publish"))
 

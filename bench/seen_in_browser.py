@@ -50,8 +50,8 @@ def sign_in(page: Page, facts: dict[str, Any]) -> None:
 def one_round(page: Page, api: httpx2.Client, facts: dict[str, Any]) -> float:
     """One publish of a fresh draft through the page, then off the gateway by the API; milliseconds."""
     cluster = facts["clusters"][0]
-    where = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
-    draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=where).json()
+    place = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}
+    draft = api.post(f"/api/v1/provider/products/{facts['product_id']}/publishes", json=place).json()
     page.goto(f"{facts['web_url']}/provider/products/{facts['product_id']}/publishes/{draft['id']}")
     page.locator("#open-execute").click()
     started = time.perf_counter()

@@ -27,7 +27,8 @@ def main() -> None:
         bench.publish(waiting_draft)
         took = [one_round(bench, facts, frozen_cluster, number) for number in range(rounds)]
         say(
-            f"{frozen} frozen agents; {rounds} publishes on kr-dev took {min(took):.2f} to {max(took):.2f} s; "
+            f"{frozen} frozen agents; "
+            f"{rounds} publishes on kr-dev took {min(took):.2f} to {max(took):.2f} s; "
             f"load average {os.getloadavg()[0]:.1f}"
         )
     finally:

@@ -90,7 +90,7 @@ def _enrolled(message: EnrolRequest, *, address: str) -> Agent:
 
 def _authenticate(request: HttpRequest) -> tuple[Agent, Opened]:
     rows = (
-        AgentKey.objects.live()
+        AgentKey.objects.accepted()
         .filter(agent_id=_claimed_agent(request), agent__blocked_at=None)
         .select_related("agent__cluster")
     )

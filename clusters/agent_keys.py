@@ -28,7 +28,7 @@ def request_new(agent: Agent, *, by: str) -> None:
 def request_for_old_keys() -> None:
     """Ask agents with a key older than AGENT_KEY_DAYS (0: never) for a new one; called periodically."""
     if settings.AGENT_KEY_DAYS:
-        young = AgentKey.objects.live().filter(
+        young = AgentKey.objects.accepted().filter(
             agent=OuterRef("pk"), created_at__gt=Now() - timedelta(days=settings.AGENT_KEY_DAYS)
         )
         Agent.objects.enrolled().filter(~Exists(young), key_asked_at=None).update(key_asked_at=Now())
@@ -43,13 +43,13 @@ def register(agent: Agent, request: NewKey) -> None:
     except SignatureRefused as problem:
         raise Invalid(str(problem), code="agent_key") from problem
     # A registered, unused key belongs to a program that was killed before it used the key.
-    AgentKey.objects.live().filter(agent=agent, used_at=None).update(revoked_at=Now())
+    AgentKey.objects.accepted().filter(agent=agent, used_at=None).update(revoked_at=Now())
     store(agent, public_jwk(key))
 
 
 def store(agent: Agent, public_key: dict[str, str]) -> None:
     """Store a live key of the agent. Raises Invalid when it is already live: keys tell agents apart."""
-    if AgentKey.objects.live().exclude(agent=agent).filter(public_jwk__x=public_key["x"]).exists():
+    if AgentKey.objects.accepted().exclude(agent=agent).filter(public_jwk__x=public_key["x"]).exists():
         raise Invalid(IN_USE, code="agent_key")
     try:
         with transaction.atomic():
@@ -77,5 +77,5 @@ def take_into_use(key: AgentKey) -> None:
 @transaction.atomic
 def revoke(key: AgentKey, *, by: str) -> None:
     """Revoke a key at once. An agent without another key must be enrolled again."""
-    if AgentKey.objects.live().filter(pk=key.pk).update(revoked_at=Now()):
+    if AgentKey.objects.accepted().filter(pk=key.pk).update(revoked_at=Now()):
         liveness.record(key.agent, AgentEvent.Kind.KEY_REVOKED, by=by)

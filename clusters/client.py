@@ -84,9 +84,9 @@ def _text_of(problem: OutboundFailed) -> str:
 
 
 def _open_answer(agent: Agent, body: str, sealed: Sealed) -> CommandAnswer:
-    known = [import_key(key.public_jwk) for key in agent.keys.live()]
+    keys = [import_key(key.public_jwk) for key in agent.keys.accepted()]
     opened = unseal(
-        body, known, purpose=Purpose.ANSWER, audience=CONTROL_PLANE, issuer=str(agent.pk), answers=sealed.id
+        body, keys, purpose=Purpose.ANSWER, audience=CONTROL_PLANE, issuer=str(agent.pk), answers=sealed.id
     )
     return CommandAnswer.model_validate_json(opened.body)
 

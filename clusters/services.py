@@ -71,7 +71,7 @@ def enrol(request: EnrolRequest) -> Agent:
     with transaction.atomic():
         agent = _consume_code(request.secret).agent
         EnrolmentCode.objects.filter(agent=agent, consumed_at=None).update(consumed_at=Now())
-        AgentKey.objects.live().filter(agent=agent).update(revoked_at=Now())
+        AgentKey.objects.accepted().filter(agent=agent).update(revoked_at=Now())
         agent_keys.store(agent, key)
         agent.driver, agent.url = driver, request.url
         agent.save(update_fields=["driver", "url", "updated_at"])
@@ -145,8 +145,10 @@ def _url_fault(url: str) -> str:
         is_plain = is_storable(url) and len(url) <= URL_MAX and parts.username is None
         if parts.scheme not in {"https", "http"} or not parts.hostname or not is_plain:
             return "it is not an address such as https://host:port"
-        known = AGENTS.find([[parts.hostname]], deadline_s=LOOK_UP_S, owner=parts.hostname)
-        addresses = fence.check(parts.hostname, port, fence.Fence.of(settings.AGENT_NETWORKS), resolver=known)
+        resolver = AGENTS.find([[parts.hostname]], deadline_s=LOOK_UP_S, owner=parts.hostname)
+        addresses = fence.check(
+            parts.hostname, port, fence.Fence.of(settings.AGENT_NETWORKS), resolver=resolver
+        )
     except (ValueError, fence.FenceRefused) as problem:
         return str(problem)
     is_allowed = parts.scheme == "https" or all(address.is_loopback for address in addresses)

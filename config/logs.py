@@ -56,8 +56,8 @@ class HeartbeatCount:
             if seconds < _MINUTE_S:
                 raise structlog.DropEvent
             self._answered, self._since = 0, self._since + seconds
-        kept = {name: line[name] for name in ("timestamp", "level", "logger")}
-        return {"event": "heartbeats_answered", "count": count, "seconds": round(seconds), **kept}
+        fields = {name: line[name] for name in ("timestamp", "level", "logger")}
+        return {"event": "heartbeats_answered", "count": count, "seconds": round(seconds), **fields}
 
 
 HEARTBEATS = HeartbeatCount()

@@ -1,4 +1,4 @@
-"""Settings of the sign-in: passwords, the second step, identity providers, lock-outs. Part of `config.settings`."""
+"""Settings of the sign-in: passwords, second step, identity providers, lock-outs; for `config.settings`."""
 
 import environ
 

@@ -43,8 +43,8 @@ def _is_for_programs(request: HttpRequest) -> bool:
 
 
 def _as_problem(response: HttpResponse) -> HttpResponse:
-    known = {404: NotFound, 405: MethodNotAllowed, 403: Forbidden}
-    problem = known.get(response.status_code, BadRequest if response.status_code < 500 else Problem)()
+    problem_types = {404: NotFound, 405: MethodNotAllowed, 403: Forbidden}
+    problem = problem_types.get(response.status_code, BadRequest if response.status_code < 500 else Problem)()
     problem.status = response.status_code
     answer = json_response(problem)
     if "Allow" in response.headers:

@@ -26,9 +26,9 @@ class Record(models.Model):
 
 
 class Edited(Record):
-    """What people edit. `revision` counts their edits, also of rows that belong to the record, and nothing else.
+    """A record that people edit. `revision` counts their edits, also of rows that belong to the record.
 
-    It is the optimistic lock of an edit: what agents, sweeps and verbs do to the record leaves it as it is.
+    It is the optimistic lock of an edit: agents, sweeps and verbs change the record without counting.
     """
 
     revision = models.PositiveIntegerField(default=1, editable=False)
@@ -39,9 +39,9 @@ class Edited(Record):
 
 @contextmanager
 def free_of(rows: models.QuerySet[M]) -> Iterator[models.QuerySet[M]]:
-    """Of these rows the ones that nobody has locked, locked in one order for all until the block ends: never waits, never a deadlock.
+    """Lock those of the rows that nobody has locked, until the block ends: never waits, never a deadlock.
 
-    For changes that are made anew at every turn: what was locked has its turn later. At most 1,000 rows at once. One query.
+    For changes that come again at every turn: a skipped row is changed later. At most 1,000 rows. One query.
     """
     with transaction.atomic(savepoint=False):
         chosen = rows.model._default_manager.filter(pk__in=rows.order_by().values("pk"))
@@ -54,9 +54,9 @@ def free_of(rows: models.QuerySet[M]) -> Iterator[models.QuerySet[M]]:
 
 
 def in_order(rows: models.QuerySet[M]) -> models.QuerySet[M]:
-    """The same rows, for an update that locks them in the order of their ids before it writes: waits, never a deadlock.
+    """The same rows, for an update that locks them by order of id before it writes: waits, never a deadlock.
 
-    What the update asks of a row that was changed while it waited has to stand on the result too. No query of its own.
+    A row may change while the update waits, so conditions have to stand on the result too. Adds no query.
     """
     everything = rows.model._default_manager
     chosen = everything.filter(pk__in=rows.order_by().values("pk")).order_by("pk")
@@ -69,16 +69,16 @@ def save_edit(record: Edited, *, columns: Sequence[str] = ()) -> None:
     record.save(update_fields=[*columns, "revision", "updated_at"])
 
 
-def save_named(record: Edited, *, columns: Sequence[str] = (), taken: Text) -> None:
+def save_named(record: Edited, *, columns: Sequence[str] = (), name_taken: Text) -> None:
     """Save an edit of these columns, or insert the record when none are named.
 
-    Raises Invalid (`taken` says why) when another one has its name.
+    Raises Invalid (`name_taken` says why) when another one has its name.
     """
     try:
         with transaction.atomic():
             save_edit(record, columns=columns) if columns else record.save(force_insert=True)
     except IntegrityError as problem:  # two people were equally fast; the form has looked before
-        raise Invalid(fields={"name": [taken]}) from problem
+        raise Invalid(fields={"name": [name_taken]}) from problem
 
 
 def write_locked(rows: Sequence[Record], columns: Sequence[str]) -> None:

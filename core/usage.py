@@ -56,7 +56,7 @@ def _answer(path: str) -> Answer:
     return function
 
 
-def named(uses: list[Use], *, most: int = 3) -> str:
+def names_of(uses: list[Use], *, most: int = 3) -> str:
     """The names of uses for a sentence: `a, b, c …`."""
-    names = ", ".join(use.name for use in uses[:most])
-    return f"{names} …" if len(uses) > most else names
+    joined = ", ".join(use.name for use in uses[:most])
+    return f"{joined} …" if len(uses) > most else joined

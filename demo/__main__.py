@@ -98,7 +98,8 @@ def _run(folder: Folder, options: Options) -> None:
         if not lost or start >= MOST_STARTS:
             raise
         _say(
-            f"Another program took port {', '.join(map(str, lost))} in the meantime. Starting again with another one ..."
+            f"Another program took port {', '.join(map(str, lost))} in the meantime. "
+            "Starting again with another one ..."
         )
         # A process of its own: Django is set up once, with the ports of this start.
         os.execve(sys.executable, [sys.executable, "-m", "demo"], os.environ | {_START: str(start + 1)})  # noqa: S606 - ourselves

@@ -78,30 +78,30 @@ class Postgres:
         Raises DemoRefused when it can run in no way.
         """
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        way = _way_to_run(self.home)
+        run_as = _usable_run_as(self.home)
         data = self.home / "data"
         if not data.exists():
-            self._initdb(supervisor, way=way, data=data)
+            self._initdb(supervisor, run_as=run_as, data=data)
         settings = (
             f"port={self.port}",
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             *self.settings,
         )
-        options = [word for setting in settings for word in ("-c", setting)]
+        options = [argument for setting in settings for argument in ("-c", setting)]
         return Part(
             name="postgres",
-            argv=(*way.prefix, str(POSTGRES_BIN / "postgres"), "-D", str(data), *options),
+            argv=(*run_as.prefix, str(POSTGRES_BIN / "postgres"), "-D", str(data), *options),
             env=self.env,
             is_ready=partial(_accepts_queries, self.url),
             ending=signal.SIGINT,  # the fast stop; SIGTERM would wait for every client
         )
 
-    def _initdb(self, supervisor: Supervisor, *, way: RunAs, data: Path) -> None:
+    def _initdb(self, supervisor: Supervisor, *, run_as: RunAs, data: Path) -> None:
         fresh, password = self.home / "fresh", self.home / "password"
         shutil.rmtree(fresh, ignore_errors=True)
         write_private(password, text=self.password)
-        os.chown(password, way.owner, -1)
+        os.chown(password, run_as.owner, -1)
         options = (
             "-D",
             str(fresh),
@@ -115,7 +115,7 @@ class Postgres:
             "--no-sync",
         )
         supervisor.run(
-            Part(name="initdb", argv=(*way.prefix, str(POSTGRES_BIN / "initdb"), *options), env=self.env)
+            Part(name="initdb", argv=(*run_as.prefix, str(POSTGRES_BIN / "initdb"), *options), env=self.env)
         )
         password.unlink()
         fresh.rename(data)
@@ -177,23 +177,23 @@ def _accepts_queries(url: str) -> bool:
     return True
 
 
-def _way_to_run(home: Path) -> RunAs:
+def _usable_run_as(home: Path) -> RunAs:
     if os.geteuid() != 0:
         return RunAs(prefix=(), owner=os.geteuid())
-    for way in WAYS_FOR_ROOT:
-        _hand_over(home, owner=way.owner)
-        if _can_run(way, home):
-            return way
+    for run_as in WAYS_FOR_ROOT:
+        _hand_over(home, owner=run_as.owner)
+        if _can_run(run_as, home):
+            return run_as
     raise DemoRefused(
         "PostgreSQL does not run as root, and this system lets root become nobody neither "
         "by unshare nor by setpriv. Use an ordinary user."
     )
 
 
-def _can_run(way: RunAs, home: Path) -> bool:
+def _can_run(run_as: RunAs, home: Path) -> bool:
     check = ("sh", "-c", 'test -w "$0" && "$1" --version', str(home), str(POSTGRES_BIN / "initdb"))
     try:
-        return subprocess.run([*way.prefix, *check], capture_output=True, check=False).returncode == 0
+        return subprocess.run([*run_as.prefix, *check], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False
 

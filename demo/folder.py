@@ -16,7 +16,7 @@ from demo.reaper import GRACE_S
 PORTS = range(20_000, 30_000)
 """Below the range of outgoing connections: a dead part's port is still free when the part starts again."""
 
-KEPT = (
+OWN_NAMES = (
     "agents",
     "broker",
     "environment.json",
@@ -43,7 +43,7 @@ class Folder:
         self.lock = _locked(root)
 
     def path(self, name: str) -> Path:
-        """The path of an entry of KEPT, or of a file inside one."""
+        """The path of an entry of OWN_NAMES, or of a file inside one."""
         return self.root / name
 
     def secret(self, name: str) -> str:
@@ -55,7 +55,7 @@ class Folder:
 
     def empty(self) -> None:
         """Remove the files of demos and nothing else: the folder may be somebody's home."""
-        for name in KEPT:
+        for name in OWN_NAMES:
             path = self.path(name)
             if path.is_dir():
                 shutil.rmtree(path)
@@ -128,7 +128,8 @@ def _locked(root: Path) -> int:
     while not _try_lock(lock):
         if time.monotonic() > deadline or _is_running(owner := os.pread(lock, 20, 0).decode()):
             raise DemoRefused(
-                f"Another demo{f' (pid {owner})' if owner else ''} runs in {root}. Stop it, or set DEMO_DIR to another folder."
+                f"Another demo{f' (pid {owner})' if owner else ''} runs in {root}. "
+                "Stop it, or set DEMO_DIR to another folder."
             )
         time.sleep(0.05)
     os.ftruncate(lock, 0)

@@ -34,8 +34,8 @@ class Issuer(ThreadingHTTPServer):
         """Listen at once. The keys are made once and stay in the folder."""
         self.url = f"http://127.0.0.1:{port}{PATH}"
         self.keys: dict[str, Key] = {
-            "RS256": _kept(folder / "issuer-rs256.json", "RS256"),
-            "ES256": _kept(folder / "issuer-es256.json", "ES256"),
+            "RS256": _key_of(folder / "issuer-rs256.json", "RS256"),
+            "ES256": _key_of(folder / "issuer-es256.json", "ES256"),
         }
         super().__init__(("127.0.0.1", port), _Door)
 
@@ -47,19 +47,19 @@ class Issuer(ThreadingHTTPServer):
         """The public halves."""
         return {"keys": [key.as_dict(private=False) for key in self.keys.values()]}
 
-    def token(self, wanted: dict[str, str]) -> str:
+    def token(self, parameters: dict[str, str]) -> str:
         """A token as it is wished for."""
-        algorithm, now = wanted.get("alg", "RS256"), int(time.time())
+        algorithm, now = parameters.get("alg", "RS256"), int(time.time())
         key = self.keys.get(algorithm, self.keys["RS256"])
         claims: dict[str, Any] = {
             "iss": self.url,
-            "sub": wanted.get("sub", "demo-caller"),
-            "aud": wanted.get("audience", AUDIENCE),
+            "sub": parameters.get("sub", "demo-caller"),
+            "aud": parameters.get("audience", AUDIENCE),
         }
         claims |= {
-            "scope": wanted.get("scope", SCOPES),
+            "scope": parameters.get("scope", SCOPES),
             "iat": now,
-            "exp": now + int(wanted.get("expires_in", LASTS_S)),
+            "exp": now + int(parameters.get("expires_in", LASTS_S)),
         }
         return jwt.encode({"alg": str(key.alg), "kid": key.kid}, claims, key, algorithms=["RS256", "ES256"])
 
@@ -95,12 +95,12 @@ class _Door(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
 
-def _kept(path: Path, algorithm: str) -> Key:
+def _key_of(path: Path, algorithm: str) -> Key:
     kind: type[Key] = RSAKey if algorithm == "RS256" else ECKey
     if path.exists():
         return kind.import_key(json.loads(path.read_text()))
-    named: Any = {"kid": f"demo-{algorithm.lower()}", "alg": algorithm, "use": "sig"}
-    key = RSAKey.generate_key(2048, named) if algorithm == "RS256" else ECKey.generate_key("P-256", named)
+    members: Any = {"kid": f"demo-{algorithm.lower()}", "alg": algorithm, "use": "sig"}
+    key = RSAKey.generate_key(2048, members) if algorithm == "RS256" else ECKey.generate_key("P-256", members)
     write_private(path, text=json.dumps(key.as_dict(private=True)))
     return key
 

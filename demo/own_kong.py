@@ -40,11 +40,13 @@ class OwnKong:
             return None
         if not admin or not proxy:
             raise DemoRefused(
-                "KONG_ADMIN_URL and KONG_PROXY_URL go together, say http://127.0.0.1:8001 and http://127.0.0.1:8000."
+                "KONG_ADMIN_URL and KONG_PROXY_URL go together, "
+                "say http://127.0.0.1:8001 and http://127.0.0.1:8000."
             )
         if any(urlsplit(url).scheme != "http" or not urlsplit(url).hostname for url in (admin, proxy)):
             raise DemoRefused(
-                "KONG_ADMIN_URL and KONG_PROXY_URL are plain http URLs, say http://127.0.0.1:8001 and http://127.0.0.1:8000."
+                "KONG_ADMIN_URL and KONG_PROXY_URL are plain http URLs, "
+                "say http://127.0.0.1:8001 and http://127.0.0.1:8000."
             )
         return cls(
             admin_url=admin.rstrip("/"),

@@ -67,7 +67,7 @@ class Reaper:
         self._process.stdin.close()
 
     def _begin(self) -> "subprocess.Popen[bytes]":
-        kept = () if self._lock is None else (self._lock,)
+        inherited = () if self._lock is None else (self._lock,)
         argv = [sys.executable, "-m", "demo.reaper"]
         return subprocess.Popen(
             argv,
@@ -75,7 +75,7 @@ class Reaper:
             stdout=subprocess.DEVNULL,
             bufsize=0,
             start_new_session=True,
-            pass_fds=kept,
+            pass_fds=inherited,
         )
 
 

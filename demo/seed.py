@@ -157,9 +157,11 @@ def _member(username: str, tenant: Tenant, role: Role) -> User:
     return user
 
 
-def _tokens(wanted: Mapping[str, tuple[Tenant, Role]], *, file: Path) -> dict[str, str]:
-    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    tokens = {name: _kept_or_new(kept.get(name, ""), tenant, role) for name, (tenant, role) in wanted.items()}
+def _tokens(grants: Mapping[str, tuple[Tenant, Role]], *, file: Path) -> dict[str, str]:
+    stored: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    tokens = {
+        name: _kept_or_new(stored.get(name, ""), tenant, role) for name, (tenant, role) in grants.items()
+    }
     file.touch(mode=0o600)
     file.write_text(json.dumps(tokens))
     return tokens

@@ -77,14 +77,14 @@ class GatewayOut(Schema):
     @classmethod
     def of(cls, gateway: Gateway) -> Self:
         """From the row, with listeners and clusters prefetched."""
-        same = ("name", "gateway_class", "status", "revision", "created_at", "updated_at")
+        columns = ("name", "gateway_class", "status", "revision", "created_at", "updated_at")
         listeners = [ListenerOut.of(listener) for listener in gateway.listeners.all()]
         clusters = sorted(cluster.pk for cluster in gateway.clusters.all())
         return cls(
             id=gateway.pk,
             listeners=listeners,
             clusters=clusters,
-            **{name: getattr(gateway, name) for name in same},
+            **{name: getattr(gateway, name) for name in columns},
         )
 
 

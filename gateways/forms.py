@@ -63,9 +63,9 @@ class GatewayForm(forms.ModelForm[Gateway]):
     ) -> None:
         super().__init__(data, instance=copy(gateway))  # a copy: checking writes into it
         self._actor, self.uses = actor, list(uses)
-        choice = self.fields["clusters"]
-        assert isinstance(choice, forms.ModelMultipleChoiceField)  # noqa: S101 - for mypy: the field above
-        choice.queryset = self.offered = choosable_clusters(actor, gateway)
+        clusters = self.fields["clusters"]
+        assert isinstance(clusters, forms.ModelMultipleChoiceField)  # noqa: S101 - for mypy: the field above
+        clusters.queryset = self.offered = choosable_clusters(actor, gateway)
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
@@ -118,10 +118,10 @@ class ListenerRows(Rows[ListenerRow]):
             listener = row.listener_fields()
             if listener.port in ports:
                 row.add_error("port", _("Another listener has this port."))
-            elif listener.called in names:
+            elif listener.full_name in names:
                 row.add_error("name", _("Another listener has this name."))
             ports.add(listener.port)
-            names.add(listener.called)
+            names.add(listener.full_name)
 
 
 def listener_rows(
@@ -152,27 +152,27 @@ def initial_rows(gateway: Gateway) -> list[dict[str, Any]]:
 def gateway_fields(form: GatewayForm, rows: ListenerRows) -> GatewayFields:
     """The checked values. Raises Invalid with the reasons per field, such as `listeners.0.port`."""
     refuse_unless_valid(form, rows)
-    given = dict(form.cleaned_data)
-    ids = frozenset(cluster.pk for cluster in given.pop("clusters"))
+    cleaned = dict(form.cleaned_data)
+    ids = frozenset(cluster.pk for cluster in cleaned.pop("clusters"))
     return GatewayFields(
-        **given, cluster_ids=ids, listeners=tuple(row.listener_fields() for row in rows.filled())
+        **cleaned, cluster_ids=ids, listeners=tuple(row.listener_fields() for row in rows.filled())
     )
 
 
 def checked_gateway(
-    actor: Actor, given: Mapping[str, Any], *, gateway: Gateway | None = None, uses: Sequence[Use] = ()
+    actor: Actor, changes: Mapping[str, Any], *, gateway: Gateway | None = None, uses: Sequence[Use] = ()
 ) -> GatewayFields:
     """A program's gateway with `listeners`, checked like a page's. Omitted fields stay, or get the default.
 
     Raises Invalid.
     """
-    kept = kept_values(GatewayForm(actor, gateway=gateway)) | {
+    current = kept_values(GatewayForm(actor, gateway=gateway)) | {
         "clusters": [cluster.pk for cluster in gateway.clusters.all()] if gateway else []
     }
-    listeners = given.get("listeners", initial_rows(gateway) if gateway else [])
+    listeners = changes.get("listeners", initial_rows(gateway) if gateway else [])
     form = GatewayForm(
         actor,
-        kept | {name: value for name, value in given.items() if name != "listeners"},
+        current | {name: value for name, value in changes.items() if name != "listeners"},
         gateway=gateway,
         uses=uses,
     )
@@ -185,5 +185,5 @@ def _row_of(listener: Listener) -> dict[str, Any]:
     return {
         "port": listener.port,
         "protocol": listener.protocol,
-        "name": "" if listener.name == fields.called else listener.name,
+        "name": "" if listener.name == fields.full_name else listener.name,
     }

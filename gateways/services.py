@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from clusters.models import Cluster, open_to
 from core.problems import Invalid
 from core.records import refuse_if_changed, save_named
-from core.usage import Hold, Use, named, uses_of
+from core.usage import Hold, Use, names_of, uses_of
 from gateways.errors import GatewayInUse
 from gateways.models import Gateway, GatewayCluster, Listener
 from tenants.actors import Actor
@@ -33,7 +33,7 @@ class ListenerFields:
     name: str = ""
 
     @property
-    def called(self) -> str:
+    def full_name(self) -> str:
         """Its name; by default `https-443`."""
         return self.name or f"{self.protocol.lower()}-{self.port}"
 
@@ -56,7 +56,7 @@ def create_gateway(actor: Actor, *, fields: GatewayFields) -> Gateway:
     gateway = Gateway(
         tenant_id=actor.tenant_id, name=fields.name, gateway_class=fields.gateway_class, status=fields.status
     )
-    save_named(gateway, taken=NAME_TAKEN)
+    save_named(gateway, name_taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
     _put_places(actor, gateway, fields.cluster_ids)
     return gateway
@@ -68,7 +68,7 @@ def update_gateway(
 ) -> Gateway:
     """Change a gateway. Raises Invalid when publishes use its class, or a cluster that would be removed.
 
-    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
+    Optimistic lock: raises ChangedMeanwhile when `revision` is not the current one (None: any).
     """
     gateway = lock_gateway(actor, gateway_id)
     refuse_if_changed(gateway, revision=revision)
@@ -77,7 +77,7 @@ def update_gateway(
         raise Invalid(fields={"gateway_class": [CLASS_IS_FIXED]})
     refuse_removed_clusters(uses, staying=fields.cluster_ids)
     gateway.name, gateway.gateway_class, gateway.status = fields.name, fields.gateway_class, fields.status
-    save_named(gateway, columns=("name", "gateway_class", "status"), taken=NAME_TAKEN)
+    save_named(gateway, columns=("name", "gateway_class", "status"), name_taken=NAME_TAKEN)
     _put_listeners(gateway, fields.listeners)
     _put_places(actor, gateway, fields.cluster_ids)
     return gateway
@@ -88,10 +88,10 @@ def delete_gateway(actor: Actor, gateway_id: UUID) -> None:
     """Delete a gateway that no publish uses or ever used. Raises GatewayInUse."""
     gateway = lock_gateway(actor, gateway_id)
     uses = uses_of(gateway)
-    if present := [use for use in uses if use.hold != Hold.HISTORY]:
+    if current_uses := [use for use in uses if use.hold != Hold.HISTORY]:
         raise GatewayInUse(
             _("Publishes use this gateway: %(uses)s. Withdraw and delete those first.")
-            % {"uses": named(present)}
+            % {"uses": names_of(current_uses)}
         )
     if uses:
         raise GatewayInUse(
@@ -110,7 +110,7 @@ def refuse_removed_clusters(uses: list[Use], *, staying: frozenset[UUID]) -> Non
             fields={
                 "clusters": [
                     _("Publishes of this gateway use, or used, a cluster that you remove: %(uses)s.")
-                    % {"uses": named(stranded)}
+                    % {"uses": names_of(stranded)}
                 ]
             }
         )
@@ -140,27 +140,29 @@ def hold_place(actor: Actor, gateway: Gateway, *, cluster: Cluster) -> None:
         raise Invalid(fields={"gateway": [NOT_IN_CLUSTER]})
 
 
-def _put_listeners(gateway: Gateway, wanted: tuple[ListenerFields, ...]) -> None:
-    if sorted((listener.called, listener.port, listener.protocol) for listener in wanted) == sorted(
+def _put_listeners(gateway: Gateway, desired: tuple[ListenerFields, ...]) -> None:
+    if sorted((listener.full_name, listener.port, listener.protocol) for listener in desired) == sorted(
         gateway.listeners.values_list("name", "port", "protocol")
     ):
         return
     gateway.listeners.all().delete()
     Listener.objects.bulk_create(
-        Listener(gateway=gateway, name=listener.called, port=listener.port, protocol=listener.protocol)
-        for listener in wanted
+        Listener(gateway=gateway, name=listener.full_name, port=listener.port, protocol=listener.protocol)
+        for listener in desired
     )
 
 
-def _put_places(actor: Actor, gateway: Gateway, wanted: frozenset[UUID]) -> None:
-    standing = set(gateway.places.values_list("cluster_id", flat=True))
-    if wanted == standing:
+def _put_places(actor: Actor, gateway: Gateway, desired_ids: frozenset[UUID]) -> None:
+    actual_ids = set(gateway.places.values_list("cluster_id", flat=True))
+    if desired_ids == actual_ids:
         return
-    if wanted - set(choosable_clusters(actor, gateway).filter(pk__in=wanted).values_list("pk", flat=True)):
+    if desired_ids - set(
+        choosable_clusters(actor, gateway).filter(pk__in=desired_ids).values_list("pk", flat=True)
+    ):
         raise Invalid(
             fields={"clusters": [_("One of these clusters no longer exists. Load the page again.")]}
         )
-    gateway.places.filter(cluster_id__in=standing - wanted).delete()
+    gateway.places.filter(cluster_id__in=actual_ids - desired_ids).delete()
     GatewayCluster.objects.bulk_create(
-        GatewayCluster(gateway=gateway, cluster_id=new) for new in wanted - standing
+        GatewayCluster(gateway=gateway, cluster_id=new) for new in desired_ids - actual_ids
     )

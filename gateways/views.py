@@ -82,7 +82,7 @@ def delete(request: HttpRequest, actor: Actor, gateway_id: UUID) -> HttpResponse
         chosen(questions.of_gateway(gateway), "delete"),
         do=lambda: services.delete_gateway(actor, gateway_id),
         success=_("The gateway was deleted"),
-        then=reverse("gateways:list"),
+        next_url=reverse("gateways:list"),
         back=reverse("gateways:detail", args=[gateway_id]),
     )
 
@@ -104,13 +104,13 @@ def _form(request: HttpRequest, actor: Actor, gateway: Gateway | None, uses: lis
             request, gateway, GatewayForm(actor, gateway=gateway, uses=uses), listener_rows(initial=rows)
         )
     form, typed = GatewayForm(actor, request.POST, gateway=gateway, uses=uses), listener_rows(request.POST)
-    tried = attempt(
+    result = attempt(
         lambda: _save(actor, gateway, gateway_fields(form, typed), revision_of(request.POST)), form, typed
     )
-    if tried.saved:
+    if result.saved:
         messages.success(request, _("The gateway was changed") if gateway else _("The gateway was created"))
-        return redirect("gateways:detail", tried.saved.pk)
-    return _shown(request, gateway, form, typed, problem=tried.problem, status=tried.status)
+        return redirect("gateways:detail", result.saved.pk)
+    return _shown(request, gateway, form, typed, problem=result.problem, status=result.status)
 
 
 def _save(

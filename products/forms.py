@@ -75,14 +75,14 @@ class ProductForm(forms.ModelForm[Product]):
     def product_fields(self) -> ProductFields:
         """The checked values. Raises Invalid with a reason per field."""
         refuse_unless_valid(self)
-        given = self.cleaned_data
-        return ProductFields(**(given | {"categories": tuple(given["categories"])}))
+        cleaned = self.cleaned_data
+        return ProductFields(**(cleaned | {"categories": tuple(cleaned["categories"])}))
 
 
-def checked_product(given: Mapping[str, Any], *, product: Product | None = None) -> ProductFields:
+def checked_product(changes: Mapping[str, Any], *, product: Product | None = None) -> ProductFields:
     """A program's product, checked like a page's. Omitted fields stay, or get the default. Raises Invalid."""
-    kept = kept_values(ProductForm(instance=product))
-    return ProductForm(kept | dict(given), instance=product).product_fields()
+    current = kept_values(ProductForm(instance=product))
+    return ProductForm(current | dict(changes), instance=product).product_fields()
 
 
 class ServiceForm(forms.ModelForm[ApiService]):
@@ -152,8 +152,8 @@ class RouteRow(forms.Form):
     is_active = forms.BooleanField(required=False, initial=True, label=_("Active"))
 
     def clean_methods(self) -> list[str]:
-        given = self.cleaned_data["methods"]
-        return [name for name in METHODS if name in given]
+        chosen = self.cleaned_data["methods"]
+        return [name for name in METHODS if name in chosen]
 
     def route_fields(self) -> RouteFields:
         """The checked values."""
@@ -220,28 +220,28 @@ def row_of(route: Route) -> dict[str, Any]:
 def service_fields(form: ServiceForm, rows: RouteRows) -> ServiceFields:
     """The checked values. Raises Invalid with the reasons per field, such as `routes.0.path`."""
     refuse_unless_valid(form, rows)
-    given = dict(form.cleaned_data)
-    url: upstream_urls.UpstreamUrl = given.pop("upstream_url")
+    cleaned = dict(form.cleaned_data)
+    url: upstream_urls.UpstreamUrl = cleaned.pop("upstream_url")
     parts: dict[str, Any] = {
         "upstream_scheme": url.scheme,
         "upstream_host": url.host,
         "upstream_port": url.port,
         "upstream_path": url.path,
     }
-    return ServiceFields(**given, **parts, routes=tuple(row.route_fields() for row in rows.filled()))
+    return ServiceFields(**cleaned, **parts, routes=tuple(row.route_fields() for row in rows.filled()))
 
 
 def checked_service(
-    actor: Actor, given: Mapping[str, Any], *, service: ApiService | None = None
+    actor: Actor, changes: Mapping[str, Any], *, service: ApiService | None = None
 ) -> ServiceFields:
     """A program's service with `routes`, checked like a page's. Omitted fields stay, or get the default.
 
     Raises Invalid.
     """
-    kept = kept_values(ServiceForm(actor, service=service))
-    routes = given.get("routes", initial_rows(service) if service else [])
+    current = kept_values(ServiceForm(actor, service=service))
+    routes = changes.get("routes", initial_rows(service) if service else [])
     form = ServiceForm(
-        actor, kept | {name: value for name, value in given.items() if name != "routes"}, service=service
+        actor, current | {name: value for name, value in changes.items() if name != "routes"}, service=service
     )
     rows = route_rows(rows_data("routes", routes, defaults={"is_active": True}))
     return service_fields(form, rows)

@@ -80,8 +80,8 @@ def _without_workspace(request: HttpRequest, problem: NoWorkspace) -> HttpRespon
 
 def _of_another_workspace(request: HttpRequest, actor: Actor) -> HttpResponse:
     """The page for a form of another workspace: which one, and the way back for its members."""
-    named = request.POST["workspace"]
-    of = next((workspace for workspace in actor.elsewhere if str(workspace.id) == named), None)
+    workspace_id = request.POST["workspace"]
+    of = next((workspace for workspace in actor.elsewhere if str(workspace.id) == workspace_id), None)
     context = {"actor": actor, "of": of, "back": path_of(request.headers.get("Referer", ""), request)}
     response = render(request, "tenants/account/other_workspace.html", context, status=409)
     return retarget(reswap(response, "innerHTML"), "body") if is_htmx(request) else response

@@ -139,14 +139,14 @@ def _new_token(
     token_id: UUID,
 ) -> tuple[ApiToken, str]:
     token = TOKEN_START + secrets.token_urlsafe(32)
-    kept = {
+    columns = {
         "name": name,
         "role": role,
         "prefix": token[:10],
         "token_hash": _hash(token),
         "expires_at": expires_at,
     }
-    row = ApiToken.objects.create(pk=token_id, tenant_id=tenant_id, created_by_id=maker_id, **kept)
+    row = ApiToken.objects.create(pk=token_id, tenant_id=tenant_id, created_by_id=maker_id, **columns)
     log.info("api_token_made", tenant=str(tenant_id), token=str(row.pk), name=name, role=str(role), by=by)
     return row, token
 

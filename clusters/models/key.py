@@ -14,7 +14,7 @@ from core.records import Record
 class AgentKeyQuerySet(models.QuerySet["AgentKey"]):
     """Queries of keys."""
 
-    def live(self) -> Self:
+    def accepted(self) -> Self:
         """Keys that are accepted now.
 
         A replaced key is accepted a little longer, for its messages in flight.

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 JSON = "application/json; charset=utf-8"
-KEPT = timedelta(hours=24)
+KEPT_FOR = timedelta(hours=24)
 GIVEN_UP_AFTER = timedelta(seconds=90)
 """Longer than any request can run: the process that claimed the key was killed."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -108,7 +108,7 @@ def once(view: View, *, scope: Callable[[HttpRequest], tuple[UUID, str]]) -> Vie
             if not getattr(view, "talks_first", False):
                 begin(request)
             result = view(request, *args, **kwargs)
-            return result if row is None else _keep(row, _answer(result, kwargs.get("response")))
+            return result if row is None else _store(row, _answer(result, kwargs.get("response")))
 
     return door
 
@@ -164,7 +164,7 @@ def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
         "fingerprint": fingerprint,
         "claim": uuid.uuid4(),
         "claimed_at": now,
-        "expires_at": now + KEPT,
+        "expires_at": now + KEPT_FOR,
     }
     row, is_new = IdempotencyKey.objects.get_or_create(tenant_id=tenant_id, key=key, defaults=fresh)
     if is_new:
@@ -179,10 +179,10 @@ def _claim(tenant_id: UUID, key: str, *, fingerprint: str) -> IdempotencyKey:
 def _take_over(row: IdempotencyKey, *, now: datetime) -> bool:
     """Take over the key of a killed request. Of several requests at once, one succeeds."""
     mine = uuid.uuid4()
-    left = IdempotencyKey.objects.filter(
+    abandoned = IdempotencyKey.objects.filter(
         pk=row.pk, claim=row.claim, status=None, claimed_at__lte=now - GIVEN_UP_AFTER
     )
-    row.claim = mine if left.update(claim=mine, claimed_at=now) else row.claim
+    row.claim = mine if abandoned.update(claim=mine, claimed_at=now) else row.claim
     return row.claim == mine
 
 
@@ -202,13 +202,13 @@ def _answer(result: Any, head: HttpResponse | None) -> HttpResponse:
     return answer
 
 
-def _keep(row: IdempotencyKey, answer: HttpResponse) -> HttpResponse:
+def _store(row: IdempotencyKey, answer: HttpResponse) -> HttpResponse:
     """Store the answer in the same transaction.
 
     Raises KeyInUse, which rolls back, when another try took over.
     """
     if not IdempotencyKey.objects.filter(pk=row.pk, claim=row.claim).update(
-        status=answer.status_code, **_kept(answer)
+        status=answer.status_code, **_stored_answer(answer)
     ):
         raise KeyInUse
     return answer
@@ -244,7 +244,7 @@ def _delete(pk: UUID, claim: UUID) -> None:
     IdempotencyKey.objects.filter(pk=pk, claim=claim, status=None).delete()
 
 
-def _kept(response: HttpResponse) -> dict[str, Any]:
+def _stored_answer(response: HttpResponse) -> dict[str, Any]:
     if "no-store" in response.headers.get("Cache-Control", ""):
         return {"body": "", "headers": {"Cache-Control": "no-store"}}
     return {

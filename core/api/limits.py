@@ -98,7 +98,7 @@ class Failures:
 class _Share:
     """This process's share of one token's minute; `unreserved` is what no process has taken yet."""
 
-    left: int
+    remaining: int
     unreserved: int
     ends: float
 
@@ -114,14 +114,14 @@ def take(token_id: UUID, *, limit: int) -> Allowance:
     """
     with _lock:
         share = _shares.get(token_id)
-        if share and share.ends > time.monotonic() and (share.left or not share.unreserved):
+        if share and share.ends > time.monotonic() and (share.remaining or not share.unreserved):
             return _spend(share, limit=limit)
     reserved = _reserve(token_id, limit=limit)
     with _lock:
-        for ended_id in [known for known, share in _shares.items() if share.ends <= time.monotonic()]:
-            del _shares[ended_id]
+        for expired_id in [pk for pk, share in _shares.items() if share.ends <= time.monotonic()]:
+            del _shares[expired_id]
         if current := _shares.get(token_id):
-            reserved.left += current.left
+            reserved.remaining += current.remaining
         _shares[token_id] = reserved
         return _spend(reserved, limit=limit)
 
@@ -147,24 +147,26 @@ class RateLimitMiddleware:
 
 def _spend(share: _Share, *, limit: int) -> Allowance:
     reset_s = max(1, math.ceil(share.ends - time.monotonic()))
-    if not share.left:
+    if not share.remaining:
         raise TooManyRequests(Allowance(limit=limit, remaining=0, reset_s=reset_s))
-    share.left -= 1
-    return Allowance(limit=limit, remaining=share.left + share.unreserved, reset_s=reset_s)
+    share.remaining -= 1
+    return Allowance(limit=limit, remaining=share.remaining + share.unreserved, reset_s=reset_s)
 
 
 def _reserve(token_id: UUID, *, limit: int) -> _Share:
-    wanted = max(1, limit // SHARE)
+    requested = max(1, limit // SHARE)
     with connection.cursor() as cursor:
-        cursor.execute(_RESERVE, {"token": token_id, "wanted": wanted, "limit": limit})
-        taken, seconds = cursor.fetchone()
-    got = max(0, min(wanted, limit - (taken - wanted)))
-    return _Share(left=got, unreserved=max(0, limit - taken), ends=time.monotonic() + float(seconds))
+        cursor.execute(_RESERVE, {"token": token_id, "requested": requested, "limit": limit})
+        reserved, seconds = cursor.fetchone()
+    granted = max(0, min(requested, limit - (reserved - requested)))
+    return _Share(
+        remaining=granted, unreserved=max(0, limit - reserved), ends=time.monotonic() + float(seconds)
+    )
 
 
 _RESERVE = f"""
 INSERT INTO {RateWindow._meta.db_table} AS stored (token_id, starts_at, taken)
-VALUES (%(token)s, date_trunc('minute', statement_timestamp()), %(wanted)s)
-ON CONFLICT (token_id, starts_at) DO UPDATE SET taken = least(stored.taken, %(limit)s) + %(wanted)s
+VALUES (%(token)s, date_trunc('minute', statement_timestamp()), %(requested)s)
+ON CONFLICT (token_id, starts_at) DO UPDATE SET taken = least(stored.taken, %(limit)s) + %(requested)s
 RETURNING taken, extract(epoch FROM starts_at + interval '1 minute' - statement_timestamp())
 """  # noqa: S608 - the table's name from the model, values as parameters

@@ -17,13 +17,13 @@ NAMED_AT_MOST = 100
 
 def only_known(view: View) -> View:
     """A view with query parameters (`Query[...]`) accepts no others. Raises Invalid."""
-    known = set(_names(view))
-    if not known:
+    known_names = set(_names(view))
+    if not known_names:
         return view
 
     @wraps(view)
     def door(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if unknown := sorted(request.GET.keys() - known)[:NAMED_AT_MOST]:
+        if unknown := sorted(request.GET.keys() - known_names)[:NAMED_AT_MOST]:
             reason: list[Text] = [_("There is no such parameter.")]
             raise Invalid(fields=dict.fromkeys(unknown, reason))
         return view(request, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Which revision of a record somebody looked at: `ETag` out, `If-Match` in; and edits that lose nobody else's."""
+"""Optimistic locks of the API: a revision goes out as `ETag` and comes in as `If-Match`; PUT merges."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,15 +38,15 @@ def mark(response: HttpResponse, record: R) -> R:
 
 
 def mark_new(request: HttpRequest, response: HttpResponse, record: R, *, at: str) -> R:
-    """The same for an answer that made the record, with its own URL (`at` is that URL's name)."""
+    """As `mark`, for an answer that created the record: with its URL as well (`at` is that URL's name)."""
     response["Location"] = request.build_absolute_uri(reverse(at, args=[record.pk]))
     return mark(response, record)
 
 
 def require_match(record: Edited, if_match: str | None) -> None:
-    """Raises ChangedMeanwhile when the caller names revisions (`If-Match`) and the current one is not among them.
+    """Raises ChangedMeanwhile when `If-Match` names revisions and the current one is not among them.
 
-    `*` and nothing at all match anything.
+    `*` and a missing header match any revision.
     """
     if _names_revisions(if_match) and etag_of(record) not in {
         part.strip() for part in str(if_match).split(",")
@@ -55,9 +55,9 @@ def require_match(record: Edited, if_match: str | None) -> None:
 
 
 def merging(view: Callable[A, T]) -> Callable[A, T]:
-    """A PUT that keeps what the request leaves out: read, merge, and write if the revision is still the one read.
+    """A PUT that keeps omitted fields: read, merge, and write under the optimistic lock.
 
-    When somebody else was faster, it is done anew on what they wrote. Whoever names revisions is told so instead.
+    When somebody else was faster, the PUT is tried again on the new revision; with `If-Match` it is refused.
     """
 
     @wraps(view)

@@ -38,10 +38,10 @@ def ask_or_do(
     *,
     do: Callable[[], object],
     success: Text,
-    then: str,
+    next_url: str,
     back: str,
 ) -> HttpResponse:
-    """GET shows the question; POST calls `do`, shows `success` and redirects to `then`.
+    """GET shows the question; POST calls `do`, shows `success` and redirects to `next_url`.
 
     Without a question, GET redirects to `back`, and POST still calls `do`, whose refusal is shown.
     """
@@ -52,7 +52,7 @@ def ask_or_do(
     except Conflict as problem:
         return _refused(request, question, problem, back=back)
     messages.success(request, str(success))
-    return HttpResponseClientRedirect(then) if is_htmx(request) else redirect(then)
+    return HttpResponseClientRedirect(next_url) if is_htmx(request) else redirect(next_url)
 
 
 def _refused(request: HttpRequest, question: Question | None, problem: Problem, *, back: str) -> HttpResponse:

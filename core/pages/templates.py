@@ -12,9 +12,9 @@ _LINE_OF_CONTROL = re.compile(rf"^((?:{_CONTROL}|{_COMMENT})+)\n", re.MULTILINE)
 
 
 class Loader(filesystem.Loader):
-    """Once, when a template is read: takes off indentation, and the ends of lines that hold nothing but tags of control.
+    """Removes indentation, and the ends of lines that hold only control tags, when a template is read.
 
-    Between what is shown a line break stays wherever one was, so browsers show the same.
+    Line breaks between shown parts stay, so browsers show the same.
     """
 
     def get_contents(self, origin: Origin) -> str:

@@ -46,7 +46,7 @@ class RunStorage(BaseStorage):
         text = self.extra_data.get("run_key")
         return UUID(text) if text else None
 
-    def kept(self, step: str, name: str) -> str:
+    def kept_value(self, step: str, name: str) -> str:
         """One field of a step as typed; empty when there is none."""
         values: list[str] = self.data[self.step_data_key].get(step, {}).get(name, [])
         return values[-1] if values else ""
@@ -61,13 +61,13 @@ class RunStorage(BaseStorage):
 
         Returns whether they changed; a change makes a new run key.
         """
-        kept = self.data[self.step_data_key]
+        fields_by_step = self.data[self.step_data_key]
         wrong = self.wrong - {step} | (frozenset() if is_right else {step})
-        if kept.get(step, {}) == fields and wrong == self.wrong:
+        if fields_by_step.get(step, {}) == fields and wrong == self.wrong:
             return False
-        kept.pop(step, None)
+        fields_by_step.pop(step, None)
         if fields:
-            kept[step] = fields
+            fields_by_step[step] = fields
         self._save(wrong)
         return True
 
@@ -161,8 +161,8 @@ class RunWizard(NamedUrlSessionWizardView):
         """Keep a step's own fields as typed, valid or not, and nothing else of the POST."""
         typed: Any = form.data
         names = [form.add_prefix(name) for name in form.fields]
-        given = {name: values for name in names if any(values := typed.getlist(name))}
-        if step != self.steps.last and self.storage.keep(step, given, is_right=form.is_valid()):
+        fields = {name: values for name in names if any(values := typed.getlist(name))}
+        if step != self.steps.last and self.storage.keep(step, fields, is_right=form.is_valid()):
             self.kept_changed(step)
 
     def incomplete(self) -> str | None:
@@ -193,9 +193,11 @@ class RunWizard(NamedUrlSessionWizardView):
         return redirect(self.get_step_url(following))
 
     def _is_complete(self, step: str) -> bool:
-        kept = self.storage.get_step_data(step)
+        fields = self.storage.get_step_data(step)
         return (
-            kept is not None and step not in self.storage.wrong and self.get_form(step, data=kept).is_valid()
+            fields is not None
+            and step not in self.storage.wrong
+            and self.get_form(step, data=fields).is_valid()
         )
 
     def _earlier(self) -> Iterator[str]:

@@ -8,7 +8,7 @@ from django.core.checks import Error
 KEY_LENGTH, KEY_CHARACTERS = 32, 10
 
 
-def check_secret_key(**_asked: Any) -> list[Error]:
+def check_secret_key(**_options: Any) -> list[Error]:
     """SECRET_KEY must be strong: with it, anybody can sign sessions and links."""
     key = str(settings.SECRET_KEY)
     if len(key) >= KEY_LENGTH and len(set(key)) >= KEY_CHARACTERS:
@@ -23,7 +23,7 @@ def check_secret_key(**_asked: Any) -> list[Error]:
     ]
 
 
-def check_debug(**_asked: Any) -> list[Error]:
+def check_debug(**_options: Any) -> list[Error]:
     """DEBUG must be off in production: debug pages show settings and code."""
     if not settings.DEBUG or not settings.SESSION_COOKIE_SECURE:
         return []

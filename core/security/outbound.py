@@ -231,7 +231,7 @@ async def _exchange(
         asyncio.timeout(max(0.0, deadline_s)),
         httpx2.AsyncClient(trust_env=False, follow_redirects=False, verify=_tls()) as http,
     ):
-        asked = http.stream(
+        exchange = http.stream(
             request.method,
             url,
             content=request.content,
@@ -239,7 +239,7 @@ async def _exchange(
             timeout=httpx2.Timeout(deadline_s, connect=min(request.connect_s, deadline_s)),
             extensions={"sni_hostname": parts.hostname},
         )
-        async with asked as response:
+        async with exchange as response:
             return Answer(status=response.status_code, body=await _limited(response, request.limit))
 
 

@@ -1,8 +1,8 @@
 """The design's components as template tags: see templates/components/ and static/css/.
 
-Those that wrap what stands between: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
+Block tags wrap their content: {% section id=… title=… %}…{% endsection %}, {% dialog … %}…{% enddialog %},
 {% fact label=… %}…{% endfact %}, {% notice … %}…{% endnotice %}, {% empty_state … %}…{% endempty_state %}.
-Those without a tag are included: {% include "components/search.html" %}.
+Components without a tag are included: {% include "components/search.html" %}.
 """
 
 import re
@@ -163,7 +163,7 @@ def fact(content: str, *, label: str) -> SafeString:
 
 @register.simple_block_tag
 def notice(content: str, *, tone: str = "red", title: str = "", role: str = "") -> SafeString:
-    """A paragraph that stands out: red, amber, blue, violet. role="alert" only where it answers what was just done."""
+    """A paragraph in red, amber, blue or violet. role="alert" only where it answers a person's action."""
     return _wrapped("notice", content.strip(), tone=tone, title=title, role=role)
 
 
@@ -171,7 +171,7 @@ def notice(content: str, *, tone: str = "red", title: str = "", role: str = "") 
 def empty_state(
     content: str, *, icon: str, title: str, url: str = "", action: str = "", is_second: object = False
 ) -> SafeString:
-    """Why there is nothing yet, and what to do: a link, which `is_second` where the page's primary action is elsewhere."""
+    """Why a list is empty, and a link to an action; `is_second` where the page has another primary action."""
     return _wrapped(
         "empty_state", content.strip(), icon=icon, title=title, url=url, action=action, is_second=is_second
     )
@@ -181,7 +181,7 @@ def empty_state(
 def choice_card(
     radio: BoundWidget, *, title: str = "", note: str = "", aside: str = "", reason: str = ""
 ) -> dict[str, Any]:
-    """A radio that is a card, in <div class="choices">. `aside` stands beside the title; a `reason` says why it cannot be chosen."""
+    """A radio as a card, in <div class="choices">. `aside` is beside the title; `reason` says why it is off."""
     shown = {"title": title or radio.choice_label, "note": note, "aside": aside, "reason": reason}
     return {"radio": radio, **shown}
 

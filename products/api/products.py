@@ -45,9 +45,9 @@ def create_product(request: HttpRequest, response: HttpResponse, body: ProductIn
     """A draft: link services to it and activate it, then it can be published."""
     actor = actor_of(request)
     actor.require_write()
-    given = _given(body)
-    linked = given.pop("api_services", ())
-    product = products.create_product(actor, fields=checked_product(given), service_ids=linked)
+    values = _values(body)
+    linked = values.pop("api_services", ())
+    product = products.create_product(actor, fields=checked_product(values), service_ids=linked)
     return Status(201, ProductOut.of(mark_new(request, response, product, at="api:get_product")))
 
 
@@ -72,9 +72,9 @@ def update_product(
     product = selectors.product_of(actor, product_id)
     actor.require_write()
     require_match(product, if_match)
-    given = _given(body)
-    linked = given.pop("api_services", None)
-    fields = checked_product(given, product=product)
+    values = _values(body)
+    linked = values.pop("api_services", None)
+    fields = checked_product(values, product=product)
     changed = products.update_product(
         actor, product_id, fields=fields, service_ids=linked, revision=product.revision
     )
@@ -110,5 +110,5 @@ def archive_product(request: HttpRequest, response: HttpResponse, product_id: UU
     return ProductOut.of(mark(response, products.archive(actor_of(request), product_id)))
 
 
-def _given(body: ProductIn) -> dict[str, Any]:
+def _values(body: ProductIn) -> dict[str, Any]:
     return body.model_dump(exclude_none=True)

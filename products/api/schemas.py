@@ -11,7 +11,7 @@ from products.catalogue.upstream_urls import UpstreamUrl
 from products.forms import MAX_ROUTES
 from products.models import ApiService, Product, Route
 
-_MANY = 1_000
+_LIST_AT_MOST = 1_000
 
 
 class ProductIn(Schema, extra="forbid"):
@@ -24,7 +24,7 @@ class ProductIn(Schema, extra="forbid"):
     docs_url: str | None = None
     logo_url: str | None = None
     api_services: list[UUID] | None = Field(
-        None, max_length=_MANY, description="Exactly these become the product's services."
+        None, max_length=_LIST_AT_MOST, description="Exactly these become the product's services."
     )
 
 
@@ -48,7 +48,7 @@ class ProductOut(Schema):
     @classmethod
     def of(cls, product: Product) -> Self:
         """From the row, with its links prefetched."""
-        same = (
+        columns = (
             "name",
             "version",
             "description",
@@ -65,7 +65,7 @@ class ProductOut(Schema):
             id=product.pk,
             provider_tenant_id=product.tenant_id,
             api_services=services,
-            **{name: getattr(product, name) for name in same},
+            **{name: getattr(product, name) for name in columns},
         )
 
 
@@ -136,7 +136,7 @@ class ServiceOut(Schema):
     @classmethod
     def of(cls, service: ApiService) -> Self:
         """From the row, with its routes prefetched."""
-        same = (
+        columns = (
             "name",
             "version",
             "description",
@@ -152,5 +152,5 @@ class ServiceOut(Schema):
             id=service.pk,
             upstream_url=str(UpstreamUrl.of(service)),
             routes=routes,
-            **{name: getattr(service, name) for name in same},
+            **{name: getattr(service, name) for name in columns},
         )

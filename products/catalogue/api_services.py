@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from core.records import refuse_if_changed, save_named
-from core.usage import Hold, named, uses_holding
+from core.usage import Hold, names_of, uses_holding
 from products import errors
 from products.models import ApiService, Product, Route
 from tenants.actors import Actor
@@ -72,7 +72,7 @@ def create_service(actor: Actor, *, fields: ServiceFields) -> ApiService:
     """Create a service with its routes. Raises Invalid when the name is used."""
     actor.require_write()
     service = ApiService(tenant_id=actor.tenant_id, **{name: getattr(fields, name) for name in COLUMNS})
-    save_named(service, taken=NAME_TAKEN)
+    save_named(service, name_taken=NAME_TAKEN)
     _put_routes(service, fields.routes)
     return service
 
@@ -83,13 +83,13 @@ def update_service(
 ) -> ApiService:
     """Change a service with its upstream and routes. Live publishes change only when published again.
 
-    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
+    Optimistic lock: raises ChangedMeanwhile when `revision` is not the current one (None: any).
     """
     service = lock_service(actor, service_id)
     refuse_if_changed(service, revision=revision)
     for name in COLUMNS:
         setattr(service, name, getattr(fields, name))
-    save_named(service, columns=COLUMNS, taken=NAME_TAKEN)
+    save_named(service, columns=COLUMNS, name_taken=NAME_TAKEN)
     _put_routes(service, fields.routes)
     return service
 
@@ -101,13 +101,15 @@ def delete_service(actor: Actor, service_id: UUID) -> None:
     if products := list(service.products.order_by("name")):
         changeable = [product for product in products if product.status != Product.Status.ARCHIVED]
         text = _LINKED if changeable else _ARCHIVED_WITH
-        raise errors.InUse(text % {"products": _named(changeable or products)})
-    if live := uses_holding(service, Hold.LIVE):
-        raise errors.InUse(_("It is still live in %(uses)s. Withdraw it first.") % {"uses": named(live)})
+        raise errors.InUse(text % {"products": _product_names(changeable or products)})
+    if live_uses := uses_holding(service, Hold.LIVE):
+        raise errors.InUse(
+            _("It is still live in %(uses)s. Withdraw it first.") % {"uses": names_of(live_uses)}
+        )
     service.delete()
 
 
-def _named(products: list[Product]) -> str:
+def _product_names(products: list[Product]) -> str:
     return ", ".join(str(product) for product in products[:3]) + (" …" if len(products) > 3 else "")
 
 
@@ -116,17 +118,19 @@ def lock_service(actor: Actor, service_id: UUID) -> ApiService:
     return ApiService.objects.lock_for(actor, service_id)
 
 
-def _put_routes(service: ApiService, wanted: tuple[RouteFields, ...]) -> None:
+def _put_routes(service: ApiService, desired: tuple[RouteFields, ...]) -> None:
     """Make exactly these the service's routes. Routes that stay keep their rows and ids."""
-    left = {route.pk: route for route in service.routes.all()}
-    kept: list[Route | None] = [left.pop(fields.id, None) if fields.id else None for fields in wanted]
-    for place, fields in enumerate(wanted):
-        if kept[place] is None:
-            same = next((route for route in left.values() if route.path == fields.path), None)
-            kept[place] = left.pop(same.pk) if same else None
-    service.routes.filter(pk__in=left).delete()
-    for position, (fields, kept_route) in enumerate(zip(wanted, kept, strict=True)):
-        route = kept_route or Route(service=service)
+    unmatched = {route.pk: route for route in service.routes.all()}
+    matched: list[Route | None] = [
+        unmatched.pop(fields.id, None) if fields.id else None for fields in desired
+    ]
+    for place, fields in enumerate(desired):
+        if matched[place] is None:
+            namesake = next((route for route in unmatched.values() if route.path == fields.path), None)
+            matched[place] = unmatched.pop(namesake.pk) if namesake else None
+    service.routes.filter(pk__in=unmatched).delete()
+    for position, (fields, matched_route) in enumerate(zip(desired, matched, strict=True)):
+        route = matched_route or Route(service=service)
         before = (route.path, route.methods, route.strip_path, route.status, route.position)
         route.path, route.methods, route.strip_path, route.status, route.position = after = (
             fields.path,
@@ -135,5 +139,5 @@ def _put_routes(service: ApiService, wanted: tuple[RouteFields, ...]) -> None:
             fields.status,
             position,
         )
-        if kept_route is None or before != after:
+        if matched_route is None or before != after:
             route.save()

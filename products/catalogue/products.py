@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.problems import Invalid
 from core.records import refuse_if_changed, save_edit
-from core.usage import Hold, named, uses_holding, uses_of
+from core.usage import Hold, names_of, uses_holding, uses_of
 from products import errors
 from products.models import ApiService, Product, ProductService
 from tenants.actors import Actor
@@ -51,7 +51,7 @@ def update_product(
 ) -> Product:
     """Change a product, and its services if `service_ids` is not None. Raises ProductIsArchived.
 
-    Raises ChangedMeanwhile when `revision`, the one that the caller looked at, is not the current one (None: any).
+    Optimistic lock: raises ChangedMeanwhile when `revision` is not the current one (None: any).
     """
     product = lock_product(actor, product_id)
     refuse_if_changed(product, revision=revision)
@@ -93,8 +93,8 @@ def deactivate(actor: Actor, product_id: UUID) -> Product:
     """Make an active product a draft again. Raises StillDeployed while a publish is live or going live."""
     product = lock_product(actor, product_id)
     _require(product, Product.Status.ACTIVE, _("Only an active product can be deactivated."))
-    if live := uses_holding(product, Hold.LIVE):
-        raise errors.StillDeployed(errors.StillDeployed.detail % {"uses": named(live)})
+    if live_uses := uses_holding(product, Hold.LIVE):
+        raise errors.StillDeployed(errors.StillDeployed.detail % {"uses": names_of(live_uses)})
     return _become(product, Product.Status.DRAFT)
 
 
@@ -118,9 +118,9 @@ def delete_product(actor: Actor, product_id: UUID) -> None:
         _("Only a draft can be deleted. Deactivate the product first, or archive it."),
     )
     uses = uses_of(product)
-    if present := [use for use in uses if use.hold != Hold.HISTORY]:
+    if current_uses := [use for use in uses if use.hold != Hold.HISTORY]:
         raise errors.InUse(
-            _("It still has publishes: %(uses)s. Delete those first.") % {"uses": named(present)}
+            _("It still has publishes: %(uses)s. Delete those first.") % {"uses": names_of(current_uses)}
         )
     if uses:
         raise errors.InUse(
@@ -139,27 +139,27 @@ def _link(actor: Actor, product: Product, service_ids: Collection[UUID]) -> bool
 
     Raises Invalid for a missing service, and ServiceNeeded when an active product would have none.
     """
-    wanted, linked = set(service_ids), set(product.links.values_list("service_id", flat=True))
-    if wanted == linked:
+    requested_ids, linked_ids = set(service_ids), set(product.links.values_list("service_id", flat=True))
+    if requested_ids == linked_ids:
         return False
-    if not wanted and product.status == Product.Status.ACTIVE:
+    if not requested_ids and product.status == Product.Status.ACTIVE:
         raise errors.ServiceNeeded(
             _(
                 "An active product needs at least one API service. Link another one first, or deactivate the "
                 "product."
             )
         )
-    rows = ApiService.objects.visible_to(actor).filter(pk__in=wanted).order_by("pk")
+    rows = ApiService.objects.visible_to(actor).filter(pk__in=requested_ids).order_by("pk")
     locked = rows.select_for_update(no_key=True)  # a concurrent deletion waits, and is then refused
-    existing = {service.pk for service in locked}
-    if wanted - existing:
+    existing_ids = {service.pk for service in locked}
+    if requested_ids - existing_ids:
         raise Invalid(
             fields={"api_services": [_("One of these API services no longer exists. Load the page again.")]}
         )
-    product.links.filter(service_id__in=linked - wanted).delete()
+    product.links.filter(service_id__in=linked_ids - requested_ids).delete()
     ProductService.objects.bulk_create(
         ProductService(tenant_id=product.tenant_id, product=product, service_id=new)
-        for new in wanted - linked
+        for new in requested_ids - linked_ids
     )
     return True
 

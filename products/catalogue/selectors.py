@@ -51,10 +51,10 @@ def linkable_services(actor: Actor, product: Product) -> list[ApiService]:
     return list(rows.order_by("-is_linked", "name")[:LINKABLE])
 
 
-def named_services(actor: Actor, ids: Iterable[str]) -> list[ApiService]:
+def requested_services(actor: Actor, ids: Iterable[str]) -> list[ApiService]:
     """The tenant's services with these ids; invalid and unknown ids are left out. One query at most."""
-    wanted = [UUID(text) for text in ids if _is_id(text)]
-    return list(ApiService.objects.visible_to(actor).filter(pk__in=wanted)) if wanted else []
+    requested_ids = [UUID(text) for text in ids if _is_id(text)]
+    return list(ApiService.objects.visible_to(actor).filter(pk__in=requested_ids)) if requested_ids else []
 
 
 def service_of(actor: Actor, service_id: UUID) -> ApiService:

@@ -24,7 +24,7 @@ MAX_SEGMENTS = 20
 MOST_COMPLAINTS = 20
 MOST_NOTES = 50
 _OPERATIONS = {method.lower(): method for method in METHODS}
-_KNOWN = {*_OPERATIONS, "summary", "description", "servers", "parameters", "$ref"}
+_KNOWN_FIELDS = {*_OPERATIONS, "summary", "description", "servers", "parameters", "$ref"}
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -108,7 +108,7 @@ def _servers(document: Document, root: dict[str, Any], notes: _Notes) -> Iterato
     for number, server in enumerate(listed[:MAX_SERVERS] if isinstance(listed, list) else []):
         url = _line(server.get("url")) if isinstance(server, dict) else ""
         variables = server.get("variables") if isinstance(server, dict) else None
-        filled = _VARIABLE.sub(lambda variable, given=variables: _default(given, variable[1]), url)  # type: ignore[misc]
+        filled = _VARIABLE.sub(lambda variable, values=variables: _default(values, variable[1]), url)  # type: ignore[misc]
         try:
             yield str(parse(filled))
         except ValidationError as problem:
@@ -172,16 +172,18 @@ def _path(document: Document, key: str, item: Any, notes: _Notes) -> Iterator[Ap
         notes.unread.append(
             _("%(place)s: a path ends before ? or #. Read as %(path)s.") % (place | {"path": path})
         )
-    if unknown := sorted(name for name in operations if name not in _KNOWN and not name.startswith("x-")):
+    if unknown := sorted(
+        name for name in operations if name not in _KNOWN_FIELDS and not name.startswith("x-")
+    ):
         values = place | {"names": _cut(_line(", ".join(unknown)), 100)}
         notes.unread.append(_("%(place)s: %(names)s is not a method of routes.") % values)
     if operations.get("servers"):
         notes.unread.append(_("%(place)s: its own servers are not read; a service has one upstream.") % place)
-    named = [name for name in _OPERATIONS if _has_servers(operations.get(name))]
-    if named:
+    with_servers = [name for name in _OPERATIONS if _has_servers(operations.get(name))]
+    if with_servers:
         notes.unread.append(
             _("%(place)s: the servers of %(methods)s are not read; a service has one upstream.")
-            % (place | {"methods": ", ".join(_OPERATIONS[name] for name in named)})
+            % (place | {"methods": ", ".join(_OPERATIONS[name] for name in with_servers)})
         )
     if methods:
         yield ApiPath(path=path, methods=methods, source=key)

@@ -154,16 +154,16 @@ def plan(actor: Actor, text: str, *, service: ApiService | None = None, chosen: 
         )
     namesake = None if service else ApiService.objects.visible_to(actor).filter(name=api.title).first()
     service = service or (None if chosen.is_new else namesake)
-    kept = str(UpstreamUrl.of(service)) if service else ""
-    choices = tuple(dict.fromkeys(url for url in (chosen.upstream, kept, *api.servers) if url))
+    current_upstream = str(UpstreamUrl.of(service)) if service else ""
+    choices = tuple(dict.fromkeys(url for url in (chosen.upstream, current_upstream, *api.servers) if url))
     if not choices:
         raise Invalid(
             fields={"upstream_url": [_("The document names no usable server. Enter the upstream URL.")]}
         )
-    given = _given(api, service, routes, upstream=choices[0])
+    values = _form_values(api, service, routes, upstream=choices[0])
     if service is None:
-        given["name"] = chosen.name or (_free_name(actor, api) if namesake else api.title)
-    fields = checked_service(actor, given, service=service)
+        values["name"] = chosen.name or (_free_name(actor, api) if namesake else api.title)
+    fields = checked_service(actor, values, service=service)
     existing = list(service.routes.all()) if service else []
     return Plan(
         service=service,
@@ -183,7 +183,7 @@ def carry_out(actor: Actor, planned: Plan, *, revision: int | None = None) -> Ap
     return api_services.update_service(actor, planned.service.pk, fields=planned.fields, revision=revision)
 
 
-def _given(
+def _form_values(
     api: Api, service: ApiService | None, routes: tuple[Collapsed, ...], *, upstream: str
 ) -> dict[str, Any]:
     """The document as form values. An existing route keeps its id, `strip_path` and `is_active`."""
@@ -196,8 +196,13 @@ def _given(
             is_active = old.status == Route.Status.ACTIVE
             flags = {"id": old.pk, "strip_path": old.strip_path, "is_active": is_active}
         rows.append({"path": route.path, "methods": list(route.methods), **flags})
-    given = {"version": api.version, "description": api.description, "upstream_url": upstream, "routes": rows}
-    return given if service else given | {"status": ApiService.Status.ACTIVE}
+    values = {
+        "version": api.version,
+        "description": api.description,
+        "upstream_url": upstream,
+        "routes": rows,
+    }
+    return values if service else values | {"status": ApiService.Status.ACTIVE}
 
 
 def _free_name(actor: Actor, api: Api) -> str:

@@ -54,12 +54,12 @@ def collapse(paths: Iterable[ApiPath]) -> tuple[Collapsed, ...]:
 
 def static_start(path: str) -> str:
     """The whole segments before a path's first parameter."""
-    kept: list[str] = []
+    static_segments: list[str] = []
     for segment in path.split("/")[1:]:
         if "{" in segment or "}" in segment:
             break
-        kept.append(segment)
-    return "/" + "/".join(kept).rstrip("/")
+        static_segments.append(segment)
+    return "/" + "/".join(static_segments).rstrip("/")
 
 
 def _above(path: str) -> list[str]:

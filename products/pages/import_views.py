@@ -74,16 +74,16 @@ def _page(
     request: HttpRequest, actor: Actor, service: ApiService | None, *, target: ApiService | None
 ) -> HttpResponse:
     if request.method != "POST" or "again" in request.POST:
-        return _asked(request, service, typed=request.POST)
+        return _document_page(request, service, typed=request.POST)
     problem: Problem | None = None
     text = ""
     chosen = importing.Chosen()
     try:
-        text, chosen = _given(request)
+        text, chosen = _submitted(request)
         planned = importing.plan(actor, text, service=target, chosen=chosen)
         if "apply" in request.POST:
             _require_confirmed(request, planned)
-            return _done(
+            return _saved(
                 request,
                 importing.carry_out(actor, planned, revision=revision_of(request.POST)),
                 is_new=planned.service is None,
@@ -96,7 +96,7 @@ def _page(
                 "document": text or request.POST.get("document", ""),
                 "upstream_url": request.POST.get("upstream_url", ""),
             }
-            return _asked(request, service, typed=typed, problem=refusal)
+            return _document_page(request, service, typed=typed, problem=refusal)
         problem = refusal
         planned = importing.plan(actor, text, service=target, chosen=replace(chosen, name=""))
     context = {
@@ -144,21 +144,21 @@ def _require_confirmed(request: HttpRequest, planned: importing.Plan) -> None:
         )
 
 
-def _given(request: HttpRequest) -> tuple[str, importing.Chosen]:
+def _submitted(request: HttpRequest) -> tuple[str, importing.Chosen]:
     form = ImportForm(request.POST, request.FILES)
     refuse_unless_valid(form)
-    given = form.cleaned_data
+    values = form.cleaned_data
     is_new = _target_name(request) == NEW
     # The other target has its own name and upstream.
     chosen = (
         importing.Chosen(is_new=is_new)
         if SWITCH in request.POST
-        else importing.Chosen(is_new=is_new, name=given["name"], upstream=given["upstream_url"])
+        else importing.Chosen(is_new=is_new, name=values["name"], upstream=values["upstream_url"])
     )
     return form.text(), chosen
 
 
-def _asked(
+def _document_page(
     request: HttpRequest,
     service: ApiService | None,
     *,
@@ -166,8 +166,8 @@ def _asked(
     problem: Invalid | None = None,
 ) -> HttpResponse:
     """The form as typed. Complaints about the upstream are shown at its field, all others in a list."""
-    given = {name: typed.get(name, "") for name in ("document", "upstream_url")}
-    form = ImportForm(given if problem else None, initial=given)
+    typed_fields = {name: typed.get(name, "") for name in ("document", "upstream_url")}
+    form = ImportForm(typed_fields if problem else None, initial=typed_fields)
     fields = dict(problem.fields) if problem else {}
     for text in fields.pop("upstream_url", []):
         if text not in form["upstream_url"].errors:
@@ -181,7 +181,7 @@ def _asked(
     )
 
 
-def _done(request: HttpRequest, service: ApiService, *, is_new: bool) -> HttpResponse:
+def _saved(request: HttpRequest, service: ApiService, *, is_new: bool) -> HttpResponse:
     messages.success(
         request,
         _("The API service was created from the document")

@@ -47,11 +47,11 @@ def detail(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse
     """One product with its services. An inclusion tag of the app above adds its publishes."""
     product = selectors.product_of(actor, product_id)
     linked = list(selectors.services_of(product))
-    asked = questions.of_product(product, services=len(linked)) if actor.writes else []
+    possible_questions = questions.of_product(product, services=len(linked)) if actor.writes else []
     return render(
         request,
         "products/products/detail.html",
-        {"product": product, "services": linked, "actor": actor, "questions": asked},
+        {"product": product, "services": linked, "actor": actor, "questions": possible_questions},
     )
 
 
@@ -61,15 +61,20 @@ def create(request: HttpRequest, actor: Actor) -> HttpResponse:
     """Create a product, with the services that the link names."""
     actor.require_write()
     form = ProductForm(_posted(request))
-    named = selectors.named_services(actor, (request.POST or request.GET).getlist("service"))
-    ids = [service.pk for service in named]
-    tried = _tried(
+    chosen_services = selectors.requested_services(actor, (request.POST or request.GET).getlist("service"))
+    ids = [service.pk for service in chosen_services]
+    result = _attempted(
         request, lambda: products.create_product(actor, fields=form.product_fields(), service_ids=ids), form
     )
-    if tried.saved:
+    if result.saved:
         messages.success(request, _("The product was created"))
-        return redirect("products:detail", tried.saved.pk)
-    return render(request, "products/products/form.html", {"form": form, "named": named}, status=tried.status)
+        return redirect("products:detail", result.saved.pk)
+    return render(
+        request,
+        "products/products/form.html",
+        {"form": form, "chosen_services": chosen_services},
+        status=result.status,
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -81,23 +86,23 @@ def edit(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     if product.status == Product.Status.ARCHIVED:
         raise ProductIsArchived
     form = ProductForm(_posted(request), instance=product)
-    tried = _tried(
+    result = _attempted(
         request,
         lambda: products.update_product(
             actor, product_id, fields=form.product_fields(), revision=revision_of(request.POST)
         ),
         form,
     )
-    if tried.saved:
+    if result.saved:
         messages.success(request, _("The product was changed"))
         return redirect("products:detail", product_id)
     context = {
         "form": form,
         "product": selectors.product_of(actor, product_id),
         "revision": request.POST.get("revision"),
-        "problem": tried.problem,
+        "problem": result.problem,
     }
-    return render(request, "products/products/form.html", context, status=tried.status)
+    return render(request, "products/products/form.html", context, status=result.status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -108,31 +113,31 @@ def link(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse:
     actor.require_write()
     linkable = selectors.linkable_services(actor, product)
     ids = [service.pk for service in linkable if str(service.pk) in request.POST.getlist("services")]
-    tried = _tried(
+    result = _attempted(
         request,
         lambda: products.link_services(
             actor, product_id, service_ids=ids, revision=revision_of(request.POST)
         ),
     )
-    if tried.saved:
+    if result.saved:
         messages.success(request, _("The linked API services were changed"))
         target = reverse("products:detail", args=[product_id])
         return HttpResponseClientRedirect(target) if is_htmx(request) else redirect(target)
     typed = request.POST.getlist("services")
-    if not tried.problem:
+    if not result.problem:
         typed = [str(service.pk) for service in linkable if getattr(service, "is_linked", False)]
     context = {
         "product": product,
-        "there": linkable,
+        "linkable": linkable,
         "typed": typed,
-        "problem": tried.problem,
+        "problem": result.problem,
         "revision": request.POST.get("revision"),
     }
     return render(
         request,
         "products/products/_link.html" if is_htmx(request) else "products/products/link.html",
         context,
-        status=tried.status,
+        status=result.status,
     )
 
 
@@ -179,7 +184,7 @@ def delete(request: HttpRequest, actor: Actor, product_id: UUID) -> HttpResponse
         verb="delete",
         do=products.delete_product,
         success=_("The product was deleted"),
-        then=reverse("products:list"),
+        next_url=reverse("products:list"),
     )
 
 
@@ -187,7 +192,7 @@ def _posted(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def _tried(request: HttpRequest, save: Callable[[], Product], *forms: ProductForm) -> Attempt[Product]:
+def _attempted(request: HttpRequest, save: Callable[[], Product], *forms: ProductForm) -> Attempt[Product]:
     """The result of a sent form; an empty one for GET."""
     return attempt(save, *forms) if request.method == "POST" else Attempt()
 
@@ -200,12 +205,17 @@ def _ask_or_do(
     verb: str,
     do: Callable[[Actor, UUID], object],
     success: Text,
-    then: str = "",
+    next_url: str = "",
 ) -> HttpResponse:
     product = selectors.product_of(actor, product_id)
     actor.require_write()
     back = reverse("products:detail", args=[product_id])
     question = chosen(questions.of_product(product, services=product.links.count()), verb)
     return ask_or_do(
-        request, question, do=lambda: do(actor, product_id), success=success, then=then or back, back=back
+        request,
+        question,
+        do=lambda: do(actor, product_id),
+        success=success,
+        next_url=next_url or back,
+        back=back,
     )

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from core.pages.questions import Question
-from core.usage import Hold, named, uses_holding
+from core.usage import Hold, names_of, uses_holding
 from products.models import ApiService, Product
 
 
@@ -51,9 +51,10 @@ def _activate(product: Product, services: int) -> Question:
 
 def _deactivate(product: Product) -> Question:
     texts = (_("It becomes a draft again, and cannot be published until it is activated."),)
-    if live := uses_holding(product, Hold.LIVE):
+    if live_uses := uses_holding(product, Hold.LIVE):
         texts = (
-            _("This is refused while it is live: %(names)s. Withdraw it first.") % {"names": named(live)},
+            _("This is refused while it is live: %(names)s. Withdraw it first.")
+            % {"names": names_of(live_uses)},
         )
     title = _("Deactivate “%(product)s”?") % {"product": product}
     return Question(

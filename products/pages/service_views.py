@@ -81,7 +81,7 @@ def delete(request: HttpRequest, actor: Actor, service_id: UUID) -> HttpResponse
         chosen(questions.of_service(service), "delete"),
         do=lambda: api_services.delete_service(actor, service_id),
         success=_("The API service was deleted"),
-        then=reverse("services:list"),
+        next_url=reverse("services:list"),
         back=reverse("services:detail", args=[service_id]),
     )
 
@@ -103,15 +103,15 @@ def _form(request: HttpRequest, actor: Actor, service: ApiService | None) -> Htt
             route_rows(initial=initial_rows(service) if service else [{}]),
         )
     form, typed = ServiceForm(actor, request.POST, service=service), route_rows(request.POST)
-    tried = attempt(
+    result = attempt(
         lambda: _save(actor, service, service_fields(form, typed), revision_of(request.POST)), form, typed
     )
-    if tried.saved:
+    if result.saved:
         messages.success(
             request, _("The API service was changed") if service else _("The API service was created")
         )
-        return redirect("services:detail", tried.saved.pk)
-    return _shown(request, service, form, typed, problem=tried.problem, status=tried.status)
+        return redirect("services:detail", result.saved.pk)
+    return _shown(request, service, form, typed, problem=result.problem, status=result.status)
 
 
 def _save(

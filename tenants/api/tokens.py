@@ -44,9 +44,9 @@ class TokenOut(Schema):
     @classmethod
     def of(cls, row: ApiToken, **more: Any) -> Self:
         """From the row."""
-        same = ("name", "role", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at")
+        columns = ("name", "role", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at")
         maker = row.created_by.get_username() if row.created_by else None
-        return cls(id=row.pk, created_by=maker, **{name: getattr(row, name) for name in same}, **more)
+        return cls(id=row.pk, created_by=maker, **{name: getattr(row, name) for name in columns}, **more)
 
 
 class NewTokenOut(TokenOut):

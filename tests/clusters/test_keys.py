@@ -42,7 +42,7 @@ def events() -> list[str]:
 
 
 def live_keys(agent: Agent) -> int:
-    return AgentKey.objects.live().filter(agent=agent).count()
+    return AgentKey.objects.accepted().filter(agent=agent).count()
 
 
 def test_a_new_key_comes_into_use_without_a_moment_in_which_none_works(
@@ -129,7 +129,7 @@ def test_a_revoked_key_is_refused_at_its_next_request_and_an_answer_under_it_is_
     with pytest.raises(ControlPlaneFailed, match="revoked, or never enrolled") as refusal:
         program.beat()
     assert refusal.value.status == 401
-    assert list(program.voice.agent.keys.live()) == []
+    assert list(program.voice.agent.keys.accepted()) == []
     assert events()[-1] == "key_revoked"
 
 

@@ -30,9 +30,9 @@ class Command(TerminalCommand):
     def handle(self, *_args: Any, cluster: str, name: str, **_options: Any) -> None:
         known_cluster = Cluster.objects.filter(name=cluster).first()
         if known_cluster is None:
-            known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "—"
+            names = ", ".join(Cluster.objects.values_list("name", flat=True)) or "—"
             raise CommandError(
-                _("No cluster has the name %(name)s. Known: %(known)s.") % {"name": cluster, "known": known}
+                _("No cluster has the name %(name)s. Known: %(known)s.") % {"name": cluster, "known": names}
             )
         try:
             code = create_enrolment_code(known_cluster, agent_name=name)

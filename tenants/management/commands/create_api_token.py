@@ -25,9 +25,9 @@ class Command(TerminalCommand):
     def handle(self, *_args: Any, tenant: str, role: str, name: str, **_options: Any) -> None:
         known_tenant = Tenant.objects.filter(slug=tenant).first()
         if known_tenant is None:
-            known = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
+            slugs = ", ".join(Tenant.objects.values_list("slug", flat=True)) or "—"
             raise CommandError(
-                _("No tenant has the slug %(slug)s. Known: %(known)s.") % {"slug": tenant, "known": known}
+                _("No tenant has the slug %(slug)s. Known: %(known)s.") % {"slug": tenant, "known": slugs}
             )
         self.stderr.write(_("The token is shown once; keep it like a password."))
         self.stdout.write(create_api_token(known_tenant, name=name, role=Role(role)))

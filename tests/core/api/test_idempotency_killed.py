@@ -151,7 +151,7 @@ def test_f16_what_was_killed_half_way_left_nothing_and_is_done_by_the_next_try(
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(idempotency, "_keep", killed)
+        patch.setattr(idempotency, "_store", killed)
         post(owner, path, body)
     assert written(world) == before
     assert post(owner, path, body).json()["code"] == "idempotency_in_progress"
