@@ -27,9 +27,9 @@ def given_at_the_place() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PROBLEMS:
                 yield from (
-                    str(word.value.value)
-                    for word in node.keywords
-                    if word.arg == "code" and isinstance(word.value, ast.Constant)
+                    str(keyword.value.value)
+                    for keyword in node.keywords
+                    if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)
                 )
 
 
@@ -42,7 +42,7 @@ def test_the_table_names_each_code_and_no_other() -> None:
     assert get_resolver().url_patterns  # all doors, and so all kinds of refusals, are loaded
     table, kinds = in_the_table(), dict(of_classes(Problem))
     kinds.pop("declaration_refused", None)  # of the command apply, which says it in words
-    known = set(kinds) | set(given_at_the_place())
-    assert known - set(table) == set(), "These codes are missing in the table of docs/api.md."
-    assert set(table) - known == set(), "These codes of docs/api.md are no more."
+    codes = set(kinds) | set(given_at_the_place())
+    assert codes - set(table) == set(), "These codes are missing in the table of docs/api.md."
+    assert set(table) - codes == set(), "These codes of docs/api.md are no more."
     assert {code: table[code] for code in kinds} == kinds

@@ -90,7 +90,7 @@ def names_in(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def is_missing(name: str) -> bool:
-    """Whether a dotted name begins with a module of ours (`outbox.claim`, `core.records.Edited`) that has no such name."""
+    """Whether a dotted name (`outbox.claim`, `core.records.Edited`) names nothing in a module of ours."""
     parts = name.split(".")
     modules = names_by_module()
     candidates = {
@@ -99,7 +99,9 @@ def is_missing(name: str) -> bool:
         for module in modules
         if f".{module}".endswith("." + ".".join(parts[:end]))
     }
-    return bool(candidates) and not any(not rest or rest in modules[module] for module, rest in candidates)
+    return bool(candidates) and not any(
+        not attribute or attribute in modules[module] for module, attribute in candidates
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
@@ -137,20 +139,20 @@ def test_a_name_that_no_module_has_is_missing() -> None:
 
 def test_every_make_target_that_a_document_names_is_one() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {
+    named_targets = {
         target
         for document in DOCUMENTS
         for code in code_of(document)
         for target in re.findall(r"\bmake ([a-z][a-z-]*)", code)
     }
-    assert {"demo", "test", "check", "docs"} <= named
-    assert named - targets == set()
+    assert {"demo", "test", "check", "docs"} <= named_targets
+    assert named_targets - targets == set()
 
 
 def test_the_pages_are_built_without_a_complaint_and_load_nothing_from_elsewhere(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert build.returncode == 0, build.stderr
     pages = sorted(tmp_path.rglob("*.html"))
     written = {path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")}
     assert written <= {path.relative_to(tmp_path).with_suffix(".md") for path in pages}
@@ -158,7 +160,7 @@ def test_the_pages_are_built_without_a_complaint_and_load_nothing_from_elsewhere
     assert [match for path in pages for match in loaded.findall(path.read_text(encoding="utf-8"))] == []
 
 
-def words() -> list[tuple[str, str, str, str]]:
+def glossary_rows() -> list[tuple[str, str, str, str]]:
     """Each table row of the glossary: its section, the word, the Korean word ("-" for none), what it is."""
     sections = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split("\n## ")
     rows = [(section.splitlines()[0], *cells) for section in sections for cells in ROW.findall(section)]
@@ -166,13 +168,13 @@ def words() -> list[tuple[str, str, str, str]]:
 
 
 def test_the_glossary_has_each_word_once_and_in_order() -> None:
-    assert len(words()) > 60
-    assert len({word.lower() for _, word, _, _ in words()}) == len(words())
-    for section in {section for section, *_ in words()}:
-        within = [word.lower() for name, word, _, _ in words() if name == section]
+    assert len(glossary_rows()) > 60
+    assert len({term.lower() for _, term, _, _ in glossary_rows()}) == len(glossary_rows())
+    for section in {section for section, *_ in glossary_rows()}:
+        within = [term.lower() for name, term, _, _ in glossary_rows() if name == section]
         assert within == sorted(within)
 
 
 def test_the_korean_words_of_the_glossary_are_those_of_the_pages() -> None:
     pages = "\n".join(text for text, _fuzzy in in_catalogue("ko").values())
-    assert [korean for _, _, korean, _ in words() if korean != "-" and korean not in pages] == []
+    assert [korean for _, _, korean, _ in glossary_rows() if korean != "-" and korean not in pages] == []

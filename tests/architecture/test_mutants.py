@@ -1,4 +1,4 @@
-"""The planted bugs fit the code: each can be planted, has tests to notice it, and breaks a rule of its own."""
+"""The planted bugs fit the code: each can be planted, has tests to notice it, and breaks its own rule."""
 
 from pathlib import Path
 

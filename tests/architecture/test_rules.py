@@ -71,8 +71,8 @@ def _assigns(node: ast.AST, field: str) -> bool:
 def _passes(node: ast.AST, field: str) -> bool:
     if not isinstance(node, ast.Call) or not any(keyword.arg == field for keyword in node.keywords):
         return False
-    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return called in {
+    function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return function in {
         "update",
         "create",
         "get_or_create",

@@ -15,7 +15,7 @@ PAGES = sorted(TEMPLATES.rglob("*.html"))
 SHEETS = sorted((ROOT / "static").rglob("*.css"))
 LONGEST = 160
 
-# Folders that are not named like an app. allauth looks its templates up by names of its own, Django's admin too.
+# Folders that are not named like an app: allauth and Django's admin choose the names of their templates.
 OWNERS = {
     "frame": "config",
     "components": "core",
@@ -26,7 +26,7 @@ OWNERS = {
     "ninja": "config",
     "429.html": "tenants",
 }
-NAMED = re.compile(r"\{% (include|extends) [\"']([^\"']+)[\"']")
+REFERENCE = re.compile(r"\{% (include|extends) [\"']([^\"']+)[\"']")
 LINKED = re.compile(r"\{% url [\"']([^\"']+)[\"']")
 
 
@@ -54,7 +54,7 @@ def may_name(lower: str, app: str) -> bool:
 
 
 def _urls(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str, str]]:
-    """The name of each URL, and the app that answers it. Ninja's own views are the API's, which config puts together."""
+    """The name of each URL, and the app that answers it. Ninja's own views belong to config."""
     for entry in resolver.url_patterns:
         if isinstance(entry, URLResolver):
             yield from _urls(entry, f"{namespace}{entry.namespace}:" if entry.namespace else namespace)
@@ -79,12 +79,12 @@ def test_a_template_belongs_to_an_app(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_a_template_names_those_of_its_own_app_and_of_lower_ones(path: Path) -> None:
-    """Upper apps are reached by their tags. Only the frame, in which every page hangs itself, is named from below."""
+    """Templates of upper apps are reached by tags. Only the frame is extended from everywhere."""
     app = owner_of(name_of(path))
     above = [
-        f"{how} {named}"
-        for how, named in NAMED.findall(path.read_text())
-        if not (how == "extends" and named.startswith("frame/")) and not may_name(owner_of(named), app)
+        f"{how} {template}"
+        for how, template in REFERENCE.findall(path.read_text())
+        if not (how == "extends" and template.startswith("frame/")) and not may_name(owner_of(template), app)
     ]
     assert above == []
 
@@ -103,7 +103,7 @@ def test_no_line_is_longer_than_160_characters(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SHEETS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_style_sheet_has_one_declaration_a_line(path: Path) -> None:
-    """A line ends what it begins: one declaration, one opening or closing brace, or a part of a value or selector."""
+    """A line holds one declaration, one opening or closing brace, or a part of a value or selector."""
     plain = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", path.read_text(), flags=re.DOTALL)
     crowded = [line for line in plain.splitlines() if line.count(";") + line.count("{") + line.count("}") > 1]
     assert crowded == []

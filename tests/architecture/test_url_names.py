@@ -27,13 +27,13 @@ LEVELS = levels()
 
 def owners() -> dict[str, str]:
     """The app of each URL name, such as `products:list`."""
-    named = dict(_walk(get_resolver(), "", "config"))
+    app_by_name = dict(_walk(get_resolver(), "", "config"))
     for _prefix, router in api._routers:
         for view in router.path_operations.values():
             for operation in view.operations:
                 function = operation.view_func
-                named[f"{api.urls_namespace}:{function.__name__}"] = _app(function.__module__)
-    return named
+                app_by_name[f"{api.urls_namespace}:{function.__name__}"] = _app(function.__module__)
+    return app_by_name
 
 
 def _walk(resolver: URLResolver, namespace: str, above: str) -> Iterator[tuple[str, str]]:
@@ -57,19 +57,21 @@ OWNERS = owners()
 def names_in(source: str) -> set[str]:
     """The URL names in the source: texts with a namespace anywhere, others in the calls that take a name."""
     tree = ast.parse(source)
-    called = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) in NAMED_BY]
-    arguments = {text for call in called for argument in call.args for text in _texts(argument)}
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and _function_name(node) in NAMED_BY
+    ]
+    arguments = {text for call in calls for argument in call.args for text in _texts(argument)}
     qualified = {text for text in _texts(tree) if ":" in text}
     return {name for name in OWNERS if name in arguments | qualified or _is_begun(name, qualified)}
 
 
 def _is_begun(name: str, texts: set[str]) -> bool:
     """Whether a text is the namespace of the name, as in f"products:{verb}"."""
-    namespace, colon, _rest = name.rpartition(":")
+    namespace, colon, _name = name.rpartition(":")
     return bool(colon) and f"{namespace}:" in texts
 
 
-def _called(call: ast.Call) -> str:
+def _function_name(call: ast.Call) -> str:
     function = call.func
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
