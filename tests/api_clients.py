@@ -17,7 +17,7 @@ def client_for(world: World, role: Role = Role.DEVELOPER) -> Client:
 
 @pytest.fixture(autouse=True)
 def long_minutes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tests of the API no minute ends in the middle of one: the next share of a token's limit would be one more query."""
+    """No minute of the rate limit ends during a test of the API: a new share would be one more query."""
     if not {"api", "agent_api"} & set(request.path.parts):
         return
     monkeypatch.setattr(

@@ -51,9 +51,9 @@ def background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hang() -> Iterator[Hang]:
     """What hangs until the test is over, or lets go."""
-    made = Hang()
-    yield made
-    made.let_go()
+    hanging = Hang()
+    yield hanging
+    hanging.let_go()
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ CLIENT_ID = "imp-gateway"
 
 @dataclass
 class Issuer:
-    """What it says about whoever comes; `asked` are the token requests that it got."""
+    """The answers about each person who signs in; `token_requests` lists the requests for tokens."""
 
     url: str = ""
     person: dict[str, Any] = field(default_factory=dict)
-    asked: list[dict[str, list[str]]] = field(default_factory=list)
+    token_requests: list[dict[str, list[str]]] = field(default_factory=list)
     key: jwk.RSAKey = field(default_factory=lambda: jwk.RSAKey.generate_key(2048))
     is_broken: bool = False
 
@@ -54,7 +54,9 @@ def running() -> Iterator[Issuer]:
             self._say(issuer.answer(self.path))
 
         def do_POST(self) -> None:
-            issuer.asked.append(parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            issuer.token_requests.append(
+                parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            )
             self._say(issuer.answer(self.path))
 
         def _say(self, answer: dict[str, Any]) -> None:

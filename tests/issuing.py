@@ -23,7 +23,7 @@ class IssuerSite(ThreadingHTTPServer):
         self.jwks: Any = {"keys": list(keys.public(keys.rsa(), keys.ec()))}
         self.document: dict[str, Any] = {}
         self.status = 200
-        self.asked: list[str] = []
+        self.requested_paths: list[str] = []
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
@@ -32,7 +32,7 @@ class IssuerSite(ThreadingHTTPServer):
         return {"issuer_url": self.url, "audience": "payment-api", "scopes": ["read", "write"]}
 
     def answer(self, path: str) -> Any:
-        self.asked.append(path)
+        self.requested_paths.append(path)
         if path.endswith("/jwks"):
             return self.jwks
         document = {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", **self.document}

@@ -88,15 +88,15 @@ class Program:
         agent_keys.follow(self.control_plane, answer, remember=self.remembered.append)
         if answer.report:
             answers = [self.control_plane.report(page) for page in pages_of(carried)]
-            if asked := [publish for answered in answers for publish in answered.keys_asked]:
-                self.control_plane.let_in(let_in(carried, self.store.records, of=asked))
+            if asked_publishes := [publish for answered in answers for publish in answered.keys_asked]:
+                self.control_plane.let_in(let_in(carried, self.store.records, of=asked_publishes))
             self.store.forget(absence for answered in answers for absence in answered.forget)
             self.fetch([publish for answered in answers for publish in answered.wanted])
         return answer
 
-    def fetch(self, wanted: Iterable[UUID]) -> list[Result]:
+    def fetch(self, publish_ids: Iterable[UUID]) -> list[Result]:
         """Fetch, apply and hand in."""
-        specs = self.control_plane.specs(wanted)
+        specs = self.control_plane.specs(publish_ids)
         results: list[Result] = []
         tokens = {item.spec.publish_id: item.token for item in specs.items}
         batch.run(
@@ -119,7 +119,7 @@ class Program:
         }
 
 
-def wanted() -> dict[UUID, tuple[int, str]]:
+def desired_states() -> dict[UUID, tuple[int, str]]:
     """What the control plane wants callers to meet."""
     rows = ProductPublish.objects.filter(desired_state__in=["live", "withdrawn"])
     return {row.pk: (row.generation, row.desired_state) for row in rows}

@@ -69,7 +69,7 @@ def write_signing_key(home: Path) -> Path:
 def start_servers(
     home: Path, *, env: dict[str, str], at_end: Callable[[Callable[[], None]], object]
 ) -> dict[str, str]:
-    """PostgreSQL and Valkey in a folder, ready; `at_end` takes what stops them. Their URLs by name. Raises DemoRefused."""
+    """Start PostgreSQL and Valkey in a folder; `at_end` stops them. URLs by name. Raises DemoRefused."""
     first, second = free_port(), free_port()
     postgres = Postgres(home=home / "postgres", port=first, password="tests", env=env, settings=NOT_DURABLE)
     broker = Valkey(home=home / "broker", port=second, password="tests", env=env)

@@ -181,7 +181,7 @@ def empty_state(
 def choice_card(
     radio: BoundWidget, *, title: str = "", note: str = "", aside: str = "", reason: str = ""
 ) -> dict[str, Any]:
-    """A radio as a card, in <div class="choices">. `aside` is beside the title; `reason` says why it is off."""
+    """A radio as a card in <div class="choices">. `aside` is beside the title; `reason` says why not."""
     shown = {"title": title or radio.choice_label, "note": note, "aside": aside, "reason": reason}
     return {"radio": radio, **shown}
 

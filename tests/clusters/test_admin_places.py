@@ -78,8 +78,8 @@ def test_a_member_is_taken_out_with_their_tokens_but_the_last_owner_stays(
     token = ApiToken.objects.create(
         tenant=world.tenant, created_by=guest, name="ci", role=Role.DEVELOPER, prefix="impg_", token_hash="x"
     )
-    asked = act(operator, guest.memberships.get(), "expel")
-    assert "Remove these people from their workspace?" in text_of(asked)
+    question = act(operator, guest.memberships.get(), "expel")
+    assert "Remove these people from their workspace?" in text_of(question)
     assert guest.memberships.exists()
     act(operator, guest.memberships.get(), "expel", confirmed="yes")
     token.refresh_from_db()
@@ -103,13 +103,13 @@ def test_the_account_of_an_only_owner_is_not_deleted_and_the_reason_stands_there
     spare = User.objects.create_user("spare")
     refused = operator.post(change_url(world.user, "delete"), {"post": "yes"}, follow=True)
     assert "This person is the only owner of Acme." in text_of(refused)
-    both = {
+    selection = {
         "action": "delete_selected",
         "index": 0,
         "post": "yes",
         "_selected_action": [str(spare.pk), str(world.user.pk)],
     }
-    refused = operator.post(list_url(User), both, follow=True)
+    refused = operator.post(list_url(User), selection, follow=True)
     assert "This person is the only owner of Acme." in text_of(refused)
     assert User.objects.filter(pk__in=[spare.pk, world.user.pk]).count() == 2
     assert operator.post(change_url(spare, "delete"), {"post": "yes"}).status_code == 302
@@ -131,14 +131,14 @@ def test_staff_give_no_rights_that_only_superusers_give(world: World) -> None:
     }
     guest = User.objects.create_user("guest")
     assert client.post(change_url(guest), form | {"first_name": "Jiwoo"}).status_code == 302
-    held = staff.user_permissions.first()
-    assert held
-    for given in (
+    own_right = staff.user_permissions.first()
+    assert own_right
+    for extra_fields in (
         {"is_superuser": "on"},
         {"is_staff": "on"},
-        {"user_permissions": [held.pk]},
+        {"user_permissions": [own_right.pk]},
     ):
-        refused = client.post(change_url(guest), form | given)
+        refused = client.post(change_url(guest), form | extra_fields)
         assert (refused.status_code, "Only a superuser gives operators" in text_of(refused)) == (200, True)
     refused = client.post(
         change_url(staff), form | {"username": "staff", "is_staff": "on", "is_superuser": "on"}
@@ -172,10 +172,10 @@ def test_operators_say_which_workspaces_may_use_a_cluster(
     page = operator.get(change_url(world.cluster)).content.decode()
     assert f'<option value="{world.tenant.pk}" selected>' in page
     assert f'<option value="{other.tenant.pk}" selected>' not in page
-    sent = operator.post(
+    answer = operator.post(
         change_url(world.cluster), cluster_form(world.cluster, open_to=[str(other.tenant.pk)])
     )
-    assert sent.status_code == 302
+    assert answer.status_code == 302
     assert [tenant.slug for tenant in world.cluster.tenants.all()] == ["globex"]
 
 
@@ -227,7 +227,7 @@ def test_the_class_of_a_gateway_and_its_clusters_are_the_providers(world: World,
 @pytest.mark.parametrize("action", ["block", "delete_selected"])
 def test_hard_actions_ask_first(world: World, operator: Client, action: str) -> None:
     agent = world.agents[0].agent
-    asked = act(operator, agent, action)
-    assert (asked.status_code, "busan-1" in text_of(asked)) == (200, True)
+    question = act(operator, agent, action)
+    assert (question.status_code, "busan-1" in text_of(question)) == (200, True)
     agent.refresh_from_db()
     assert agent.blocked_at is None

@@ -28,12 +28,12 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.answer: Answer = lambda handler, _body: reply(handler, 500, "")
-        self.asked = 0
+        self.requests = 0
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                fake.asked += 1
+                fake.requests += 1
                 fake.answer(self, self.rfile.read(int(self.headers["Content-Length"])).decode())
 
             def log_message(self, *_args: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_redirect_is_not_followed(voice: Voice, fake: FakeAgent) -> None:
     fake.answer = lambda handler, _body: reply(handler, 307, "", Location=fake.url + "/elsewhere")
     with pytest.raises(AgentSilentError, match="answered 307"):
         client.send(voice.agent, COMMAND)
-    assert fake.asked == 1
+    assert fake.requests == 1
 
 
 def test_an_answer_over_the_cap_is_not_read_to_its_end(voice: Voice, fake: FakeAgent) -> None:

@@ -32,10 +32,10 @@ def enrol(code: str, *, address: str = "127.0.0.1", **changes: Any) -> Any:
 
 
 def test_a_code_that_is_not_good_looks_up_no_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(fence, "check", lambda host, *_around, **_known: asked.append(host))
+    looked_up: list[str] = []
+    monkeypatch.setattr(fence, "check", lambda host, *_around, **_keywords: looked_up.append(host))
     assert enrol(UNKNOWN, url="https://name.invalid").json()["code"] == "enrolment_refused"
-    assert asked == []
+    assert looked_up == []
 
 
 def test_a_name_that_hangs_has_a_deadline_and_the_code_stays_good(
@@ -79,7 +79,7 @@ def test_a_url_that_cannot_be_is_refused_without_what_was_found_out_about_it(
 def test_the_answer_tells_no_address_of_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = fence.FenceRefused("not_allowed", "inner.name resolves to 203.0.113.7, which is outside.")
 
-    def refuse(*_asked: object, **_known: object) -> None:
+    def refuse(*_arguments: object, **_keywords: object) -> None:
         raise resolved
 
     monkeypatch.setattr(fence, "check", refuse)

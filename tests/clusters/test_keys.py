@@ -169,12 +169,12 @@ def test_an_agent_that_was_away_through_the_whole_change_says_whom_it_does_not_k
 def test_an_old_answer_is_not_believed_again(
     world: World, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept: list[str] = []
+    answers: list[str] = []
     usual = control_plane.post
 
     def replayed(*args: Any, **kwargs: Any) -> str:
-        kept.append(usual(*args, **kwargs))
-        return kept[0]
+        answers.append(usual(*args, **kwargs))
+        return answers[0]
 
     monkeypatch.setattr(control_plane, "post", replayed)
     program.beat()
@@ -183,14 +183,14 @@ def test_an_old_answer_is_not_believed_again(
 
 
 @pytest.mark.parametrize(
-    ("ahead", "words"),
+    ("ahead", "message"),
     [
         (75, "The sender's clock is 7[0-5] s ahead of ours; set both clocks by NTP."),
         (-200, "The message expired 1[67][0-9] s ago"),
     ],
 )
 def test_a_clock_that_is_off_is_named_to_both_sides_and_written_down_once(
-    world: World, ahead: int, words: str
+    world: World, ahead: int, message: str
 ) -> None:
     voice = world.agents[0]
     for _ in range(2):
@@ -199,7 +199,7 @@ def test_a_clock_that_is_off_is_named_to_both_sides_and_written_down_once(
     assert response.json()["detail"].startswith("The ")
     (event,) = AgentEvent.objects.all()
     assert (event.kind, event.agent_name) == ("refused", "busan-1")
-    assert re.match(words, event.message), event.message
+    assert re.match(message, event.message), event.message
 
 
 @pytest.mark.parametrize("ahead", [55, -55])
@@ -242,9 +242,9 @@ def test_a_control_plane_of_a_protocol_that_is_no_longer_spoken_is_named_by_the_
         program.beat()
 
 
-@pytest.mark.parametrize(("theirs", "sent"), [(1, 1), (3, 3), (9, 3)])
+@pytest.mark.parametrize(("theirs", "expected"), [(1, 1), (3, 3), (9, 3)])
 def test_commands_speak_the_newest_protocol_that_both_sides_know(
-    world: World, monkeypatch: pytest.MonkeyPatch, theirs: int, sent: int
+    world: World, monkeypatch: pytest.MonkeyPatch, theirs: int, expected: int
 ) -> None:
     monkeypatch.setattr("publishes.engine.delivery.VERSION", 3)
     AgentLiveness.objects.update(protocol=theirs)
@@ -257,7 +257,7 @@ def test_commands_speak_the_newest_protocol_that_both_sides_know(
     monkeypatch.setattr(client, "send", send)
     publishing.request_publish(world.actor, world.draft().pk)
     delivery.deliver(world.agents[0].agent.pk)
-    assert [command.protocol for command in commands] == [sent]
+    assert [command.protocol for command in commands] == [expected]
 
 
 def test_agents_refuse_what_the_control_plane_reserves_for_itself(

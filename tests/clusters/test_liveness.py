@@ -55,11 +55,11 @@ def test_a_cluster_is_what_its_agents_and_operators_make_of_it(world: World) -> 
     assert cluster_status(world) == "pending"
 
 
-@pytest.mark.parametrize(("away", "status"), [("never heard of", "pending"), ("blocked", "inactive")])
+@pytest.mark.parametrize(("absence", "status"), [("never heard of", "pending"), ("blocked", "inactive")])
 def test_a_cluster_is_in_the_same_state_for_operators_pages_and_programs(
-    world: World, away: str, status: str
+    world: World, absence: str, status: str
 ) -> None:
-    if away == "blocked":
+    if absence == "blocked":
         for voice in world.agents:
             agents.block(voice.agent, by="operator")
     else:
@@ -100,10 +100,12 @@ def test_who_is_found_gone_is_explained_on_what_waits_for_it(world: World) -> No
     publishing.request_publish(world.actor, world.draft().pk)
     last_seen(31, agent__name="busan-2")
     sweeping.sweep()
-    words = dict(Delivery.objects.values_list("agent__name", "message"))
-    assert words == {
+    message_by_agent = dict(Delivery.objects.values_list("agent__name", "message"))
+    assert message_by_agent == {
         "busan-1": "",
-        "busan-2": "The agent has not been heard of since three heartbeats. It catches up by itself when it is back.",
+        "busan-2": (
+            "The agent has not been heard of since three heartbeats. It catches up by itself when it is back."
+        ),
     }
     last_seen(0, agent__name="busan-2")
     world.everybody_confirms()

@@ -47,7 +47,7 @@ def running(folder: Path, **settings: str) -> Iterator[Server]:
     try:
         part = parts.web({**os.environ, "PUBLIC_URL": f"http://127.0.0.1:{port}", **settings}, port=port)
         supervisor.launch(
-            replace(part, argv=tuple(HEAD_MS if word == "30000" else word for word in part.argv))
+            replace(part, argv=tuple(HEAD_MS if argument == "30000" else argument for argument in part.argv))
         )
         supervisor.settle()
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:

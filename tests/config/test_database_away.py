@@ -48,7 +48,7 @@ def server(hole: Hole, tmp_path_factory: pytest.TempPathFactory, django_db_setup
         yield started
 
 
-def asked(server: Server, path: str, headers: dict[str, str]) -> tuple[int, float, httpx2.Response]:
+def timed_get(server: Server, path: str, headers: dict[str, str]) -> tuple[int, float, httpx2.Response]:
     began = time.monotonic()
     answer = server.client.get(path, headers=headers)
     return answer.status_code, time.monotonic() - began, answer
@@ -58,7 +58,7 @@ def asked(server: Server, path: str, headers: dict[str, str]) -> tuple[int, floa
 def test_whoever_asks_is_told_503_in_time_and_nothing_else_stands_still(
     server: Server, hole: Hole, weather: str
 ) -> None:
-    assert asked(server, "/readyz", COOKIE)[2].json()["database"] == "ok"
+    assert timed_get(server, "/readyz", COOKIE)[2].json()["database"] == "ok"
     asks = [
         ("/readyz", COOKIE),
         ("/provider/products", COOKIE),
@@ -67,11 +67,11 @@ def test_whoever_asks_is_told_503_in_time_and_nothing_else_stands_still(
         ("/readyz", {}),
     ]
     with hole.having(**{weather: True}), ThreadPoolExecutor(len(asks)) as pool:
-        answers = list(pool.map(lambda ask: asked(server, *ask), asks))
+        answers = list(pool.map(lambda ask: timed_get(server, *ask), asks))
         assert {status for status, _took, _answer in answers} == {503}
         assert max(took for _status, took, _answer in answers) < 15
-        assert asked(server, "/livez", COOKIE)[0] == 200
-    assert asked(server, "/readyz", COOKIE)[2].json()["database"] == "ok"
+        assert timed_get(server, "/livez", COOKIE)[0] == 200
+    assert timed_get(server, "/readyz", COOKIE)[2].json()["database"] == "ok"
 
 
 def test_a_key_whose_request_met_a_restart_is_free_again_at_once(
@@ -83,13 +83,13 @@ def test_a_key_whose_request_met_a_restart_is_free_again_at_once(
         "content_type": "application/json",
         "headers": {"Idempotency-Key": "k1"},
     }
-    with monkeypatch.context() as away:
+    with monkeypatch.context() as patch:
 
         def lost(*_args: object, **_more: object) -> None:
             raise OperationalError("server closed the connection unexpectedly")
 
-        away.setattr(products, "create_product", lost)
-        away.setattr(idempotency, "_delete", lost)
+        patch.setattr(products, "create_product", lost)
+        patch.setattr(idempotency, "_delete", lost)
         assert owner.post(PRODUCTS, **asked_for).status_code == 503
     assert IdempotencyKey.objects.filter(key="k1", status=None).exists()
     assert owner.post(PRODUCTS, **asked_for).status_code == 201
@@ -125,7 +125,7 @@ def test_who_lost_to_another_is_tried_once_more(
 
 
 @pytest.mark.parametrize(
-    ("cause", "code", "tried"),
+    ("cause", "code", "expected_tries"),
     [
         (errors.DeadlockDetected(), "contended", 2),
         (errors.LockNotAvailable(), "contended", 2),
@@ -133,12 +133,12 @@ def test_who_lost_to_another_is_tried_once_more(
     ],
 )
 def test_what_is_no_outage_is_not_called_one(
-    world: World, monkeypatch: pytest.MonkeyPatch, cause: Exception, code: str, tried: int
+    world: World, monkeypatch: pytest.MonkeyPatch, cause: Exception, code: str, expected_tries: int
 ) -> None:
     tries = failing(9, cause, monkeypatch)
     owner = client_for(world, Role.OWNER)
     refused = owner.post(PRODUCTS, {"name": "Once", "version": "1.0"}, content_type="application/json")
-    assert (refused.status_code, refused.json()["code"], len(tries)) == (503, code, tried)
+    assert (refused.status_code, refused.json()["code"], len(tries)) == (503, code, expected_tries)
     assert refused.headers["Retry-After"] == "1"
     page = signed_in(world.user).post("/provider/products/new", {"name": "Once", "version": "1.0"})
     assert page.status_code == 503

@@ -15,11 +15,11 @@ class Application:
     """A WSGI application that keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[WSGIEnvironment] = []
+        self.environs: list[WSGIEnvironment] = []
         self.bodies: list[bytes] = []
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        self.asked.append(environ)
+        self.environs.append(environ)
         self.bodies.append(environ["wsgi.input"].read())
         start_response(
             "200 OK", [("Content-Type", "text/plain"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
@@ -35,7 +35,7 @@ async def ask(
     path: str = "/x",
 ) -> list[dict[str, Any]]:
     """One request whose body comes in these parts, with a pause before each; what the edge sends."""
-    coming, sent = list(parts) or [b""], list[dict[str, Any]]()
+    coming, messages = list(parts) or [b""], list[dict[str, Any]]()
 
     async def receive() -> dict[str, Any]:
         await asyncio.sleep(pause_s)
@@ -43,7 +43,7 @@ async def ask(
         return {"type": "http.request", "body": part, "more_body": bool(coming)}
 
     async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
+        messages.append(message)
 
     scope = {
         "type": "http",
@@ -55,17 +55,17 @@ async def ask(
         "headers": list(headers),
     }
     await edge({**scope, "server": ("127.0.0.1", 80), "client": ("127.0.0.9", 5)}, receive, send)
-    return sent
+    return messages
 
 
 def refusal_of(application: Application) -> object:
-    problem = application.asked[-1].get(REFUSAL)
+    problem = application.environs[-1].get(REFUSAL)
     return problem.code if problem else None
 
 
 def test_a_whole_request_arrives_and_a_whole_answer_leaves() -> None:
     application = Application()
-    sent = asyncio.run(
+    messages = asyncio.run(
         ask(
             Edge(application, threads=1),
             b"ab",
@@ -74,7 +74,7 @@ def test_a_whole_request_arrives_and_a_whole_answer_leaves() -> None:
             headers=((b"content-type", b"text/plain"),),
         )
     )
-    environ = application.asked[0]
+    environ = application.environs[0]
     assert (environ["CONTENT_LENGTH"], environ["CONTENT_TYPE"], application.bodies) == (
         "3",
         "text/plain",
@@ -86,7 +86,7 @@ def test_a_whole_request_arrives_and_a_whole_answer_leaves() -> None:
         "a=%00",
         "POST",
     )
-    start, body = sent
+    start, body = messages
     assert (start["status"], body) == (200, {"type": "http.response.body", "body": b"ab"})
     assert [value for name, value in start["headers"] if name == b"set-cookie"] == [b"a=1", b"b=2"]
 
@@ -101,7 +101,7 @@ def test_a_header_with_an_underscore_does_not_pass_as_its_twin() -> None:
         (b"cookie", b"b=2"),
     )
     asyncio.run(ask(Edge(application, threads=1), headers=headers))
-    environ = application.asked[0]
+    environ = application.environs[0]
     assert (environ["HTTP_X_FORWARDED_FOR"], environ["CONTENT_LENGTH"], environ["HTTP_COOKIE"]) == (
         "127.0.0.9",
         "0",
@@ -130,15 +130,15 @@ def test_large_bodies_share_what_they_may_take_and_small_ones_always_pass() -> N
     application = Application()
     edge = Edge(application, threads=1, bounds=Bounds(small=10, in_flight=100))
 
-    async def both() -> None:
+    async def three_at_once() -> None:
         large = ask(edge, b"a" * 90, b"", headers=(SIGNED,), pause_s=0.1)
         second = ask(edge, b"b" * 90, b"", headers=(SIGNED,), pause_s=0.1)
         small = ask(edge, b"c" * 10, pause_s=0.15)
         await asyncio.gather(large, second, small)
         await ask(edge, b"d" * 90, headers=(SIGNED,))
 
-    asyncio.run(both())
-    codes = [getattr(environ.get(REFUSAL), "code", "") for environ in application.asked]
+    asyncio.run(three_at_once())
+    codes = [getattr(environ.get(REFUSAL), "code", "") for environ in application.environs]
     assert sorted(codes) == ["", "", "", "too_much_at_once"]
     assert {b"c" * 10, b"d" * 90} <= set(application.bodies)
 
@@ -147,7 +147,7 @@ def test_who_goes_away_in_the_middle_reaches_nobody() -> None:
     application = Application()
     edge = Edge(application, threads=1)
 
-    async def gone() -> dict[str, Any]:
+    async def disconnect() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
     async def unsent(message: dict[str, Any]) -> None:
@@ -162,5 +162,5 @@ def test_who_goes_away_in_the_middle_reaches_nobody() -> None:
         "scheme": "http",
         "headers": [],
     }
-    asyncio.run(edge(scope, gone, unsent))
-    assert application.asked == []
+    asyncio.run(edge(scope, disconnect, unsent))
+    assert application.environs == []

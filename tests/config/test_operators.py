@@ -165,7 +165,7 @@ def test_staff_who_may_only_look_do_nothing_and_with_the_right_to_change_they_do
     alarm = Alarm.objects.create(
         kind=AlarmKind.UNKNOWN_PUBLISH, agent=agent, publish_ref=uuid4(), generation=3, state="live"
     )
-    asked: list[tuple[Model, str]] = [
+    actions: list[tuple[Model, str]] = [
         (agent, "make_enrolment_code"),
         (agent, "block"),
         (agent, "ask_for_key"),
@@ -179,7 +179,7 @@ def test_staff_who_may_only_look_do_nothing_and_with_the_right_to_change_they_do
                 codename__in=[f"{may}_agent", f"{may}_agentkey", f"{may}_alarm", "view_agent"]
             )
         )
-        for record, action in asked:
+        for record, action in actions:
             path = f"/admin/{record._meta.app_label}/{record._meta.model_name}/"
             signed_in(staff).post(
                 path, {"action": action, "index": 0, "confirmed": "yes", "_selected_action": [str(record.pk)]}

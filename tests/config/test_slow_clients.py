@@ -38,10 +38,10 @@ def test_fifty_slow_bodies_are_in_nobodys_way_and_end_with_408(server: Server) -
     )
     with ExitStack() as stack:
         connections = [
-            stack.enter_context(each) for each in waiting(server, anonymous + b"a", claiming + b"{")
+            stack.enter_context(client) for client in waiting(server, anonymous + b"a", claiming + b"{")
         ]
         assert max(server.seconds_for(path) for path in ("/livez", "/sign-in") * 3) < 1
-        answers = [answer_of(each) for each in connections]
+        answers = [answer_of(client) for client in connections]
     assert time.monotonic() - began < 20
     assert {answer.split(b" ", 2)[1] for answer in answers} == {b"408"}
     assert all(b"connection: close" in answer.lower() for answer in answers)
@@ -67,12 +67,12 @@ def test_fifty_slow_heads_are_in_nobodys_way_and_end(server: Server) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
         connections = [
-            stack.enter_context(each)
-            for each in waiting(server, b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow:")
+            stack.enter_context(client)
+            for client in waiting(server, b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow:")
         ]
         assert max(server.seconds_for(path) for path in ("/livez", "/sign-in") * 3) < 1
-        for each in connections:
-            answer_of(each)
+        for client in connections:
+            answer_of(client)
     assert time.monotonic() - began < 20
 
 

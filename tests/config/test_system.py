@@ -16,7 +16,7 @@ from tenants.models import User
 from tests.pages import signed_in, url
 from tests.world import World
 
-WORDS = "The background work has stopped"
+WARNING = "The background work has stopped"
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def look_again(monkeypatch: pytest.MonkeyPatch, background_goes_on: None) -> Non
 
 
 def warns(client: Client, path: str) -> bool:
-    return WORDS in client.get(path, headers={"Accept-Language": "en"}).content.decode()
+    return WARNING in client.get(path, headers={"Accept-Language": "en"}).content.decode()
 
 
 def test_every_page_says_when_the_sweep_is_silent_and_no_page_does_otherwise(
@@ -81,8 +81,8 @@ def test_pages_look_once_every_few_seconds_and_not_each(
 def test_a_database_that_is_away_does_not_keep_the_page_from_being_shown(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away() -> bool:
+    def fail() -> bool:
         raise DatabaseError
 
-    monkeypatch.setattr(pulse, "is_silent", away)
+    monkeypatch.setattr(pulse, "is_silent", fail)
     assert not warns(Client(), "/system")

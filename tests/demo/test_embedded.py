@@ -122,14 +122,14 @@ def test_root_that_can_become_nobody_in_no_way_is_told_so(
 def test_an_ordinary_user_runs_postgres_as_itself(tmp_path: Path) -> None:
     os.chown(tmp_path, NOBODY, NOBODY)
     # AS_NOBODY leaves it one right of root's, to read this checkout wherever it lies.
-    done = subprocess.run(
+    finished = subprocess.run(
         [*AS_NOBODY.prefix, sys.executable, "-c", ONE_ROUND, str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.stdout, done.returncode) == (f"{NOBODY} {NOBODY}\n", 0), done.stderr
+    assert (finished.stdout, finished.returncode) == (f"{NOBODY} {NOBODY}\n", 0), finished.stderr
 
 
 def test_valkey_starts_asks_for_its_password_and_stops(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -74,31 +74,30 @@ def test_reset_removes_the_demos_data_and_nothing_else(tmp_path: Path) -> None:
     for name in ("postgres/data/x", "agents/dev-1/key.json", "ports.json", "mine.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    done = run_demo("--reset", DEMO_DIR=str(tmp_path))
-    assert (done.stdout, done.returncode) == (f"Emptied {tmp_path}.\n", 0)
+    finished = run_demo("--reset", DEMO_DIR=str(tmp_path))
+    assert (finished.stdout, finished.returncode) == (f"Emptied {tmp_path}.\n", 0)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["lock", "mine.txt"]
 
 
 def test_reset_is_refused_while_a_demo_runs_there(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     (tmp_path / "ports.json").write_text(json.dumps({"postgres": 20_000}))
-    done = run_demo("--reset", DEMO_DIR=str(tmp_path))
+    finished = run_demo("--reset", DEMO_DIR=str(tmp_path))
     os.close(folder.lock)
-    assert done.returncode == 1
-    assert (
-        done.stderr
-        == f"Another demo (pid {os.getpid()}) runs in {tmp_path}. Stop it, or set DEMO_DIR to another folder.\n"
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        f"Another demo (pid {os.getpid()}) runs in {tmp_path}. Stop it, or set DEMO_DIR to another folder.\n"
     )
     assert (tmp_path / "ports.json").exists()
 
 
 def test_a_taken_port_is_named_with_the_way_out_and_nothing_starts(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = run_demo(DEMO_DIR=str(tmp_path), PORT=str(port))
-    assert (done.stdout, done.returncode) == ("", 1)
+    with socket.create_server(("127.0.0.1", 0)) as other_server:
+        port = other_server.getsockname()[1]
+        finished = run_demo(DEMO_DIR=str(tmp_path), PORT=str(port))
+    assert (finished.stdout, finished.returncode) == ("", 1)
     assert (
-        done.stderr
+        finished.stderr
         == f"Port {port} is taken by another program. Choose another one: PORT={port + 1} make demo\n"
     )
     assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]
@@ -106,16 +105,20 @@ def test_a_taken_port_is_named_with_the_way_out_and_nothing_starts(tmp_path: Pat
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
 def test_a_port_that_is_none_is_refused(tmp_path: Path, port: str) -> None:
-    done = run_demo(DEMO_DIR=str(tmp_path), PORT=port)
-    assert (done.stdout, done.stderr, done.returncode) == ("", f"PORT={port} is not a port number.\n", 1)
+    finished = run_demo(DEMO_DIR=str(tmp_path), PORT=port)
+    assert (finished.stdout, finished.stderr, finished.returncode) == (
+        "",
+        f"PORT={port} is not a port number.\n",
+        1,
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = run_demo(DEMO_DIR=str(tmp_path / "file" / "demo"))
-    assert done.returncode == 1
+    finished = run_demo(DEMO_DIR=str(tmp_path / "file" / "demo"))
+    assert finished.returncode == 1
     assert (
-        done.stderr
+        finished.stderr
         == f"The demo cannot use {tmp_path}/file/demo: [Errno 20] Not a directory: '{tmp_path}/file/demo'\n"
     )
 

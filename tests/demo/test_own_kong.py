@@ -108,7 +108,7 @@ def test_demo_json_names_it_like_the_others_but_for_a_process_that_is_not_ours(t
 def agent_of(kong: Kong, folder: Path) -> Path:
     """The state folder of an agent that drives this Kong and has put a publish there."""
     options = {"admin_url": kong.admin_url, "proxy_url": kong.proxy_url}
-    named = {
+    identity = {
         "agent_id": "a",
         "name": "kong-1",
         "cluster": "kr-kong",
@@ -122,7 +122,7 @@ def agent_of(kong: Kong, folder: Path) -> Path:
     config.save(
         state,
         Identity(
-            settings=Settings(driver="kong", options=options, **named), key=key, control_plane_keys=(key,)
+            settings=Settings(driver="kong", options=options, **identity), key=key, control_plane_keys=(key,)
         ),
     )
     spec = live()
@@ -179,7 +179,7 @@ def test_the_whole_demo_publishes_on_a_kong_and_resets_it(kong: Kong, tmp_path: 
         demo.wait(60)
     assert len(kong.own("services")) == 3
     subprocess.run([sys.executable, "-m", "demo", "--reset"], env=env, check=True, stdout=subprocess.DEVNULL)
-    assert [kong.own(word) for word in ("services", "routes", "plugins")] == [[], [], []]
+    assert [kong.own(kind) for kind in ("services", "routes", "plugins")] == [[], [], []]
 
 
 def _publish(facts: dict[str, Any], place: dict[str, Any], kong: Kong) -> None:
@@ -188,8 +188,8 @@ def _publish(facts: dict[str, Any], place: dict[str, Any], kong: Kong) -> None:
         headers={"Authorization": f"Bearer {facts['provider']['api_token']}"},
         trust_env=False,
     )
-    wanted = {"cluster_id": place["id"], "gateway_id": place["gateways"][0]["id"]}
-    created = api.post(f"/products/{facts['product_id']}/publishes", json=wanted).json()
+    settings = {"cluster_id": place["id"], "gateway_id": place["gateways"][0]["id"]}
+    created = api.post(f"/products/{facts['product_id']}/publishes", json=settings).json()
     assert api.post(f"/product-publishes/{created['id']}/publish", json={"note": ""}).status_code == 202
     until(
         lambda: api.get(f"/product-publishes/{created['id']}").json()["status"] == "PUBLISHED",

@@ -155,9 +155,9 @@ def test_a_second_demo_in_the_same_folder_is_refused_by_name(standin: StandIn) -
         check=False,
     )
     assert second.returncode == 1
-    assert (
-        second.stderr
-        == f"Another demo (pid {standin.process.pid}) runs in {standin.folder}. Stop it, or set DEMO_DIR to another folder.\n"
+    assert second.stderr == (
+        f"Another demo (pid {standin.process.pid}) runs in {standin.folder}. "
+        "Stop it, or set DEMO_DIR to another folder.\n"
     )
     assert second.stdout == ""
     assert standin.process.poll() is None

@@ -48,10 +48,10 @@ def outcome_of(answer: Answer) -> Outcome:
     return SIGN_IN if answer.is_sign_in else answer.status
 
 
-def tried(scene: Scene, persona: str, method: str, path: str, **sent: Any) -> Answer:
+def knocked(scene: Scene, persona: str, method: str, path: str, **request: Any) -> Answer:
     """One request whose effects are taken back."""
     with transaction.atomic():
-        answer = scene.knock(persona, method, path, **sent)
+        answer = scene.knock(persona, method, path, **request)
         transaction.set_rollback(True)
     return answer
 
@@ -60,9 +60,9 @@ def tried(scene: Scene, persona: str, method: str, path: str, **sent: Any) -> An
 def test_each_persona_is_told_what_the_row_says(scene: Scene, route: str) -> None:
     ids, row = scene.ids, ROWS[route]
     path, form = path_of(route, ids), FORMS.get(route, "").format(**ids)
-    sent: dict[str, Any] = {"body": b"{}"}
+    request: dict[str, Any] = {"body": b"{}"}
     if form:
-        sent = {"body": form.encode(), "content_type": "application/x-www-form-urlencoded"}
+        request = {"body": form.encode(), "content_type": "application/x-www-form-urlencoded"}
     wrong: dict[str, str] = {}
     for method in METHODS:
         access = row.get(method)
@@ -70,8 +70,8 @@ def test_each_persona_is_told_what_the_row_says(scene: Scene, route: str) -> Non
             continue
         for persona in PERSONAS if access else ("developer",):
             expected = getattr(access, persona) if access else 405  # a method that the row does not name
-            body = sent if access and method != "GET" else {}
-            outcome = outcome_of(tried(scene, persona, method, path, **body))
+            body = request if access and method != "GET" else {}
+            outcome = outcome_of(knocked(scene, persona, method, path, **body))
             if outcome != expected:
                 wrong[f"{method} {persona}"] = f"{outcome} instead of {expected}"
     assert wrong == {}, f"{route}: {wrong}. If that is meant, change its line in tests/doors/rows.py."
@@ -86,8 +86,8 @@ def test_operators_pages_are_for_operators_alone(scene: Scene) -> None:
             and not route.startswith(("/admin/login", "/admin/logout", "/admin/jsi18n"))
         ):
             for persona in ("nobody", "viewer", "developer", "stranger", "agent", "revoked"):
-                assert tried(scene, persona, "GET", route).status == 302, (route, persona)
-    assert tried(scene, "operator", "GET", OPERATORS_ALONE).status == 200
+                assert knocked(scene, persona, "GET", route).status == 302, (route, persona)
+    assert knocked(scene, "operator", "GET", OPERATORS_ALONE).status == 200
 
 
 @pytest.mark.parametrize("route", WITH_IDS)
@@ -106,9 +106,9 @@ def test_ids_written_otherwise_lead_nowhere_else(scene: Scene, route: str) -> No
         first_id.replace("-", ""),
     )
     for persona in ("developer", "stranger"):
-        right = outcome_of(tried(scene, persona, method, plain))
+        right = outcome_of(knocked(scene, persona, method, plain))
         for otherwise in written:
-            assert outcome_of(tried(scene, persona, method, plain.replace(first_id, otherwise, 1))) in {
+            assert outcome_of(knocked(scene, persona, method, plain.replace(first_id, otherwise, 1))) in {
                 404,
                 right,
             }, (

@@ -1,4 +1,4 @@
-"""A real browser for tests: finds the installed Chromium, opens pages, and keeps a list of everything a page must not do."""
+"""A real browser for tests: starts the installed Chromium, opens pages, and lists what a page must not do."""
 
 import shutil
 from collections.abc import Iterator
@@ -31,29 +31,37 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 Theme = Literal["light", "dark"]
 # Nothing waits longer than it must; how slow a machine may be is not what these tests are about.
 PATIENCE_MS = 60_000
-# Goes through everything that Tab reaches, and names what does not show that it has the focus: by an outline of its own or of its label.
+# Focuses all that Tab reaches, and names each element without a focus ring of its own or of its label.
 RINGLESS = """() => {
-  const shows = (one) => { const { outlineStyle, outlineWidth } = getComputedStyle(one); return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2; };
-  const reached = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
-  const left = document.activeElement, found = new Set();
-  for (const one of reached.filter((one) => one.tabIndex >= 0)) {
-    one.focus({ preventScroll: true });
-    if (document.activeElement === one && ![one, one.closest("label")].some((part) => part && shows(part))) found.add(`${one.localName}.${one.className}`);
+  const isRinged = (element) => {
+    const { outlineStyle, outlineWidth } = getComputedStyle(element);
+    return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+  };
+  const selector = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  const reachable = [...document.querySelectorAll(selector)].filter((element) => element.tabIndex >= 0);
+  const focused = document.activeElement, ringless = new Set();
+  for (const element of reachable) {
+    element.focus({ preventScroll: true });
+    const parts = [element, element.closest("label")].filter(Boolean);
+    if (document.activeElement === element && !parts.some(isRinged)) {
+      ringless.add(`${element.localName}.${element.className}`);
+    }
   }
-  left.focus({ preventScroll: true });
-  return [...found].sort().map((name) => `no focus ring: ${name}`).join("\\n");
+  focused.focus({ preventScroll: true });
+  return [...ringless].sort().map((name) => `no focus ring: ${name}`).join("\\n");
 }"""
 EXPECTED_4XX = "Failed to load resource: the server responded with a status of 4"
 
 
 def launch(playwright: Any) -> Browser:
     """The system's Chromium, or the one Playwright brought."""
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    path = next((executable for name in NAMES if (executable := shutil.which(name))), None)
     try:
         return playwright.chromium.launch(executable_path=path, args=FLAGS)  # type: ignore[no-any-return]
     except Exception as problem:  # noqa: BLE001 - whatever it is, the tests cannot run
         pytest.fail(
-            f"No Chromium could be started ({path or 'none is installed'}): {problem}. `make browser` brings one.",
+            f"No Chromium could be started ({path or 'none is installed'}): {problem}. "
+            "`make browser` brings one.",
             pytrace=False,
         )
 
@@ -70,17 +78,17 @@ def started() -> Iterator[Browser]:
 
 @dataclass
 class Guard:
-    """What went wrong in a page: console errors, CSP violations (Chromium logs them), script errors, requests to elsewhere."""
+    """The problems of a page: console errors (CSP violations too), script errors, requests to other hosts."""
 
     home: str
-    found: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     may_refuse: bool = False
     may_fail: bool = False
 
     def watch(self, context: BrowserContext) -> None:
         """Listen from now on."""
         context.on("console", self._console)
-        context.on("weberror", lambda error: self.found.append(f"script error: {error.error}"))
+        context.on("weberror", lambda error: self.problems.append(f"script error: {error.error}"))
         context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -90,17 +98,17 @@ class Guard:
             return
         if self.may_fail and message.text.startswith(("Failed to load resource: net::", "htmx:")):
             return
-        self.found.append(f"{message.type}: {message.text}")
+        self.problems.append(f"{message.type}: {message.text}")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self.home, "data:")):
-            self.found.append(f"asked somebody else: {request.url}")
+            self.problems.append(f"asked somebody else: {request.url}")
 
 
 def complaints(page: Page) -> str:
-    """What axe finds on the page, and what hides the focus, light on a desktop and dark on a phone; empty when that is nothing."""
+    """Axe's complaints and hidden focus rings, in light on a desktop and dark on a phone; empty for none."""
     page.evaluate(Axe().axe_script)
-    found = []
+    reports = []
     looks: tuple[tuple[Theme, str], ...] = (("light", "desktop"), ("dark", "phone"))
     for theme, size in looks:
         show_at(page, size=size, theme=theme)
@@ -108,11 +116,11 @@ def complaints(page: Page) -> str:
             "axe.run({resultTypes: ['violations']}).then(({violations}) => ({violations}))"
         )
         if violations["violations"]:
-            found.append(f"{theme} {size}\n{AxeResults(violations).generate_report()}")
+            reports.append(f"{theme} {size}\n{AxeResults(violations).generate_report()}")
         page.keyboard.press("Tab")  # from here on a ring is due
         if ringless := page.evaluate(RINGLESS):
-            found.append(f"{theme} {size}\n{ringless}")
-    return "\n".join(found)
+            reports.append(f"{theme} {size}\n{ringless}")
+    return "\n".join(reports)
 
 
 def broken_rules(page: Page) -> set[str]:

@@ -17,7 +17,7 @@ from tests.e2e.browser import Guard, open_page, started
 from tests.e2e.server import Server
 from tests.world import World, make_world
 
-# Playwright's synchronous API keeps an event loop in this thread, which Django would take for asynchronous code.
+# Playwright's synchronous API keeps an event loop in this thread; Django would take that for async code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 LiveServerThread.server_class = Server
 
@@ -46,7 +46,7 @@ def set_stage() -> World:
 
 
 def owner_of(world: World) -> Client:
-    """A signed-in session without the sign-in page; the browser takes it over, and tests may walk ahead with it."""
+    """A signed-in session without the sign-in page, for requests before the browser takes it over."""
     client = Client(headers={"Accept-Language": "en"})
     client.force_login(world.user, "django.contrib.auth.backends.ModelBackend")
     return client
@@ -69,7 +69,7 @@ def guard(live_server: LiveServer) -> Iterator[Guard]:
     """Fails the test when a page did what it must not do."""
     watching = Guard(live_server.url)
     yield watching
-    assert watching.found == []
+    assert watching.problems == []
 
 
 @pytest.fixture
@@ -95,16 +95,16 @@ def open_as(browser: Browser, live_server: LiveServer, guard: Guard) -> Iterator
 @pytest.fixture
 def agents_at_work(stage: World) -> Iterator[threading.Event]:
     """The stage's agents confirm what is due, a moment after it is. Set the event to let them rest."""
-    rest, ended = threading.Event(), threading.Event()
+    paused, ended = threading.Event(), threading.Event()
 
     def work() -> None:
         while not ended.wait(0.05):
-            if not rest.is_set():
+            if not paused.is_set():
                 stage.everybody_confirms()
         connection.close()
 
     thread = threading.Thread(target=work, name="agents")
     thread.start()
-    yield rest
+    yield paused
     ended.set()
     thread.join()

@@ -1,4 +1,4 @@
-"""Scenes of keys and tokens: what callers of a publish have to show, from the wizard's settings to a key that was switched off."""
+"""Scenes of keys and tokens, from the wizard's settings to a key that was switched off."""
 
 from datetime import timedelta
 

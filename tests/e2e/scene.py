@@ -11,7 +11,7 @@ from tests.world import World
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """`prepare` returns the path, and may walk with the session first; `act` is done in the browser once the page is there."""
+    """`prepare` may use the session, and returns the path; `act` runs in the browser on that page."""
 
     name: str
     prepare: Callable[[World, Client], str]

@@ -1,4 +1,4 @@
-"""Every page as a scene: what has to stand in the database, where to go, and what to do there before it is looked at."""
+"""Every page as a scene: the rows in the database, the path, and what to do there before the look."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -104,13 +104,13 @@ def _failed(world: World, client: Client) -> str:
     publish = world.draft()
     publishing.request_publish(world.actor, publish.pk)
     (waiting,) = world.agents[0].claim()
-    words = {
+    rejection = {
         "code": "rejected",
         "entity": "route billing",
         "field": "path",
         "message": "Duplicate entry of domain payment-api.dev.kr-seoul.localhost.",
     }
-    world.agents[0].answer(waiting, Outcome.REFUSED, step="apply", **words)
+    world.agents[0].answer(waiting, Outcome.REFUSED, step="apply", **rejection)
     return detail(publish)
 
 
@@ -197,13 +197,13 @@ def _members(world: World, client: Client) -> str:
 
 def _tokens(world: World, client: Client) -> str:
     now = timezone.now()
-    for name, told in (
+    for name, fields in (
         ("CI", {"created_by": world.user, "last_used_at": now, "expires_at": now + timedelta(days=30)}),
         ("Nightly", {"revoked_at": now}),
         ("Backup", {"expires_at": now}),
     ):
         ApiToken.objects.create(
-            tenant=world.tenant, name=name, role="developer", prefix="impg_Ab3xY", token_hash=name, **told
+            tenant=world.tenant, name=name, role="developer", prefix="impg_Ab3xY", token_hash=name, **fields
         )
     return reverse("account:tokens")
 

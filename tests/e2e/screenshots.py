@@ -1,4 +1,4 @@
-"""`make screenshots`: every scene in both languages, themes and sizes, into screenshots/ (ignored by git). Looked at, not compared."""
+"""`make screenshots`: every scene in both languages, themes and sizes, for people to look at."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer
 
 
 class Server(ThreadedWSGIServer):
-    """The live server's. A request that a closed page had begun still holds tables, and the database is emptied next: it can be waited for."""
+    """The live server, with a wait for requests of closed pages: they hold tables, which are emptied next."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

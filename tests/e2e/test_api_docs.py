@@ -1,4 +1,4 @@
-"""The API's own page: it reads in a browser that reaches nothing but us, under a policy that allows no foreign script."""
+"""The API's own page works in a browser that reaches only us, under a policy without foreign scripts."""
 
 from playwright.sync_api import expect
 

@@ -1,4 +1,4 @@
-"""The pages across products and the account in a real browser: filters while typing, the live part, the menu by keyboard, no script."""
+"""Overview and account in a real browser: filters while typing, polling, menus by keyboard, no script."""
 
 import re
 

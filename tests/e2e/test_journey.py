@@ -135,16 +135,16 @@ def test_a_button_is_busy_at_once_and_never_starts_twice(
     publish = stage.draft()
     page = open_as(client)
     page.goto(detail(publish))
-    held: list[object] = []
-    page.route("**/execute", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
+    requests: list[object] = []
+    page.route("**/execute", lambda route: requests.append(route))  # noqa: PLW0108 - Playwright marks the function it is given
     page.get_by_role("button", name="Publish now").click()
     button = page.locator("#execute button.primary")
     button.dblclick()
     expect(button).to_be_disabled()
     expect(button).to_have_attribute("data-busy", "")
     page.locator("#execute form").evaluate("(form) => form.requestSubmit()")
-    assert len(held) == 1
-    held[0].abort()  # type: ignore[attr-defined]
+    assert len(requests) == 1
+    requests[0].abort()  # type: ignore[attr-defined]
     expect(button).to_be_enabled()
     expect(page.locator(".toast.bad")).to_contain_text("The connection was lost")
     assert not Operation.objects.exists()
@@ -242,10 +242,10 @@ def test_copying_theme_and_language(stage: World, client: Client, open_as: Open)
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    where = page.url
+    url_before = page.url
     page.get_by_role("button", name="한국어").click()
     expect(page.locator("html")).to_have_attribute("lang", "ko")
-    assert page.url == where
+    assert page.url == url_before
 
 
 def test_a_sign_in_that_ended_leads_to_the_sign_in_page(stage: World, client: Client, open_as: Open) -> None:

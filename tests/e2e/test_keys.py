@@ -1,4 +1,4 @@
-"""Keys and tokens in a real browser: a key's whole life by keyboard, what viewers see of it, and the wizard's settings of both modes."""
+"""Keys in a real browser: a key's life by keyboard, what viewers see, and the settings of both modes."""
 
 import re
 import threading
@@ -71,7 +71,7 @@ def test_a_key_from_made_to_off_by_keyboard_alone(
     assert first not in page.content()
     assert is_narrow_enough(page)
 
-    kept, ending = Credential.objects.order_by("-created_at")
+    current, ending = Credential.objects.order_by("-created_at")
     tab_to(page, f"#open-off-{ending.fingerprint}")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text(
@@ -87,7 +87,7 @@ def test_a_key_from_made_to_off_by_keyboard_alone(
 
     page.reload()
     assert states(page) == ["Active", "Switched off"]
-    expect(page.locator("#keys")).to_contain_text(kept.fingerprint[:8])
+    expect(page.locator("#keys")).to_contain_text(current.fingerprint[:8])
     assert not KEY.search(page.content())
     assert second not in page.url
 
@@ -126,24 +126,24 @@ def test_what_is_wrong_with_a_header_or_an_issuer_is_said_beside_it(
     expect(header).to_be_hidden()
     page.get_by_label("Audience").fill("payment-api")
     page.get_by_label("Scopes").fill("read write")
-    for wrong, words in (
+    for wrong, text in (
         ("", "Say which issuer"),
         ("https://auth.example.com?x=1", "without a question mark"),
         (f"{issuer_site.url}/", "calls itself"),
     ):
         url.fill(wrong)
         url.press("Enter")
-        expect(url).to_have_accessible_description(re.compile(words))
+        expect(url).to_have_accessible_description(re.compile(text))
         expect(url).to_have_attribute("aria-invalid", "true")
         expect(page.get_by_label("Scopes")).to_have_value("read write")
     assert is_narrow_enough(page)
 
     url.fill(issuer_site.url)
     url.press("Enter")
-    for words in (issuer_site.url, "payment-api", "read write"):
-        expect(page.locator("#choices")).to_contain_text(words)
+    for text in (issuer_site.url, "payment-api", "read write"):
+        expect(page.locator("#choices")).to_contain_text(text)
     expect(page.locator("#checks")).to_contain_text("3 of 3 are ready.")
     page.get_by_role("button", name="Create the publish").click()
     expect(page.locator("#issuer")).to_contain_text("2 public keys")
-    made = ProductPublish.objects.get()
-    assert (made.status, made.auth_mode, made.auth_config) == ("DRAFT", "oauth2", issuer_site.config)
+    publish = ProductPublish.objects.get()
+    assert (publish.status, publish.auth_mode, publish.auth_config) == ("DRAFT", "oauth2", issuer_site.config)

@@ -1,4 +1,4 @@
-"""The wizard in a real browser: by keyboard, without script, in two tabs of one session, and with two fast clicks."""
+"""The wizard in a real browser: by keyboard, without script, in two tabs of a session, by two clicks."""
 
 import re
 
@@ -125,11 +125,11 @@ def test_two_products_in_two_tabs_of_one_session_do_not_mix(
     for page in (first, second):
         page.get_by_role("button", name="Create the publish").click()
         page.locator("#live").wait_for()
-    made = {
+    environments = {
         publish.product.name: publish.environment
         for publish in ProductPublish.objects.select_related("product")
     }
-    assert made == {"Payment API": "prod", "Ledger API": "dev"}
+    assert environments == {"Payment API": "prod", "Ledger API": "dev"}
 
 
 def test_two_fast_clicks_make_one_draft(stage: World, client: Client, open_as: Open) -> None:
@@ -185,9 +185,9 @@ def test_a_hostname_that_is_typed_while_its_suggestion_is_on_the_way_stays(
         page.get_by_role("radio", name=re.compile("Production")).check()
     while not waiting:
         page.wait_for_timeout(20)
-    (held,) = waiting
+    (delayed,) = waiting
     page.get_by_label("Hostname").fill("mine.localhost")
     with page.expect_response("**/settings/hostname*"):
-        held.continue_()
+        delayed.continue_()
     page.wait_for_timeout(200)
     expect(page.get_by_label("Hostname")).to_have_value("mine.localhost")

@@ -1,4 +1,4 @@
-"""A provider's day in a real browser: from an empty workspace by an OpenAPI document to a product that is ready to publish."""
+"""A provider's day in a real browser: from an empty workspace and a document to an active product."""
 
 import re
 import threading
@@ -118,9 +118,9 @@ def test_a_row_moves_two_places_by_enter_enter_and_removing_all_ends_at_the_butt
         expect(page.locator(f"#id_routes-{place}-path")).to_have_value("/c")
         expect(page.get_by_role("button", name=button)).to_be_focused()
     page.get_by_role("button", name="Remove route 3").focus()
-    for left in ("Remove route 2", "Remove route 1", "Add a route"):
+    for next_button in ("Remove route 2", "Remove route 1", "Add a route"):
         page.keyboard.press("Enter")
-        expect(page.get_by_role("button", name=left)).to_be_focused()
+        expect(page.get_by_role("button", name=next_button)).to_be_focused()
 
 
 def test_services_are_linked_in_a_dialog_with_search(stage: World, client: Client, open_as: Open) -> None:
@@ -208,10 +208,10 @@ def test_nothing_scrolls_sideways_on_a_phone(stage: World, client: Client, open_
         for name in ("products", "services", "gateways")
         for page in ("list", "create")
     ]
-    things = [
+    details = [
         reverse("gateways:edit", args=[stage.gateway.pk]),
         *(reverse(f"services:{name}", args=[service.pk]) for name in ("detail", "edit", "reimport")),
     ]
-    for path in [*lists, *things, reverse("products:link", args=[stage.product.pk])]:
+    for path in [*lists, *details, reverse("products:link", args=[stage.product.pk])]:
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

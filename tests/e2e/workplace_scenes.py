@@ -1,4 +1,4 @@
-"""Scenes of the provider's workplace: products, API services, gateways, clusters, and the people of a workspace."""
+"""Scenes of the provider's workplace: products, API services, gateways, clusters, and members."""
 
 from collections.abc import Callable
 

@@ -167,9 +167,9 @@ def test_a_reserved_port_is_shut_however_it_is_spelled(host: str) -> None:
 
 
 def test_one_address_outside_shuts_the_whole_host() -> None:
-    both = [ipaddress.ip_address("1.1.1.1"), ipaddress.ip_address("169.254.169.254")]
+    addresses = [ipaddress.ip_address("1.1.1.1"), ipaddress.ip_address("169.254.169.254")]
     with pytest.raises(FenceRefused) as caught:
-        fence.check("both.example", 80, Fence.of(EVERYWHERE), resolver=lambda _host, _port: both)
+        fence.check("both.example", 80, Fence.of(EVERYWHERE), resolver=lambda _host, _port: addresses)
     assert caught.value.code == "special_address"
 
 

@@ -27,8 +27,8 @@ def make(world: World, **changes: Any) -> Gateway:
     return services.create_gateway(world.actor, fields=checked_gateway(world.actor, edge(world, **changes)))
 
 
-def change(world: World, gateway: Gateway, given: dict[str, Any], **kwargs: Any) -> Gateway:
-    fields = checked_gateway(world.actor, given, gateway=gateway, uses=uses_of(gateway))
+def change(world: World, gateway: Gateway, changes: dict[str, Any], **kwargs: Any) -> Gateway:
+    fields = checked_gateway(world.actor, changes, gateway=gateway, uses=uses_of(gateway))
     return services.update_gateway(world.actor, gateway.pk, fields=fields, **kwargs)
 
 
@@ -91,13 +91,13 @@ def test_while_publishes_use_it_its_class_and_their_clusters_stay(world: World) 
         change(world, world.gateway, {"gateway_class": "kong", "clusters": [far.pk]})
     assert sorted(refused.value.fields) == ["clusters", "gateway_class"]
     assert "Payment API v2.0" in str(refused.value.fields["clusters"][0])
-    given = {
+    changes = {
         "name": "renamed",
         "clusters": [world.cluster.pk],
         "status": "inactive",
         "listeners": [{"port": 8080}],
     }
-    assert shown(change(world, world.gateway, given)) == (
+    assert shown(change(world, world.gateway, changes)) == (
         "renamed",
         "envoy",
         "inactive",

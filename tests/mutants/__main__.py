@@ -1,6 +1,6 @@
 """Plants each bug and says which test noticed: `python -m tests.mutants [name …] [--write]`.
 
-Exit code 0 when each was noticed but those that the table explains; 1 when another was not, or could not be planted.
+Exit code 0 when each was noticed, or the table explains why not; 1 otherwise, or when one cannot be planted.
 """
 
 import argparse
@@ -21,8 +21,9 @@ FLOOR = 57
 
 INTRODUCTION = """# Planted bugs
 
-Each line is a bug that `make mutants` plants in a copy of the code, alone, and the first test that noticed. The bugs stand in
-`tests/mutants`, a file for each part. `make mutants ARGS=--write` writes this page; with names, only their lines anew.
+Each line is a bug that `make mutants` plants in a copy of the code, alone, and the first test that noticed.
+The bugs stand in `tests/mutants`, a file for each part. `make mutants ARGS=--write` writes this page; with
+names, only their lines anew.
 """
 ROW = re.compile(r"^\| (.+) \| `[^`]+` \| (.+) \|$", re.MULTILINE)
 NO_TEST, NOT_PLANTED = "no test", "not planted"
@@ -92,8 +93,8 @@ def _is_caught(result: Result) -> bool:
 def _line(mutant: Mutant, result: Result) -> str:
     if not isinstance(result, Verdict):
         return f"ERROR     {mutant.name}: {result}"
-    word = "caught  " if result.caught_by else "SURVIVED"
-    return f"{word} {result.seconds:5.0f} s  {mutant.name}  {result.caught_by}"
+    verdict = "caught  " if result.caught_by else "SURVIVED"
+    return f"{verdict} {result.seconds:5.0f} s  {mutant.name}  {result.caught_by}"
 
 
 def _write(results: Sequence[tuple[Mutant, Result]]) -> None:
@@ -104,10 +105,10 @@ def _write(results: Sequence[tuple[Mutant, Result]]) -> None:
 
 
 def _page(mutants: Sequence[Mutant], noticed: Mapping[str, str]) -> str:
-    words = [noticed.get(mutant.rule, NOT_PLANTED) for mutant in mutants]
-    missed, waiting = words.count(NO_TEST), words.count(NOT_PLANTED)
-    caught = len(words) - missed - waiting
-    counts = f"In the table: {len(words)}. Caught: {caught}. No test noticed: {missed}."
+    verdicts = [noticed.get(mutant.rule, NOT_PLANTED) for mutant in mutants]
+    missed, waiting = verdicts.count(NO_TEST), verdicts.count(NOT_PLANTED)
+    caught = len(verdicts) - missed - waiting
+    counts = f"In the table: {len(verdicts)}. Caught: {caught}. No test noticed: {missed}."
     lines = [INTRODUCTION, f"{counts} Not planted since their code changed: {waiting}.", ""]
     for part, rows in groupby(mutants, key=lambda mutant: mutant.part):
         lines += [

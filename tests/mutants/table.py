@@ -1,4 +1,4 @@
-"""The mutants as data, and how one is planted. They stand in the TOML files beside this one, a file for each part of the system."""
+"""The mutants as data, and how one is planted. Each part of the system has a TOML file beside this module."""
 
 import tomllib
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ TABLES = Path(__file__).parent
 
 
 class CannotPlant(Exception):
-    """The old text does not stand in the file exactly once: nothing would be planted, and nothing is proved by that."""
+    """The old text does not stand in the file exactly once, so that nothing would be planted or proved."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
-    """One bug: `old` in `file` becomes `new`, which breaks `rule`; `tests` are the files that ought to notice.
+    """A bug: `old` in `file` becomes `new`, which breaks `rule`; `tests` are the files that ought to notice.
 
     `survives` says why no test can notice, where the change makes no difference; empty for all others.
     """

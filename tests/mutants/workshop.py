@@ -1,4 +1,4 @@
-"""Where mutants are tried: a copy of the tree for each, a database of its own, and one PostgreSQL and one Valkey for all."""
+"""Run the tests of a mutant in a copy of the tree with its own database; the servers are shared."""
 
 import os
 import re
@@ -38,7 +38,7 @@ class CannotJudge(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """How the tests of a mutant ended: `caught_by` names the first that failed, and is empty when none did."""
+    """The result of a mutant's tests: `caught_by` names the first that failed, and is empty when none did."""
 
     caught_by: str
     seconds: float
@@ -56,7 +56,7 @@ class Workshop:
             self._seats.put(seat)
 
     def prepare(self) -> None:
-        """Copy the tree, compile it once for all copies, and migrate the database that all others are copied from."""
+        """Copy the tree, compile it once for all copies, and migrate the database that all others copy."""
         copy_tree(self._clean)
         subprocess.run(
             (sys.executable, "-m", "compileall", "-q", "."), cwd=self._clean, check=True, capture_output=True
@@ -119,7 +119,7 @@ def plant(mutant: Mutant, folder: Path) -> None:
     """Write the bug into a copy of the tree. Raises CannotPlant."""
     path = folder / mutant.file
     path.write_text(mutant.planted_in(path.read_text(encoding="utf-8")), encoding="utf-8")
-    # Python tells a file from its compiled form by seconds and size, which a small change may leave as they are.
+    # Python compares only seconds and size with the compiled file; a small change may leave both as they are.
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
         compiled.unlink()
 
@@ -127,9 +127,9 @@ def plant(mutant: Mutant, folder: Path) -> None:
 def copy_tree(folder: Path) -> None:
     """What git would keep, as it stands in the working tree, and the compiled texts."""
     command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    kept = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    tracked = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     texts = (str(path.relative_to(ROOT)) for path in (ROOT / "locale").rglob("*.mo"))
-    for name in (*filter(None, kept), *texts):
+    for name in (*filter(None, tracked), *texts):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)

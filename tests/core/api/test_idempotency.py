@@ -190,8 +190,8 @@ def test_f16_of_ten_at_once_one_is_done(transactional_db: None, world: World) ->
         thread.start()
     for thread in threads:
         thread.join()
-    done = [answer for answer in answers if answer.status_code == 202]
-    assert {answer.content for answer in done} == {done[0].content}
+    accepted = [answer for answer in answers if answer.status_code == 202]
+    assert {answer.content for answer in accepted} == {accepted[0].content}
     assert {answer.json()["code"] for answer in answers if answer.status_code != 202} <= {
         "idempotency_in_progress"
     }

@@ -26,34 +26,34 @@ from tests.core.api.test_idempotency import draft_of, post
 from tests.publishes.callers.test_credentials import closed
 from tests.world import World
 
-Asked = tuple[str, dict[str, Any]]
+PostCall = tuple[str, dict[str, Any]]
 
 
 class Killed(BaseException):
     """The process is gone: nothing catches this."""
 
 
-def of(publish: ProductPublish, verb: str, **body: str) -> Asked:
+def of(publish: ProductPublish, verb: str, **body: str) -> PostCall:
     return f"/product-publishes/{publish.pk}/{verb}", body
 
 
-def cancelling(world: World) -> Asked:
+def cancelling(world: World) -> PostCall:
     return f"/operations/{publishing.request_publish(world.actor, world.draft().pk).pk}/cancel", {}
 
 
-def retrying(world: World, operation: Operation) -> Asked:
+def retrying(world: World, operation: Operation) -> PostCall:
     (waiting,) = world.agents[0].claim()
     world.agents[0].answer(waiting, Outcome.REFUSED, code="rejected", message="duplicate domain")
     world.everybody_confirms()
     return f"/operations/{operation.pk}/retry", {}
 
 
-def product(world: World, verb: str, *, status: str) -> Asked:
+def product(world: World, verb: str, *, status: str) -> PostCall:
     Product.objects.filter(pk=world.product.pk).update(status=status)
     return f"/products/{world.product.pk}/{verb}", {}
 
 
-POSTS: dict[str, Callable[[World], Asked]] = {
+POSTS: dict[str, Callable[[World], PostCall]] = {
     "draft": draft_of,
     "publish": lambda world: of(world.draft(), "publish", note="v2"),
     "withdraw": lambda world: of(world.published(), "withdraw", reason="over"),
@@ -84,7 +84,7 @@ def owner(world: World) -> Client:
 
 
 @pytest.fixture(params=POSTS)
-def asked(request: pytest.FixtureRequest, world: World) -> Asked:
+def post_call(request: pytest.FixtureRequest, world: World) -> PostCall:
     return POSTS[request.param](world)
 
 
@@ -118,15 +118,15 @@ def test_every_post_is_among_these(api: Client) -> None:
 
 
 def test_f16_what_was_done_before_the_kill_is_told_and_not_done_again(
-    owner: Client, world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    owner: Client, world: World, post_call: PostCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, body = asked
+    path, body = post_call
     before = written(world)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         killed_after_the_door(patch)
         post(owner, path, body)
-    done = written(world)
-    assert done != before
+    written_once = written(world)
+    assert written_once != before
     forgotten_by_its_worker()
     answer = post(owner, path, body)
     if path.endswith(("test-key", "api-tokens")):
@@ -137,13 +137,13 @@ def test_f16_what_was_done_before_the_kill_is_told_and_not_done_again(
             "true",
         )
         assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    assert written(world) == done
+    assert written(world) == written_once
 
 
 def test_f16_what_was_killed_half_way_left_nothing_and_is_done_by_the_next_try(
-    owner: Client, world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    owner: Client, world: World, post_call: PostCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, body = asked
+    path, body = post_call
     before = written(world)
 
     def killed(*_args: object) -> None:

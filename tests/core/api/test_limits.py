@@ -22,8 +22,8 @@ def test_every_answer_says_what_is_left_and_the_one_too_many_when_to_come_back(
 ) -> None:
     settings.API_REQUESTS_PER_MINUTE = 3
     api, path = client_for(world), f"{P}/products/{world.product.pk}/publishes"
-    left = [api.get(path).headers["RateLimit-Remaining"] for _ in range(3)]
-    assert left == ["2", "1", "0"]
+    remaining = [api.get(path).headers["RateLimit-Remaining"] for _ in range(3)]
+    assert remaining == ["2", "1", "0"]
     refused = api.get(path)
     assert (refused.status_code, refused.json()["code"], refused.headers["RateLimit-Limit"]) == (
         429,

@@ -126,11 +126,11 @@ def between(
     monkeypatch: pytest.MonkeyPatch, resource: Resource, do: Callable[[], object], *, times: int = 1
 ) -> None:
     """Do something while a change is under way: it was read and checked, and is not written yet."""
-    left, check = iter(range(times)), getattr(resource.checked_in, resource.checked_by)
+    turns, check = iter(range(times)), getattr(resource.checked_in, resource.checked_by)
 
     def checked(*args: Any, **kwargs: Any) -> Any:
         result = check(*args, **kwargs)
-        if next(left, None) is not None:
+        if next(turns, None) is not None:
             with monkeypatch.context() as patch:
                 patch.setattr(resource.checked_in, resource.checked_by, check)
                 do()

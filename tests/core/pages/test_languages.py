@@ -14,10 +14,11 @@ from tests.pages import signed_in
 from tests.world import World
 
 HANGUL = re.compile(r"[가-힣]")
-WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
+LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z'-]+")
 NAMES = """
-imp-gateway Gateway API Key OAuth Services Service DRAFT PUBLISHED WITHDRAWN DEV STAGING PROD dev stage prod auth none Development Staging Production
-Public Private None Hostname Product Plan Consumer Issuer URL Audience Scopes HTTP HTTPS GET POST PUT DELETE PATCH Envoy Gone ms curl English imp
+imp-gateway Gateway API Key OAuth Services Service DRAFT PUBLISHED WITHDRAWN DEV STAGING PROD
+dev stage prod auth none Development Staging Production Public Private None Hostname Product Plan
+Consumer Issuer URL Audience Scopes HTTP HTTPS GET POST PUT DELETE PATCH Envoy Gone ms curl English imp
 billing HEAD OPTIONS OpenAPI YAML JSON MB openapi servers paths Kong apikey
 """
 
@@ -106,7 +107,7 @@ def test_no_page_has_leftovers_of_the_other_language(world: World, scene: Scene)
     names = of_the_tenant(world)
     korean, english = texts_of(client, path, "ko"), texts_of(client, path, "en")
     allowed = set(NAMES.split())
-    assert [word for word in WORD.findall(without(korean, names)) if word not in allowed] == []
+    assert [latin for latin in LATIN_WORD.findall(without(korean, names)) if latin not in allowed] == []
     assert [line for line in without(english, names | {"한국어"}).splitlines() if HANGUL.search(line)] == []
     assert HANGUL.search(" ".join(korean))
 

@@ -167,19 +167,19 @@ def test_history_quotes_people_as_they_wrote(world: World) -> None:
 
 def test_changing_settings_stores_the_hostname_that_was_shown(world: World, browser: Client) -> None:
     publish = world.draft()
-    sent = {
+    form = {
         "environment": "prod",
         "auth_mode": "none",
         "visibility": "public",
         "hostname_base": publish.hostname_base,
         "hostname_suggested": publish.hostname_base,
     }
-    assert browser.post(url("edit", publish), sent).status_code == 302
+    assert browser.post(url("edit", publish), form).status_code == 302
     publish.refresh_from_db()
     assert (publish.environment, publish.hostname_base) == ("prod", "payment-api.dev.kr-seoul.localhost")
-    outside = sent | {"hostname_base": "evil.example.com", "hostname_suggested": "evil.example.com"}
+    outside = form | {"hostname_base": "evil.example.com", "hostname_suggested": "evil.example.com"}
     assert browser.post(url("edit", publish), outside).status_code == 422
-    assert browser.post(url("edit", publish), sent | {"hostname_suggested": "a" * 300}).status_code == 422
+    assert browser.post(url("edit", publish), form | {"hostname_suggested": "a" * 300}).status_code == 422
 
 
 def test_a_url_that_only_takes_forms_says_so_on_a_page(world: World, browser: Client) -> None:

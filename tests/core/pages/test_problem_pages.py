@@ -34,14 +34,15 @@ def test_no_refusal_says_its_heading_again_and_none_of_a_program_speaks_of_a_pag
         said_twice = {
             kind.__name__
             for kind in kinds()
-            if str(kind.detail).partition(".")[0] == str(problem_responses._title(_made(kind))).rstrip(".")
+            if str(kind.detail).partition(".")[0]
+            == str(problem_responses._title(_problem_like(kind))).rstrip(".")
         }
         missing = str(problems.NotFound.detail).lower()
     assert said_twice == set()
-    assert not {"page", "페이지"} & {word for word in ("page", "페이지") if word in missing}
+    assert not {"page", "페이지"} & {term for term in ("page", "페이지") if term in missing}
 
 
-def _made(kind: type[problems.Problem]) -> problems.Problem:
+def _problem_like(kind: type[problems.Problem]) -> problems.Problem:
     problem = problems.Problem()
     problem.status, problem.title = kind.status, kind.title
     return problem
@@ -78,10 +79,10 @@ def test_a_bug_in_a_view_shows_that_page(world: World, monkeypatch: pytest.Monke
 
 
 def test_a_database_that_is_away_is_503_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_rows: object, _actor: object) -> None:
+    def fail(_rows: object, _actor: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(ScopedQuerySet, "visible_to", away)
+    monkeypatch.setattr(ScopedQuerySet, "visible_to", fail)
     client = signed_in(world.user)
     page = client.get(reverse("products:list"))
     assert page.status_code == 503

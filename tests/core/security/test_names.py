@@ -21,10 +21,10 @@ AT_MOST_OF_A_TENANT = 8
 
 @dataclass
 class NameServer:
-    """Names that end in one of `dead` hang until the test ends, others are loopback; `asked` lists all."""
+    """Names that end in one of `dead` hang until the test ends, others are loopback; `lookups` lists all."""
 
     dead: list[str] = field(default_factory=lambda: ["dead.example"])
-    asked: list[str] = field(default_factory=list)
+    lookups: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     server, wake = NameServer(), threading.Event()
 
     def look_up(name: str) -> str:
-        server.asked.append(name)
+        server.lookups.append(name)
         if name.endswith(tuple(server.dead)):
             wake.wait(20)
             raise socket.gaierror(socket.EAI_NONAME, "gone")
@@ -68,12 +68,12 @@ def test_one_tenant_s_names_that_hang_keep_no_other_tenant_from_publishing(
         with pytest.raises(errors.UpstreamRefused, match="upstream_refused"):
             publishing.request_publish(world.actor, publish.pk)
     assert sum(thread.name == "resolve" for thread in threading.enumerate()) == AT_MOST_OF_A_TENANT
-    assert len([host for host in name_server.asked if host.endswith("dead.example")]) == AT_MOST_OF_A_TENANT
+    assert len([host for host in name_server.lookups if host.endswith("dead.example")]) == AT_MOST_OF_A_TENANT
 
     publishing.request_publish(other.actor, other.draft().pk)  # its upstreams are addresses
     add_service(other.product, "Named", "/named", [], host="api.live.example")
     publishing.request_publish(other.actor, other.draft(hostname_base="named.localhost").pk)
-    assert "api.live.example" in name_server.asked
+    assert "api.live.example" in name_server.lookups
 
 
 def test_names_of_services_that_hang_keep_no_issuer_and_no_agent_waiting(
@@ -84,10 +84,10 @@ def test_names_of_services_that_hang_keep_no_issuer_and_no_agent_waiting(
             [[f"{number}.of-{tenant}.dead.example" for number in range(8)]], deadline_s=0.01, owner=tenant
         )
     under_way = sum(thread.name == "resolve" for thread in threading.enumerate())
-    assert under_way == len(name_server.asked) == 64
+    assert under_way == len(name_server.lookups) == 64
     for pool in (names.ISSUERS, names.AGENTS):
-        known = pool.find([["api.live.example"]], deadline_s=5, owner="anybody")
-        assert [str(address) for address in known("api.live.example", 443)] == ["127.0.0.1"]
+        resolver = pool.find([["api.live.example"]], deadline_s=5, owner="anybody")
+        assert [str(address) for address in resolver("api.live.example", 443)] == ["127.0.0.1"]
     with pytest.raises(TimeoutError):
         names.UPSTREAMS.find([["api.live.example"]], deadline_s=0.05, owner="anybody")(
             "api.live.example", 443
@@ -109,8 +109,8 @@ def test_a_name_that_waits_for_room_is_looked_up_as_soon_as_there_is_some() -> N
         lookups.find([["live.example"]], deadline_s=0.05, owner="a")("live.example", 80)
     assert lookups.find([["live.example"]], deadline_s=5, owner="b")("live.example", 80)
     threading.Timer(0.1, wake.set).start()
-    known = lookups.find([["live.example", "dead.example"]], deadline_s=10, owner="a")
-    assert known("live.example", 80) == known("dead.example", 80)
+    resolver = lookups.find([["live.example", "dead.example"]], deadline_s=10, owner="a")
+    assert resolver("live.example", 80) == resolver("dead.example", 80)
 
 
 def test_our_own_endpoints_stay_shut_while_their_name_hangs(name_server: NameServer) -> None:

@@ -130,10 +130,10 @@ ODD = [
 ]
 
 
-def refused(url: str, *, deadline_s: float = 2.0, words: str = "") -> str:
+def refused(url: str, *, deadline_s: float = 2.0, message: str = "") -> str:
     with pytest.raises(OutboundFailed) as caught:
         fetch_json(url, deadline_s=deadline_s)
-    assert words in str(caught.value.text) != ""
+    assert message in str(caught.value.text) != ""
     return caught.value.code
 
 
@@ -237,15 +237,15 @@ def test_a_name_that_changes_its_mind_is_asked_at_the_address_that_was_checked(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rebinding resolver: a good address to whoever checks, a bad one ever after."""
-    asked: list[str] = []
+    lookups: list[str] = []
 
     def rebinding(name: str) -> str:
-        asked.append(name)
-        return "127.0.0.1" if len(asked) == 1 else "127.0.0.9"
+        lookups.append(name)
+        return "127.0.0.1" if len(lookups) == 1 else "127.0.0.9"
 
     monkeypatch.setattr(socket, "getaddrinfo", asking(rebinding))
     assert fetch_json(f"http://rebinding.example:{site.server_address[1]}/", deadline_s=2) == {"a": 1}
-    assert asked == ["rebinding.example"]
+    assert lookups == ["rebinding.example"]
 
 
 def test_our_own_ports_are_not_asked(site: Site, settings: Settings) -> None:
@@ -311,7 +311,8 @@ def test_a_name_that_hangs_and_a_port_that_is_shut_are_no_answer(
     monkeypatch: pytest.MonkeyPatch, hang: Hang
 ) -> None:
     assert (
-        refused("http://127.0.0.1:9/", words="The connection failed: no server is listening") == "unreachable"
+        refused("http://127.0.0.1:9/", message="The connection failed: no server is listening")
+        == "unreachable"
     )
     monkeypatch.setattr(socket, "getaddrinfo", hanging(hang))
     assert refused("https://hanging.example/", deadline_s=0.2) == "slow_name"

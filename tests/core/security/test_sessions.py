@@ -67,7 +67,7 @@ def used(minutes_ago: int) -> None:
     )
 
 
-def left() -> timedelta:
+def time_left() -> timedelta:
     return Session.objects.get().expire_date - timezone.now()
 
 
@@ -77,7 +77,7 @@ def test_an_unused_session_ends_and_a_used_one_goes_on(world: World) -> None:
     assert timedelta(minutes=15) <= idle <= timedelta(hours=12)
     used(minutes_ago=20)
     assert browser.get("/account").status_code == 200
-    assert idle - left() < timedelta(minutes=1)
+    assert idle - time_left() < timedelta(minutes=1)
     Session.objects.update(expire_date=F("expire_date") - idle)
     assert browser.get("/account").status_code == 302
 
@@ -87,7 +87,7 @@ def test_what_a_page_asks_for_by_itself_is_no_use_of_a_session(world: World) -> 
     used(minutes_ago=20)
     browser.get("/system", headers=SCRIPT)
     browser.get(reverse("overview:board"), headers=SCRIPT)
-    assert timedelta(seconds=project.SESSION_COOKIE_AGE) - left() > timedelta(minutes=19)
+    assert timedelta(seconds=project.SESSION_COOKIE_AGE) - time_left() > timedelta(minutes=19)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def id_of(world: World, kind: str) -> str:
 def test_put_changes_what_is_given_and_nothing_else_and_minds_if_match(
     api: Client, world: World, kind: str
 ) -> None:
-    change, field, kept = KINDS[kind]
+    change, field, unchanged = KINDS[kind]
     path = f"/{kind}/{id_of(world, kind)}"
     if kind == "gateways":
         assert send(api, "PUT", path, {"listeners": [{"port": 80}]}).status_code == 200
@@ -122,13 +122,13 @@ def test_put_changes_what_is_given_and_nothing_else_and_minds_if_match(
     changed = send(api, "PUT", path, change, **{"If-Match": before.headers["ETag"]})
     assert changed.status_code == 200, changed.content
     moving = {field, "revision", "updated_at"}
-    rest = {name: value for name, value in changed.json().items() if name not in moving}
-    assert rest == {name: value for name, value in before.json().items() if name not in moving}
+    other_fields = {name: value for name, value in changed.json().items() if name not in moving}
+    assert other_fields == {name: value for name, value in before.json().items() if name not in moving}
     for answer in (before, changed):
         assert answer.headers["ETag"] == f'"{answer.json()["revision"]}"'
     assert changed.json()["revision"] == before.json()["revision"] + 1
     assert changed.json()[field] == change[field]
-    refused = send(api, "PUT", path, {kept: "zzz"}, **{"If-Match": before.headers["ETag"]})
+    refused = send(api, "PUT", path, {unchanged: "zzz"}, **{"If-Match": before.headers["ETag"]})
     assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
     assert send(api, "GET", path).json() == changed.json()
 

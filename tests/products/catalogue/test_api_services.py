@@ -109,11 +109,11 @@ def test_a_service_that_a_product_has_or_that_is_live_is_not_deleted(world: Worl
     with pytest.raises(errors.InUse) as linked:
         api_services.delete_service(world.actor, service.pk)
     assert "Payment API v2.0" in str(linked.value.detail)
-    rest = ApiService.objects.exclude(pk=service.pk).values_list("pk", flat=True)
-    products.link_services(world.actor, world.product.pk, service_ids=list(rest))
-    with pytest.raises(errors.InUse) as live:
+    other_ids = ApiService.objects.exclude(pk=service.pk).values_list("pk", flat=True)
+    products.link_services(world.actor, world.product.pk, service_ids=list(other_ids))
+    with pytest.raises(errors.InUse) as refused:
         api_services.delete_service(world.actor, service.pk)
-    assert "still live in Payment API v2.0 · Development" in str(live.value.detail)
+    assert "still live in Payment API v2.0 · Development" in str(refused.value.detail)
     withdrawing.request_withdraw(world.actor, publish.pk, reason="for a test")
     world.everybody_confirms()
     publishing.request_publish(world.actor, publish.pk)
@@ -143,9 +143,9 @@ def billing_of(world: World) -> ApiService:
 
 
 def test_a_name_is_used_once_in_a_tenant(world: World, other: World) -> None:
-    with pytest.raises(Invalid) as taken:
+    with pytest.raises(Invalid) as refused:
         checked_service(world.actor, LEDGER | {"name": "Billing Service"})
-    assert list(taken.value.fields) == ["name"]
+    assert list(refused.value.fields) == ["name"]
     assert (
         checked_service(world.actor, {"name": "Billing Service"}, service=billing_of(world)).name
         == "Billing Service"
@@ -158,7 +158,7 @@ def test_a_name_is_used_once_in_a_tenant(world: World, other: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("changes", "field"),
     [
         ({"name": "x"}, "name"),
         ({"upstream_url": ""}, "upstream_url"),
@@ -178,9 +178,9 @@ def test_a_name_is_used_once_in_a_tenant(world: World, other: World) -> None:
         ({"routes": [{"path": f"/{n}"} for n in range(201)]}, "routes"),
     ],
 )
-def test_a_field_that_is_not_right_is_named(world: World, given: dict[str, Any], field: str) -> None:
+def test_a_field_that_is_not_right_is_named(world: World, changes: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        checked_service(world.actor, LEDGER | given)
+        checked_service(world.actor, LEDGER | changes)
     assert list(refused.value.fields) == [field]
 
 

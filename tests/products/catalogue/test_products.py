@@ -180,7 +180,7 @@ def test_what_a_program_leaves_out_stays(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("changes", "field"),
     [
         ({"name": "a"}, "name"),
         ({"name": "x" * 101}, "name"),
@@ -195,9 +195,9 @@ def test_what_a_program_leaves_out_stays(world: World) -> None:
         ({"description": "\x00"}, "description"),
     ],
 )
-def test_a_field_that_is_not_right_is_named(given: dict[str, Any], field: str) -> None:
+def test_a_field_that_is_not_right_is_named(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        checked_product({"name": "Weather API", "version": "1.0"} | given)
+        checked_product({"name": "Weather API", "version": "1.0"} | changes)
     assert list(refused.value.fields) == [field]
 
 

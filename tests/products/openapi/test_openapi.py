@@ -141,19 +141,22 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
                 method in route.methods and (route.path in {"/", start} or start.startswith(f"{route.path}/"))
                 for route in routes
             )
-    kept = [
+    fields = [
         checked
         for route in routes
         for checked in [api_services.RouteFields(path=route.path, methods=route.methods)]
     ]
-    assert not any(overlap(a, b) for number, a in enumerate(kept) for b in kept[:number])
+    assert not any(overlap(a, b) for number, a in enumerate(fields) for b in fields[:number])
     assert sorted(source for route in routes for source in route.sources) == sorted(
         api_path.path for api_path in paths
     )
 
 
+OUTSIDE = "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read."
+
+
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "Paste an OpenAPI document, or choose its file."),
         ("   \n", "Paste an OpenAPI document, or choose its file."),
@@ -193,20 +196,20 @@ def test_every_path_is_served_by_a_route_and_no_two_routes_overlap(
         ),
         (
             small(paths={"/a": {"$ref": "https://example.com/x.yaml"}}),
-            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
+            OUTSIDE,
         ),
         (
             small(paths={"/a": {"$ref": "#/paths/~1a"}}),
-            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
+            OUTSIDE,
         ),
         (
             small(paths={"/a": {"$ref": "#/nowhere"}}),
-            "paths → /a (line 1): its $ref leads out of this document, or nowhere. Only this document is read.",
+            OUTSIDE,
         ),
     ],
 )
-def test_what_is_refused_says_where_and_why(text: str, words: str) -> None:
-    assert words in complaints(text)
+def test_what_is_refused_says_where_and_why(text: str, message: str) -> None:
+    assert message in complaints(text)
 
 
 def test_every_complaint_is_said_at_once_but_20_at_most() -> None:
@@ -268,10 +271,11 @@ def test_the_size_is_capped() -> None:
 
 
 REPEATED = "".join(f"&a{n} [{','.join([f'*a{n - 1}'] * 9) if n else 'x'}]," for n in range(8))
+OF_INFO = "openapi: 3.1.0\ninfo: {title: Small, %s}\npaths: {/a: {get: {}}}\n"
 ALIASES = {
-    "description": f"openapi: 3.1.0\ninfo: {{title: Small, description: [{REPEATED}]}}\npaths: {{/a: {{get: {{}}}}}}\n",
+    "description": OF_INFO % f"description: [{REPEATED}]",
     "openapi": f"openapi: [{REPEATED}]\n",
-    "summary": f"openapi: 3.1.0\ninfo: {{title: Small, summary: {{x: [{REPEATED}]}}}}\npaths: {{/a: {{get: {{}}}}}}\n",
+    "summary": OF_INFO % f"summary: {{x: [{REPEATED}]}}",
     "characters": f"a: &a {'x' * 50_000}\nb: [{','.join(['*a'] * 100)}]\n",
     "names": f"a: &a {'x' * 50_000}\nb: [{','.join(['{*a : 1}'] * 100)}]\n",
 }
@@ -319,7 +323,10 @@ def test_a_document_that_takes_too_long_is_refused_in_words() -> None:
         assert "takes longer than 10 seconds" in str(refused.value.fields["document"][0])
 
 
-VERSION = "openapi: 3.0.3\ninfo: {title: No, version: 1.10}\npaths:\n  /numbers: {get: {operationId: 010, responses: {200: {description: ok}}}}\n"
+VERSION = (
+    "openapi: 3.0.3\ninfo: {title: No, version: 1.10}\npaths:\n"
+    "  /numbers: {get: {operationId: 010, responses: {200: {description: ok}}}}\n"
+)
 STRUCTURE = [
     "[",
     "]",
@@ -344,7 +351,7 @@ STRUCTURE = [
     "'1'",
     "~",
 ]
-WORDS = [
+FRAGMENTS = [
     "openapi: 3.1.0\n",
     "info: {title: Ab}\n",
     "paths:\n",
@@ -355,7 +362,7 @@ WORDS = [
     "%YAML 1.1\n",
     "\\ud800",
 ]
-PIECES = st.sampled_from(STRUCTURE + WORDS)
+PIECES = st.sampled_from(STRUCTURE + FRAGMENTS)
 
 
 @given(st.binary(max_size=2_000) | st.lists(PIECES, max_size=60).map(lambda pieces: "".join(pieces).encode()))
@@ -471,14 +478,19 @@ def test_importing_again_changes_the_service_in_place(world: World) -> None:
         ("GET", "POST", "DELETE"),
         ("GET", "POST", "PATCH"),
     )
-    done = carry_out(world.actor, again, revision=service.revision)
-    done.refresh_from_db()
-    assert (done.pk, done.status, done.timeout_ms, done.version) == (service.pk, "inactive", 9_000, "1.5")
-    assert [(r.path, r.methods, r.strip_path, r.status) for r in done.routes.all()] == [
+    imported = carry_out(world.actor, again, revision=service.revision)
+    imported.refresh_from_db()
+    assert (imported.pk, imported.status, imported.timeout_ms, imported.version) == (
+        service.pk,
+        "inactive",
+        9_000,
+        "1.5",
+    )
+    assert [(r.path, r.methods, r.strip_path, r.status) for r in imported.routes.all()] == [
         ("/accounts", ["GET", "POST", "PATCH"], True, "inactive"),
         ("/reports", ["GET"], False, "active"),
     ]
-    assert done.routes.get(path="/accounts").pk == ids["/accounts"]
+    assert imported.routes.get(path="/accounts").pk == ids["/accounts"]
     with pytest.raises(ChangedMeanwhile):
         carry_out(world.actor, again, revision=service.revision)
 
@@ -499,8 +511,8 @@ def test_the_upstream_is_the_chosen_one_the_documents_or_the_one_that_is_there(w
         plan(world.actor, LEDGER, chosen=Chosen(upstream="gopher://mine"))
     assert list(wrong.value.fields) == ["upstream_url"]
     service = carry_out(world.actor, plan(world.actor, small(), chosen=Chosen(upstream="http://mine:1")))
-    kept = plan(world.actor, small(servers=[]))
-    assert (kept.upstream, kept.service) == ("http://mine:1", service)
+    planned = plan(world.actor, small(servers=[]))
+    assert (planned.upstream, planned.service) == ("http://mine:1", service)
     assert plan(world.actor, small()).upstreams == ("http://mine:1", "http://small")
     assert plan(world.actor, small()).is_nothing
 
@@ -579,8 +591,8 @@ def test_servers_of_paths_and_operations_and_what_stands_beside_a_reference_are_
 def test_a_document_with_more_routes_than_a_service_has_is_refused_in_our_words(world: World) -> None:
     with pytest.raises(DocumentRefused) as refused:
         plan(world.actor, small(paths={f"/p{number}": {"get": {}} for number in range(201)}))
-    words = "The document needs 201 routes; a service has at most 200. Split it into several documents."
-    assert refused.value.fields == {"document": [words]}
+    message = "The document needs 201 routes; a service has at most 200. Split it into several documents."
+    assert refused.value.fields == {"document": [message]}
     rows = [{"path": f"/p{number}"} for number in range(201)]
     with pytest.raises(Invalid) as too_many:
         checked_service(
@@ -605,11 +617,11 @@ def test_a_document_of_a_known_title_changes_that_service_or_becomes_a_new_one(w
     assert (planned.service, planned.namesake, planned.fields.name) == (None, ledger, "Ledger 1.5")
     carry_out(world.actor, planned)
     assert plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True)).fields.name == "Ledger 2"
-    named = carry_out(world.actor, plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True, name="Mine")))
-    assert (named.name, named.pk != ledger.pk) == ("Mine", True)
-    with pytest.raises(Invalid) as taken:
+    mine = carry_out(world.actor, plan(world.actor, LEDGER_AGAIN, chosen=Chosen(is_new=True, name="Mine")))
+    assert (mine.name, mine.pk != ledger.pk) == ("Mine", True)
+    with pytest.raises(Invalid) as refused:
         plan(world.actor, LEDGER, chosen=Chosen(is_new=True, name="Ledger"))
-    assert list(taken.value.fields) == ["name"]
+    assert list(refused.value.fields) == ["name"]
 
 
 def test_another_tenants_service_of_that_title_is_not_touched_and_a_viewer_imports_nothing(

@@ -34,15 +34,15 @@ def test_a_document_is_shown_first_and_taken_when_asked_again(world: World, brow
     assert "/accounts/{id}/postings" in page
     assert "/relative was left out" in page
     assert not ApiService.objects.filter(name="Ledger").exists()
-    done = browser.post(
+    answer = browser.post(
         IMPORT, {"document": LEDGER, "upstream_url": "https://kr.ledger.example.com", "apply": "1"}
     )
     service = ApiService.objects.get(name="Ledger")
-    assert done.headers["Location"] == reverse("services:detail", args=[service.pk])
+    assert answer.headers["Location"] == reverse("services:detail", args=[service.pk])
     assert (service.upstream_host, service.routes.count()) == ("kr.ledger.example.com", 2)
     assert (
         "The API service was created from the document"
-        in browser.get(done.headers["Location"]).content.decode()
+        in browser.get(answer.headers["Location"]).content.decode()
     )
 
 
@@ -123,8 +123,8 @@ def test_half_a_character_in_a_document_is_left_out_and_no_crash(
         "info": {"title": "Half \ud800", "version": "\ud800"},
         "servers": [{"url": "http://a\ud800"}, {"url": "http://a"}],
     }
-    both: list[dict[str, object]] = [{"get": {}}, {"get": {}, "\ud800": {}}]
-    for operations in both:
+    variants: list[dict[str, object]] = [{"get": {}}, {"get": {}, "\ud800": {}}]
+    for operations in variants:
         answer = browser.post(
             IMPORT, {"document": json.dumps(document | {"paths": {"/fine": operations, path: operations}})}
         )
@@ -181,8 +181,10 @@ def test_a_known_title_offers_to_change_the_service_or_to_create_a_new_one(
     assert "Create Ledger 1.5?" in new
     assert "Change Ledger instead" in new
     assert "http://in-use" not in new
-    taken = browser.post(IMPORT, {"document": LEDGER_AGAIN, "target": "new", "name": "Ledger", "apply": "1"})
-    assert (taken.status_code, 'id="id_name_error"' in taken.content.decode()) == (422, True)
+    refused = browser.post(
+        IMPORT, {"document": LEDGER_AGAIN, "target": "new", "name": "Ledger", "apply": "1"}
+    )
+    assert (refused.status_code, 'id="id_name_error"' in refused.content.decode()) == (422, True)
     browser.post(IMPORT, {"document": LEDGER_AGAIN, "target": "new", "name": "Ledger 2026", "apply": "1"})
     assert ApiService.objects.get(name="Ledger 2026").version == "1.5"
     ledger.refresh_from_db()

@@ -76,15 +76,15 @@ def test_documentation_and_logo_are_linked_on_the_products_page(world: World, br
 def test_a_comma_too_many_names_no_category_and_what_is_wrong_is_said_in_the_readers_language(
     world: World, browser: Client
 ) -> None:
-    many, long = ", ".join(f"c{n}" for n in range(11)), f"결제,{'x' * 51}"
-    for typed, words in (
-        (many, "카테고리는 10개까지 적을 수 있습니다."),
+    too_many, long = ", ".join(f"c{n}" for n in range(11)), f"결제,{'x' * 51}"
+    for typed, message in (
+        (too_many, "카테고리는 10개까지 적을 수 있습니다."),
         (long, "카테고리 2: 이 값이 최대 50 개"),
     ):
         refused = browser.post(
             reverse("products:create"), NEW | {"categories": typed}, headers={"Accept-Language": "ko"}
         )
-        assert (refused.status_code, words in html_of(refused)) == (422, True)
+        assert (refused.status_code, message in html_of(refused)) == (422, True)
     browser.post(reverse("products:create"), NEW | {"categories": " 결제, ,금융,,결제,"})
     assert Product.objects.get(name="Weather API").categories == ["결제", "금융"]
 

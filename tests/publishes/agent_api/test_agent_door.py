@@ -106,8 +106,8 @@ def test_a_code_makes_an_agent_whose_key_is_pinned_both_ways(world: World) -> No
 
 def test_only_the_codes_hash_is_kept(world: World) -> None:
     code = create_enrolment_code(world.cluster, agent_name="busan-9")
-    kept = str(EnrolmentCode.objects.values().get())
-    assert opened_code(code)["secret"] not in kept
+    stored_row = str(EnrolmentCode.objects.values().get())
+    assert opened_code(code)["secret"] not in stored_row
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_a_heartbeat_is_noted_and_answered(world: World) -> None:
 def test_a_heartbeat_that_carries_what_is_expected_need_not_report(world: World) -> None:
     first, second = world.published(), world.published(hostname_base="two.localhost")
     carried = [(publish.pk, publish.generation, publish.desired_digest) for publish in (first, second)]
-    for told, wants in ((carried, False), (carried[:1], True), ([], True)):
+    for reported, wants in ((carried, False), (carried[:1], True), ([], True)):
         _response, body = say(
-            world.agents[0], m.PATH_HEARTBEAT, BEAT.model_copy(update={"fingerprint": fingerprint(told)})
+            world.agents[0], m.PATH_HEARTBEAT, BEAT.model_copy(update={"fingerprint": fingerprint(reported)})
         )
         assert m.HeartbeatAnswer.model_validate_json(body).report is wants
 
@@ -192,9 +192,9 @@ def test_an_agent_without_any_push_converges_by_its_heartbeats(world: World) -> 
     _r, beat = say(voice, m.PATH_HEARTBEAT, BEAT)
     assert m.HeartbeatAnswer.model_validate_json(beat).report is True
     _r, report = say(voice, m.PATH_REPORT, m.Report(carried=()))
-    wanted = m.ReportAnswer.model_validate_json(report).wanted
-    assert wanted == (publish.pk,)
-    _r, specs = say(voice, m.PATH_SPECS, m.SpecsRequest(publish_ids=wanted))
+    publish_ids = m.ReportAnswer.model_validate_json(report).wanted
+    assert publish_ids == (publish.pk,)
+    _r, specs = say(voice, m.PATH_SPECS, m.SpecsRequest(publish_ids=publish_ids))
     answer = m.SpecsAnswer.model_validate_json(specs)
     (item,) = answer.items
     assert (item.spec.state, item.spec.host, answer.upstream_networks) == (
@@ -212,23 +212,23 @@ def test_an_agent_without_any_push_converges_by_its_heartbeats(world: World) -> 
 )
 def test_who_cannot_be_believed_is_401(world: World, other: World, path: str) -> None:
     voice = world.agents[0]
-    message: dict[str, Any] = {
+    messages: dict[str, Any] = {
         m.PATH_HEARTBEAT: BEAT,
         m.PATH_REPORT: m.Report(carried=()),
         m.PATH_SPECS: m.SpecsRequest(publish_ids=()),
         m.PATH_RESULTS: m.Results(results=()),
         m.PATH_KEYS_LET_IN: m.KeysLetIn(publishes=()),
     }
-    told = message[path]
+    message = messages[path]
     assert Client().post(path, "{}", content_type="application/json").status_code == 401
-    assert say(voice, path, told, key=new_key())[0].status_code == 401
-    assert say(voice, path, told, key=other.agents[0].key)[0].status_code == 401
-    assert say(voice, path, told, now=time.time() - 200)[0].status_code == 401
-    assert say(voice, path, told, now=time.time() + 200)[0].status_code == 401
-    assert say(voice, path, told, now=time.time() - 60)[0].status_code == 200
+    assert say(voice, path, message, key=new_key())[0].status_code == 401
+    assert say(voice, path, message, key=other.agents[0].key)[0].status_code == 401
+    assert say(voice, path, message, now=time.time() - 200)[0].status_code == 401
+    assert say(voice, path, message, now=time.time() + 200)[0].status_code == 401
+    assert say(voice, path, message, now=time.time() - 60)[0].status_code == 200
 
     AgentKey.objects.filter(agent=voice.agent).update(revoked_at=timezone.now())
-    assert say(voice, path, told)[0].status_code == 401
+    assert say(voice, path, message)[0].status_code == 401
 
 
 def test_a_blocked_agent_is_out_at_its_next_request(world: World) -> None:

@@ -205,7 +205,7 @@ def pages_open(world: World) -> None:
 
 def fire(world: World, path: str, *, examples: int) -> set[int]:
     """Sends that many messages of a kind with up to three hostile values; each is taken back. Returns the answers that came."""
-    message, seen = sound(world)[path], set[int]()
+    message, statuses = sound(world)[path], set[int]()
     places: Places = sorted(places_of(message), key=str)
 
     @settings(
@@ -223,7 +223,7 @@ def fire(world: World, path: str, *, examples: int) -> set[int]:
             changed(hostile, place, value)
         with transaction.atomic(), capture_logs() as logs:
             response = post(world.agents[0], path, json.dumps(hostile).encode())
-            seen.add(response.status_code)
+            statuses.add(response.status_code)
             assert response.status_code < 500
             assert [line for line in logs if line["event"] == "bug"] == []
             if response.status_code == 200:
@@ -231,7 +231,7 @@ def fire(world: World, path: str, *, examples: int) -> set[int]:
             transaction.set_rollback(True)
 
     check()
-    return seen
+    return statuses
 
 
 PATHS = [m.PATH_HEARTBEAT, m.PATH_REPORT, m.PATH_RESULTS, m.PATH_SPECS, m.PATH_KEY, m.PATH_ENROL]
@@ -318,10 +318,10 @@ def forged(voice: Voice, content: bytes, *, headers: dict[str, Any] | None = Non
     """A proof of this agent's own key that says something else in places. Signed by hand: libraries refuse to say some of it."""
     url = django_settings.PUBLIC_URL + m.PATH_HEARTBEAT
     proof = prove_request(voice.key, agent_id=str(voice.agent.pk), method="POST", url=url, body=content).token
-    told = json.loads(base64.urlsafe_b64decode(proof.split(".")[1] + "==")) | claims
+    payload = json.loads(base64.urlsafe_b64decode(proof.split(".")[1] + "==")) | claims
     header = {"alg": ALGORITHM, "typ": Purpose.REQUEST.value, "kid": key_id(voice.key)} | (headers or {})
     signed = b".".join(
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, told)
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, payload)
     )
     signature: bytes = voice.key.get_op_key("sign").sign(signed)  # type: ignore[union-attr]
     return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()

@@ -52,7 +52,7 @@ def test_the_usable_keys_are_taken_sorted_with_their_public_members_alone(issuer
         ("ec-1", "ES256", {"kty", "kid", "use", "alg", "crv", "x", "y"}),
         ("rsa-1", "RS256", {"kty", "kid", "use", "alg", "n", "e"}),
     ]
-    assert issuer_site.asked == ["/realms/api/.well-known/openid-configuration", "/realms/api/jwks"]
+    assert issuer_site.requested_paths == ["/realms/api/.well-known/openid-configuration", "/realms/api/jwks"]
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,10 @@ def test_the_last_good_keys_stay_when_an_issuer_publishes_too_many_or_too_large(
         ),
         (
             {"jwks_uri": "ftp://x/"},
-            "The issuer's keys (jwks_uri): It must be an address such as https://host/path, "
-            "without a user name.",
+            (
+                "The issuer's keys (jwks_uri): It must be an address such as https://host/path, "
+                "without a user name."
+            ),
         ),
     ],
 )
@@ -296,9 +298,9 @@ def test_while_an_issuer_gives_no_keys_the_old_ones_stay_and_the_row_says_since_
 
 def test_issuers_that_nobody_uses_are_not_asked(world: World, issuer_site: IssuerSite) -> None:
     issuers.learn(issuer_site.url)
-    issuer_site.asked.clear()
+    issuer_site.requested_paths.clear()
     issuers.refresh_all()
-    assert issuer_site.asked == []
+    assert issuer_site.requested_paths == []
 
 
 def test_one_issuer_s_trouble_keeps_no_other_from_its_turn(world: World, issuer_site: IssuerSite) -> None:

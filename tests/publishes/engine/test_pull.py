@@ -18,7 +18,7 @@ from publishes.engine import expectations
 from publishes.models import Delivery, Observation, Operation, ProductPublish
 from publishes.verbs import deleting, publishing, withdrawing
 from tests.enrolment import enrol_request
-from tests.program import Program, wanted
+from tests.program import Program, desired_states
 from tests.world import World, reported
 
 
@@ -46,7 +46,7 @@ def test_an_agent_without_inbound_url_works_by_pull_alone(world: World, puller: 
     for ask in asks:
         ask()
         puller.beat()
-        assert puller.serves() == wanted()
+        assert puller.serves() == desired_states()
         assert world.last_operation(publish).phase == Phase.SUCCEEDED
     assert puller.serves() == {publish.pk: (3, "live")}
 
@@ -79,7 +79,7 @@ def test_f18_a_new_agent_receives_all_that_its_cluster_serves_and_nothing_else(
     world.everybody_confirms()
     new = Program(world.add_agent("new", connected=False), tmp_path / "new")
     new.beat()
-    assert new.serves() == {published.pk: (1, "live"), withdrawn.pk: (2, "withdrawn")} == wanted()
+    assert new.serves() == {published.pk: (1, "live"), withdrawn.pk: (2, "withdrawn")} == desired_states()
     assert new.beat().report is False
     assert not Delivery.objects.filter(agent=new.voice.agent).exists()
 

@@ -26,7 +26,7 @@ from publishes.choices import AlarmKind, Desired, Kind, Phase, Status
 from publishes.engine import adoption, alarms, answers, reports
 from publishes.models import Alarm, Delivery, Observation, Operation, ProductPublish, PublishEvent
 from publishes.verbs import deleting, publishing, withdrawing
-from tests.program import Program, wanted
+from tests.program import Program, desired_states
 from tests.world import World, reported
 
 DIGEST = "e" * 64
@@ -286,7 +286,7 @@ def test_an_absence_is_forgotten_by_both_sides_once_it_is_old(
     assert list(Observation.objects.values_list("publish_id", flat=True)) == [other.pk]
     program.start()
     assert set(program.store.records) == {other.pk}
-    assert program.serves() == wanted() == {other.pk: (3, "live")}
+    assert program.serves() == desired_states() == {other.pk: (3, "live")}
     assert (program.beat().report, Alarm.objects.count()) == (False, 0)
 
 

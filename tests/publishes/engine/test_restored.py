@@ -25,7 +25,7 @@ from publishes.engine import adoption, outbox, reports
 from publishes.models import Alarm, Delivery, Operation, ProductPublish, PublishEvent
 from publishes.verbs import cancelling, deleting, publishing, withdrawing
 from tenants.models import User
-from tests.program import Program, wanted
+from tests.program import Program, desired_states
 from tests.world import World
 
 
@@ -75,7 +75,7 @@ def test_an_agent_with_an_old_disk_heals_forward_and_never_back(
     count_before = len(program.gateway.changes)
     program.beat()
     assert program.gateway.changes[count_before:] == [{other.pk}]
-    assert program.serves() == wanted() == {publish.pk: (2, "withdrawn"), other.pk: (2, "withdrawn")}
+    assert program.serves() == desired_states() == {publish.pk: (2, "withdrawn"), other.pk: (2, "withdrawn")}
     assert program.store.records[publish.pk].highest == 2
     assert program.beat().report is False
     assert not Alarm.objects.exists()
@@ -140,7 +140,7 @@ def test_adopting_what_the_control_plane_knows_brings_all_in_step_by_a_higher_ge
     program.beat()
     publish.refresh_from_db()
     operation.refresh_from_db()
-    assert program.serves() == wanted() == {publish.pk: (5, "live")}
+    assert program.serves() == desired_states() == {publish.pk: (5, "live")}
     assert (publish.status, publish.frozen_at, operation.phase) == (Status.PUBLISHED, None, Phase.SUCCEEDED)
     alarm = Alarm.objects.get()
     assert (alarm.closed_by, alarm.closed_at is not None) == ("operator", True)
@@ -175,7 +175,7 @@ def test_adopting_what_the_agents_carry_moves_the_status_that_does_not_fit(
     publish.refresh_from_db()
     assert publish.status == status
     assert [state for _generation, state in program.serves().values()] == [ends]
-    assert program.serves() == wanted()
+    assert program.serves() == desired_states()
 
 
 def ask(world: World, program: Program, publish: ProductPublish, verb: str) -> None:
@@ -317,7 +317,7 @@ def test_the_same_generation_with_other_content_is_an_alarm_within_a_heartbeat_a
     program.beat()
     publish.refresh_from_db()
     assert (publish.status, publish.frozen_at) == (Status.WITHDRAWN, None)
-    assert program.serves() == wanted() == {publish.pk: (3, "withdrawn")}
+    assert program.serves() == desired_states() == {publish.pk: (3, "withdrawn")}
 
 
 def test_the_same_generation_with_other_content_that_is_sent_before_any_heartbeat_is_refused(

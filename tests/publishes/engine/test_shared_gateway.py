@@ -12,7 +12,7 @@ from agent.work import batch
 from agent.work.state import PUBLISHES_FILE
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import deleting, publishing, withdrawing
-from tests.program import Program, wanted
+from tests.program import Program, desired_states
 from tests.world import World
 
 
@@ -46,7 +46,7 @@ def test_the_second_agent_confirms_what_the_first_has_written_and_writes_nothing
 ) -> None:
     publish = publish_live(world, pair, "a.localhost")
     assert pair[0].gateway.changes == [{publish.pk}]
-    assert pair[0].serves() == wanted()
+    assert pair[0].serves() == desired_states()
 
 
 def test_a_change_of_one_publish_never_brings_back_what_the_other_agent_has_withdrawn_or_removed(
@@ -113,7 +113,7 @@ def test_whoever_is_behind_says_so_and_catches_up_by_asking(
     assert behind.beat().report is False
     assert len(ahead.gateway.changes) == writes
     publish.refresh_from_db()
-    assert (publish.status, behind.serves()) == ("WITHDRAWN", wanted())
+    assert (publish.status, behind.serves()) == ("WITHDRAWN", desired_states())
 
 
 def test_a_gateway_that_cannot_be_read_is_not_written_to(world: World, pair: tuple[Program, Program]) -> None:

@@ -42,9 +42,9 @@ def test_a46_oauth2_asks_for_issuer_audience_and_scopes(run: Run, issuer_site: I
     confirm = text_of(run.get("confirm"))
     assert issuer_site.url in confirm
     assert "payment-api" in confirm
-    requests_before = len(issuer_site.asked)
+    requests_before = len(issuer_site.requested_paths)
     run.get("confirm")
-    assert len(issuer_site.asked) == requests_before  # looking at it again asks nobody
+    assert len(issuer_site.requested_paths) == requests_before  # looking at it again asks nobody
     run.confirm()
     publish = ProductPublish.objects.get()
     assert (publish.auth_mode, publish.auth_config) == ("oauth2", issuer_site.config)

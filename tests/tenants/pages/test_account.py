@@ -126,8 +126,8 @@ def test_sessions_are_listed_and_ended_one_by_one_or_all(world: World) -> None:
         signs_in(agent="curl/8"),
     )
     page = text_of(this_browser.get(ACCOUNT))
-    for words in ("Firefox · Windows 127.0.0.1 this browser", "Safari · iPhone", "curl"):
-        assert words in page
+    for label in ("Firefox · Windows 127.0.0.1 this browser", "Safari · iPhone", "curl"):
+        assert label in page
     of_phone = UserSession.objects.get(session_key=known_as(phone))
     assert this_browser.post(reverse("account:end-session", args=[of_phone.pk])).status_code == 302
     assert phone.get(ACCOUNT).status_code == 302
@@ -196,8 +196,8 @@ def test_switching_the_workspace_switches_everything_and_the_session_keeps_it(
 def test_a_workspace_that_is_not_ones_own_cannot_be_switched_to(
     world: World, other: World, browser: Client, tenant: str
 ) -> None:
-    sent = str(other.tenant.pk) if tenant == "theirs" else tenant
-    assert browser.post(reverse("account:workspace"), {"tenant": sent}).status_code == 404
+    value = str(other.tenant.pk) if tenant == "theirs" else tenant
+    assert browser.post(reverse("account:workspace"), {"tenant": value}).status_code == 404
     assert "<strong>Acme</strong>" in browser.get(ACCOUNT).content.decode()
 
 

@@ -156,9 +156,9 @@ def test_people_leave_with_their_tokens_and_the_last_owner_stays(world: World, b
         tenant=world.tenant, created_by=guest, name="ci", role=Role.DEVELOPER, prefix="impg_", token_hash="x"
     )
     client = signed_in(guest)
-    asked = text_of(client.get(LEAVE))
-    assert "Leave Acme?" in asked
-    assert "1 API token that you made is revoked too" in asked
+    question = text_of(client.get(LEAVE))
+    assert "Leave Acme?" in question
+    assert "1 API token that you made is revoked too" in question
     assert client.post(LEAVE).headers["Location"] == ACCOUNT
     token.refresh_from_db()
     assert (Membership.objects.filter(user=guest).exists(), token.revoked_at is not None) == (False, True)

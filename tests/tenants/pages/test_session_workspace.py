@@ -15,7 +15,7 @@ from tests.world import World
 PRODUCTS, NEW = reverse("products:list"), reverse("products:create")
 
 
-def another(user: User, name: str, role: Role = Role.OWNER) -> Tenant:
+def new_workspace(user: User, name: str, role: Role = Role.OWNER) -> Tenant:
     """One more workspace of that person."""
     tenant = Tenant.objects.create(name=name, slug=name.lower())
     Membership.objects.create(user=user, tenant=tenant, role=role)
@@ -39,7 +39,7 @@ def fields_of(page: str) -> set[str]:
 def test_a_workspace_that_comes_first_by_name_does_not_move_a_session_that_is_open(world: World) -> None:
     client = Client(headers={"Accept-Language": "en"})
     client.post("/sign-in", {"username": "acme-owner", "password": "acme-secret"})
-    another(world.user, "Aardvark")
+    new_workspace(world.user, "Aardvark")
     client.post(NEW, {"name": "Mine", "version": "1"})
     assert Product.objects.get(name="Mine").tenant == world.tenant
     assert workspace_of(html_of(client.get(PRODUCTS))) == "Acme"
@@ -49,7 +49,7 @@ def test_a_session_that_was_never_asked_keeps_what_it_began_with(world: World) -
     client = Client(headers={"Accept-Language": "en"})
     client.force_login(world.user, "django.contrib.auth.backends.ModelBackend")
     assert workspace_of(html_of(client.get(PRODUCTS))) == "Acme"
-    another(world.user, "Aardvark")
+    new_workspace(world.user, "Aardvark")
     assert workspace_of(html_of(client.get(PRODUCTS))) == "Acme"
 
 
@@ -57,7 +57,7 @@ def test_who_was_taken_out_of_the_sessions_workspace_chooses_another_one_and_is_
     world: World, browser: Client
 ) -> None:
     browser.get(PRODUCTS)
-    elsewhere = another(world.user, "Elsewhere")
+    elsewhere = new_workspace(world.user, "Elsewhere")
     Membership.objects.filter(user=world.user, tenant=world.tenant).delete()
     page = browser.get(PRODUCTS)
     assert (page.status_code, "You are no longer a member of this workspace" in text_of(page)) == (403, True)
@@ -95,7 +95,7 @@ def test_each_form_that_writes_names_its_workspace(world: World, browser: Client
 def test_a_form_of_another_workspace_writes_nothing_and_offers_the_way_back(
     world: World, browser: Client
 ) -> None:
-    globex = another(world.user, "Globex")
+    globex = new_workspace(world.user, "Globex")
     form = {"name": "Mine", "version": "1", "workspace": str(world.tenant.pk)}
     switch(browser, globex)
     refused = browser.post(NEW, form, headers={"Referer": f"http://testserver{NEW}"})
@@ -122,7 +122,7 @@ def test_a_script_that_sends_another_workspaces_form_puts_the_page_in_place_of_i
     world: World, browser: Client
 ) -> None:
     publish = world.published()
-    switch(browser, another(world.user, "Globex"))
+    switch(browser, new_workspace(world.user, "Globex"))
     answer = browser.post(
         url("withdraw", publish), {"reason": "x", "workspace": str(world.tenant.pk)}, headers=SCRIPT
     )
@@ -136,11 +136,11 @@ def test_a_script_that_sends_another_workspaces_form_puts_the_page_in_place_of_i
     assert publish.desired_state == "live"
 
 
-@pytest.mark.parametrize("named", ["strangers", "nonsense", ""])
+@pytest.mark.parametrize("workspace", ["strangers", "nonsense", ""])
 def test_a_workspace_that_is_not_ones_own_is_not_named(
-    world: World, other: World, browser: Client, named: str
+    world: World, other: World, browser: Client, workspace: str
 ) -> None:
-    value = str(other.tenant.pk) if named == "strangers" else named
+    value = str(other.tenant.pk) if workspace == "strangers" else workspace
     refused = browser.post(NEW, {"name": "Mine", "version": "1", "workspace": value})
     assert (refused.status_code, "Globex" in text_of(refused)) == (409, False)
     assert not Product.objects.filter(name="Mine").exists()

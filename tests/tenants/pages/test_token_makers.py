@@ -78,20 +78,20 @@ def test_what_a_token_makes_is_its_maker_s_too(world: World, browser: Client, ad
     assert ApiToken.objects.filter(revoked_at=None).count() == 0
 
 
-@pytest.mark.parametrize("way", ["membership", "active", "account"])
+@pytest.mark.parametrize("removed_by", ["membership", "active", "account"])
 def test_whom_operators_take_out_has_no_token_that_works(
-    world: World, browser: Client, admin: User, way: str
+    world: World, browser: Client, admin: User, removed_by: str
 ) -> None:
     secret = made_by(admin)
     assert works(secret)
-    if way == "membership":
+    if removed_by == "membership":
         Membership.objects.filter(user=admin).delete()
-    elif way == "active":
+    elif removed_by == "active":
         User.objects.filter(pk=admin.pk).update(is_active=False)
     else:
         admin.delete()
     assert not works(secret)
-    assert ("its maker is gone" in text_of(browser.get(TOKENS))) is (way != "account")
+    assert ("its maker is gone" in text_of(browser.get(TOKENS))) is (removed_by != "account")
 
 
 def test_a_membership_elsewhere_does_not_count(world: World, other: World, admin: User) -> None:

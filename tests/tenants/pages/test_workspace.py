@@ -80,7 +80,7 @@ def test_the_last_owner_stays(world: World) -> None:
 def test_two_owners_who_remove_each_other_at_once_leave_one(world: World) -> None:
     second = User.objects.create_user("second")
     Membership.objects.create(user=second, tenant=world.tenant, role=Role.OWNER)
-    both = [
+    removals = [
         (world.actor, membership(second)),
         (
             Actor(tenant_id=world.tenant.pk, role=Role.OWNER, label="second", user_id=second.pk),
@@ -97,7 +97,7 @@ def test_two_owners_who_remove_each_other_at_once_leave_one(world: World) -> Non
             refused.append(problem)
         connection.close()
 
-    threads = [threading.Thread(target=remove, args=pair) for pair in both]
+    threads = [threading.Thread(target=remove, args=pair) for pair in removals]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -152,8 +152,8 @@ def test_a_token_is_shown_once_works_and_ends_when_revoked(world: World, browser
 
 
 def test_a_form_that_is_sent_again_makes_no_second_token(world: World, browser: Client) -> None:
-    (named,) = re.findall(r'name="id" value="([^"]*)"', browser.get(TOKENS).content.decode())
-    form = {"id": named, "name": "CI", "role": "viewer", "days": "30"}
+    (form_id,) = re.findall(r'name="id" value="([^"]*)"', browser.get(TOKENS).content.decode())
+    form = {"id": form_id, "name": "CI", "role": "viewer", "days": "30"}
     first, again = browser.post(TOKENS, form), browser.post(TOKENS, form)
     assert (first.status_code, 'id="new-token"' in first.content.decode()) == (200, True)
     assert (again.status_code, 'id="new-token"' in again.content.decode()) == (409, False)

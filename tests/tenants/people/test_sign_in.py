@@ -77,8 +77,8 @@ def second_step_of(person: User) -> str:
 
 def by_provider(client: Client, *, state: str = "", asking: str = "") -> Any:
     """Go to the issuer and come back as whoever it says."""
-    away = client.post(reverse("openid_connect_login", args=["oidc"]) + asking)
-    query = parse_qs(urlsplit(away.headers["Location"]).query)
+    redirect = client.post(reverse("openid_connect_login", args=["oidc"]) + asking)
+    query = parse_qs(urlsplit(redirect.headers["Location"]).query)
     return client.get(
         reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state or query["state"][0]}
     )
@@ -231,8 +231,8 @@ def test_operators_sign_in_where_everybody_does(world: World, settings: Settings
     second_step_of(operator)
     form = {"username": "operator-1", "password": "operator-secret", "next": "/admin/"}
     client = browser()
-    away = client.get("/admin/", follow=True)
-    assert away.redirect_chain[-1][0] == "/sign-in?next=/admin/"
+    answer = client.get("/admin/", follow=True)
+    assert answer.redirect_chain[-1][0] == "/sign-in?next=/admin/"
     assert client.post("/admin/login/", form).headers["Location"].startswith("/sign-in")
     assert client.get("/admin/").status_code == 302
     assert client.post("/sign-in?next=/admin/", form).headers["Location"] == (
@@ -259,7 +259,7 @@ def test_somebody_known_by_a_verified_address_comes_in_and_is_known_from_then_on
     page = client.get(HOME).content.decode()
     assert "acme-owner" in page
     assert 'data-theme="dark"' in page
-    assert issuer.asked[0]["code_verifier"]
+    assert issuer.token_requests[0]["code_verifier"]
     User.objects.filter(pk=world.user.pk).update(email="changed@acme.example")
     again = browser()
     by_provider(again)
@@ -332,9 +332,9 @@ def test_the_provider_is_there_for_signing_in_and_links_nothing_to_somebody_who_
 def test_a_forged_state_or_a_broken_issuer_is_told_in_words(world: World, issuer: Issuer) -> None:
     assert "The sign-in did not work" in text_of(by_provider(browser(), state="forged"))
     client = browser()
-    away = client.post(reverse("openid_connect_login", args=["oidc"]))
+    redirect = client.post(reverse("openid_connect_login", args=["oidc"]))
     issuer.is_broken = True
-    state = parse_qs(urlsplit(away.headers["Location"]).query)["state"][0]
+    state = parse_qs(urlsplit(redirect.headers["Location"]).query)["state"][0]
     assert "The sign-in did not work" in text_of(
         client.get(reverse("openid_connect_callback", args=["oidc"]), {"code": "c", "state": state})
     )
