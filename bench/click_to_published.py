@@ -21,14 +21,14 @@ def main() -> None:
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 50
     headers = {"Authorization": f"Bearer {facts['provider']['api_token']}"}
     with httpx2.Client(base_url=facts["web_url"], headers=headers, timeout=30, trust_env=False) as api:
-        measured = [one_round(api, facts) for _ in range(rounds)]
+        measured = [run_round(api, facts) for _ in range(rounds)]
     print(f"{rounds} rounds, {len(facts['clusters'][0]['agents'])} agent(s)          median     p95")  # noqa: T201
     for name in measured[0]:
         values = [row[name] for row in measured]
         print(f"{name:<42}{statistics.median(values):8.0f}{statistics.quantiles(values, n=20)[18]:8.0f}")  # noqa: T201
 
 
-def one_round(api: httpx2.Client, facts: dict[str, Any]) -> dict[str, float]:
+def run_round(api: httpx2.Client, facts: dict[str, Any]) -> dict[str, float]:
     """One publish of a fresh draft, then withdraw and delete; milliseconds by stage."""
     cluster = facts["clusters"][0]
     place = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}

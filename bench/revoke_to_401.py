@@ -34,7 +34,7 @@ def main() -> None:
         httpx2.Client(trust_env=False) as caller,
     ):
         site = Site(api, caller, facts, cluster)
-        opened, shut = zip(*(site.one_round() for _ in range(rounds)), strict=True)
+        opened, shut = zip(*(site.run_round() for _ in range(rounds)), strict=True)
         met = site.under_load(rounds)
         site.clean_up()
     title = f"{rounds} rounds, {len(cluster['agents'])} agent(s)"
@@ -62,7 +62,7 @@ class Site:
         self.path, self.host = f"/api/v1/provider/product-publishes/{draft['id']}", draft["hostname_base"]
         ended(api, api.post(f"{self.path}/publish"))
 
-    def one_round(self) -> tuple[float, float]:
+    def run_round(self) -> tuple[float, float]:
         """Milliseconds until a new key opens everywhere, and until it is shut everywhere after its
         revocation.
         """

@@ -83,7 +83,7 @@ def draft_on(cluster: str, product_id: str, host: str) -> ProductPublish:
     )
 
 
-def take_off_one(publish: ProductPublish, wait: Callable[[Callable[[], bool]], None]) -> None:
+def take_off_publish(publish: ProductPublish, wait: Callable[[Callable[[], bool]], None]) -> None:
     """Withdraw and delete it."""
     withdrawing.request_withdraw(_actor(publish.product), publish.pk, reason="bench")
     wait(lambda: status_of(publish.pk) == Status.WITHDRAWN)

@@ -32,7 +32,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page()
         sign_in(page, facts)
-        durations_ms = [one_round(page, api, facts) for _ in range(rounds)]
+        durations_ms = [run_round(page, api, facts) for _ in range(rounds)]
         browser.close()
     median, p95 = statistics.median(durations_ms), statistics.quantiles(durations_ms, n=20)[18]
     print(f"{rounds} rounds: median {median:.0f} ms, p95 {p95:.0f} ms")  # noqa: T201
@@ -47,7 +47,7 @@ def sign_in(page: Page, facts: dict[str, Any]) -> None:
     page.wait_for_url("**/provider/products/**")
 
 
-def one_round(page: Page, api: httpx2.Client, facts: dict[str, Any]) -> float:
+def run_round(page: Page, api: httpx2.Client, facts: dict[str, Any]) -> float:
     """One publish of a fresh draft through the page, then off the gateway by the API; milliseconds."""
     cluster = facts["clusters"][0]
     place = {"cluster_id": cluster["id"], "gateway_id": cluster["gateways"][0]["id"]}

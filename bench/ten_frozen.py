@@ -25,7 +25,7 @@ def main() -> None:
     try:
         waiting_draft = bench.drafts(frozen_cluster, facts["product_id"], 1)[0]
         bench.publish(waiting_draft)
-        took = [one_round(bench, facts, frozen_cluster, number) for number in range(rounds)]
+        took = [run_round(bench, facts, frozen_cluster, number) for number in range(rounds)]
         say(
             f"{frozen} frozen agents; "
             f"{rounds} publishes on kr-dev took {min(took):.2f} to {max(took):.2f} s; "
@@ -37,7 +37,7 @@ def main() -> None:
             door.close()
 
 
-def one_round(bench: Any, facts: dict[str, Any], frozen_cluster: Any, number: int) -> float:
+def run_round(bench: Any, facts: dict[str, Any], frozen_cluster: Any, number: int) -> float:
     """One publish on kr-dev, in seconds; it is taken off again."""
     bench.keep_fresh(frozen_cluster)
     draft = bench.draft_on("kr-dev", facts["product_id"], f"icy-{number}-{uuid.uuid4().hex[:6]}.localhost")
@@ -45,7 +45,7 @@ def one_round(bench: Any, facts: dict[str, Any], frozen_cluster: Any, number: in
     bench.publish(draft)
     wait(lambda: bench.status_of(draft.pk) == "PUBLISHED")
     took = time.perf_counter() - started
-    bench.take_off_one(draft, wait)
+    bench.take_off_publish(draft, wait)
     return took
 
 

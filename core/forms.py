@@ -64,7 +64,7 @@ def refuse_unless_valid(
         raise Invalid(fields={(renamed or {}).get(name, name): texts for name, texts in problems.items()})
 
 
-def kept_values(unbound: BaseForm) -> dict[str, Any]:
+def initial_values(unbound: BaseForm) -> dict[str, Any]:
     """The initial values of an unbound form: a program keeps them by leaving a field out."""
     return {name: unbound.get_initial_for_field(field, name) for name, field in unbound.fields.items()}
 

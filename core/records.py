@@ -88,11 +88,11 @@ def write_locked(rows: Sequence[Record], columns: Sequence[str]) -> None:
     """
     if not rows:
         return
-    made_at = [row.created_at for row in rows]
+    creation_times = [row.created_at for row in rows]
     type(rows[0])._default_manager.bulk_create(
         rows, update_conflicts=True, unique_fields=["id"], update_fields=[*columns, "updated_at"]
     )
-    for row, created_at in zip(rows, made_at, strict=True):
+    for row, created_at in zip(rows, creation_times, strict=True):
         row.created_at = created_at  # the insert that did not come to be has set it anew
 
 

@@ -97,10 +97,10 @@ def take_back(agents: Path) -> list[str]:
     Raises DemoRefused when one does not answer.
     """
     folders = sorted(path for path in agents.glob("*") if config.is_enrolled(path)) if agents.exists() else []
-    return [url for folder in folders if (url := _take_back_one(folder))]
+    return [url for folder in folders if (url := _remove_from_kong(folder))]
 
 
-def _take_back_one(folder: Path) -> str:
+def _remove_from_kong(folder: Path) -> str:
     try:
         settings, records = config.load(folder).settings, Store(folder).records
         if settings.driver != KongSetup.name:

@@ -60,7 +60,7 @@ class Running:
         """True once the process has ended."""
         return self.process.poll() is not None
 
-    def how_it_ended(self) -> str:
+    def end_text(self) -> str:
         """For a sentence: `was killed by SIGKILL`, `ended with exit code 1`."""
         code = self.process.returncode
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

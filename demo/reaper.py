@@ -118,7 +118,7 @@ def _family(leader: int) -> list[psutil.Process]:
         return []
 
 
-def _groups_left(lines: Iterable[bytes]) -> dict[int, signal.Signals]:
+def _remaining_groups(lines: Iterable[bytes]) -> dict[int, signal.Signals]:
     groups: dict[int, signal.Signals] = {}
     for line in lines:
         verb, group, *ending = line.split()
@@ -132,7 +132,7 @@ def _groups_left(lines: Iterable[bytes]) -> dict[int, signal.Signals]:
 def main() -> None:
     """Read until the supervisor is gone, then end what is left."""
     ignore_endings()
-    end(_groups_left(sys.stdin.buffer))
+    end(_remaining_groups(sys.stdin.buffer))
 
 
 if __name__ == "__main__":

@@ -160,14 +160,14 @@ def _member(username: str, tenant: Tenant, role: Role) -> User:
 def _tokens(grants: Mapping[str, tuple[Tenant, Role]], *, file: Path) -> dict[str, str]:
     stored: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     tokens = {
-        name: _kept_or_new(stored.get(name, ""), tenant, role) for name, (tenant, role) in grants.items()
+        name: _valid_token(stored.get(name, ""), tenant, role) for name, (tenant, role) in grants.items()
     }
     file.touch(mode=0o600)
     file.write_text(json.dumps(tokens))
     return tokens
 
 
-def _kept_or_new(token: str, tenant: Tenant, role: Role) -> str:
+def _valid_token(token: str, tenant: Tenant, role: Role) -> str:
     try:
         actor_by_token(token)
     except Unauthenticated:

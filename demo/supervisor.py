@@ -76,7 +76,7 @@ class Supervisor:
             for job in [job for job in jobs if job.is_dead]:
                 self._bury(job)
                 if job.process.returncode != 0:
-                    raise job.refusal(action=job.how_it_ended())
+                    raise job.refusal(action=job.end_text())
                 jobs.remove(job)
             if jobs and time.monotonic() - started > START_S:
                 raise jobs[0].refusal(action=f"took longer than {START_S:.0f} s")
@@ -124,7 +124,7 @@ class Supervisor:
     def _refuse_the_dead(self) -> None:
         for running in self._all():
             if running.is_dead:
-                raise running.refusal(action=running.how_it_ended())
+                raise running.refusal(action=running.end_text())
 
     def _tend(self, running: Running) -> bool:
         """Look after one part; true when it runs again."""
@@ -134,7 +134,7 @@ class Supervisor:
                 self._begin_again(running)
         elif running.is_dead:
             self._bury(running)
-            self._postpone(running, reason=running.how_it_ended())
+            self._postpone(running, reason=running.end_text())
         elif not running.ready and _is_ready(running):
             self._say(f"{running.part.name} runs again (pid {running.process.pid}).")
             return True

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy as _
 
 from clusters.models import Cluster
-from core.forms import Rows, kept_values, refuse_unless_valid, rows_data
+from core.forms import Rows, initial_values, refuse_unless_valid, rows_data
 from core.problems import Invalid
 from core.usage import Use
 from gateways.models import Gateway, Listener, label
@@ -166,7 +166,7 @@ def checked_gateway(
 
     Raises Invalid.
     """
-    current = kept_values(GatewayForm(actor, gateway=gateway)) | {
+    current = initial_values(GatewayForm(actor, gateway=gateway)) | {
         "clusters": [cluster.pk for cluster in gateway.clusters.all()] if gateway else []
     }
     listeners = changes.get("listeners", initial_rows(gateway) if gateway else [])

@@ -15,4 +15,4 @@ def gateways_of(actor: Actor) -> QuerySet[Gateway]:
 
 def gateway_of(actor: Actor, gateway_id: UUID) -> Gateway:
     """A gateway of the actor's tenant. Raises NotFound."""
-    return Gateway.objects.one_for(actor, gateway_id)
+    return Gateway.objects.get_for(actor, gateway_id)

@@ -9,7 +9,14 @@ from django.contrib.postgres.forms import SimpleArrayField
 from django.core.validators import MaxValueValidator, MinLengthValidator, MinValueValidator, URLValidator
 from django.utils.translation import gettext_lazy as _
 
-from core.forms import Rows, kept_values, refuse_unless_valid, rows_data, validate_plain_text, validate_text
+from core.forms import (
+    Rows,
+    initial_values,
+    refuse_unless_valid,
+    rows_data,
+    validate_plain_text,
+    validate_text,
+)
 from products.catalogue import upstream_urls
 from products.catalogue.api_services import NAME_TAKEN, RouteFields, ServiceFields
 from products.catalogue.products import ProductFields
@@ -81,7 +88,7 @@ class ProductForm(forms.ModelForm[Product]):
 
 def checked_product(changes: Mapping[str, Any], *, product: Product | None = None) -> ProductFields:
     """A program's product, checked like a page's. Omitted fields stay, or get the default. Raises Invalid."""
-    current = kept_values(ProductForm(instance=product))
+    current = initial_values(ProductForm(instance=product))
     return ProductForm(current | dict(changes), instance=product).product_fields()
 
 
@@ -238,7 +245,7 @@ def checked_service(
 
     Raises Invalid.
     """
-    current = kept_values(ServiceForm(actor, service=service))
+    current = initial_values(ServiceForm(actor, service=service))
     routes = changes.get("routes", initial_rows(service) if service else [])
     form = ServiceForm(
         actor, current | {name: value for name, value in changes.items() if name != "routes"}, service=service

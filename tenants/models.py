@@ -26,7 +26,7 @@ class ScopedQuerySet(models.QuerySet[M]):
         actor.require_read()
         return self.filter(tenant_id=actor.tenant_id)
 
-    def one_for(self, actor: Actor, pk: UUID) -> M:
+    def get_for(self, actor: Actor, pk: UUID) -> M:
         """The visible record of this id. Raises NotFound."""
         record = self.visible_to(actor).filter(pk=pk).first()
         if record is None:
@@ -38,7 +38,7 @@ class ScopedQuerySet(models.QuerySet[M]):
 
         Raises NotFound, then Forbidden.
         """
-        record = self.select_for_update(of=["self"], no_key=True).one_for(actor, pk)
+        record = self.select_for_update(of=["self"], no_key=True).get_for(actor, pk)
         actor.require_write()
         return record
 

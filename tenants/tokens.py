@@ -99,7 +99,7 @@ def unended_tokens_of_maker(actor: Actor) -> QuerySet[ApiToken]:
 
 def api_token_of(actor: Actor, token_id: UUID) -> ApiToken:
     """One token of the workspace. Raises NotFound, then Forbidden."""
-    token = ApiToken.objects.with_maker().one_for(actor, token_id)
+    token = ApiToken.objects.with_maker().get_for(actor, token_id)
     actor.require_manage()
     return token
 

@@ -18,18 +18,18 @@ def connected(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
 
     `prefix` leads from the annotated model to the agent: "agent__".
     """
-    return models.ExpressionWrapper(_heard_of(prefix), output_field=models.BooleanField())
+    return models.ExpressionWrapper(_has_recent_heartbeat(prefix), output_field=models.BooleanField())
 
 
 def counting(prefix: str = "") -> models.ExpressionWrapper[models.Q]:
     """Whether a publish waits for the agent: it is connected, and its gateway's admin side answers."""
     return models.ExpressionWrapper(
-        _heard_of(prefix) & models.Q(**{f"{prefix}liveness__gateway_ok": True}),
+        _has_recent_heartbeat(prefix) & models.Q(**{f"{prefix}liveness__gateway_ok": True}),
         output_field=models.BooleanField(),
     )
 
 
-def _heard_of(prefix: str) -> models.Q:
+def _has_recent_heartbeat(prefix: str) -> models.Q:
     since = Now() - timedelta(seconds=settings.MISSED_HEARTBEATS * settings.HEARTBEAT_S)
     return models.Q(**{f"{prefix}blocked_at": None, f"{prefix}liveness__last_seen_at__gte": since})
 
@@ -43,14 +43,14 @@ class AgentQuerySet(models.QuerySet["Agent"]):
 
     def connected(self) -> Self:
         """Agents that are not blocked and sent a heartbeat within three intervals."""
-        return self.filter(_heard_of(""))
+        return self.filter(_has_recent_heartbeat(""))
 
     def with_status(self) -> Self:
         """Adds `status`."""
         return self.annotate(
             status=models.Case(
                 models.When(blocked_at__isnull=False, then=models.Value(Agent.Status.BLOCKED)),
-                models.When(_heard_of(""), then=models.Value(Agent.Status.CONNECTED)),
+                models.When(_has_recent_heartbeat(""), then=models.Value(Agent.Status.CONNECTED)),
                 models.When(liveness__isnull=False, then=models.Value(Agent.Status.DISCONNECTED)),
                 default=models.Value(Agent.Status.PENDING),
                 output_field=models.CharField(),

@@ -25,7 +25,7 @@ def with_service_count(products: QuerySet[Product]) -> QuerySet[Product]:
 
 def product_of(actor: Actor, product_id: UUID) -> Product:
     """A product of the actor's tenant. Raises NotFound."""
-    return Product.objects.one_for(actor, product_id)
+    return Product.objects.get_for(actor, product_id)
 
 
 def services_of(product: Product) -> QuerySet[ApiService]:
@@ -59,7 +59,7 @@ def requested_services(actor: Actor, ids: Iterable[str]) -> list[ApiService]:
 
 def service_of(actor: Actor, service_id: UUID) -> ApiService:
     """An API service of the actor's tenant. Raises NotFound."""
-    return ApiService.objects.one_for(actor, service_id)
+    return ApiService.objects.get_for(actor, service_id)
 
 
 def _is_id(text: str) -> bool:

@@ -21,7 +21,7 @@ def of_classes(base: type[Problem]) -> Iterator[tuple[str, int]]:
         yield from of_classes(kind)
 
 
-def given_at_the_place() -> Iterator[str]:
+def codes_in_calls() -> Iterator[str]:
     """Codes that are passed to one of the general kinds, as in `Invalid(..., code="malformed")`."""
     for path in (path for app in APPS for path in (ROOT / app).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -33,16 +33,16 @@ def given_at_the_place() -> Iterator[str]:
                 )
 
 
-def in_the_table() -> dict[str, int]:
+def documented_codes() -> dict[str, int]:
     rows = re.findall(r"^\| (`[^|]+`) \| (\d{3}) \|", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
     return {code: int(status) for codes, status in rows for code in re.findall(r"`(\w+)`", codes)}
 
 
 def test_the_table_names_each_code_and_no_other() -> None:
     assert get_resolver().url_patterns  # all doors, and so all kinds of refusals, are loaded
-    table, kinds = in_the_table(), dict(of_classes(Problem))
+    table, kinds = documented_codes(), dict(of_classes(Problem))
     kinds.pop("declaration_refused", None)  # of the command apply, which says it in words
-    codes = set(kinds) | set(given_at_the_place())
+    codes = set(kinds) | set(codes_in_calls())
     assert codes - set(table) == set(), "These codes are missing in the table of docs/api.md."
     assert set(table) - codes == set(), "These codes of docs/api.md are no more."
     assert {code: table[code] for code in kinds} == kinds

@@ -54,7 +54,7 @@ def files_named_in(document: Path) -> Iterator[str]:
             yield span
 
 
-def is_there(name: str) -> bool:
+def exists(name: str) -> bool:
     """Whether it is a file or folder, a module without its ending, or a name in a module."""
     path = ROOT / name
     return path.exists() or path.with_name(path.name + ".py").exists() or path.with_suffix(".py").exists()
@@ -117,7 +117,7 @@ def test_every_link_leads_to_a_file_and_a_heading_of_ours(document: Path) -> Non
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_file_that_a_document_names_is_there(document: Path) -> None:
-    assert [name for name in files_named_in(document) if not is_there(name)] == []
+    assert [name for name in files_named_in(document) if not exists(name)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

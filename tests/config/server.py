@@ -71,7 +71,7 @@ def head(method: str, path: str, *lines: bytes) -> bytes:
 
 def answer_of(connection: socket.socket) -> bytes:
     """All that comes until the other side closes."""
-    parts_of_it = []
+    parts = []
     while part := connection.recv(65_536):
-        parts_of_it.append(part)
-    return b"".join(parts_of_it)
+        parts.append(part)
+    return b"".join(parts)

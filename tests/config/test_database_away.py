@@ -78,7 +78,7 @@ def test_a_key_whose_request_met_a_restart_is_free_again_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = client_for(world, Role.OWNER)
-    asked_for: dict[str, Any] = {
+    request: dict[str, Any] = {
         "data": {"name": "Once", "version": "1.0"},
         "content_type": "application/json",
         "headers": {"Idempotency-Key": "k1"},
@@ -90,9 +90,9 @@ def test_a_key_whose_request_met_a_restart_is_free_again_at_once(
 
         patch.setattr(products, "create_product", lost)
         patch.setattr(idempotency, "_delete", lost)
-        assert owner.post(PRODUCTS, **asked_for).status_code == 503
+        assert owner.post(PRODUCTS, **request).status_code == 503
     assert IdempotencyKey.objects.filter(key="k1", status=None).exists()
-    assert owner.post(PRODUCTS, **asked_for).status_code == 201
+    assert owner.post(PRODUCTS, **request).status_code == 201
 
 
 def failing(times: int, cause: Exception, monkeypatch: pytest.MonkeyPatch) -> list[int]:

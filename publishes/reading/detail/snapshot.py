@@ -86,7 +86,7 @@ def snapshot_of(actor: Actor, publish_id: UUID) -> Snapshot:
     requested = next((row for row in operations if row.kind in PEOPLES_KINDS), None)
     newest = operations[-1] if operations else None
     publishes = ProductPublish.objects.select_related(*PLACE).annotate(**deciding_values(actor.tenant_id))
-    publish = newest.publish if newest else publishes.one_for(actor, publish_id)
+    publish = newest.publish if newest else publishes.get_for(actor, publish_id)
     return Snapshot(
         publish=publish,
         operation=requested,

@@ -28,7 +28,7 @@ def tombstone_of(actor: Actor, publish_id: UUID) -> ProductPublish:
 
 def publish_of(actor: Actor, publish_id: UUID) -> ProductPublish:
     """A publish of the actor's tenant with product, cluster and gateway. Raises NotFound."""
-    return ProductPublish.objects.select_related(*PLACE).one_for(actor, publish_id)
+    return ProductPublish.objects.select_related(*PLACE).get_for(actor, publish_id)
 
 
 def publishes_of(actor: Actor, product: Product) -> QuerySet[ProductPublish]:

@@ -61,7 +61,7 @@ def situation_at(actor: Actor, publish_id: UUID) -> Situation:
     if operation is not None:
         return Situation(publish=operation.publish, operation=operation, **deciding_values_on(operation))
     publishes = ProductPublish.objects.select_related(*PLACE).annotate(**deciding_values(actor.tenant_id))
-    publish = publishes.one_for(actor, publish_id)
+    publish = publishes.get_for(actor, publish_id)
     return Situation(publish=publish, **deciding_values_on(publish))
 
 

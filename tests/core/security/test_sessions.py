@@ -143,7 +143,7 @@ def test_failures_are_counted_over_the_minutes_that_they_are_meant_for(db: None)
 
 
 @pytest.mark.parametrize(
-    ("changes", "id_of_it"),
+    ("changes", "check_id"),
     [
         ({"SECRET_KEY": "x"}, "core.E001"),
         ({"SECRET_KEY": "x" * 60}, "core.E001"),
@@ -151,11 +151,11 @@ def test_failures_are_counted_over_the_minutes_that_they_are_meant_for(db: None)
     ],
 )
 def test_check_refuses_a_weak_key_and_debugging_in_production(
-    settings: Settings, changes: dict[str, Any], id_of_it: str
+    settings: Settings, changes: dict[str, Any], check_id: str
 ) -> None:
     call_command("check")
     for name, value in changes.items():
         setattr(settings, name, value)
-    with pytest.raises(CommandError, match=id_of_it.replace(".", r"\.")) as refused:
+    with pytest.raises(CommandError, match=check_id.replace(".", r"\.")) as refused:
         call_command("check")
     assert project.SECRET_KEY * 2 not in str(refused.value)
