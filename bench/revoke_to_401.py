@@ -95,7 +95,7 @@ class Site:
         return met
 
     def new_key(self) -> str:
-        """The publish's test key, made anew; the one before goes on."""
+        """Make a new test key; the one before it stays valid."""
         answer = self.api.post(f"{self.path}/test-key")
         answer.raise_for_status()
         return str(answer.json()["key"])

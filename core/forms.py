@@ -46,7 +46,7 @@ def validate_plain_text(text: str) -> None:
 
 
 def validate_text(text: str) -> None:
-    """The same for several lines."""
+    """Plain text of several lines."""
     validate_plain_text(text.translate({9: " ", 10: " ", 13: " "}))
 
 

@@ -59,7 +59,7 @@ def bare_page(request: HttpRequest, problem: Problem) -> HttpResponse:
 
 
 def _way_back(request: HttpRequest) -> str:
-    """The same page; after a form, the page of the form. Empty when unknown."""
+    """The path of the page, or of the form that was sent. Empty when unknown."""
     if request.method == "GET":
         return request.path
     return path_of(request.headers.get("Referer", ""), request)

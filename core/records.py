@@ -15,7 +15,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class Record(models.Model):
-    """What every record has. Ids are random, so that they tell nothing and cannot be counted through."""
+    """The columns of every record. Ids are random: they tell nothing and cannot be guessed."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(_("made at"), auto_now_add=True)

@@ -1,4 +1,4 @@
-"""A small issuer of tokens for the demo: `python -m demo.issuer PORT FOLDER`; gives a token to whoever asks.
+"""A small issuer of tokens for the demo: `python -m demo.issuer PORT FOLDER`; gives a token to anybody.
 
 Never for anything but a demo.
 """
@@ -48,7 +48,7 @@ class Issuer(ThreadingHTTPServer):
         return {"keys": [key.as_dict(private=False) for key in self.keys.values()]}
 
     def token(self, parameters: dict[str, str]) -> str:
-        """A token as it is wished for."""
+        """A token with the claims of these parameters."""
         algorithm, now = parameters.get("alg", "RS256"), int(time.time())
         key = self.keys.get(algorithm, self.keys["RS256"])
         claims: dict[str, Any] = {

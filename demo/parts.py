@@ -36,7 +36,7 @@ class Site:
 
     @property
     def proxy_url(self) -> str:
-        """Where callers go."""
+        """The URL for callers."""
         return self.kong.proxy_url if self.kong else f"http://127.0.0.1:{self.proxy}"
 
     @property

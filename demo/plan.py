@@ -19,7 +19,7 @@ UPSTREAMS = ("billing", "invoice", "refund")
 
 
 class Plan:
-    """Chosen once; what is written down in the folder stays the same from run to run."""
+    """The ports, keys and names of a demo: chosen once, and kept in the folder from run to run."""
 
     def __init__(self, folder: Folder, *, port: int) -> None:
         """`port` is the web port."""
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def issuer_state(self) -> Path:
-        """Where the sample issuer keeps its keys."""
+        """The folder of the sample issuer's keys."""
         path = self._folder.path("secrets")
         path.mkdir(mode=0o700, exist_ok=True)
         return path

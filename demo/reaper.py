@@ -43,7 +43,7 @@ class Reaper:
 
     @property
     def pipe(self) -> int:
-        """Where a part announces itself."""
+        """The pipe through which a part announces itself."""
         assert self._process.stdin is not None  # noqa: S101 (always made with a pipe)
         return self._process.stdin.fileno()
 
@@ -130,7 +130,7 @@ def _remaining_groups(lines: Iterable[bytes]) -> dict[int, signal.Signals]:
 
 
 def main() -> None:
-    """Read until the supervisor is gone, then end what is left."""
+    """Read until the supervisor has ended, then end the remaining processes."""
     ignore_endings()
     end(_remaining_groups(sys.stdin.buffer))
 

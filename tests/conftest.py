@@ -37,7 +37,7 @@ def fast_passwords(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def english() -> Iterator[None]:
-    """What tests call directly answers in English, whether the Korean catalogue was compiled or not."""
+    """Texts are English in tests, whether the Korean catalogue was compiled or not."""
     with translation.override("en"):
         yield
 
@@ -50,7 +50,7 @@ def background_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def hang() -> Iterator[Hang]:
-    """What hangs until the test is over, or lets go."""
+    """A `Hang` that ends with the test at the latest."""
     hanging = Hang()
     yield hanging
     hanging.let_go()

@@ -1,4 +1,4 @@
-"""What a program does to become an agent, and to sign its requests, for tests of the control plane's side."""
+"""Enrol as an agent and sign its requests, for tests of the control plane's side."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from agent.protocol.version import PROGRAM_VERSION
 
 
 def opened_code(code: str) -> dict[str, str]:
-    """What stands in an enrolment code."""
+    """The content of an enrolment code."""
     content: dict[str, str] = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))
     return content
 

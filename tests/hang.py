@@ -1,4 +1,4 @@
-"""What hangs until a test lets go, so that no test needs a clock to say that nobody waited for it."""
+"""Calls that hang until a test lets go: no test needs a clock to prove that nobody waits for them."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ PATIENCE_S = 30.0
 
 
 class Hang:
-    """Keeps waiting whoever enters, until the test lets go."""
+    """Callers that enter wait until the test lets go."""
 
     def __init__(self) -> None:
         self._let_go = threading.Event()
@@ -25,7 +25,7 @@ class Hang:
             pass
 
     def steps(self, *, every_s: float = 0.1) -> Iterator[None]:
-        """The same for one who does a little now and then."""
+        """Wait in steps, for a caller that does a little after each."""
         self._entered = True
         for _ in range(round(PATIENCE_S / every_s)):
             yield

@@ -30,7 +30,7 @@ def in_code() -> set[str]:
 
 
 def in_catalogue(language: str) -> dict[str, tuple[str, bool]]:
-    """What stands in the .po file: translation, and whether it is marked fuzzy. The header is left out."""
+    """The entries of the .po file: translation, and whether it is marked fuzzy. Without the header."""
     with (ROOT / "locale" / language / "LC_MESSAGES" / "django.po").open("rb") as file:
         return {
             _key(m.context, m.id): (_first(m.string), m.fuzzy) for m in read_po(file, locale=language) if m.id

@@ -42,12 +42,12 @@ def html_of(response: Any) -> str:
 
 
 def text_of(response: Any) -> str:
-    """What stands on the page, without tags and with single spaces."""
+    """The text of the page, without tags and with single spaces."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.content.decode())))
 
 
 def korean(client: Client, path: str) -> str:
-    """What stands on that page in Korean."""
+    """The text of that page in Korean."""
     return text_of(client.get(path, headers={"Accept-Language": "ko"}))
 
 

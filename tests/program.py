@@ -112,7 +112,7 @@ class Program:
         return results
 
     def serves(self) -> dict[UUID, tuple[int, str]]:
-        """What callers meet: generation and state by publish."""
+        """Generation and state that callers meet, by publish."""
         return {
             publish: (carried.spec.generation, carried.spec.state.value)
             for publish, carried in self.gateway.carried.items()
@@ -120,6 +120,6 @@ class Program:
 
 
 def desired_states() -> dict[UUID, tuple[int, str]]:
-    """What the control plane wants callers to meet."""
+    """The generation and desired state that the control plane has for each publish."""
     rows = ProductPublish.objects.filter(desired_state__in=["live", "withdrawn"])
     return {row.pk: (row.generation, row.desired_state) for row in rows}

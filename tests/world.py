@@ -30,7 +30,7 @@ class Voice:
     key: Key
 
     def claim(self) -> tuple[outbox.ClaimedDelivery, ...]:
-        """What a worker takes for this agent now; the lease is given back at once."""
+        """Claim this agent's due deliveries as a worker does, and release the lease at once."""
         claim = outbox.claim(self.agent.pk)
         if claim is None:
             return ()
@@ -128,7 +128,7 @@ class World:
         return publish
 
     def everybody_confirms(self) -> None:
-        """All agents take what is due and say that it was verified."""
+        """All agents take their deliveries and answer that they are verified."""
         for voice in self.agents:
             voice.confirm_all()
 

@@ -29,7 +29,7 @@ _FORGOTTEN_AFTER = timedelta(minutes=20)
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What is left of this minute, as far as this process knows."""
+    """The requests left in this minute, as far as this process knows."""
 
     limit: int
     remaining: int

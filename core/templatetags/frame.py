@@ -22,7 +22,7 @@ def theme(context: Context) -> str:
 
 @register.simple_tag
 def documentation_url() -> str:
-    """Where the JSON API is described; it stands above every app whose pages lead there."""
+    """The URL of the JSON API's documentation, which belongs to an upper app."""
     return reverse("api:openapi-view")
 
 

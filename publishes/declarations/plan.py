@@ -1,4 +1,4 @@
-"""What differs between a file and a workspace, as steps in the order in which they have to be done."""
+"""The differences between a file and a workspace, as steps in their order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

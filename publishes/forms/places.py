@@ -1,4 +1,4 @@
-"""Where to publish: a cluster, then a gateway of it, chosen from the wizard's cards."""
+"""The place of a publish: a cluster, then one of its gateways, chosen from the wizard's cards."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

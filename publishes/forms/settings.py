@@ -57,7 +57,7 @@ class SettingsRules(forms.Form):
         )
 
     def checked_hostname(self, cluster: Cluster, environment: str) -> str:
-        """What was given, or our choice. One query."""
+        """The given hostname, or a suggestion for none. One query."""
         host = str(self.cleaned_data["hostname_base"])
         if not host:
             return self.suggestion(cluster, environment)
@@ -85,7 +85,7 @@ class SettingsRules(forms.Form):
 
 
 class PublishForm(SettingsRules):
-    """Where and how a product is published, all at once: the API's form."""
+    """The place and settings of a publish in one form, for the API and files."""
 
     cluster = forms.ModelChoiceField(Cluster.objects.none(), label=_("Cluster"))
     gateway = forms.ModelChoiceField(Gateway.objects.none(), label=_("Gateway"))
@@ -241,7 +241,7 @@ class SettingsForm(SettingsRules):
 
 
 def initial_of(publish: ProductPublish | None) -> dict[str, Any]:
-    """What the form starts from: the publish's settings, or the defaults for a new one."""
+    """The initial values of the form: the publish's settings, or the defaults for a new one."""
     if publish is None:
         return {
             "environment": Environment.DEV,

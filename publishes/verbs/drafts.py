@@ -25,7 +25,7 @@ SETTINGS = ("environment", "auth_mode", "auth_config", "visibility", "approval_r
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where and how a product is to be published, as a form has checked it."""
+    """The place and settings of a publish, as a form has checked them."""
 
     cluster: Cluster
     gateway: Gateway

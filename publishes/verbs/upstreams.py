@@ -83,7 +83,7 @@ class Advice:
 
 
 def advise(actor: Actor, *, host: str, port: int, clusters: Sequence[Cluster]) -> list[Advice]:
-    """What each cluster's fence says of an upstream that is not published yet, and whether something listens.
+    """The result of each cluster's fence for an unpublished upstream, and whether something listens.
 
     One query; waits three seconds for names and one for connections at most. No connection leaves the fence.
     """

@@ -1,4 +1,4 @@
-"""What documents name is there: links, anchors, files, `make` targets, and the glossary's words."""
+"""Documents name only what exists: links, anchors, files, `make` targets, and the glossary's words."""
 
 import ast
 import re

@@ -70,7 +70,7 @@ def head(method: str, path: str, *lines: bytes) -> bytes:
 
 
 def answer_of(connection: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
+    """All bytes until the other side closes."""
     parts = []
     while part := connection.recv(65_536):
         parts.append(part)

@@ -1,4 +1,4 @@
-"""What the edge hands to Django, and what it keeps out; called as a web server calls it."""
+"""The requests that the edge hands to Django, and those that it keeps out; called as by a web server."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What the control plane's log holds of requests."""
+"""The lines of the control plane's log about requests."""
 
 import json
 import logging

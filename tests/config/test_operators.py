@@ -1,4 +1,4 @@
-"""What operators have: the admin, and whether the system is well."""
+"""The operators' pages: the admin, and the state of the system."""
 
 import re
 from uuid import uuid4

@@ -33,7 +33,7 @@ def parts(folder: Folder) -> tuple[Part, ...]:
 
 
 def say(line: str) -> None:
-    """To whoever started this."""
+    """Print for the test that started this process."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""What the demo keeps from run to run, and what it says when it cannot start."""
+"""The demo keeps its folder from run to run, and says why when it cannot start."""
 
 import json
 import os

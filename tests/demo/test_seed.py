@@ -1,4 +1,4 @@
-"""What the demo offers is made once: a start with the same data changes nothing that people have changed."""
+"""The demo's data are made once: another start keeps what people have changed."""
 
 from pathlib import Path
 

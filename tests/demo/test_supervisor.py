@@ -32,7 +32,7 @@ class StandIn:
         return self.process.stdout.readline().strip()
 
     def family(self) -> list[psutil.Process]:
-        """Every process of it that lives, the reaper and orphans included."""
+        """The living processes of a demo, with the reaper and orphans."""
         return [process for process in psutil.process_iter() if _mark_of(process) == str(self.folder)]
 
 

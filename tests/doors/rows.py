@@ -1,4 +1,4 @@
-"""Who may come in where: one row per URL, and in it one word per method.
+"""Who may use each URL: one row per URL, with one word per method.
 
 A URL without a row fails tests/architecture/test_doors.py.
 
@@ -17,7 +17,7 @@ Outcome = int | str
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What each persona is told.
+    """The answer for each persona.
 
     The ids in the URL are of the viewer's and the developer's tenant; the stranger is of another one.
     """

@@ -1,4 +1,4 @@
-"""Who knocks at every door, and the ids that the URLs name: always those of one tenant, whoever knocks."""
+"""The personas that try every URL, and the ids in the URLs: always those of one tenant."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +22,7 @@ PERSONAS = ("nobody", "viewer", "developer", "stranger", "operator", "agent", "r
 
 @dataclass(frozen=True)
 class Answer:
-    """What a door said."""
+    """The answer of a door."""
 
     status: int
     is_sign_in: bool
@@ -58,7 +58,7 @@ class Scene:
         )
 
     def client(self, persona: str, path: str, *, method: str, body: bytes) -> Client:
-        """Who asks."""
+        """The client of a persona."""
         if persona == "agent":
             voice = self.world.agents[0]
             proof = prove_request(
@@ -103,7 +103,7 @@ class Scene:
 
 
 def ids_of(world: World) -> dict[str, Any]:
-    """What the URLs name, by the name of the URL's parameter.
+    """The ids in URLs, by the name of the URL's parameter.
 
     A URL with a new parameter needs a line here.
     """

@@ -118,7 +118,7 @@ def test_ids_written_otherwise_lead_nowhere_else(scene: Scene, route: str) -> No
 
 
 def owners() -> dict[tuple[str, Any], Any]:
-    """Whose everything is."""
+    """The tenant of each object, by its model and id."""
     scoped = [
         model
         for model in apps.get_models()

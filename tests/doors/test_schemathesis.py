@@ -64,7 +64,7 @@ def ask(
     mode: GenerationMode,
     statuses: Counter[str],
 ) -> None:
-    """That many requests to one operation; in most of them the ids that we know stand where they belong."""
+    """Send that many requests to one operation, most of them with ids that exist."""
 
     @settings(
         max_examples=examples,

@@ -137,7 +137,7 @@ def show_at(page: Page, *, size: str, theme: Theme) -> None:
 
 
 def use_session(context: BrowserContext, key: str, *, home: str) -> None:
-    """Go on as whoever has that session; as nobody without a key."""
+    """Use that session from now on; without a key, none."""
     context.clear_cookies()
     if key:
         context.add_cookies([{"name": "sessionid", "value": key, "url": home}])

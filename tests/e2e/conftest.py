@@ -54,7 +54,7 @@ def owner_of(world: World) -> Client:
 
 @pytest.fixture
 def stage(transactional_db: None) -> World:
-    """Where most tests play."""
+    """The world of most browser tests."""
     return set_stage()
 
 

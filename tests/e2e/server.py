@@ -14,7 +14,7 @@ class Server(ThreadedWSGIServer):
         self._connections, self._changed = 0, threading.Condition()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A connection is there."""
+        """Count a new connection."""
         self._count(1)
         super().process_request(request, client_address)
 

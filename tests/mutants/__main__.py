@@ -98,7 +98,7 @@ def _line(mutant: Mutant, result: Result) -> str:
 
 
 def _write(results: Sequence[tuple[Mutant, Result]]) -> None:
-    """What was not planted this time keeps the line that it has."""
+    """Write the page; bugs that were not planted this time keep their lines."""
     before = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
     noticed = dict(ROW.findall(before)) | {mutant.rule: _noticed(result) for mutant, result in results}
     DOCUMENT.write_text(_page(load(), noticed), encoding="utf-8")

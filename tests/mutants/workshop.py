@@ -70,7 +70,7 @@ class Workshop:
         return self._run(mutant.tests, mutant)
 
     def judge_unmutated(self, tests: Sequence[str]) -> Verdict:
-        """The same with no bug. Raises CannotJudge."""
+        """Run all tests of the mutants without a bug. Raises CannotJudge."""
         return self._run(tests, None)
 
     def _run(self, tests: Sequence[str], mutant: Mutant | None) -> Verdict:
@@ -125,7 +125,7 @@ def plant(mutant: Mutant, folder: Path) -> None:
 
 
 def copy_tree(folder: Path) -> None:
-    """What git would keep, as it stands in the working tree, and the compiled texts."""
+    """Copy the working tree's files that git tracks or would add, and the compiled texts."""
     command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     tracked = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     texts = (str(path.relative_to(ROOT)) for path in (ROOT / "locale").rglob("*.mo"))

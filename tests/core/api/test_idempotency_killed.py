@@ -89,7 +89,7 @@ def post_call(request: pytest.FixtureRequest, world: World) -> PostCall:
 
 
 def written(world: World) -> tuple[object, ...]:
-    """All that a POST can write."""
+    """All rows that a POST can write."""
     models = (Product, ApiService, Gateway, ProductPublish, Operation, PublishEvent, Credential, ApiToken)
     states = (
         Product.objects.get(pk=world.product.pk).status,
@@ -99,7 +99,7 @@ def written(world: World) -> tuple[object, ...]:
 
 
 def forgotten_by_its_worker() -> None:
-    """So long ago that whoever worked on it must be gone."""
+    """Age the claims of keys, so that their workers count as dead."""
     IdempotencyKey.objects.update(claimed_at=timezone.now() - timedelta(seconds=91))
 
 

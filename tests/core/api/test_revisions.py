@@ -189,6 +189,6 @@ def test_an_edit_and_the_last_agents_word_at_once_are_both_kept(
 
 
 def hidden_fields(browser: Client, page: str) -> dict[str, str]:
-    """What the form at that page sends along unseen."""
+    """The hidden fields of the form at that page."""
     text = browser.get(page).content.decode()
     return dict(re.findall(r'<input type="hidden" name="(revision)" value="([^"]+)">', text))

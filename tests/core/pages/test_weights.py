@@ -1,4 +1,4 @@
-"""What pages weigh: DESIGN's numbers for HTML, CSS and script."""
+"""The sizes of pages, within DESIGN's numbers for HTML, CSS and script."""
 
 import gzip
 from pathlib import Path

@@ -236,7 +236,7 @@ def test_an_allowed_host_is_asked_by_its_own_name(site: Site) -> None:
 def test_a_name_that_changes_its_mind_is_asked_at_the_address_that_was_checked(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rebinding resolver: a good address to whoever checks, a bad one ever after."""
+    """The resolver rebinds: a good address for the check, a bad one afterwards."""
     lookups: list[str] = []
 
     def rebinding(name: str) -> str:

@@ -41,7 +41,7 @@ def draft(world: World) -> ProductPublish:
 
 
 def spec_to_send(world: World) -> Spec:
-    """What a worker would send to the first agent now."""
+    """The spec that a worker would send to the first agent now."""
     (waiting,) = world.agents[0].claim()
     (spec,) = keys.joined([waiting.spec])
     return spec
@@ -217,7 +217,7 @@ def test_rotate_secrets_encrypts_all_anew_so_that_the_old_key_can_go(
 
 
 class Everywhere:
-    """All that is kept or said while a key is made, sent, refused and switched off."""
+    """All that is stored, sent or shown while a key is made, delivered, refused and switched off."""
 
     def __init__(self, world: World, page: Client, api: Client) -> None:
         self.world, self.page, self.api = world, page, api
@@ -300,7 +300,7 @@ def _dump() -> str:
 
 
 def _messages() -> str:
-    """All that waits at the broker."""
+    """All messages that wait at the broker."""
     broker = redis.Redis.from_url(configured.CELERY_BROKER_URL)
     names: Any = broker.keys("*")
     return "".join(str(broker.lrange(name, 0, -1)) for name in names if broker.type(name) == b"list")

@@ -101,7 +101,7 @@ def many_keys(count: int) -> list[dict[str, Any]]:
 
 
 def of_bits(bits: int) -> dict[str, Any]:
-    """An RSA key of that size, as it is published. Its modulus is odd and nothing more: it signs nothing."""
+    """An RSA key of that size, as it is published. Its modulus is only odd, so that it signs nothing."""
     modulus = ((1 << bits) - 1).to_bytes(bits // 8, "big")
     return {
         "kty": "RSA",

@@ -1,4 +1,4 @@
-"""Cancelling: a publish that goes on is stopped and undone everywhere; what is being taken off is not."""
+"""Cancel stops a publish that goes on, and undoes it everywhere; a withdrawal or deletion goes on."""
 
 from datetime import timedelta
 

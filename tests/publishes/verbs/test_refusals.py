@@ -1,4 +1,4 @@
-"""What is refused, in words, before anything is sent."""
+"""Verbs are refused with a reason before anything is sent."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit

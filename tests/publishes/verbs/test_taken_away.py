@@ -45,7 +45,7 @@ def world(transactional_db: None, world: World) -> World:
 
 
 class Ends(NamedTuple):
-    """What came of two calls; a refusal is returned, not raised."""
+    """The results of two calls; a refusal is returned, not raised."""
 
     first: object
     second: object

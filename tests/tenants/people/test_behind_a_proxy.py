@@ -1,4 +1,4 @@
-"""Who is locked out behind a TLS proxy: the address that the proxy names, and nobody else's."""
+"""Behind a TLS proxy only the address that the proxy names is locked out."""
 
 import runpy
 

@@ -64,7 +64,7 @@ def with_password(client: Client, name: str = "acme-owner") -> Any:
 
 
 def code_of(secret: str) -> str:
-    """What an authenticator app shows now."""
+    """The code that an authenticator app shows now."""
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // CODE_S)))
 
 
@@ -76,7 +76,7 @@ def second_step_of(person: User) -> str:
 
 
 def by_provider(client: Client, *, state: str = "", asking: str = "") -> Any:
-    """Go to the issuer and come back as whoever it says."""
+    """Sign in at the issuer, as the person that it names."""
     redirect = client.post(reverse("openid_connect_login", args=["oidc"]) + asking)
     query = parse_qs(urlsplit(redirect.headers["Location"]).query)
     return client.get(
