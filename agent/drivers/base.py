@@ -1,7 +1,7 @@
 """The protocol between the agent's single writer and one kind of gateway, and its errors."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -83,12 +83,14 @@ class Applied:
 
     `changes` is the number of writes. `refused`: the gateway took none of these publishes; the fallback
     stands, or what the gateway carried. `ahead`: left alone, because the gateway carries a higher generation
-    (given here), as when another agent wrote it or this agent's state was lost.
+    (given here), as when another agent wrote it or this agent's state was lost. `unanswered`: the gateway did not
+    say in time whether it took them; the others are done.
     """
 
     changes: int
     refused: Mapping[UUID, Refused] = field(default_factory=dict)
     ahead: Mapping[UUID, int] = field(default_factory=dict)
+    unanswered: Set[UUID] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,15 @@ class Driver(Protocol):
 
     name: str
     proxy_url: str
+
+    def start(self) -> None:
+        """Begin to serve the gateway; before anything else, and only by the one agent of a state folder.
+
+        Raises OSError.
+        """
+
+    def stop(self) -> None:
+        """End; the gateway goes on with what it has."""
 
     def reserved(self) -> tuple[str, ...]:
         """The `host:port` pairs of the gateway that no upstream may be."""

@@ -78,6 +78,12 @@ class MemoryDriver:
         self.gateway = gateway or MemoryGateway()
         self.proxy_url = proxy_url
 
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
     def reserved(self) -> tuple[str, ...]:
         """Nothing: it has no ports."""
         return ()

@@ -94,31 +94,38 @@ def prove(pinned_spec: PinnedSpec, *, proxy: tuple[str, int], deadline_s: float)
     return prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=deadline_s)
 
 
-def prove_all(questions: tuple[Question, ...], *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
+def prove_all(
+    questions: tuple[Question, ...],
+    *,
+    proxy: tuple[str, int],
+    deadline_s: float,
+    connections: int = CONNECTIONS,
+    bursts: int = BURSTS,
+) -> Evidence:
     """`prove` for a driver's own questions; no questions prove nothing."""
     if not questions:
         return Evidence()
     started = time.monotonic()
     deadline, right_in_a_row, wrong = started + deadline_s, 0, "the proxy did not answer in time"
-    while right_in_a_row < BURSTS:
+    while right_in_a_row < bursts:
         if time.monotonic() >= deadline:
             raise Unproved(f"Callers of {questions[0].host} do not meet this generation yet: {wrong}.")
         try:
-            _burst(questions, proxy, min(time.monotonic() + ASK_S, deadline))
+            _burst(questions * connections, proxy, min(time.monotonic() + ASK_S, deadline))
             right_in_a_row += 1
         except (OSError, _WrongAnswer) as problem:
             # A timeout has no words; the last wrong answer says more.
             right_in_a_row, wrong = 0, str(problem) or wrong
             time.sleep(PAUSE_S)
     return Evidence(
-        probes=BURSTS * CONNECTIONS * len(questions),
-        bursts=BURSTS,
+        probes=bursts * connections * len(questions),
+        bursts=bursts,
         verify_ms=round((time.monotonic() - started) * 1000),
     )
 
 
 def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: float) -> None:
-    """Open 24 connections per question before the first request: all workers are asked at the same time.
+    """Open a connection per question before the first request: all workers are asked at the same time.
 
     Bare sockets: asyncio's streams take four times the processor time, and a cluster's agents may all be
     proving a hundred publishes.
@@ -128,7 +135,6 @@ def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: fl
         asked = {
             stack.enter_context(socket.socket(family, kind, protocol)): question
             for question in questions
-            for _ in range(CONNECTIONS)
         }
         for connection in asked:
             connection.settimeout(0)
@@ -137,18 +143,19 @@ def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: fl
             if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise _WrongAnswer(f"the proxy at {proxy[0]}:{proxy[1]} takes no connections")
         for connection, question in asked.items():
-            connection.sendall(_request(question))
+            connection.sendall(request(question, keeps_connection=False))
         for connection, answer in _answers(list(asked), deadline):
             if wrong := asked[connection].judge(answer):
                 raise _WrongAnswer(wrong)
 
 
-def _request(question: Question) -> bytes:
+def request(question: Question, *, keeps_connection: bool) -> bytes:
+    """The request that asks a question."""
     lines = (
         f"GET {question.path} HTTP/1.1",
         f"host: {question.host}",
         "user-agent: imp-proof",
-        "connection: close",
+        f"connection: {'keep-alive' if keeps_connection else 'close'}",
     )
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
@@ -177,7 +184,7 @@ def _answers(connections: list[socket.socket], deadline: float) -> Iterator[tupl
         for connection in _as_ready(list(texts), selectors.EVENT_READ, deadline):
             part = connection.recv(ANSWER_LIMIT)
             texts[connection] += part
-            answer = _parse(
+            answer = parse(
                 bytes(texts[connection]), is_all=not part or len(texts[connection]) > ANSWER_LIMIT
             )
             if answer:
@@ -185,7 +192,7 @@ def _answers(connections: list[socket.socket], deadline: float) -> Iterator[tupl
                 yield connection, answer
 
 
-def _parse(text: bytes, *, is_all: bool) -> Answer | None:
+def parse(text: bytes, *, is_all: bool) -> Answer | None:
     """The answer in a text, None while it is not whole. Status 0: cut off, or no HTTP answer at all."""
     head, end, body = text.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")

@@ -45,7 +45,11 @@ class CannotServe(Exception):
 def serve(state: Path, identity: Identity, driver: Driver) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotServe, FileDamaged."""
     with _locked(state):
-        _serve(state, identity, driver)
+        try:
+            driver.start()
+            _serve(state, identity, driver)
+        finally:
+            driver.stop()
 
 
 def reserved_of(identity: Identity, driver: Driver) -> tuple[str, ...]:

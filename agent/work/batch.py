@@ -32,6 +32,8 @@ Finish = Callable[[Result], None]
 PROOFS_AT_ONCE = 4
 """More than one, so that a publish without a proof does not hold up the others until its deadline."""
 
+_NO_ANSWER = Unreachable("The gateway did not say in time whether it takes this publish.", code="update_not_taken")
+
 log = structlog.get_logger()
 
 
@@ -78,14 +80,14 @@ def run(
             finish(results.unreachable(pinned_spec.spec, problem, step="apply"))
         return
     apply_ms = round((time.monotonic() - started) * 1000)
-    standing = _without_refused(parts.store, accepted, applied, finish)
+    standing = _taken(parts.store, accepted, applied, finish)
     _prove(parts, standing, Evidence(apply_ms=apply_ms, changes=applied.changes), finish)
 
 
 def repin(parts: BatchParts, moved: Mapping[UUID, Addresses]) -> None:
     """Bring new upstream addresses of good specs to the gateway. Raises Unreachable."""
     parts.store.repin(moved)
-    _apply(parts, _observed(parts), set())
+    _apply(parts, _observed(parts), moved.keys())
     log.info("upstreams_moved", publishes=[str(publish) for publish in moved])
 
 
@@ -94,7 +96,7 @@ def renew(parts: BatchParts) -> None:
 
     Another version may have written them.
     """
-    applied = _apply(parts, _observed(parts), set())
+    applied = _apply(parts, _observed(parts), set(), is_whole=True)
     if applied.changes:
         log.info(
             "gateway_renewed", changes=applied.changes, refused=[str(publish) for publish in applied.refused]
@@ -115,23 +117,34 @@ def restore(parts: BatchParts) -> None:
     )
 
 
-def _apply(parts: BatchParts, observed: Observed | Unreachable, requested_ids: Set[UUID]) -> Applied:
-    """Write the requested publishes, and all others that the gateway shows at our generation or an older one.
+def _apply(
+    parts: BatchParts, observed: Observed | Unreachable, requested_ids: Set[UUID], *, is_whole: bool = False
+) -> Applied:
+    """Write what was asked for, and of all else what the gateway shows otherwise than this agent knows it.
 
-    A publish that the gateway has at a newer generation, or has lost, may come from another agent or from a
-    restored backup: the next heartbeat asks the control plane.
+    `is_whole`: what it shows rightly too, in case another hand or another version of the agent wrote it. What the
+    gateway has newer, or has lost, may be another agent's work or a restored backup: the next heartbeat asks the
+    control plane.
     """
     if isinstance(observed, Unreachable):
         raise observed
-    desired = parts.store.desired()
     return parts.driver.apply(
-        [goal for goal in desired if goal.publish_id in requested_ids or _is_ours(goal.wanted.spec, observed)]
+        [
+            goal
+            for goal in parts.store.desired()
+            if goal.publish_id in requested_ids or _is_ours(goal.wanted.spec, observed, is_whole=is_whole)
+        ]
     )
 
 
-def _is_ours(spec: Spec, observed: Observed) -> bool:
+def _is_ours(spec: Spec, observed: Observed, *, is_whole: bool) -> bool:
     shown = observed.carried.get(spec.publish_id)
-    return shown.generation <= spec.generation if shown else spec.state == State.ABSENT
+    if shown is None:
+        return is_whole and spec.state == State.ABSENT
+    if shown.generation > spec.generation:
+        return False
+    is_right = spec.state != State.ABSENT and shown == ShownState(generation=spec.generation, digest=spec.digest)
+    return is_whole or not is_right
 
 
 def _current_only(
@@ -255,17 +268,21 @@ def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) ->
     return "" if former in hosts else former
 
 
-def _without_refused(
+def _taken(
     store: Store, accepted: list[PinnedSpec], applied: Applied, finish: Finish
 ) -> list[PinnedSpec]:
-    rejected_ids = {*applied.refused, *applied.ahead}
-    store.settle(dropped=rejected_ids)
+    """The specs that the gateway took. The others are finished; what it did not answer stays pending."""
+    dropped = {*applied.refused, *applied.ahead}
+    not_taken = dropped | applied.unanswered
+    store.settle(dropped=dropped)
     for pinned_spec in accepted:
         if refusal := applied.refused.get(pinned_spec.publish_id):
             finish(results.refused(pinned_spec.spec, refusal, step="apply"))
         elif newest := applied.ahead.get(pinned_spec.publish_id):
             finish(results.stale(pinned_spec.spec, newest))
-    return [pinned_spec for pinned_spec in accepted if pinned_spec.publish_id not in rejected_ids]
+        elif pinned_spec.publish_id in applied.unanswered:
+            finish(results.unreachable(pinned_spec.spec, _NO_ANSWER, step="apply"))
+    return [pinned_spec for pinned_spec in accepted if pinned_spec.publish_id not in not_taken]
 
 
 def _prove(parts: BatchParts, standing: list[PinnedSpec], measured: Evidence, finish: Finish) -> None:

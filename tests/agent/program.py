@@ -54,7 +54,7 @@ class Site:
         self.gateway = Gateway(folder)
         completed = enrol(double, folder, driver="envoy", proxy=self.gateway.proxy, admin=self.gateway.admin)
         assert completed.returncode == 0, completed.stderr
-        self.gateway.start()
+        self.gateway.launch()
         self.me: Enrolled = next(iter(double.agents.values()))
 
     def start(

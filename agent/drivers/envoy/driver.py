@@ -1,11 +1,8 @@
-"""The Envoy driver: all publishes in files that Envoy watches.
+"""The Envoy driver: brings publishes to Envoy by delta xDS, each by itself, and proves them at each worker."""
 
-A change is checked first, and in force only when Envoy's stats say so. Only this module writes those files.
-"""
-
-import threading
-from collections.abc import Sequence
-from pathlib import Path
+import re
+import time
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import structlog
@@ -22,32 +19,26 @@ from agent.drivers.base import (
     Unreachable,
     ahead_of,
 )
-from agent.drivers.envoy import check, files
-from agent.drivers.envoy.admin_api import Admin, Kind
-from agent.drivers.envoy.documents import Document, File
-from agent.drivers.envoy.files import Folder, Site
-from agent.drivers.envoy.parts import (
-    Choice,
-    FiledParts,
-    Parts,
-    choices_of,
-    in_files,
-    merged,
-    shown_in,
-    target_of,
-    with_old_clusters,
-    with_old_issuers,
-)
-from agent.drivers.envoy.resources import Resource
+from agent.drivers.envoy import bootstrap, listeners, rollout
+from agent.drivers.envoy.admin_api import Admin
+from agent.drivers.envoy.auth import without_keys
+from agent.drivers.envoy.bootstrap import Folder, Site
+from agent.drivers.envoy.discovery import Discovery, NotConnected
+from agent.drivers.envoy.entries import Parts, entry, parts_of
+from agent.drivers.envoy.messages import Kind
+from agent.drivers.envoy.resource_store import ResourceStore
+from agent.drivers.envoy.workers import Workers
 from agent.protocol.messages import Evidence
 from fence import split_endpoint
 
 PROOF_S = 4.0
-LOOK_S = 4.0
-"""Seconds that `observe` waits for a swap of files.
-
-A heartbeat must not wait for an Envoy that takes nothing.
-"""
+TAKE_S = 4.0
+"""Seconds without any answer after which Envoy is not waited for any longer."""
+SETTLE_S, HASTY_S = 4.0, 1.0
+"""Seconds that a change and a heartbeat wait for an Envoy that has just been started."""
+CALLERS_ASKED = 4
+"""Connections at the callers' port for each question: the workers were asked one by one before."""
+REASON_CHARACTERS = 1000
 
 log = structlog.get_logger()
 
@@ -57,206 +48,173 @@ class EnvoyDriver:
 
     name = "envoy"
 
-    def __init__(self, *, folder: Folder, site: Site, proxy_url: str, program: Path) -> None:
+    def __init__(self, *, folder: Folder, site: Site, proxy_url: str) -> None:
         self._folder, self._site = folder, site
-        self._admin, self._program = Admin(site.admin), program
+        self._admin = Admin(site.admin)
+        self._discovery = Discovery(folder.discovery)
+        self._workers = Workers(folder.proof, self._admin)
+        self._store = ResourceStore(folder.resources)
         self.proxy_url = proxy_url
-        self._files = {
-            Kind.TOKENS: File(folder.tokens),
-            Kind.CLUSTERS: File(folder.clusters),
-            Kind.ROUTES: File(folder.routes),
-        }
-        self._swapping = threading.Lock()
+
+    def start(self) -> None:
+        """Serve what Envoy took last. Raises OSError, CannotWrite."""
+        bootstrap.write(self._folder, self._site)
+        stored = self._store.open()
+        listening = [
+            listeners.callers_listener(self._site.proxy),
+            listeners.proof_listener(self._folder.proof),
+        ]
+        self._discovery.load([*stored, *(entry(Kind.LISTENER, listener) for listener in listening)])
+        self._discovery.start()
+
+    def stop(self) -> None:
+        """Envoy goes on with what it has."""
+        self._discovery.stop()
+        self._workers.close()
+        self._store.close()
 
     def reserved(self) -> tuple[str, ...]:
         """The public and the admin port of Envoy."""
         return (self._site.proxy, self._site.admin)
 
     def apply(self, desired: Sequence[Desired]) -> Applied:
-        """Write what differs in steps: add issuers and clusters, change routes, drop the old ones.
+        """Bring each publish to Envoy in steps: add clusters, change routes, drop the old clusters.
 
-        Each step waits until Envoy has taken it.
-
-        What somebody else changed is written anew, the listener first: without its filters, publishes that
-        ask for credentials would be open.
+        The routes of one publish change in one step, with all that its callers are asked for. What Envoy refuses
+        concerns no other publish.
         """
-        refreshed = self._refresh()
-        taken, current = self._taken_with_listener(), self._documents()
-        served = self._served(taken, current)
-        ahead = ahead_of(desired, served)
-        applicable = [goal for goal in desired if goal.publish_id not in ahead]
-        if ahead and not applicable:
-            return Applied(changes=refreshed, ahead=ahead)
-        filed = FiledParts.of(current, served)
-        choices, refused = choices_of(applicable, filed)
-        standing = {choice.publish_id: choice.wanted for choice in choices}
-        kept = filed.without(standing)
-        target = target_of(kept, standing)
-        if not all(document.says_the_same_as(current[kind]) for kind, document in target.items()):
-            objections = self._refusals(kept, choices)
-            standing = {
-                choice.publish_id: part
-                for choice in choices
-                if (part := choice.fallback if choice.publish_id in objections else choice.wanted)
-            }
-            refused |= objections
-            if objections:
-                target = target_of(filed.without(standing), standing)
-        with self._swapping:
-            return Applied(
-                changes=refreshed + self._swap(target, current, taken), refused=refused, ahead=ahead
-            )
-
-    def observe(self, *, hasty: bool = False) -> Observed:  # noqa: ARG002 (it never waits long)
-        """What the files say, in force when they are as written and Envoy runs exactly these versions.
-
-        When Envoy runs newer ones, its own answer counts.
-        """
-        # Between a file and Envoy's word that it has taken it, nothing would seem to be in force.
-        is_quiet = self._swapping.acquire(timeout=LOOK_S)
+        rewritten = self._write_bootstrap()
         try:
-            taken, current, is_altered = self._admin.taken(), self._documents(), self.is_altered()
-        finally:
-            if is_quiet:
-                self._swapping.release()
-        with_listener = {**current, Kind.LISTENER: Document.read(self._folder.listeners)}
-        in_force = not is_altered and all(
-            document.intact and document.version == taken[kind] for kind, document in with_listener.items()
-        )
-        return Observed(carried=self._served(taken, current), in_force=in_force)
+            return self._apply(desired, rewritten=rewritten)
+        except NotConnected as problem:
+            raise self._not_connected() from problem
+
+    def observe(self, *, hasty: bool = False) -> Observed:
+        """What the running Envoy acknowledged, or said that it runs when it came back."""
+        self._discovery.settle(timeout_s=HASTY_S if hasty else SETTLE_S)
+        try:
+            carried = self._discovery.shown()
+        except NotConnected as problem:
+            raise self._not_connected() from problem
+        return Observed(carried=carried, in_force=not self._discovery.refusals(Kind.LISTENER))
 
     def verify(self, pinned_spec: PinnedSpec) -> Evidence:
-        """Ask through the public port."""
+        """Ask each worker by itself, and then through the public port."""
+        questions = proof.questions_of(pinned_spec)
+        if not questions:
+            return Evidence()
+        deadline = time.monotonic() + PROOF_S
         host, port = split_endpoint(self._site.proxy)
-        return proof.prove(pinned_spec, proxy=(_reachable(host), port), deadline_s=PROOF_S)
+        asked = self._workers.prove(questions, deadline=deadline)
+        evidence = proof.prove_all(
+            questions,
+            proxy=(_reachable(host), port),
+            deadline_s=deadline - time.monotonic(),
+            connections=CALLERS_ASKED,
+            bursts=1,
+        )
+        return evidence.model_copy(update={"probes": evidence.probes + asked})
 
     def describe(self) -> Description:
-        """Fine when the admin interface answers and the listener is there."""
+        """Fine when Envoy runs, asks this agent, and has opened its listeners."""
         try:
-            version, state = self._admin.server()
-            has_routes = bool(self._admin.taken()[Kind.ROUTES])
+            server = self._admin.server()
         except Unreachable as problem:
-            return Description(ok=False, error=str(problem), mode="files")
-        if state != "LIVE" or not has_routes:
-            reason = (
-                f"Envoy is {state}."
-                if state != "LIVE"
-                else f"Envoy has not opened its listener at {self._site.proxy}."
-            )
-            return Description(ok=False, error=reason, version=version, mode="files")
-        return Description(ok=True, version=version, mode="files")
+            return Description(ok=False, error=str(problem), mode="xds")
+        error = ""
+        if server.state != "LIVE":
+            error = f"Envoy is {server.state}."
+        elif not self._discovery.settle(timeout_s=HASTY_S):
+            error = str(self._not_connected())
+        elif refusals := self._discovery.refusals(Kind.LISTENER):
+            error = f"Envoy has not opened its listener at {self._site.proxy}: {_reason(refusals[0])}"
+        return Description(ok=not error, error=error, version=server.version, mode="xds")
 
     def is_empty(self) -> bool:
-        """Never: Envoy reads its configuration from files of this agent."""
+        """Never: an Envoy that is started again gets all from this agent at once."""
         return False
 
     def is_altered(self) -> bool:
-        """Whether any of Envoy's files differs from this agent's last write."""
-        return not files.is_refreshed(self._folder, self._site) or bool(self._altered())
+        """Whether somebody else changed the bootstrap. Nothing else of Envoy's is in a file that it reads."""
+        return not bootstrap.is_written(self._folder, self._site)
 
-    def _altered(self) -> list[Kind]:
-        return [kind for kind, file in self._files.items() if file.is_altered()]
+    def _write_bootstrap(self) -> int:
+        is_written = bootstrap.write(self._folder, self._site)
+        if is_written:
+            log.warning("files_changed_by_another_hand", files=[self._folder.bootstrap.name])
+        return int(is_written)
 
-    def _refresh(self) -> int:
-        """Put bootstrap and listener right; the number of files written."""
-        written = files.refresh(self._folder, self._site)
-        if names := [*written, *(kind.name for kind in self._altered())]:
-            log.warning("files_changed_by_another_hand", files=names)
-        return len(written)
-
-    def _taken_with_listener(self) -> dict[Kind, str]:
-        """The versions in force, once Envoy has our listener.
-
-        On an older listener without the filters, publishes that ask for credentials would be open.
-        """
-        taken, listener = self._admin.taken(), Document.read(self._folder.listeners).version
-        if taken[Kind.LISTENER] != listener:
-            self._admin.wait_for(Kind.LISTENER, listener)
-        for kind, file in self._files.items():
-            file.trust(taken[kind])
-        return taken
-
-    def _served(self, taken: dict[Kind, str], current: dict[Kind, Document]) -> dict[UUID, ShownState]:
-        """What Envoy serves, or will serve once it has read its files.
-
-        Files from a backup are older than what Envoy runs; then Envoy is asked.
-        """
-        routes = current[Kind.ROUTES]
-        return (
-            shown_in(self._admin.virtual_hosts())
-            if routes.is_older_than(taken[Kind.ROUTES])
-            else in_files(routes)
+    def _apply(self, desired: Sequence[Desired], *, rewritten: int) -> Applied:
+        self._discovery.settle(timeout_s=SETTLE_S)
+        carried = self._discovery.shown()
+        ahead = ahead_of(desired, carried)
+        goals = {goal.publish_id: goal for goal in desired if goal.publish_id not in ahead}
+        refused = dict[UUID, Refused]()
+        wanted = _parts_of({publish: goal.wanted for publish, goal in goals.items()}, refused)
+        outcome = rollout.bring(self._discovery, wanted, timeout_s=TAKE_S)
+        for publish, words in outcome.refused.items():
+            refused[publish] = _refusal(goals[publish].wanted, words)
+        standing = self._bring_fallbacks([goals[publish] for publish in refused], carried)
+        taken = outcome.taken | standing.taken
+        dropped = rollout.drop_old_clusters(self._discovery, taken, timeout_s=TAKE_S)
+        self._store.save(taken)
+        return Applied(
+            changes=rewritten + outcome.changes + standing.changes + dropped,
+            refused=refused,
+            ahead=ahead,
+            unanswered=frozenset(outcome.unanswered),
         )
 
-    def _documents(self) -> dict[Kind, Document]:
-        return {kind: file.document() for kind, file in self._files.items()}
+    def _bring_fallbacks(
+        self, goals: Sequence[Desired], carried: Mapping[UUID, ShownState]
+    ) -> rollout.Outcome:
+        """What stands for the refused ones. Envoy has it, unless it was forgotten or changed since."""
+        fallbacks = dict[UUID, PinnedSpec]()
+        for goal in goals:
+            shown = carried.get(goal.publish_id)
+            if standby := goal.fallback_over(shown.generation if shown else 0):
+                fallbacks[goal.publish_id] = standby
+        return rollout.bring(self._discovery, _parts_of(fallbacks, {}), timeout_s=TAKE_S)
 
-    def _refusals(self, foreign: list[Parts], choices: list[Choice]) -> dict[UUID, Refused]:
-        """Have Envoy check the changed parts; when it objects, find the guilty ones on top of what stands."""
-        settled = foreign + [choice.wanted for choice in choices if choice.wanted == choice.fallback]
-        # What goes away comes first: a host that one publish gives up may be another's new one.
-        candidates = sorted(
-            (choice for choice in choices if choice.wanted != choice.fallback),
-            key=lambda choice: choice.wanted.host is not None,
+    def _not_connected(self) -> Unreachable:
+        command = f"envoy -c {self._folder.bootstrap}"
+        return Unreachable(
+            f"No Envoy asks this agent for its configuration. Start it, or start it again: {command}",
+            code="not_connected",
         )
 
-        def refusal(taken: list[Choice]) -> str:
-            ids = {choice.publish_id for choice in taken}
-            fallbacks = [
-                choice.fallback for choice in candidates if choice.publish_id not in ids and choice.fallback
-            ]
-            return self._objection([choice.wanted for choice in taken], standing=settled + fallbacks)
 
-        guilty = check.sift(candidates, refusal=refusal)
-        return {
-            choice.publish_id: Refused(words, code="gateway_refused", entity=f"publish {choice.publish_id}")
-            for choice, words in guilty
-        }
-
-    def _objection(self, new: list[Parts], *, standing: list[Parts]) -> str:
-        """Envoy's objection to these parts, "" for none.
-
-        The standing parts have passed before: only their names and hosts can clash, and their clusters would
-        take most of Envoy's time.
-        """
-        hosts, clusters, providers = merged(new)
-        outlines: list[Resource] = [
-            {"name": part.host["name"], "domains": part.host["domains"]} for part in standing if part.host
-        ]
-        return check.validate(self._program, hosts=hosts + outlines, clusters=clusters, providers=providers)
-
-    def _swap(
-        self, target: dict[Kind, Document], current: dict[Kind, Document], taken: dict[Kind, str]
-    ) -> int:
-        """Returns the number of files written."""
-        both = {
-            Kind.TOKENS: with_old_issuers(current[Kind.TOKENS], target[Kind.TOKENS]),
-            Kind.CLUSTERS: with_old_clusters(current[Kind.CLUSTERS], target[Kind.CLUSTERS]),
-        }
-        steps = [*both.items(), *((kind, target[kind]) for kind in (Kind.ROUTES, Kind.CLUSTERS, Kind.TOKENS))]
-        writes, altered = 0, set(self._altered())
-        for kind, document in steps:
-            if (
-                kind not in altered
-                and current[kind].says_the_same_as(document)
-                and current[kind].version == taken[kind]
-            ):
-                continue
-            self._write(kind, document, before=current[kind])
-            altered.discard(kind)
-            current, taken = {**current, kind: document}, {**taken, kind: document.version}
-            writes += 1
-        return writes
-
-    def _write(self, kind: Kind, document: Document, *, before: Document) -> None:
-        self._files[kind].save(document)
+def _parts_of(pinned_specs: Mapping[UUID, PinnedSpec], refused: dict[UUID, Refused]) -> dict[UUID, Parts]:
+    """The parts of each publish; what Envoy's configuration cannot say goes to the refused."""
+    parts = {}
+    for publish, pinned_spec in pinned_specs.items():
         try:
-            self._admin.wait_for(kind, document.version)
-        except Unreachable as problem:
-            if problem.code == "update_rejected" and before.intact:
-                # An Envoy that starts with a bad file serves nothing at all.
-                self._files[kind].save(before)
-            raise
+            parts[publish] = parts_of(pinned_spec)
+        except Refused as problem:
+            refused[publish] = problem
+    return parts
+
+
+def _refusal(pinned_spec: PinnedSpec, words: str) -> Refused:
+    entity = f"publish {pinned_spec.publish_id}"
+    reason = without_keys(_reason(words), pinned_spec.spec.auth)
+    return Refused(reason, code="gateway_refused", entity=entity, field=_field(words))
+
+
+def _reason(words: str) -> str:
+    """Envoy's reason alone, without the configuration that it quotes."""
+    if constraint := re.search(r"Proto constraint validation failed \((.*)\)", words, re.DOTALL):
+        return constraint[1].rpartition("caused by ")[2][:REASON_CHARACTERS]
+    return re.sub(r"^Error adding/updating \w+\(s\) \S+: ", "", words)[:REASON_CHARACTERS]
+
+
+def _field(words: str) -> str:
+    """The field that Envoy names, say "connect_timeout"; "" when it names none."""
+    if named := re.search(r'field: "([^"]+)"', words):
+        return named[1]
+    if constraint := re.search(r"\w+ValidationError\.(\w+): ", words):
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", constraint[1]).lower()
+    return ""
 
 
 def _reachable(host: str) -> str:

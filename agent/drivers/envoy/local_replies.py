@@ -3,7 +3,8 @@
 Pure functions; only this module says which of our bodies a status gets.
 """
 
-from agent.drivers.envoy.auth import CHALLENGES, IS_BEARER, SCHEME_POLICY, TOKEN_POLICY, Resource
+from agent.drivers.envoy.auth import CHALLENGES, IS_BEARER, SCHEME_POLICY, TOKEN_POLICY
+from agent.drivers.envoy.messages import Resource
 from agent.drivers.problems import FORBIDDEN_BODY, GATEWAY_BODIES, PROBLEM_TYPE, UNAUTHENTICATED_BODY
 
 

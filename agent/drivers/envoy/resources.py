@@ -6,41 +6,39 @@ Pure functions, no files and no network. Only this module knows Envoy's route an
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from uuid import UUID
 
-from agent.drivers.base import DEFAULT_PORTS, PinnedSpec, Refused, ShownState, authority_of, upstream_key
+from agent.drivers.base import DEFAULT_PORTS, PinnedSpec, Refused, authority_of, upstream_key
 from agent.drivers.envoy import auth
+from agent.drivers.envoy.listeners import AUTH, SCOPE_HEADER, asked_of_callers
+from agent.drivers.envoy.messages import TYPE, Resource
 from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
 from agent.drivers.proof import GENERATION_HEADER, auth_marker_path, marker_path, marker_prefix
 from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
-
-Resource = auth.Resource
 
 CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 METHOD = re.compile(r"[A-Z][A-Z0-9-]*")
 
 
-def virtual_host(pinned_spec: PinnedSpec) -> Resource | None:
-    """The virtual host of one publish, None for an absent one. Raises Refused.
+def scope(pinned_spec: PinnedSpec) -> Resource | None:
+    """The routes of one publish under its host, None for an absent one. Raises Refused.
 
-    Its name carries publish, generation and digest.
+    One resource holds all that decides who is served: Envoy takes it in one step.
     """
     spec = pinned_spec.spec
     if spec.state == State.ABSENT:
         return None
     if not spec.host:
         raise Refused("The spec names no host.", code="invalid", entity="publish", field="host")
-    host: Resource = {
-        "name": f"imp:{spec.publish_id}:{spec.generation}:{spec.digest}",
-        "domains": [spec.host, f"{spec.host}:*"],
+    name = f"imp:{spec.publish_id}"
+    routes = {
+        "name": name,
+        "virtual_hosts": [{"name": name, "domains": ["*"], **_virtual_host(pinned_spec)}],
+        "request_headers_to_remove": [SCOPE_HEADER],
     }
-    if spec.state == State.WITHDRAWN:
-        return host | {"routes": [_withdrawn_route(spec)]}
-    policy: Resource = {"typed_per_filter_config": auth.per_host(spec), "metadata": auth.metadata(spec)}
-    needed = {name: value for name, value in policy.items() if value}
-    return host | {"routes": _live_routes(pinned_spec)} | needed
+    # Envoy looks a host up in small letters.
+    key = {"fragments": [{"string_key": spec.host.lower()}]}
+    return {"name": name, "key": key, "route_configuration": routes}
 
 
 def clusters(pinned_spec: PinnedSpec) -> list[Resource]:
@@ -49,25 +47,17 @@ def clusters(pinned_spec: PinnedSpec) -> list[Resource]:
     return [_cluster(pinned_spec, service) for service in spec.services if spec.state == State.LIVE]
 
 
-def shown_by(name: str) -> tuple[UUID, ShownState] | None:
-    """The publish and state in a virtual host's name; None for a name of somebody else."""
-    try:
-        prefix, publish, generation, digest = name.split(":")
-        shown = UUID(publish), ShownState(generation=int(generation), digest=digest)
-    except ValueError:
-        return None
-    return shown if prefix == "imp" else None
-
-
-def publish_of(resource: Resource) -> str:
-    """The publish id in the name of one of our clusters or virtual hosts ("" for another's)."""
-    return publish_in(str(resource.get("name", "")))
-
-
-def publish_in(name: str) -> str:
-    """The publish id in one of our names ("" in another's)."""
-    prefix, _, remainder = name.partition(":")
-    return remainder.partition(":")[0] if prefix == "imp" else ""
+def _virtual_host(pinned_spec: PinnedSpec) -> Resource:
+    spec = pinned_spec.spec
+    if spec.state == State.WITHDRAWN:
+        return {"routes": [_withdrawn_route(spec)]}
+    host: Resource = {"routes": _live_routes(pinned_spec)}
+    if filters := auth.filters(spec):
+        host |= {
+            "typed_per_filter_config": {AUTH: asked_of_callers(filters)},
+            "metadata": auth.metadata(spec),
+        }
+    return host
 
 
 def _live_routes(pinned_spec: PinnedSpec) -> list[Resource]:
@@ -79,8 +69,8 @@ def _live_routes(pinned_spec: PinnedSpec) -> list[Resource]:
 
 
 def _markers(spec: Spec) -> list[Resource]:
-    policy_off = auth.off(spec.auth)
-    open_to_all: Resource = {"typed_per_filter_config": policy_off} if policy_off else {}
+    is_open = spec.auth.mode == AuthMode.NONE
+    open_to_all: Resource = {} if is_open else {"typed_per_filter_config": {AUTH: asked_of_callers([])}}
     marker, closed = (_marker(path, spec) for path in (marker_path(spec), auth_marker_path(spec)))
     # Another generation's marker answers with this generation, so that a lagging worker of the gateway shows.
     other_generations = _problem(
@@ -88,7 +78,7 @@ def _markers(spec: Spec) -> list[Resource]:
     )
     return [
         marker | open_to_all,
-        *([] if spec.auth.mode == AuthMode.NONE else [closed]),
+        *([] if is_open else [closed]),
         other_generations | open_to_all,
     ]
 
@@ -234,7 +224,7 @@ def _tls(service: Service) -> Resource:
     name = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": host}}
     validation = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": [name]}
     context: Resource = {
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "@type": f"{TYPE}/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         "common_tls_context": {"validation_context": validation},
     }
     return {
@@ -245,8 +235,3 @@ def _tls(service: Service) -> Resource:
 
 def _seconds(milliseconds: int) -> str:
     return f"{milliseconds / 1000:.3f}s"
-
-
-def version_of(resources: Iterable[Resource]) -> str:
-    """A version that changes with the content and with nothing else."""
-    return hashlib.sha256(json.dumps(list(resources), sort_keys=True).encode()).hexdigest()[:16]

@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 from agent.drivers.base import SetupFailed
-from agent.drivers.envoy import check, files
+from agent.drivers.envoy import bootstrap
+from agent.drivers.envoy.bootstrap import Folder, Site
 from agent.drivers.envoy.driver import EnvoyDriver
-from agent.drivers.envoy.files import Folder, Site
 from agent.protocol.bounds import checked_url
 from fence import split_endpoint
 
@@ -15,7 +15,7 @@ MAX_CONNECTIONS, CONNECTIONS_TOP = 20_000, 1_000_000
 
 
 class EnvoySetup:
-    """Envoy by files, in `<state>/envoy`; the operator starts it with `arguments_of` that folder."""
+    """An Envoy that asks this agent for its configuration; the operator starts it with `arguments_of` its folder."""
 
     name = "envoy"
 
@@ -52,7 +52,10 @@ class EnvoySetup:
             checked_url(arguments.proxy_url)
         except ValueError as problem:
             raise SetupFailed(f"--proxy-url {problem}.") from problem
-        _find_program()
+        if not bootstrap.has_room_for_sockets(Folder(root=_root(arguments.state))):
+            raise SetupFailed(
+                f"The path {arguments.state.resolve()} is too long for the sockets in it: choose a shorter --state."
+            )
         return {
             "proxy": arguments.proxy,
             "admin": arguments.admin,
@@ -61,24 +64,22 @@ class EnvoySetup:
         }
 
     def prepare(self, state: Path, options: dict[str, str], *, node: str) -> None:
-        """Write Envoy's files."""
-        files.prepare(Folder(root=_root(state)), _site(options, node))
+        """Write the file that Envoy is started with."""
+        bootstrap.write(Folder(root=_root(state)), _site(options, node))
 
     def next_step(self, state: Path) -> str:
         """Envoy itself."""
         return shlex.join(("envoy", *arguments_of(state)))
 
     def create(self, state: Path, options: dict[str, str], *, node: str) -> EnvoyDriver:
-        """The driver over these files."""
+        """The driver of this Envoy."""
         try:
             site, proxy_url = _site(options, node), options["proxy_url"]
         except KeyError as problem:
             raise SetupFailed(
                 f"The settings lack Envoy's option {problem}: enrol again with --force."
             ) from problem
-        folder, program = Folder(root=_root(state)), _find_program()
-        files.refresh(folder, site)
-        return EnvoyDriver(folder=folder, site=site, proxy_url=proxy_url, program=program)
+        return EnvoyDriver(folder=Folder(root=_root(state)), site=site, proxy_url=proxy_url)
 
 
 def arguments_of(state: Path) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def arguments_of(state: Path) -> tuple[str, ...]:
         str(Folder(root=_root(state)).bootstrap),
         "--use-dynamic-base-id",
         "--component-log-level",
-        "misc:error",
+        "misc:error,config:critical",
     )
 
 
@@ -112,10 +113,3 @@ def _check_endpoint(option: str, text: str) -> None:
         raise SetupFailed(f"--{option} must be HOST:PORT, not {text!r}.") from problem
     if not host or not 0 < port < 65536:
         raise SetupFailed(f"--{option} must be HOST:PORT, not {text!r}.")
-
-
-def _find_program() -> Path:
-    try:
-        return check.find_program()
-    except check.NoEnvoyProgram as problem:
-        raise SetupFailed(str(problem)) from problem

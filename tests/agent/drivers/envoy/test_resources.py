@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from agent.drivers.base import PinnedSpec, Refused
-from agent.drivers.envoy import auth, documents, files, resources
-from agent.drivers.envoy.check import sift
+from agent.drivers.envoy import resources
+from agent.drivers.envoy.entries import parts_of, publish_in, shown_by
+from agent.drivers.envoy.messages import content_hash
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Route, Service, Spec
 from tests.agent.doubles import absent, live, make_service, withdrawn
 from tests.agent.gateway import hold
@@ -25,7 +26,8 @@ def with_upstream(service: Service, **change: Any) -> Service:
 
 
 def routes_of(spec: Spec) -> list[dict[str, Any]]:
-    host: Any = resources.virtual_host(hold(spec))
+    scope: Any = resources.scope(hold(spec))
+    (host,) = scope["route_configuration"]["virtual_hosts"]
     return list(host["routes"])
 
 
@@ -50,19 +52,24 @@ def with_keys(*keys: ApiKey) -> Spec:
     return live(ID, auth=Auth(mode=AuthMode.API_KEY, key_header="apikey", keys=keys))
 
 
-def test_the_virtual_host_is_named_by_publish_generation_and_digest() -> None:
-    spec = live(ID, generation=4, host="pay.localhost")
-    host: Any = resources.virtual_host(hold(spec))
-    assert host["name"] == f"imp:{ID}:4:{spec.digest}"
-    assert host["domains"] == ["pay.localhost", "pay.localhost:*"]
-    shown = resources.shown_by(host["name"])
-    assert shown is not None
-    assert (shown[0], shown[1].generation, shown[1].digest) == (ID, 4, spec.digest)
+def test_a_scope_s_version_tells_generation_and_digest() -> None:
+    spec = live(ID, generation=7)
+    scope = parts_of(hold(spec)).scope
+    assert scope
+    assert scope.name == f"imp:{ID}"
+    assert (shown_by(scope.version).generation, shown_by(scope.version).digest) == (7, spec.digest)
 
 
-@pytest.mark.parametrize("name", ["", "other", "imp:x:1:d", "imp:1", f"imp:{ID}:x:d", f"else:{ID}:1:d"])
-def test_names_that_are_not_ours_carry_nothing(name: str) -> None:
-    assert resources.shown_by(name) is None
+@pytest.mark.parametrize("version", ["", "7", "x:y:z", "-1:a:b", f"{'9' * 5000}::", "1:<script>:"])
+def test_a_version_of_somebody_else_tells_nothing_odd(version: str) -> None:
+    shown = shown_by(version)
+    assert 0 <= shown.generation < 2**63
+    assert shown.digest == ""
+
+
+@pytest.mark.parametrize("name", ["", "imp", "imp:", "imp:nobody", f"other:{ID}", str(ID)])
+def test_names_that_are_not_ours_are_nobody_s(name: str) -> None:
+    assert publish_in(name) is None
 
 
 def test_longer_paths_come_first_then_those_with_methods_and_404_is_last() -> None:
@@ -171,7 +178,7 @@ def test_withdrawn_is_one_route_and_absent_is_none() -> None:
         "code": "withdrawn",
         "detail": "이 API는 제공이 중단되었습니다. / This API has been withdrawn.",
     }
-    assert resources.virtual_host(hold(absent(live(ID), generation=2))) is None
+    assert resources.scope(hold(absent(live(ID), generation=2))) is None
     assert resources.clusters(hold(withdrawn(live(ID), generation=2))) == []
 
 
@@ -200,18 +207,14 @@ def test_withdrawn_is_one_route_and_absent_is_none() -> None:
 )
 def test_what_envoy_cannot_serve_is_refused_with_the_guilty_field(spec: Spec, code: str, field: str) -> None:
     with pytest.raises(Refused) as caught:
-        resources.virtual_host(hold(spec))
-        resources.clusters(hold(spec))
-        auth.providers(spec)
+        parts_of(hold(spec))
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
-def test_a_document_knows_its_own_content() -> None:
-    document = documents.Document.of([{"name": "a"}])
-    same, different = documents.Document.of([{"name": "a"}]), documents.Document.of([{"name": "b"}])
-    assert document.says_the_same_as(same)
-    assert document.version != same.version
-    assert not document.says_the_same_as(different)
+def test_the_content_s_hash_changes_with_the_content_alone() -> None:
+    resource = {"name": "a", "routes": [{"path": "/x"}]}
+    assert content_hash(resource) == content_hash(dict(reversed(resource.items())))
+    assert content_hash(resource) != content_hash({**resource, "routes": [{"path": "/y"}]})
 
 
 @pytest.mark.parametrize(
@@ -224,22 +227,5 @@ def test_a_document_knows_its_own_content() -> None:
     ],
 )
 def test_one_publish_with_one_service_stays_small(spec: Spec, most: int) -> None:
-    pinned_spec = hold(spec)
-    content = [
-        resources.virtual_host(pinned_spec),
-        *map(files.typed_cluster, resources.clusters(pinned_spec)),
-        auth.providers(spec),
-    ]
-    assert most - 300 < len(json.dumps(content)) <= most
-
-
-@pytest.mark.parametrize("bad", [set(), {3}, {0, 7}, {1, 2, 3}, set(range(8))])
-def test_sifting_finds_exactly_the_guilty(bad: set[int]) -> None:
-    judged: list[list[int]] = []
-
-    def refusal(taken: list[int]) -> str:
-        judged.append(taken)
-        return f"bad: {sorted(bad & set(taken))}" if bad & set(taken) else ""
-
-    assert {candidate for candidate, _ in sift(list(range(8)), refusal=refusal)} == bad
-    assert len(judged) <= 1 + len(bad) * 6
+    size = sum(len(entry.body) for entry in parts_of(hold(spec)).entries)
+    assert most - 300 < size <= most
