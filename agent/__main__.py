@@ -17,7 +17,7 @@ from agent.drivers.base import Setup, SetupFailed
 from agent.drivers.registry import SETUPS
 from agent.files import FileDamaged
 from agent.serving.run import CannotServe, serve
-from agent.work.state import PUBLISHES_FILE
+from agent.work import state as remembered
 from fence import split_endpoint
 
 LOG_DRAIN_S = 0.3
@@ -62,7 +62,7 @@ def _enroll(chosen: argparse.Namespace) -> None:
     try:
         # The memory of another kind of gateway says nothing of this one.
         if not config.has_driver(state, setup.name):
-            (state / PUBLISHES_FILE).unlink(missing_ok=True)
+            remembered.erase(state)
         setup.prepare(state, options, node=identity.settings.agent_id)
         config.save(state, identity)
     except OSError as problem:

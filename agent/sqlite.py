@@ -1,6 +1,7 @@
 """The agent's databases: SQLite files that survive a crash. Only this module opens one."""
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,4 +48,4 @@ def writing(database: sqlite3.Connection, path: Path, *, size: int) -> Iterator[
             raise
     except sqlite3.OperationalError as problem:
         number = _ERRNO.get(getattr(problem, "sqlite_errorcode", 0) & 0xFF, errno.EIO)
-        raise CannotWrite(path, OSError(number, str(problem)), size=size) from problem
+        raise CannotWrite(path, OSError(number, os.strerror(number)), size=size) from problem

@@ -26,7 +26,8 @@ from agent.protocol.signing import import_key
 from agent.protocol.spec import State
 from agent.work.batch import BatchParts
 from agent.work.carried import carried_now
-from agent.work.state import PUBLISHES_FILE, Store
+from agent.work import state
+from agent.work.state import Store
 from agent.work.upstreams import Pinner
 from agent.work.worker import Ticket, Worker
 from clusters import keys

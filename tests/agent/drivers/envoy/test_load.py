@@ -1,7 +1,4 @@
-"""A real Envoy under steady load: callers get right answers alone while keys and issuers change.
-
-The same holds while damage is healed.
-"""
+"""A real Envoy under steady load: callers get right answers alone while keys and issuers change."""
 
 import http.client
 import threading
@@ -12,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from agent.drivers.envoy.documents import Document
 from tests.agent import issuer
 from tests.agent.doubles import Upstreams
 from tests.agent.drivers.envoy.test_auth import changed, key, with_keys, with_tokens
@@ -71,7 +67,7 @@ class Load:
         return http.client.HTTPConnection(host, int(port), timeout=5)
 
 
-def test_nobody_notices_that_keys_and_issuers_change_or_that_a_gateway_is_healed(
+def test_nobody_notices_that_keys_and_issuers_change(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
     kept, old, new = key("kept", "key-kept"), issuer.rsa(), issuer.rsa("rsa-2")
@@ -84,34 +80,21 @@ def test_nobody_notices_that_keys_and_issuers_change_or_that_a_gateway_is_healed
             (tokens.host, {"Authorization": f"Bearer {issuer.token(old)}"}),
         ],
     )
-    met: list[int] = []
+    changes = 0
     with load.running() as goes_on:
         while goes_on():
-            generation, before = len(met) + 2, len(load.answers)
+            changes += 1
+            generation = changes + 1
             jwks = issuer.public(old, new) if generation % 2 == 0 else issuer.public(old)
             some = (kept, key(f"consumer-{generation}", f"key-{generation}"))
             sync = [
                 changed(keys, generation=generation, keys=some),
                 changed(tokens, generation=generation, jwks=jwks),
             ]
-            assert (
-                memory.apply(*sync).changes == 3
-            )  # the issuer before the routes, and the old one after them
-            damage(gateway)
-            assert memory.apply(*sync).changes == 1
+            assert memory.apply(*sync).changes == 2
             for spec in sync:
                 gateway.driver.verify(hold(spec))
-            met.append(len(load.answers) - before)
             time.sleep(0.1)  # the callers share this process
     assert Counter(load.answers) == {200: RATE * SECONDS}
-    assert len([answers for answers in met if answers >= 20]) >= 3, met
+    assert changes >= 10
     assert len(upstream.requests) == RATE * SECONDS
-
-
-def damage(gateway: Gateway) -> None:
-    """Another hand adds something to what is served."""
-    routes = gateway.state / "envoy" / "rds.json"
-    (resource,) = Document.read(routes).resources
-    Document.of([{**resource, "response_headers_to_add": [{"header": {"key": "x-odd", "value": "1"}}]}]).save(
-        routes
-    )
