@@ -72,6 +72,10 @@ class Store:
         self._content = _read(self._database, self._path)
         self._take_over(folder / OLD_STATE_FILE)
 
+    def close(self) -> None:
+        """End; nothing is lost without it."""
+        self._database.close()
+
     @property
     def records(self) -> Mapping[UUID, Record]:
         """All publishes ever accepted, by id."""
@@ -103,15 +107,15 @@ class Store:
         self,
         pending: Iterable[PinnedSpec],
         *,
-        seen: Mapping[UUID, int],
+        refused_generations: Mapping[UUID, int],
         networks: tuple[str, ...],
         reserved: tuple[str, ...] = (),
     ) -> None:
-        """Remember new specs, and in `seen` the generations that were refused, before the gateway is touched.
+        """Remember new specs, and in `refused_generations` those that were refused, before the gateway is touched.
 
         Raises CannotWrite, as every change.
         """
-        changed = {publish: self._raised(publish, generation) for publish, generation in seen.items()}
+        changed = {publish: self._raised(publish, generation) for publish, generation in refused_generations.items()}
         for pinned_spec in pending:
             record = self._raised(pinned_spec.publish_id, pinned_spec.spec.generation)
             changed[pinned_spec.publish_id] = record.model_copy(

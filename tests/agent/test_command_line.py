@@ -5,8 +5,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+
+from agent.work.state import Store
 
 from tests.agent.doubles import ControlPlaneDouble, free_port, until
 from tests.agent.program import ROOT, Children, enrol, run
@@ -131,7 +134,7 @@ def test_enrolled_anew_with_another_driver_it_forgets_what_its_former_gateway_ca
     assert enrol(control_plane, state).returncode == 0
     settings = json.loads((state / "agent.json").read_text()) | {"driver": former}
     (state / "agent.json").write_text(json.dumps(settings))
-    (state / "publishes.json").write_text("{}")
+    Store(state).accept([], refused_generations={uuid4(): 7}, networks=())
     again = run(
         "enroll",
         "--code",
@@ -145,7 +148,7 @@ def test_enrolled_anew_with_another_driver_it_forgets_what_its_former_gateway_ca
         "--force",
     )
     assert again.returncode == 0
-    assert (state / "publishes.json").exists() is survives
+    assert bool(Store(state).records) is survives
 
 
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:port", "127.0.0.1:0", "127.0.0.1:70000"])
@@ -169,9 +172,9 @@ def test_running_without_enrolment_or_with_damage_is_one_line(
     assert "No agent is enrolled in" in only_line(run("run", "--state", str(tmp_path / "none")))
     state = tmp_path / "state"
     enrol(control_plane, state)
-    (state / "publishes.json").write_text("{")
-    assert "publishes.json is damaged" in only_line(run("run", "--state", str(state)))
-    (state / "publishes.json").unlink()
+    (state / "state.sqlite3").write_text("{" * 1000)
+    assert "state.sqlite3 is damaged" in only_line(run("run", "--state", str(state)))
+    (state / "state.sqlite3").unlink()
     (state / "key.json").write_text("{")
     assert "key.json" in only_line(run("run", "--state", str(state)))
 

@@ -26,8 +26,7 @@ from agent.protocol.signing import import_key
 from agent.protocol.spec import State
 from agent.work.batch import BatchParts
 from agent.work.carried import carried_now
-from agent.work import state
-from agent.work.state import Store
+from agent.work.state import STATE_FILE, Store, erase
 from agent.work.upstreams import Pinner
 from agent.work.worker import Ticket, Worker
 from clusters import keys
@@ -107,7 +106,7 @@ class SteppedAgent:
         self.voice, self.folder = voice, folder
         self.gateway, self.line = MemoryGateway(), Line()
         self.proved: set[tuple[UUID, int, str]] = set()
-        self._older_disk: bytes | None = None
+        self._older_disk: dict[str, bytes] | None = None
         self._identity = self._first_identity()
         folder.mkdir()
         self.start()
@@ -163,11 +162,13 @@ class SteppedAgent:
     def restore_disk(self) -> None:
         """The machine comes back with an earlier copy of its disk; the next copy is made at this moment."""
         self.kill()
-        disk = self.folder / PUBLISHES_FILE
-        now = disk.read_bytes() if disk.exists() else None
+        self.store.close()
+        files = {path.name: path.read_bytes() for path in self.folder.glob(f"{STATE_FILE}*")}
         if self._older_disk is not None:
-            disk.write_bytes(self._older_disk)
-        self._older_disk = now
+            erase(self.folder)
+            for name, content in self._older_disk.items():
+                (self.folder / name).write_bytes(content)
+        self._older_disk = files
         self.start()
 
     def kill(self) -> None:

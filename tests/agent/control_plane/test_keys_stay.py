@@ -58,11 +58,11 @@ def test_what_an_agent_logs_answers_and_keeps_holds_no_key_but_two_private_files
     all_messages = [*results, *site.double.heartbeats, *site.double.reports, *site.double.results]
     assert CANARY not in repr([message.model_dump() for message in all_messages]) + answer + log
     holding = {
-        path.name: path.stat().st_mode & 0o777
+        path.name.removesuffix("-wal"): path.stat().st_mode & 0o777
         for path in tmp_path.rglob("*")
         if path.is_file() and CANARY in path.read_text(errors="replace")
     }
-    assert holding == {"publishes.json": 0o600, "rds.json": 0o600}
+    assert holding == {"state.sqlite3": 0o600, "resources.sqlite3": 0o600}
 
 
 def _push_malformed(site: Site) -> str:

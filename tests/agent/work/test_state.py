@@ -2,7 +2,9 @@
 
 import json
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +15,7 @@ from agent.config import Identity, Settings
 from agent.files import FileDamaged
 from agent.protocol import signing
 from agent.protocol.messages import Absence
-from agent.work.state import PUBLISHES_FILE, Store
+from agent.work.state import OLD_STATE_FILE, STATE_FILE, Store
 from tests.agent.doubles import absent, live
 from tests.agent.gateway import hold
 
@@ -60,11 +62,56 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, text: str | None) ->
         config.load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"publishes": {"x": 1}}', '{"publishes": {"x": {"highest": "many"}}}']
-)
-def test_damaged_publishes_stop_the_start(tmp_path: Path, text: str) -> None:
-    (tmp_path / PUBLISHES_FILE).write_text(text)
+@pytest.mark.parametrize("text", ["{", "nonsense" * 1000])
+def test_a_damaged_state_stops_the_start(tmp_path: Path, text: str) -> None:
+    (tmp_path / STATE_FILE).write_text(text)
+    with pytest.raises(FileDamaged, match=r"state\.sqlite3 is damaged"):
+        Store(tmp_path)
+
+
+@pytest.mark.parametrize("record", ["", "[]", '{"highest": "many"}', '{"highest": 1, "good": {}}'])
+def test_a_damaged_row_stops_the_start(tmp_path: Path, record: str) -> None:
+    Store(tmp_path)
+    with closing(sqlite3.connect(tmp_path / STATE_FILE)) as database, database:
+        database.execute("INSERT INTO publish VALUES (?, ?)", (str(uuid4()), record))
+    with pytest.raises(FileDamaged, match=r"state\.sqlite3 is damaged"):
+        Store(tmp_path)
+
+
+def test_a_page_that_the_disk_lost_stops_the_start(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.accept([hold(live()) for _ in range(50)], refused_generations={}, networks=NETWORKS)
+    store._database.close()
+    path = tmp_path / STATE_FILE
+    content = bytearray(path.read_bytes())
+    content[8192:12288] = bytes(4096)
+    path.write_bytes(content)
+    with pytest.raises(FileDamaged, match=r"state\.sqlite3 is damaged"):
+        Store(tmp_path)
+
+
+def test_the_state_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    spec, removed = hold(live(generation=3)), hold(absent(live(), generation=5))
+    publishes = {
+        str(pinned_spec.publish_id): {
+            "highest": pinned_spec.spec.generation,
+            "good": pinned_spec.model_dump(mode="json"),
+        }
+        for pinned_spec in (spec, removed)
+    }
+    old = {"upstream_networks": NETWORKS, "reserved": ["cp.example:443"], "publishes": publishes}
+    (tmp_path / OLD_STATE_FILE).write_text(json.dumps(old))
+    for store in (Store(tmp_path), Store(tmp_path)):
+        assert {publish: record.good for publish, record in store.records.items()} == {
+            pinned_spec.publish_id: pinned_spec for pinned_spec in (spec, removed)
+        }
+        assert (store.networks, store.reserved) == (NETWORKS, ("cp.example:443",))
+    assert not (tmp_path / OLD_STATE_FILE).exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"publishes": {"x": 1}}'])
+def test_a_damaged_state_of_an_earlier_version_stops_the_start(tmp_path: Path, text: str) -> None:
+    (tmp_path / OLD_STATE_FILE).write_text(text)
     with pytest.raises(FileDamaged, match=r"publishes\.json is damaged"):
         Store(tmp_path)
 
@@ -131,10 +178,10 @@ def test_accepting_what_is_good_already_writes_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.accept([pinned_spec], refused_generations={}, networks=NETWORKS)
     store.settle(good=[pinned_spec])
-    before = (tmp_path / PUBLISHES_FILE).stat().st_ino
+    before = store._database.total_changes
     store.accept([pinned_spec], refused_generations={}, networks=NETWORKS)
     assert store.pending() == []
-    assert (tmp_path / PUBLISHES_FILE).stat().st_ino == before
+    assert store._database.total_changes == before
 
 
 def test_new_addresses_do_not_reach_a_spec_with_other_upstreams(tmp_path: Path) -> None:

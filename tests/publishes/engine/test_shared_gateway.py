@@ -9,7 +9,7 @@ import pytest
 from agent.protocol.messages import Outcome, Result
 from agent.protocol.spec import Spec, State
 from agent.work import batch
-from agent.work.state import PUBLISHES_FILE
+from agent.work.state import erase
 from publishes.models import Operation, ProductPublish
 from publishes.verbs import deleting, publishing, withdrawing
 from tests.program import Program, desired_states
@@ -93,7 +93,7 @@ def test_an_agent_without_its_disk_serves_a_removed_publish_again_only_until_its
         program.beat()
     _first, second = pair
     assert apply(second, late)[publish.pk].outcome is Outcome.STALE
-    (second.folder / PUBLISHES_FILE).unlink()
+    erase(second.folder)
     second.start()
     assert apply(second, late)[publish.pk].outcome is Outcome.VERIFIED
     assert second.serves() == {publish.pk: (1, "live")}
