@@ -4,12 +4,13 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent.files import CannotWrite
 
 BUSY_S = 5.0
+HEADER_BYTES = 100
 
 _ERRNO = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}
 
@@ -19,19 +20,41 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
 
     What a transaction wrote is on the disk when it ends; a reader never waits for a writer.
     """
-    path.touch(mode=0o600)
-    database = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
+    if not path.exists():
+        _create(path, schema)
+    # SQLite takes a file that was cut off at its beginning for a new database.
+    if path.stat().st_size < HEADER_BYTES:
+        raise sqlite3.DatabaseError("file is cut off")
+    database = _connect(path)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+        _check(database)
         database.executescript(schema)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _create(path: Path, schema: str) -> None:
+    """A new database is there whole or not at all."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    with closing(_connect(new)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(schema)
+    new.rename(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
+
+
+def _check(database: sqlite3.Connection) -> None:
+    (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
 
 
 @contextmanager

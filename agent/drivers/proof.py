@@ -99,10 +99,11 @@ def prove_all(
     *,
     proxy: tuple[str, int],
     deadline_s: float,
-    connections: int = CONNECTIONS,
-    bursts: int = BURSTS,
+    connections: int | None = None,
+    bursts: int | None = None,
 ) -> Evidence:
     """`prove` for a driver's own questions; no questions prove nothing."""
+    connections, bursts = connections or CONNECTIONS, bursts or BURSTS
     if not questions:
         return Evidence()
     started = time.monotonic()
@@ -133,8 +134,7 @@ def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: fl
     family, kind, protocol, _, address = socket.getaddrinfo(*proxy, type=socket.SOCK_STREAM)[0]
     with ExitStack() as stack:
         asked = {
-            stack.enter_context(socket.socket(family, kind, protocol)): question
-            for question in questions
+            stack.enter_context(socket.socket(family, kind, protocol)): question for question in questions
         }
         for connection in asked:
             connection.settimeout(0)
@@ -184,9 +184,7 @@ def _answers(connections: list[socket.socket], deadline: float) -> Iterator[tupl
         for connection in _as_ready(list(texts), selectors.EVENT_READ, deadline):
             part = connection.recv(ANSWER_LIMIT)
             texts[connection] += part
-            answer = parse(
-                bytes(texts[connection]), is_all=not part or len(texts[connection]) > ANSWER_LIMIT
-            )
+            answer = parse(bytes(texts[connection]), is_all=not part or len(texts[connection]) > ANSWER_LIMIT)
             if answer:
                 del texts[connection]
                 yield connection, answer

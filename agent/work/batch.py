@@ -32,7 +32,9 @@ Finish = Callable[[Result], None]
 PROOFS_AT_ONCE = 4
 """More than one, so that a publish without a proof does not hold up the others until its deadline."""
 
-_NO_ANSWER = Unreachable("The gateway did not say in time whether it takes this publish.", code="update_not_taken")
+_NO_ANSWER = Unreachable(
+    "The gateway did not say in time whether it takes this publish.", code="update_not_taken"
+)
 
 log = structlog.get_logger()
 
@@ -143,7 +145,9 @@ def _is_ours(spec: Spec, observed: Observed, *, is_whole: bool) -> bool:
         return is_whole and spec.state == State.ABSENT
     if shown.generation > spec.generation:
         return False
-    is_right = spec.state != State.ABSENT and shown == ShownState(generation=spec.generation, digest=spec.digest)
+    is_right = spec.state != State.ABSENT and shown == ShownState(
+        generation=spec.generation, digest=spec.digest
+    )
     return is_whole or not is_right
 
 
@@ -268,9 +272,7 @@ def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) ->
     return "" if former in hosts else former
 
 
-def _taken(
-    store: Store, accepted: list[PinnedSpec], applied: Applied, finish: Finish
-) -> list[PinnedSpec]:
+def _taken(store: Store, accepted: list[PinnedSpec], applied: Applied, finish: Finish) -> list[PinnedSpec]:
     """The specs that the gateway took. The others are finished; what it did not answer stays pending."""
     dropped = {*applied.refused, *applied.ahead}
     not_taken = dropped | applied.unanswered

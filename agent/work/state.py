@@ -115,7 +115,9 @@ class Store:
 
         Raises CannotWrite, as every change.
         """
-        changed = {publish: self._raised(publish, generation) for publish, generation in refused_generations.items()}
+        changed = {
+            publish: self._raised(publish, generation) for publish, generation in refused_generations.items()
+        }
         for pinned_spec in pending:
             record = self._raised(pinned_spec.publish_id, pinned_spec.spec.generation)
             changed[pinned_spec.publish_id] = record.model_copy(

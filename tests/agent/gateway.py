@@ -16,7 +16,6 @@ from agent.drivers.envoy.setup import EnvoySetup, arguments_of
 from agent.protocol.spec import Spec
 from tests.agent.doubles import free_port, until
 
-
 WORKERS = 2
 
 

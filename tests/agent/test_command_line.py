@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 
 from agent.work.state import Store
-
 from tests.agent.doubles import ControlPlaneDouble, free_port, until
 from tests.agent.program import ROOT, Children, enrol, run
 

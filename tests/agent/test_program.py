@@ -31,7 +31,11 @@ def test_published_withdrawn_and_removed_by_command(site: Site, upstream: Upstre
     site.start()
     spec = live(port=upstream.port)
     (result,) = site.push(spec)
-    assert (result.outcome, result.evidence.probes, result.evidence.bursts) == (Outcome.VERIFIED, CALLERS_ASKED + WORKERS, 1)
+    assert (result.outcome, result.evidence.probes, result.evidence.bursts) == (
+        Outcome.VERIFIED,
+        CALLERS_ASKED + WORKERS,
+        1,
+    )
     assert result.evidence.apply_ms > 0
     assert result.evidence.verify_ms > 0
     assert upstream.requests == []

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import httpx2
 
-from agent.drivers.envoy.resources import publish_of
+from agent.drivers.envoy.entries import publish_in
 from tests.faults.publish import Publish
 from tests.faults.stack import Stack, eventually
 
@@ -104,20 +104,19 @@ def _at_gateway(stack: Stack, publish: Publish, status: str, agent: str, generat
     marker = stack.at_gateway(publish.host, f"/.well-known/imp/{publish.id}/{generation}", agent=agent)
     if status != "DRAFT" and marker.headers.get("imp-generation") != str(generation):
         yield f"the gateway of {agent} does not carry generation {generation}"
-    twins = virtual_hosts(stack, agent).count(publish.id)
+    twins = served_publishes(stack, agent).count(publish.id)
     if twins != (0 if status == "DRAFT" else 1):
-        yield f"the gateway of {agent} has {twins} virtual hosts for it"
+        yield f"the gateway of {agent} has {twins} routes for it"
 
 
-def virtual_hosts(stack: Stack, agent: str) -> list[str]:
-    """The publishes of the virtual hosts that a gateway itself says it runs."""
+def served_publishes(stack: Stack, agent: str) -> list[str]:
+    """The publishes whose routes a gateway itself says it runs."""
     dump = stack.gateway_client.get(
-        stack.agent(agent)["admin_url"] + "/config_dump?resource=dynamic_route_configs"
+        stack.agent(agent)["admin_url"] + "/config_dump?resource=dynamic_scoped_route_configs"
     )
     configs = json.loads(dump.text).get("configs", [])
-    return [
-        publish_of(host) for config in configs for host in config["route_config"].get("virtual_hosts", [])
-    ]
+    names = {scope["name"] for config in configs for scope in config.get("scoped_route_configs", [])}
+    return [str(publish_in(name)) for name in names]
 
 
 def page_of(stack: Stack, publish: Publish) -> str:

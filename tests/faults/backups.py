@@ -15,7 +15,7 @@ from tests.faults.stack import Stack
 
 def copy_disk(stack: Stack, agent: str, to: Path) -> Path:
     """A copy of the agent's state folder as it is now, its gateway's files among it."""
-    return Path(shutil.copytree(stack.state_of(agent), to))
+    return Path(shutil.copytree(stack.state_of(agent), to, ignore=shutil.ignore_patterns("*.sock")))
 
 
 def put_disk_back(stack: Stack, agent: str, copy: Path) -> None:

@@ -1,4 +1,4 @@
-"""A hole between two parts: forwards TCP, and does to it what networks do.
+"""A hole between two parts: forwards bytes, and does to it what networks do.
 
 Switched at run time, by the test that holds it.
 """
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 CHUNK = 65_536
 
@@ -32,10 +33,11 @@ FAIR = Weather()
 
 @dataclass(eq=False)
 class Hole:
-    """One listening port that leads to another one."""
+    """One listening port that leads to another one, or to a Unix socket."""
 
     name: str
-    target: int
+    target: int | Path
+    """A port of this machine, or a Unix socket."""
     weather: Weather = FAIR
     port: int = 0
     passed: int = 0
@@ -102,16 +104,21 @@ class Hole:
         if weather.resets:
             return _reset(near)
         try:
-            far = socket.create_connection(("127.0.0.1", self.target), timeout=5)
+            far = self._connect()
         except OSError:
             return _reset(near)
         far.settimeout(None)
-        for connection in (near, far):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._pairs.add((near, far))
         threading.Thread(target=self._pump, args=(near, far), kwargs={"answers": False}, daemon=True).start()
         return self._pump(far, near, answers=True)
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self.target, int):
+            return socket.create_connection(("127.0.0.1", self.target), timeout=5)
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(str(self.target))
+        return far
 
     def _pump(self, source: socket.socket, sink: socket.socket, *, answers: bool) -> None:
         passed = 0

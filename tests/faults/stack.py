@@ -235,7 +235,9 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         )
     }
     web = free_port(avoid=set(ports.values()))
-    holes = {name: Hole(name, target).open() for name, target in _targets(ports, web=web).items()}
+    holes = {
+        name: Hole(name, target).open() for name, target in _targets(ports, web=web, folder=folder).items()
+    }
     (folder / "ports.json").write_text(json.dumps(ports))
     (folder / "holes.json").write_text(json.dumps({name: hole.port for name, hole in holes.items()}))
     try:
@@ -246,7 +248,7 @@ def running_stack(folder: Path) -> Iterator[Stack]:
             hole.close()
 
 
-def _targets(ports: dict[str, int], *, web: int) -> dict[str, int]:
+def _targets(ports: dict[str, int], *, web: int, folder: Path) -> dict[str, int | Path]:
     """Where each hole leads."""
     return {
         "web-postgres": ports["postgres"],
@@ -255,6 +257,7 @@ def _targets(ports: dict[str, int], *, web: int) -> dict[str, int]:
         "control-plane": web,
         **{f"agent-{agent}": ports[f"{agent}-listen"] for agent in AGENTS},
         **{f"admin-{agent}": ports[f"{agent}-admin"] for agent in AGENTS},
+        **{f"xds-{agent}": folder / "agents" / agent / "envoy" / "xds.sock" for agent in AGENTS},
     }
 
 

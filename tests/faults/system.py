@@ -82,7 +82,7 @@ class System:
         )
         sites = tuple(replace(site, id=self._lead_through_hole(site)) for site in sites)
         supervisor.launch(
-            *(parts.envoy(site, env=plan.env) for site in sites),
+            *(self._envoy(site) for site in sites),
             *(parts.agent(site, env=plan.env) for site in sites),
         )
         supervisor.settle()
@@ -110,6 +110,19 @@ class System:
         facts["options"]["admin"] = f"{LOOPBACK}:{self._holes[f'admin-{site.name}']}"
         write_private(file, text=json.dumps(facts))
         return str(facts["agent_id"])
+
+    def _envoy(self, site: Site) -> Part:
+        """As the demo's, but that it asks its agent through a hole."""
+        part, original = parts.envoy(site, env=self._plan.env), site.state / "envoy" / "bootstrap.json"
+        bootstrap = json.loads(original.read_text())
+        (cluster,) = bootstrap["static_resources"]["clusters"]
+        (endpoint,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        port = self._holes[f"xds-{site.name}"]
+        endpoint["endpoint"]["address"] = {"socket_address": {"address": LOOPBACK, "port_value": port}}
+        through = site.state / "through-hole.json"
+        write_private(through, text=json.dumps(bootstrap))
+        argv = tuple(str(through) if argument == str(original) else argument for argument in part.argv)
+        return replace(part, argv=argv)
 
     def _straight(self) -> Env:
         """The control plane's settings without holes, but for the address that agents know it by."""

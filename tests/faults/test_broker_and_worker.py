@@ -7,7 +7,7 @@ import time
 import httpx2
 import pytest
 
-from tests.faults.agreement import agree, page_of, virtual_hosts
+from tests.faults.agreement import agree, page_of, served_publishes
 from tests.faults.publish import OPEN, Publish, clean_up
 from tests.faults.stack import Stack, eventually
 from tests.faults.table import note
@@ -57,7 +57,7 @@ def test_f3_the_broker_comes_back_empty_with_fifty_publishes_queued(stack: Stack
     eventually(lambda: all(draft.status == "PUBLISHED" for draft in drafts), within_s=60, every_s=0.5)
     took = time.monotonic() - began
     for agent in stack.agents:
-        carried = virtual_hosts(stack, agent)
+        carried = served_publishes(stack, agent)
         assert [carried.count(draft.id) for draft in drafts] == [1] * 50
     for draft in drafts:
         assert draft.transitions() == ["DRAFT", "PUBLISHED"]

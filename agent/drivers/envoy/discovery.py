@@ -81,6 +81,8 @@ class _Stream:
     subscribed: set[Kind] = field(default_factory=set)
     unanswered: dict[str, Change] = field(default_factory=dict)
     in_flight: Counter[Key] = field(default_factory=Counter)
+    came_back: bool = False
+    """It ran before this agent did."""
     shown: dict[UUID, ShownState] = field(default_factory=dict)
     names: defaultdict[tuple[Kind, UUID], set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -117,6 +119,8 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         self._socket = socket
         self._wanted: dict[Key, Entry | None] = {}
         """None: the resource is to go. What is not named stays as Envoy has it."""
+        self._from_disk: set[Key] = set()
+        """What was loaded and not asked for since."""
         self._streams: list[_Stream] = []
         self._nonces = count(1)
         self._answered_at = self._started_at = 0.0
@@ -150,8 +154,9 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             self._socket.unlink(missing_ok=True)
 
     def load(self, entries: Iterable[Entry]) -> None:
-        """What Envoy should have, before anybody is connected."""
+        """What an Envoy that is started with this agent should have. One that runs already knows better."""
         self._wanted.update({entry.key: entry for entry in entries})
+        self._from_disk.update(self._wanted)
 
     def wanted(self, key: Key) -> Entry | None:
         """What Envoy should have under this name; None for nothing, or for what it has of somebody else."""
@@ -170,6 +175,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         """Have Envoy brought to this, each change by itself."""
         with self._changed:
             for change in changes:
+                self._from_disk -= change.keys
                 self._wanted.update({entry.key: entry for entry in change.upserts})
                 self._wanted.update({(change.kind, name): None for name in change.removals})
                 for stream in self._streams:
@@ -298,6 +304,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         One step, because its listener opens after the first.
         """
         stream.subscribed.add(kind)
+        stream.came_back |= bool(running)
         for name, version in running.items():
             stream.runs((kind, name), version)
         wanted = [(key, entry) for key, entry in self._wanted.items() if key[0] == kind]
@@ -309,13 +316,18 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         self._send(stream, change)
 
     def _is_due(self, stream: _Stream, entry: Entry) -> bool:
-        """Whether this Envoy lacks it. What Envoy runs newer than that stays: our disk is a restored one."""
+        """Whether this Envoy lacks it.
+
+        Our disk may be a restored one: what an Envoy that came back has newer stays, and what it has not may have
+        been removed since. The control plane knows.
+        """
         running = stream.running.get(entry.key)
-        if running is None or entry.kind != Kind.SCOPE:
-            return running != entry.version
-        return running != entry.version and (
-            shown_by(running).generation <= shown_by(entry.version).generation
+        if running is None:
+            return not (stream.came_back and entry.key in self._from_disk)
+        is_older = entry.kind == Kind.SCOPE and (
+            shown_by(running).generation > shown_by(entry.version).generation
         )
+        return running != entry.version and not is_older
 
     def _send(self, stream: _Stream, change: Change) -> None:
         if change.kind not in stream.subscribed:

@@ -23,7 +23,7 @@ from agent.drivers.envoy import bootstrap, listeners, rollout
 from agent.drivers.envoy.admin_api import Admin
 from agent.drivers.envoy.auth import without_keys
 from agent.drivers.envoy.bootstrap import Folder, Site
-from agent.drivers.envoy.discovery import Discovery, NotConnected
+from agent.drivers.envoy.discovery import Change, Discovery, NotConnected
 from agent.drivers.envoy.entries import Parts, entry, parts_of
 from agent.drivers.envoy.messages import Kind
 from agent.drivers.envoy.resource_store import ResourceStore
@@ -64,7 +64,9 @@ class EnvoyDriver:
             listeners.callers_listener(self._site.proxy),
             listeners.proof_listener(self._folder.proof),
         ]
-        self._discovery.load([*stored, *(entry(Kind.LISTENER, listener) for listener in listening)])
+        self._discovery.load(stored)
+        entries = tuple(entry(Kind.LISTENER, listener) for listener in listening)
+        self._discovery.want([Change(kind=Kind.LISTENER, upserts=entries)])
         self._discovery.start()
 
     def stop(self) -> None:

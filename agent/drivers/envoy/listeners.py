@@ -125,7 +125,9 @@ def _lower_case() -> Resource:
     """Scopes are compared letter by letter: a host with capitals is sought once more in small letters."""
     host = {"@type": f"{TYPE}/envoy.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":authority"}
     capitals = {"safe_regex": {"google_re2": {}, "regex": ".*[A-Z].*"}}
-    predicate = {"single_predicate": {"input": {"name": "host", "typed_config": host}, "value_match": capitals}}
+    predicate = {
+        "single_predicate": {"input": {"name": "host", "typed_config": host}, "value_match": capitals}
+    }
     script = {
         "name": "envoy.filters.http.lua",
         "typed_config": {
@@ -140,7 +142,11 @@ def _lower_case() -> Resource:
 def _switch(name: str, *, matcher: Resource) -> Resource:
     """A filter that becomes what its matcher says; nothing when it says nothing."""
     nothing = {"name": "composite", "typed_config": {"@type": f"{_HTTP}.composite.v3.Composite"}}
-    config = {"@type": f"{_MATCHING}.ExtensionWithMatcher", "extension_config": nothing, "xds_matcher": matcher}
+    config = {
+        "@type": f"{_MATCHING}.ExtensionWithMatcher",
+        "extension_config": nothing,
+        "xds_matcher": matcher,
+    }
     return {"name": name, "typed_config": config}
 
 

@@ -50,7 +50,9 @@ class ResourceStore:
 
     def save(self, parts: Mapping[UUID, Parts]) -> None:
         """Keep exactly these of each publish, in one transaction. Raises CannotWrite."""
-        versions = {publish: {entry.key: entry.version for entry in part.entries} for publish, part in parts.items()}
+        versions = {
+            publish: {entry.key: entry.version for entry in part.entries} for publish, part in parts.items()
+        }
         changed = [publish for publish, kept in versions.items() if kept != self._versions.get(publish, {})]
         if not changed or self._database is None:
             return

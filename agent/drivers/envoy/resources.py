@@ -4,7 +4,6 @@ Pure functions, no files and no network. Only this module knows Envoy's route an
 """
 
 import hashlib
-import json
 import re
 from pathlib import Path
 

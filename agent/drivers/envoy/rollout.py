@@ -30,7 +30,12 @@ def bring(discovery: Discovery, parts: Mapping[UUID, Parts], *, timeout_s: float
     for step in (_clusters, _ends, _routes):
         # A host that one publish gives up may be another's new one: ends come before routes.
         changes = {publish: step(discovery, publish, wanted) for publish, wanted in outcome.taken.items()}
-        _take(discovery, {publish: change for publish, change in changes.items() if change.keys}, outcome, timeout_s)
+        _take(
+            discovery,
+            {publish: change for publish, change in changes.items() if change.keys},
+            outcome,
+            timeout_s,
+        )
     return outcome
 
 
@@ -64,9 +69,7 @@ def _lacking(discovery: Discovery, entries: Iterable[Entry]) -> tuple[Entry, ...
     return tuple(entry for entry in entries if not discovery.has(entry))
 
 
-def _take(
-    discovery: Discovery, changes: Mapping[UUID, Change], outcome: Outcome, timeout_s: float
-) -> None:
+def _take(discovery: Discovery, changes: Mapping[UUID, Change], outcome: Outcome, timeout_s: float) -> None:
     """Send the changes, and sort out the publishes whose change was not taken."""
     before = {key: discovery.wanted(key) for change in changes.values() for key in change.keys}
     discovery.want(list(changes.values()))

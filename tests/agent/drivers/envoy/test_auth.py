@@ -13,7 +13,7 @@ from agent.drivers.base import Unproved
 from agent.drivers.envoy import auth as envoy_auth
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
 from tests.agent import issuer
-from tests.agent.doubles import Upstreams, free_port, live, make_service, until, withdrawn
+from tests.agent.doubles import Upstreams, free_port, live, make_service, withdrawn
 from tests.agent.gateway import Answer, Gateway, Memory, hold
 
 UNAUTHENTICATED = {

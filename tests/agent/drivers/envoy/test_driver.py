@@ -6,10 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from agent.protocol.spec import Route
+from agent.protocol.spec import ApiKey, Auth, AuthMode, Route
 from tests.agent.doubles import Upstreams, absent, live, make_service, withdrawn
 from tests.agent.gateway import Gateway, Memory, ask, hold
 
+KEYS = Auth(
+    mode=AuthMode.API_KEY,
+    key_header="apikey",
+    keys=(ApiKey(id=uuid4(), consumer="one", fingerprint="f", secret="right"),),
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -160,13 +165,33 @@ def test_the_upstream_hears_nothing_that_callers_say_of_the_way_they_came(
     assert "pretended" not in str(heard)
 
 
+@pytest.mark.parametrize("written", ["{}", "{}:{port}", "{}.", "{}.:{port}"])
+def test_a_host_is_found_in_any_letters_with_a_port_or_a_dot(
+    gateway: Gateway, memory: Memory, upstream: Upstreams, written: str
+) -> None:
+    """Whoever calls it with capitals meets the same routes, and the same auth."""
+    spec, closed = live(port=upstream.port), live(port=upstream.port, auth=KEYS)
+    memory.apply(spec, closed)
+    port = gateway.proxy.rpartition(":")[2]
+    for case in (str.lower, str.upper, str.title):
+        hosts = [written.format(case(one.host), port=port) for one in (spec, closed)]
+        assert [gateway.ask(host, "/x").status for host in hosts] == [200, 401]
+        assert gateway.ask(hosts[1], "/x", headers={"apikey": "right"}).status == 200
+        marker = f"/.well-known/imp/{closed.publish_id}/1"
+        assert gateway.ask(hosts[1], marker).status == 200
+        heard = {name.lower() for name in gateway.ask(hosts[0], "/x").json["headers"]}
+        assert "imp-host" not in heard
+
+
 def test_the_same_again_sends_nothing(gateway: Gateway, memory: Memory) -> None:
     spec = live()
     assert memory.apply(spec).changes == 2
     assert memory.apply(spec).changes == 0
 
 
-def test_a_batch_of_many_changes_each_by_itself(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
+def test_a_batch_of_many_changes_each_by_itself(
+    gateway: Gateway, memory: Memory, upstream: Upstreams
+) -> None:
     specs = [live(port=upstream.port) for _ in range(50)]
     assert memory.apply(*specs).changes == 100
     assert {gateway.ask(spec.host).status for spec in specs} == {200}

@@ -112,9 +112,7 @@ def test_envoy_started_again_serves_what_it_served(
     assert memory.apply(spec).changes == 0
 
 
-def test_an_envoy_that_is_away_changes_nothing(
-    gateway: Gateway, memory: Memory, upstream: Upstreams
-) -> None:
+def test_an_envoy_that_is_away_changes_nothing(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
     spec, new = live(port=upstream.port), live(port=upstream.port)
     memory.apply(spec)
     gateway.stop()
@@ -176,7 +174,9 @@ def test_what_another_hand_did_to_the_agent_s_disk_is_not_served(
     path = gateway.state / "envoy" / "resources.sqlite3"
     if damage == "row edited":
         with closing(sqlite3.connect(path)) as database, database:
-            database.execute("UPDATE resource SET body = replace(body, 'upstream', 'elsewhere'), version = '9::'")
+            database.execute(
+                "UPDATE resource SET body = replace(body, 'upstream', 'elsewhere'), version = '9::'"
+            )
     else:
         path.write_text("" if damage == "emptied" else "nonsense" * 1000)
         for more in ("-wal", "-shm"):
@@ -279,7 +279,7 @@ def test_what_is_not_served_is_not_proved(
         gateway.driver.verify(hold(absent(spec, generation=1), probe_host=spec.host))
     assert gateway.driver.verify(hold(absent(spec, generation=1))).probes == 0
     gateway.stop()
-    with pytest.raises(Unproved, match="Envoy ended the connection of the proof|does not answer"):
+    with pytest.raises(Unproved, match=r"Envoy ended the connection of the proof|does not answer"):
         gateway.driver.verify(hold(spec))
 
 
@@ -340,7 +340,9 @@ def test_no_request_fails_while_its_publish_is_applied_again_and_again(
     assert set(statuses) == {200}
 
 
-def test_only_the_agent_s_user_reads_its_files_and_reaches_its_sockets(gateway: Gateway, memory: Memory) -> None:
+def test_only_the_agent_s_user_reads_its_files_and_reaches_its_sockets(
+    gateway: Gateway, memory: Memory
+) -> None:
     memory.apply(live())
     kept = {path.name: path.stat().st_mode & 0o777 for path in (gateway.state / "envoy").iterdir()}
     assert kept.keys() - {"resources.sqlite3-wal", "resources.sqlite3-shm"} == {
