@@ -12,5 +12,8 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:
-        hint = 'Settings come from the environment (docs/operations.md lists them); with the demo running, use its own: make manage ARGS="..."'
+        hint = (
+            "Settings come from the environment (docs/operations.md lists them); with the demo running, "
+            'use its own: make manage ARGS="..."'
+        )
         sys.exit(f"{problem}\n{hint}")

@@ -83,8 +83,8 @@ class Applied:
 
     `changes` is the number of writes. `refused`: the gateway took none of these publishes; the fallback
     stands, or what the gateway carried. `ahead`: left alone, because the gateway carries a higher generation
-    (given here), as when another agent wrote it or this agent's state was lost. `unanswered`: the gateway did not
-    say in time whether it took them; the others are done.
+    (given here), as when another agent wrote it or this agent's state was lost. `unanswered`: the gateway did
+    not say in time whether it took them; the others are done.
     """
 
     changes: int

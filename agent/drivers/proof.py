@@ -133,19 +133,19 @@ def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: fl
     """
     family, kind, protocol, _, address = socket.getaddrinfo(*proxy, type=socket.SOCK_STREAM)[0]
     with ExitStack() as stack:
-        asked = {
+        question_by_connection = {
             stack.enter_context(socket.socket(family, kind, protocol)): question for question in questions
         }
-        for connection in asked:
+        for connection in question_by_connection:
             connection.settimeout(0)
             connection.connect_ex(address)
-        for connection in _as_ready(list(asked), selectors.EVENT_WRITE, deadline):
+        for connection in _as_ready(list(question_by_connection), selectors.EVENT_WRITE, deadline):
             if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise _WrongAnswer(f"the proxy at {proxy[0]}:{proxy[1]} takes no connections")
-        for connection, question in asked.items():
+        for connection, question in question_by_connection.items():
             connection.sendall(request(question, keeps_connection=False))
-        for connection, answer in _answers(list(asked), deadline):
-            if wrong := asked[connection].judge(answer):
+        for connection, answer in _answers(list(question_by_connection), deadline):
+            if wrong := question_by_connection[connection].judge(answer):
                 raise _WrongAnswer(wrong)
 
 

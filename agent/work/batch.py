@@ -24,6 +24,7 @@ from agent.drivers.base import (
 from agent.protocol.messages import Evidence, Outcome, Result
 from agent.protocol.spec import Spec, State
 from agent.work import results
+from agent.work.hosts import Hosts
 from agent.work.state import Record, Store
 from agent.work.upstreams import Pinner
 
@@ -82,7 +83,7 @@ def run(
             finish(results.unreachable(pinned_spec.spec, problem, step="apply"))
         return
     apply_ms = round((time.monotonic() - started) * 1000)
-    standing = _taken(parts.store, accepted, applied, finish)
+    standing = _applied(parts.store, accepted, applied, finish)
     _prove(parts, standing, Evidence(apply_ms=apply_ms, changes=applied.changes), finish)
 
 
@@ -124,9 +125,9 @@ def _apply(
 ) -> Applied:
     """Write what was asked for, and of all else what the gateway shows otherwise than this agent knows it.
 
-    `is_whole`: what it shows rightly too, in case another hand or another version of the agent wrote it. What the
-    gateway has newer, or has lost, may be another agent's work or a restored backup: the next heartbeat asks the
-    control plane.
+    `is_whole`: what it shows rightly too, in case another hand or another version of the agent wrote it. What
+    the gateway has newer, or has lost, may be another agent's work or a restored backup: the next heartbeat
+    asks the control plane.
     """
     if isinstance(observed, Unreachable):
         raise observed
@@ -203,10 +204,8 @@ def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Fin
     The others are finished, and their generation is remembered.
     """
     fence = parts.pinner.pin(specs, networks=rules.networks, reserved=(*parts.reserved, *rules.reserved))
-    pins = [
-        _host_taken(spec, parts.store.records, specs) or pin for spec, pin in zip(specs, fence, strict=True)
-    ]
-    hosts = _hosts_in_use(parts.store.records, specs)
+    hosts = Hosts(parts.store.records, specs)
+    pins = [hosts.refusal_of(spec) or pin for spec, pin in zip(specs, fence, strict=True)]
     accepted, refused = [], []
     for spec, pin in zip(specs, pins, strict=True):
         if isinstance(pin, Refused):
@@ -214,13 +213,7 @@ def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Fin
         elif isinstance(pin, Unreachable):
             finish(results.unreachable(spec, pin, step="fence"))
         else:
-            accepted.append(
-                PinnedSpec(
-                    spec=spec,
-                    addresses=pin,
-                    probe_host=_probe_host(parts.store.records.get(spec.publish_id), spec, hosts),
-                )
-            )
+            accepted.append(PinnedSpec(spec=spec, addresses=pin, probe_host=hosts.probe_host(spec)))
     parts.store.accept(
         accepted,
         refused_generations={spec.publish_id: spec.generation for spec, _ in refused},
@@ -232,47 +225,7 @@ def _fenced(parts: BatchParts, specs: list[Spec], rules: FenceRules, finish: Fin
     return accepted
 
 
-def _host_taken(spec: Spec, records: Mapping[UUID, Record], specs: list[Spec]) -> Refused | None:
-    """A refusal when another publish has the host: a gateway serves a host once.
-
-    A publish outside this batch keeps its host. The control plane may have forgotten that publish, as after a
-    restored backup.
-    """
-    changed = {changed_spec.publish_id for changed_spec in specs}
-    standing = [
-        record.wanted.spec for publish, record in records.items() if record.wanted and publish not in changed
-    ]
-    if spec.state == State.ABSENT or all(
-        standing_spec.state == State.ABSENT or standing_spec.host != spec.host for standing_spec in standing
-    ):
-        return None
-    message = (
-        "This gateway serves the hostname for another publish, which the control plane may not know "
-        "any more, as after a restored backup. An operator has to take that one off first."
-    )
-    return Refused(message, code="host_taken", entity=spec.host)
-
-
-def _hosts_in_use(records: Mapping[UUID, Record], specs: list[Spec]) -> dict[str, UUID]:
-    standing = {
-        record.wanted.spec.publish_id: record.wanted.spec for record in records.values() if record.wanted
-    }
-    standing.update({spec.publish_id: spec for spec in specs})
-    return {spec.host: spec.publish_id for spec in standing.values() if spec.state != State.ABSENT}
-
-
-def _probe_host(record: Record | None, spec: Spec, hosts: Mapping[str, UUID]) -> str:
-    """The host on which a spec is proved.
-
-    An absent one is proved on its former host, unless another publish has that host by now.
-    """
-    if spec.state != State.ABSENT:
-        return spec.host
-    former = record.wanted.probe_host if record and record.wanted else ""
-    return "" if former in hosts else former
-
-
-def _taken(store: Store, accepted: list[PinnedSpec], applied: Applied, finish: Finish) -> list[PinnedSpec]:
+def _applied(store: Store, accepted: list[PinnedSpec], applied: Applied, finish: Finish) -> list[PinnedSpec]:
     """The specs that the gateway took. The others are finished; what it did not answer stays pending."""
     dropped = {*applied.refused, *applied.ahead}
     not_taken = dropped | applied.unanswered

@@ -84,8 +84,8 @@ def _line(publish: UUID, record: Record, observed: Observed) -> Carried:
         return _unknown(publish, shown)
     if record.good and observed.in_force and _shows(shown, record.good):
         return _carried(record.good, verified=True)
-    if record.wanted:
-        return _carried(record.wanted, verified=False)
+    if record.desired:
+        return _carried(record.desired, verified=False)
     # Every spec of it was refused; only the generation is known.
     return Carried(
         publish_id=publish, generation=record.highest, digest="", state=State.ABSENT, verified=False

@@ -1,4 +1,4 @@
-"""What the agent must never forget: per publish the highest generation accepted, the last good spec and the one under way.
+"""The agent's memory: per publish the highest generation accepted, the last good spec, the one under way.
 
 Only this module knows the database; only the worker writes.
 """
@@ -41,7 +41,7 @@ class Record(Wire):
     pending: PinnedSpec | None = None
 
     @property
-    def wanted(self) -> PinnedSpec | None:
+    def desired(self) -> PinnedSpec | None:
         """What the gateway should carry now."""
         return self.pending or self.good
 
@@ -94,9 +94,9 @@ class Store:
     def desired(self) -> list[Desired]:
         """All that the gateway should carry, each with what stands in for it when it is refused."""
         return [
-            Desired(wanted=record.wanted, fallback=record.good)
+            Desired(wanted=record.desired, fallback=record.good)
             for record in self.records.values()
-            if record.wanted
+            if record.desired
         ]
 
     def pending(self) -> list[PinnedSpec]:
@@ -111,7 +111,7 @@ class Store:
         networks: tuple[str, ...],
         reserved: tuple[str, ...] = (),
     ) -> None:
-        """Remember new specs, and in `refused_generations` those that were refused, before the gateway is touched.
+        """Remember new specs, and the generations that were refused, before the gateway is touched.
 
         Raises CannotWrite, as every change.
         """
@@ -146,8 +146,8 @@ class Store:
             self._database.executemany(
                 "DELETE FROM publish WHERE id = ?", [(str(publish),) for publish in absent]
             )
-        kept = {publish: record for publish, record in self.records.items() if publish not in absent}
-        self._content = self._content.model_copy(update={"publishes": kept})
+        remaining = {publish: record for publish, record in self.records.items() if publish not in absent}
+        self._content = self._content.model_copy(update={"publishes": remaining})
 
     def _is_absent(self, absence: Absence) -> bool:
         record = self.records.get(absence.publish_id)
@@ -203,7 +203,10 @@ class Store:
         )
 
     def _take_over(self, old: Path) -> None:
-        """Write what an earlier version remembered into the database, once. Raises FileDamaged, CannotWrite."""
+        """Write what an earlier version remembered into the database, once.
+
+        Raises FileDamaged, CannotWrite.
+        """
         try:
             content = _Content.model_validate_json(old.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -239,6 +242,6 @@ def _damaged(path: Path) -> FileDamaged:
     # Starting without it would forget the highest generations, and an old command could bring back what was
     # withdrawn.
     return FileDamaged(
-        f"{path} is damaged: restore it from a backup, or remove it to fetch everything from the control plane "
-        "again."
+        f"{path} is damaged: restore it from a backup, or remove it to fetch everything from the control "
+        "plane again."
     )

@@ -123,19 +123,15 @@ class Memory:
 
     def apply(self, *specs: Spec) -> Applied:
         """As the worker does: everything, the new ones with what they replace; what is taken becomes good."""
-        wanted = {**self.good, **{spec.publish_id: hold(spec, pinned=self.pinned) for spec in specs}}
+        goals = {**self.good, **{spec.publish_id: hold(spec, pinned=self.pinned) for spec in specs}}
         applied = self.driver.apply(
             [
                 Desired(wanted=pinned_spec, fallback=self.good.get(publish))
-                for publish, pinned_spec in wanted.items()
+                for publish, pinned_spec in goals.items()
             ]
         )
         self.good.update(
-            {
-                publish: pinned_spec
-                for publish, pinned_spec in wanted.items()
-                if publish not in applied.refused
-            }
+            {publish: pinned_spec for publish, pinned_spec in goals.items() if publish not in applied.refused}
         )
         return applied
 

@@ -27,7 +27,7 @@ HEARTBEAT_S = 12.0
 """The interval with its jitter."""
 
 FILES = ("state.sqlite3-wal", "envoy/resources.sqlite3-wal")
-"""In the order in which a new publish changes them: before the gateway hears of it, and when it has taken it."""
+"""The first changes before the gateway hears of a publish, the second when it has taken it."""
 
 
 def kill_when_written(stack: Stack, agent: str, file: str, *, before: dict[str, int]) -> None:

@@ -34,7 +34,7 @@ _PRINTABLE = re.compile(r"[!-~]+")
 
 
 def filters(spec: Spec) -> list[Resource]:
-    """The filters that the callers of a live spec pass, in their order. Raises Refused when a part is missing.
+    """The filters that the callers of a live spec pass, in order. Raises Refused when a part is missing.
 
     A publish is never served open instead.
     """
@@ -47,15 +47,15 @@ def filters(spec: Spec) -> list[Resource]:
 
 def metadata(spec: Spec) -> Resource:
     """A live virtual host's metadata, from which the listener reads the challenge of a refusal."""
-    texts = {situation: words for situation, words in asdict(challenges(spec)).items() if words}
+    texts = {situation: text for situation, text in asdict(challenges(spec)).items() if text}
     return {"filter_metadata": {CHALLENGES: texts}}
 
 
-def without_keys(words: str, auth: Auth) -> str:
+def without_keys(text: str, auth: Auth) -> str:
     """Envoy's message with every key of this publish blotted out: Envoy quotes a key that it refuses."""
     for key in auth.keys:
-        words = words.replace(key.secret, "…") if key.secret else words
-    return words
+        text = text.replace(key.secret, "…") if key.secret else text
+    return text
 
 
 def _filter(name: str, config: Resource) -> Resource:

@@ -1,20 +1,18 @@
 """The control plane of one Envoy: delta xDS over a Unix socket. Only this module speaks gRPC.
 
-Level-triggered: `want` says what Envoy should have, each connected Envoy is sent what it lacks, and `wait` tells
-when it has it. An Envoy says at its connection what it runs, so that an agent that comes back sends the
+Level-triggered: `want` says what Envoy should have, each connected Envoy is sent what it lacks, and `wait`
+tells when it has it. An Envoy says at its connection what it runs, so that an agent that comes back sends the
 difference alone.
 """
 
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
 from uuid import UUID
 
 import grpc
@@ -23,13 +21,12 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3.discovery_pb2 import (
     DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
-    Resource,
 )
-from google.protobuf.any_pb2 import Any
 
 from agent.drivers.base import ShownState
-from agent.drivers.envoy.entries import Entry, Key, publish_in, shown_by
+from agent.drivers.envoy.entries import Entry, Key, shown_by
 from agent.drivers.envoy.messages import Kind
+from agent.drivers.envoy.stream import Change, Refusal, Stream
 
 STREAMS_AT_ONCE = 4
 """Envoys that may be connected: more than one only while a new one takes over from an old one."""
@@ -44,84 +41,21 @@ RECONNECT_S = 1.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """Resources of one kind that Envoy takes in one step: all of them or, when it refuses one, none."""
-
-    kind: Kind
-    upserts: tuple[Entry, ...] = ()
-    removals: tuple[str, ...] = ()
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        """Everything that the change touches."""
-        names = (*(entry.name for entry in self.upserts), *self.removals)
-        return frozenset((self.kind, name) for name in names)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """Envoy's words against one version of a resource."""
-
-    version: str | None
-    words: str
-
-
 class NotConnected(Exception):
     """No Envoy asks this agent for its configuration."""
 
 
-@dataclass(eq=False)
-class _Stream:
-    """One connected Envoy: what it runs, what is on its way to it, and what it refused."""
-
-    outbox: SimpleQueue[DeltaDiscoveryResponse | None] = field(default_factory=SimpleQueue)
-    running: dict[Key, str] = field(default_factory=dict)
-    refusals: dict[Key, Refusal] = field(default_factory=dict)
-    subscribed: set[Kind] = field(default_factory=set)
-    unanswered: dict[str, Change] = field(default_factory=dict)
-    in_flight: Counter[Key] = field(default_factory=Counter)
-    came_back: bool = False
-    """It ran before this agent did."""
-    shown: dict[UUID, ShownState] = field(default_factory=dict)
-    names: defaultdict[tuple[Kind, UUID], set[str]] = field(default_factory=lambda: defaultdict(set))
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it has answered to everything, the first configuration included."""
-        return self.subscribed == set(Kind) and not self.unanswered
-
-    def runs(self, key: Key, version: str | None) -> None:
-        """Remember that a resource runs in this version, or not at all."""
-        self.refusals.pop(key, None)
-        if version is None:
-            self.running.pop(key, None)
-        else:
-            self.running[key] = version
-        kind, name = key
-        publish = publish_in(name)
-        if publish is None:
-            return
-        if version is None:
-            self.names[kind, publish].discard(name)
-        else:
-            self.names[kind, publish].add(name)
-        if kind == Kind.SCOPE:
-            self.shown.pop(publish, None)
-            if version is not None:
-                self.shown[publish] = shown_by(version)
-
-
-class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
+# The base class comes without types.
+class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
     """The server. All methods may be called by any thread."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
-        self._wanted: dict[Key, Entry | None] = {}
+        self._desired: dict[Key, Entry | None] = {}
         """None: the resource is to go. What is not named stays as Envoy has it."""
         self._from_disk: set[Key] = set()
         """What was loaded and not asked for since."""
-        self._streams: list[_Stream] = []
+        self._streams: list[Stream] = []
         self._nonces = count(1)
         self._answered_at = self._started_at = 0.0
         self._changed = threading.Condition()
@@ -155,48 +89,48 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
 
     def load(self, entries: Iterable[Entry]) -> None:
         """What an Envoy that is started with this agent should have. One that runs already knows better."""
-        self._wanted.update({entry.key: entry for entry in entries})
-        self._from_disk.update(self._wanted)
+        self._desired.update({entry.key: entry for entry in entries})
+        self._from_disk.update(self._desired)
 
-    def wanted(self, key: Key) -> Entry | None:
+    def desired(self, key: Key) -> Entry | None:
         """What Envoy should have under this name; None for nothing, or for what it has of somebody else."""
-        return self._wanted.get(key)
+        return self._desired.get(key)
 
     def restore(self, entries: Mapping[Key, Entry | None]) -> None:
         """Want these again, which Envoy has kept: nothing is sent. None: what it has is not ours to say."""
         with self._changed:
             for key, entry in entries.items():
                 if entry:
-                    self._wanted[key] = entry
+                    self._desired[key] = entry
                 else:
-                    self._wanted.pop(key, None)
+                    self._desired.pop(key, None)
 
     def want(self, changes: Sequence[Change]) -> None:
         """Have Envoy brought to this, each change by itself."""
         with self._changed:
             for change in changes:
                 self._from_disk -= change.keys
-                self._wanted.update({entry.key: entry for entry in change.upserts})
-                self._wanted.update({(change.kind, name): None for name in change.removals})
+                self._desired.update({entry.key: entry for entry in change.upserts})
+                self._desired.update({(change.kind, name): None for name in change.removals})
                 for stream in self._streams:
                     self._send(stream, change)
 
     def wait(self, keys: Iterable[Key], *, timeout_s: float) -> dict[Key, str]:
         """Wait until each Envoy has answered to what is wanted under these names.
 
-        Gives, for every name with an answer, the words of a refusal, "" for none. Names without an answer are
-        missing: `timeout_s` seconds went by without any answer. Raises NotConnected.
+        Gives, for every name with an answer, the reason of a refusal, "" for none. Names without an answer
+        are missing: `timeout_s` seconds went by without any answer. Raises NotConnected.
         """
         started, answers = time.monotonic(), dict[Key, str]()
         with self._changed:
             # Envoy answers in the order in which it was asked.
             for key in keys:
-                while (words := self._answer(key)) is None:
+                while (reason := self._answer(key)) is None:
                     waited = time.monotonic() - max(started, self._answered_at)
                     if waited >= timeout_s or not self._changed.wait(timeout_s - waited):
                         break
-                if words is not None:
-                    answers[key] = words
+                if reason is not None:
+                    answers[key] = reason
         return answers
 
     def settle(self, *, timeout_s: float) -> bool:
@@ -236,14 +170,19 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
     def refusals(self, kind: Kind) -> list[str]:
         """What the connected Envoys refuse now."""
         with self._changed:
-            found = [stream.refusals for stream in self._streams]
-        return [refusal.words for refusals in found for key, refusal in refusals.items() if key[0] == kind]
+            refusals_by_stream = [stream.refusals for stream in self._streams]
+        return [
+            refusal.reason
+            for refusals in refusals_by_stream
+            for key, refusal in refusals.items()
+            if key[0] == kind
+        ]
 
     def DeltaAggregatedResources(  # noqa: N802 (the service's name for it)
         self, request_iterator: Iterator[DeltaDiscoveryRequest], context: grpc.ServicerContext
     ) -> Iterator[DeltaDiscoveryResponse]:
         """One Envoy's connection: answers until it leaves."""
-        stream = _Stream()
+        stream = Stream()
         with self._changed:
             self._streams.append(stream)
         context.add_callback(lambda: stream.outbox.put(None))
@@ -257,14 +196,14 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
                 self._streams.remove(stream)
                 self._changed.notify_all()
 
-    def _read(self, stream: _Stream, requests: Iterator[DeltaDiscoveryRequest]) -> None:
+    def _read(self, stream: Stream, requests: Iterator[DeltaDiscoveryRequest]) -> None:
         # Envoy left, which the answering side hears of too.
         with suppress(grpc.RpcError):
             for request in requests:
                 self._hear(stream, request)
         stream.outbox.put(None)
 
-    def _hear(self, stream: _Stream, request: DeltaDiscoveryRequest) -> None:
+    def _hear(self, stream: Stream, request: DeltaDiscoveryRequest) -> None:
         try:
             kind = Kind(request.type_url)
         except ValueError:
@@ -277,7 +216,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
                 self._subscribe(stream, kind, request.initial_resource_versions)
             self._changed.notify_all()
 
-    def _note(self, stream: _Stream, request: DeltaDiscoveryRequest) -> None:
+    def _note(self, stream: Stream, request: DeltaDiscoveryRequest) -> None:
         change = stream.unanswered.pop(request.response_nonce, None)
         if change is None:
             return
@@ -295,10 +234,10 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         else:
             versions = {entry.key: entry.version for entry in change.upserts}
             for key in change.keys:
-                refusal = Refusal(version=versions.get(key), words=request.error_detail.message)
+                refusal = Refusal(version=versions.get(key), reason=request.error_detail.message)
                 stream.refusals[key] = refusal
 
-    def _subscribe(self, stream: _Stream, kind: Kind, running: Mapping[str, str]) -> None:
+    def _subscribe(self, stream: Stream, kind: Kind, running: Mapping[str, str]) -> None:
         """Take note of what this Envoy runs already, and send what differs in one step.
 
         One step, because its listener opens after the first.
@@ -307,19 +246,19 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         stream.came_back |= bool(running)
         for name, version in running.items():
             stream.runs((kind, name), version)
-        wanted = [(key, entry) for key, entry in self._wanted.items() if key[0] == kind]
+        entries = [(key, entry) for key, entry in self._desired.items() if key[0] == kind]
         change = Change(
             kind=kind,
-            upserts=tuple(entry for _key, entry in wanted if entry and self._is_due(stream, entry)),
-            removals=tuple(key[1] for key, entry in wanted if entry is None and key in stream.running),
+            upserts=tuple(entry for _key, entry in entries if entry and self._is_due(stream, entry)),
+            removals=tuple(key[1] for key, entry in entries if entry is None and key in stream.running),
         )
         self._send(stream, change)
 
-    def _is_due(self, stream: _Stream, entry: Entry) -> bool:
+    def _is_due(self, stream: Stream, entry: Entry) -> bool:
         """Whether this Envoy lacks it.
 
-        Our disk may be a restored one: what an Envoy that came back has newer stays, and what it has not may have
-        been removed since. The control plane knows.
+        Our disk may be a restored one: what an Envoy that came back has newer stays, and what it has not may
+        have been removed since. The control plane knows.
         """
         running = stream.running.get(entry.key)
         if running is None:
@@ -329,43 +268,29 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
         )
         return running != entry.version and not is_older
 
-    def _send(self, stream: _Stream, change: Change) -> None:
+    def _send(self, stream: Stream, change: Change) -> None:
         if change.kind not in stream.subscribed:
             return  # it gets all with its first answer
         nonce = str(next(self._nonces))
         stream.unanswered[nonce] = change
         stream.in_flight.update(change.keys)
-        stream.outbox.put(
-            DeltaDiscoveryResponse(
-                type_url=change.kind,
-                nonce=nonce,
-                removed_resources=change.removals,
-                resources=[
-                    Resource(
-                        name=entry.name,
-                        version=entry.version,
-                        resource=Any(type_url=entry.kind, value=entry.body),
-                    )
-                    for entry in change.upserts
-                ],
-            )
-        )
+        stream.outbox.put(change.response(nonce))
 
     def _answer(self, key: Key) -> str | None:
-        """The words of a refusal, "" when every Envoy runs what is wanted, None while one has not answered."""
-        entry = self._wanted.get(key)
+        """The reason of a refusal, "" when every Envoy runs it, None while one has not answered."""
+        entry = self._desired.get(key)
         version = entry.version if entry else None
         if not self._streams:
             raise NotConnected
         for stream in self._streams:
             refusal = stream.refusals.get(key)
             if refusal and refusal.version == version:
-                return refusal.words or "Envoy gave no reason."
+                return refusal.reason or "Envoy gave no reason."
             if stream.running.get(key) != version or key in stream.in_flight:
                 return None
         return ""
 
-    def _newest(self) -> _Stream:
+    def _newest(self) -> Stream:
         if not self._streams:
             raise NotConnected
         return self._streams[-1]

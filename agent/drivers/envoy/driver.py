@@ -1,4 +1,4 @@
-"""The Envoy driver: brings publishes to Envoy by delta xDS, each by itself, and proves them at each worker."""
+"""The Envoy driver: brings each publish to Envoy by delta xDS, and proves it at each worker."""
 
 import re
 import time
@@ -23,10 +23,11 @@ from agent.drivers.envoy import bootstrap, listeners, rollout
 from agent.drivers.envoy.admin_api import Admin
 from agent.drivers.envoy.auth import without_keys
 from agent.drivers.envoy.bootstrap import Folder, Site
-from agent.drivers.envoy.discovery import Change, Discovery, NotConnected
+from agent.drivers.envoy.discovery import Discovery, NotConnected
 from agent.drivers.envoy.entries import Parts, entry, parts_of
 from agent.drivers.envoy.messages import Kind
 from agent.drivers.envoy.resource_store import ResourceStore
+from agent.drivers.envoy.stream import Change
 from agent.drivers.envoy.workers import Workers
 from agent.protocol.messages import Evidence
 from fence import split_endpoint
@@ -82,8 +83,8 @@ class EnvoyDriver:
     def apply(self, desired: Sequence[Desired]) -> Applied:
         """Bring each publish to Envoy in steps: add clusters, change routes, drop the old clusters.
 
-        The routes of one publish change in one step, with all that its callers are asked for. What Envoy refuses
-        concerns no other publish.
+        The routes of one publish change in one step, with all that its callers are asked for. What Envoy
+        refuses concerns no other publish.
         """
         rewritten = self._write_bootstrap()
         try:
@@ -107,7 +108,7 @@ class EnvoyDriver:
             return Evidence()
         deadline = time.monotonic() + PROOF_S
         host, port = split_endpoint(self._site.proxy)
-        asked = self._workers.prove(questions, deadline=deadline)
+        count = self._workers.prove(questions, deadline=deadline)
         evidence = proof.prove_all(
             questions,
             proxy=(_reachable(host), port),
@@ -115,7 +116,7 @@ class EnvoyDriver:
             connections=CALLERS_ASKED,
             bursts=1,
         )
-        return evidence.model_copy(update={"probes": evidence.probes + asked})
+        return evidence.model_copy(update={"probes": evidence.probes + count})
 
     def describe(self) -> Description:
         """Fine when Envoy runs, asks this agent, and has opened its listeners."""
@@ -152,16 +153,16 @@ class EnvoyDriver:
         ahead = ahead_of(desired, carried)
         goals = {goal.publish_id: goal for goal in desired if goal.publish_id not in ahead}
         refused = dict[UUID, Refused]()
-        wanted = _parts_of({publish: goal.wanted for publish, goal in goals.items()}, refused)
-        outcome = rollout.bring(self._discovery, wanted, timeout_s=TAKE_S)
-        for publish, words in outcome.refused.items():
-            refused[publish] = _refusal(goals[publish].wanted, words)
-        standing = self._bring_fallbacks([goals[publish] for publish in refused], carried)
-        taken = outcome.taken | standing.taken
-        dropped = rollout.drop_old_clusters(self._discovery, taken, timeout_s=TAKE_S)
-        self._store.save(taken)
+        parts = _parts_of({publish: goal.wanted for publish, goal in goals.items()}, refused)
+        outcome = rollout.bring(self._discovery, parts, timeout_s=TAKE_S)
+        for publish, message in outcome.refused.items():
+            refused[publish] = _refusal(goals[publish].wanted, message)
+        fallbacks = self._bring_fallbacks([goals[publish] for publish in refused], carried)
+        standing_parts = outcome.taken | fallbacks.taken
+        dropped = rollout.drop_old_clusters(self._discovery, standing_parts, timeout_s=TAKE_S)
+        self._store.save(standing_parts)
         return Applied(
-            changes=rewritten + outcome.changes + standing.changes + dropped,
+            changes=rewritten + outcome.changes + fallbacks.changes + dropped,
             refused=refused,
             ahead=ahead,
             unanswered=frozenset(outcome.unanswered),
@@ -197,24 +198,24 @@ def _parts_of(pinned_specs: Mapping[UUID, PinnedSpec], refused: dict[UUID, Refus
     return parts
 
 
-def _refusal(pinned_spec: PinnedSpec, words: str) -> Refused:
+def _refusal(pinned_spec: PinnedSpec, message: str) -> Refused:
     entity = f"publish {pinned_spec.publish_id}"
-    reason = without_keys(_reason(words), pinned_spec.spec.auth)
-    return Refused(reason, code="gateway_refused", entity=entity, field=_field(words))
+    reason = without_keys(_reason(message), pinned_spec.spec.auth)
+    return Refused(reason, code="gateway_refused", entity=entity, field=_field(message))
 
 
-def _reason(words: str) -> str:
+def _reason(message: str) -> str:
     """Envoy's reason alone, without the configuration that it quotes."""
-    if constraint := re.search(r"Proto constraint validation failed \((.*)\)", words, re.DOTALL):
+    if constraint := re.search(r"Proto constraint validation failed \((.*)\)", message, re.DOTALL):
         return constraint[1].rpartition("caused by ")[2][:REASON_CHARACTERS]
-    return re.sub(r"^Error adding/updating \w+\(s\) \S+: ", "", words)[:REASON_CHARACTERS]
+    return re.sub(r"^Error adding/updating \w+\(s\) \S+: ", "", message)[:REASON_CHARACTERS]
 
 
-def _field(words: str) -> str:
+def _field(message: str) -> str:
     """The field that Envoy names, say "connect_timeout"; "" when it names none."""
-    if named := re.search(r'field: "([^"]+)"', words):
+    if named := re.search(r'field: "([^"]+)"', message):
         return named[1]
-    if constraint := re.search(r"\w+ValidationError\.(\w+): ", words):
+    if constraint := re.search(r"\w+ValidationError\.(\w+): ", message):
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", constraint[1]).lower()
     return ""
 

@@ -53,7 +53,7 @@ def asked_of_callers(filters: Sequence[Resource]) -> Resource:
     """What the auth filter becomes for the routes that carry this: these filters in a row, or nothing."""
     matcher: Resource = {}
     if filters:
-        chain = {"filter_chain": {"typed_config": list(filters)}}
+        chain: Resource = {"filter_chain": {"typed_config": list(filters)}}
         matcher = {"on_no_match": _action(chain)}
     return {"@type": f"{_MATCHING}.ExtensionWithMatcherPerRoute", "xds_matcher": matcher}
 

@@ -1,7 +1,7 @@
 """What Envoy took, on the disk: an Envoy and an agent that start together serve from here at once.
 
-Only this module writes the file. Each row carries a hash of its content; a row that does not fit is left out, and
-the agent's memory of the specs brings the right one.
+Only this module writes the file. Each row carries a hash of its content; a row that does not fit is left out,
+and the agent's memory of the specs brings the right one.
 """
 
 import hashlib
@@ -53,7 +53,9 @@ class ResourceStore:
         versions = {
             publish: {entry.key: entry.version for entry in part.entries} for publish, part in parts.items()
         }
-        changed = [publish for publish, kept in versions.items() if kept != self._versions.get(publish, {})]
+        changed = [
+            publish for publish, current in versions.items() if current != self._versions.get(publish, {})
+        ]
         if not changed or self._database is None:
             return
         old = [key for publish in changed for key in self._versions[publish]]

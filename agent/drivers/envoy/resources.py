@@ -61,9 +61,9 @@ def _virtual_host(pinned_spec: PinnedSpec) -> Resource:
 
 def _live_routes(pinned_spec: PinnedSpec) -> list[Resource]:
     spec = pinned_spec.spec
-    ways = [(route, service) for service in spec.services for route in service.routes]
-    ways.sort(key=lambda way: (-len(_plain_path(way[0])), not way[0].methods, str(way[0].id)))
-    forwarding = [_forward(pinned_spec, service, route) for route, service in ways]
+    pairs = [(route, service) for service in spec.services for route in service.routes]
+    pairs.sort(key=lambda pair: (-len(_plain_path(pair[0])), not pair[0].methods, str(pair[0].id)))
+    forwarding = [_forward(pinned_spec, service, route) for route, service in pairs]
     return [*_markers(spec), *forwarding, _problem({"prefix": "/"}, 404, NOT_FOUND_BODY)]
 
 
@@ -212,12 +212,12 @@ def _tls(service: Service) -> Resource:
     host = service.upstream.host
     authorities = next((path for path in CA_FILES if Path(path).exists()), None)
     if authorities is None:
-        words = (
+        message = (
             f"No certificate authorities are installed beside this gateway, so the certificate of {host} "
             "cannot be checked. Install ca-certificates."
         )
         raise Refused(
-            words, code="no_certificate_authorities", entity=f"service {service.id}", field="scheme"
+            message, code="no_certificate_authorities", entity=f"service {service.id}", field="scheme"
         )
     is_address = bool(re.fullmatch(r"[0-9.]+|.*:.*", host))
     name = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": host}}

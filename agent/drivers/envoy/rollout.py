@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from agent.drivers.envoy.discovery import Change, Discovery
+from agent.drivers.envoy.discovery import Discovery
 from agent.drivers.envoy.entries import Entry, Parts
 from agent.drivers.envoy.messages import Kind
+from agent.drivers.envoy.stream import Change
 
 
 @dataclass(kw_only=True)
@@ -20,7 +21,7 @@ class Outcome:
     """How many resources were sent or removed."""
     taken: dict[UUID, Parts] = field(default_factory=dict)
     refused: dict[UUID, str] = field(default_factory=dict)
-    """Envoy's words. It keeps what it had of these."""
+    """Envoy's reasons. It keeps what it had of these."""
     unanswered: set[UUID] = field(default_factory=set)
 
 
@@ -29,7 +30,7 @@ def bring(discovery: Discovery, parts: Mapping[UUID, Parts], *, timeout_s: float
     outcome = Outcome(taken=dict(parts))
     for step in (_clusters, _ends, _routes):
         # A host that one publish gives up may be another's new one: ends come before routes.
-        changes = {publish: step(discovery, publish, wanted) for publish, wanted in outcome.taken.items()}
+        changes = {publish: step(discovery, publish, goal) for publish, goal in outcome.taken.items()}
         _take(
             discovery,
             {publish: change for publish, change in changes.items() if change.keys},
@@ -71,16 +72,16 @@ def _lacking(discovery: Discovery, entries: Iterable[Entry]) -> tuple[Entry, ...
 
 def _take(discovery: Discovery, changes: Mapping[UUID, Change], outcome: Outcome, timeout_s: float) -> None:
     """Send the changes, and sort out the publishes whose change was not taken."""
-    before = {key: discovery.wanted(key) for change in changes.values() for key in change.keys}
+    before = {key: discovery.desired(key) for change in changes.values() for key in change.keys}
     discovery.want(list(changes.values()))
     answers = discovery.wait(before, timeout_s=timeout_s)
     for publish, change in changes.items():
         outcome.changes += len(change.keys)
-        words = [answers.get(key) for key in change.keys]
-        if refusal := next(filter(None, words), ""):
+        reasons = [answers.get(key) for key in change.keys]
+        if refusal := next(filter(None, reasons), ""):
             outcome.refused[publish] = refusal
             discovery.restore({key: before[key] for key in change.keys})
-        elif None in words:
+        elif None in reasons:
             outcome.unanswered.add(publish)
         else:
             continue

@@ -15,7 +15,7 @@ MAX_CONNECTIONS, CONNECTIONS_TOP = 20_000, 1_000_000
 
 
 class EnvoySetup:
-    """An Envoy that asks this agent for its configuration; the operator starts it with `arguments_of` its folder."""
+    """An Envoy that asks this agent for its configuration; the operator starts it with `arguments_of`."""
 
     name = "envoy"
 
@@ -34,11 +34,13 @@ class EnvoySetup:
             metavar="URL",
             help="how callers reach the proxy (default: http://<proxy>)",
         )
-        words = (
+        help_text = (
             "callers' connections at most; more are closed. Envoy needs two file descriptors for each "
             "(default: %(default)s)"
         )
-        parser.add_argument("--max-connections", type=int, default=MAX_CONNECTIONS, metavar="N", help=words)
+        parser.add_argument(
+            "--max-connections", type=int, default=MAX_CONNECTIONS, metavar="N", help=help_text
+        )
 
     def options(self, arguments: argparse.Namespace) -> dict[str, str]:
         """Check the options before the enrolment, so that a mistake costs no code."""
@@ -54,7 +56,8 @@ class EnvoySetup:
             raise SetupFailed(f"--proxy-url {problem}.") from problem
         if not bootstrap.has_room_for_sockets(Folder(root=_root(arguments.state))):
             raise SetupFailed(
-                f"The path {arguments.state.resolve()} is too long for the sockets in it: choose a shorter --state."
+                f"The path {arguments.state.resolve()} is too long for the sockets in it: "
+                "choose a shorter --state."
             )
         return {
             "proxy": arguments.proxy,

@@ -1,7 +1,7 @@
 """The proof at every worker of an Envoy: one open connection to each, over the agent's own listener.
 
-Envoy acknowledges a change before its workers have it. Callers meet any worker, and a burst of connections may
-miss some; these connections were counted at each.
+Envoy acknowledges a change before its workers have it. Callers meet any worker, and a burst of connections
+may miss some; these connections were counted at each.
 """
 
 import socket
@@ -21,7 +21,7 @@ COUNTED_S = 0.5
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.002, 0.1
 
 
-class _Gone(Exception):
+class _ConnectionLost(Exception):
     """A worker's connection has ended, as when Envoy was started again."""
 
 
@@ -38,16 +38,16 @@ class Workers:
 
         Raises Unproved with the last wrong answer after `deadline` (of the monotonic clock).
         """
-        asked, pause_s, wrong = 0, SHORTEST_PAUSE_S, "no worker answered in time"
+        requests, pause_s, wrong = 0, SHORTEST_PAUSE_S, "no worker answered in time"
         while True:
             try:
                 with self._lock:
                     problem, count = self._ask_all(questions)
-                asked += count
-            except (_Gone, Unreachable) as broken:
+                requests += count
+            except (_ConnectionLost, Unreachable) as broken:
                 problem = str(broken)
             if not problem:
-                return asked
+                return requests
             wrong = problem
             if time.monotonic() + pause_s >= deadline:
                 raise Unproved(f"Callers of {questions[0].host} do not meet this generation yet: {wrong}.")
@@ -73,13 +73,13 @@ class Workers:
                 problems = [problem for answer in answers if (problem := question.judge(answer))]
                 if problems:
                     return problems[0], count
-        except (OSError, _Gone) as problem:
+        except (OSError, _ConnectionLost) as problem:
             self._close()
-            raise _Gone(str(problem) or "Envoy ended the connection of the proof") from problem
+            raise _ConnectionLost(str(problem) or "Envoy ended the connection of the proof") from problem
         return "", count
 
     def _connect(self) -> None:
-        """One connection to each worker, counted by Envoy itself. Raises Unreachable, _Gone."""
+        """One connection to each worker, counted by Envoy itself. Raises Unreachable, _ConnectionLost."""
         count = self._admin.server().workers
         with ExitStack() as stack:
             connections = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
@@ -88,7 +88,7 @@ class Workers:
                 try:
                     connection.connect(str(self._path))
                 except OSError as problem:
-                    raise _Gone(f"Envoy does not listen at {self._path}") from problem
+                    raise _ConnectionLost(f"Envoy does not listen at {self._path}") from problem
             self._wait_until_counted(count)
             self._connections = connections
             stack.pop_all()
@@ -97,7 +97,7 @@ class Workers:
         deadline = time.monotonic() + COUNTED_S
         while sorted(self._admin.connections(str(self._path)).values()) != [1] * workers:
             if time.monotonic() >= deadline:
-                raise _Gone(f"Envoy has not given each of its {workers} workers a connection yet")
+                raise _ConnectionLost(f"Envoy has not given each of its {workers} workers a connection yet")
             time.sleep(SHORTEST_PAUSE_S)
 
     def _close(self) -> None:
@@ -107,12 +107,12 @@ class Workers:
 
 
 def _answer(connection: socket.socket) -> Answer:
-    """The next answer on a connection. Raises OSError, _Gone."""
+    """The next answer on a connection. Raises OSError, _ConnectionLost."""
     text = bytearray()
     while True:
         part = connection.recv(ANSWER_LIMIT)
         text += part
         if not part or len(text) > ANSWER_LIMIT:
-            raise _Gone("Envoy ended the connection of the proof")
+            raise _ConnectionLost("Envoy ended the connection of the proof")
         if answer := parse(bytes(text), is_all=False):
             return answer

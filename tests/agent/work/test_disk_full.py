@@ -27,8 +27,8 @@ NO_LIMIT = 1_000_000_000
 def fill(monkeypatch: pytest.MonkeyPatch) -> Fill:
     """Leaves no room for files whose path has this in it; "/room/" makes room.
 
-    As a disk that allocates late, it says so when the bytes have to be there. SQLite says so by itself when its
-    file may not grow.
+    As a disk that allocates late, it says so when the bytes have to be there. SQLite says so by itself when
+    its file may not grow.
     """
     fsync, begin, full = os.fsync, sqlite.writing, ["/room/"]
 

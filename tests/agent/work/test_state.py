@@ -170,7 +170,7 @@ def test_a_dropped_spec_leaves_the_good_one(tmp_path: Path) -> None:
     assert store.desired()[0].fallback == first
     store.settle(dropped=[first.spec.publish_id])
     record = Store(tmp_path).records[first.spec.publish_id]
-    assert (record.highest, record.wanted) == (2, first)
+    assert (record.highest, record.desired) == (2, first)
 
 
 def test_accepting_what_is_good_already_writes_nothing(tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def say(voice: Voice, path: str, message: Any, **how: Any) -> tuple[Any, str]:
 
 
 def test_two_agents_have_no_key_together(world: World) -> None:
-    """Neither by enrolment, whose code stays good, nor as a next key; an agent that is enrolled anew may bring its own again."""
+    """Neither by enrolment, whose code stays good, nor as a next key.
+
+    An agent that is enrolled anew may bring its own again.
+    """
     voice, code = world.agents[0], create_enrolment_code(world.cluster, agent_name="busan-9")
     refused, _proof = signed_enrol(
         Client(headers={"Accept-Language": "en"}), enrol_request(code, key=voice.key), key=voice.key

@@ -1,6 +1,7 @@
-"""The agents' protocol under fire: signed messages with hostile values in every field of every message, and hostile proofs.
+"""The agents' protocol under fire: signed messages with hostile values in every field, and hostile proofs.
 
-No answer is a 5xx, no bug is logged, and the pages of the cluster open afterwards. A bounded run here; `make test-long` tries a hundred times as much.
+No answer is a 5xx, no bug is logged, and the pages of the cluster open afterwards. A bounded run here;
+`make test-long` tries a hundred times as much.
 """
 
 import base64
@@ -204,7 +205,10 @@ def pages_open(world: World) -> None:
 
 
 def fire(world: World, path: str, *, examples: int) -> set[int]:
-    """Sends that many messages of a kind with up to three hostile values; each is taken back. Returns the answers that came."""
+    """Send that many messages of a kind with up to three hostile values; each is taken back.
+
+    Returns the answers.
+    """
     message, statuses = sound(world)[path], set[int]()
     places: Places = sorted(places_of(message), key=str)
 
@@ -315,7 +319,10 @@ CLAIMS = ["iss", "htm", "htu", "bsh", "iat", "exp", "jti", "body"]
 
 
 def forged(voice: Voice, content: bytes, *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-    """A proof of this agent's own key that says something else in places. Signed by hand: libraries refuse to say some of it."""
+    """A proof of this agent's own key that says something else in places.
+
+    Signed by hand: libraries refuse to say some of it.
+    """
     url = django_settings.PUBLIC_URL + m.PATH_HEARTBEAT
     proof = prove_request(voice.key, agent_id=str(voice.agent.pk), method="POST", url=url, body=content).token
     payload = json.loads(base64.urlsafe_b64decode(proof.split(".")[1] + "==")) | claims

@@ -70,7 +70,7 @@ def is_problem(answer: Answer, body: dict[str, Any]) -> bool:
     )
 
 
-def heard(answer: Answer) -> dict[str, str]:
+def upstream_headers(answer: Answer) -> dict[str, str]:
     """The headers that the upstream heard."""
     return {name.lower(): value for name, value in answer.json["headers"].items()}
 
@@ -86,7 +86,7 @@ def test_each_key_opens_and_the_upstream_learns_the_consumer_but_never_the_key(
     for secret, consumer in {"key-one": "one", "key-two": "two", "key-two-new": "two"}.items():
         answer = gateway.ask(spec.host, "/x", headers={"apikey": secret, "imp-consumer": "somebody-else"})
         assert answer.status == 200
-        assert heard(answer)["imp-consumer"] == consumer
+        assert upstream_headers(answer)["imp-consumer"] == consumer
         assert secret not in answer.body.decode()
 
 
@@ -96,7 +96,7 @@ def test_the_name_of_the_header_is_the_spec_s(gateway: Gateway, memory: Memory, 
     assert gateway.ask(spec.host, headers={"apikey": "key-one"}).status == 401
     answer = gateway.ask(spec.host, headers={"x-api-key": "key-one"})
     assert answer.status == 200
-    assert "x-api-key" not in heard(answer)
+    assert "x-api-key" not in upstream_headers(answer)
 
 
 def test_a_key_of_one_publish_opens_no_other(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:
@@ -191,8 +191,8 @@ def test_a_right_token_opens(gateway: Gateway, memory: Memory, upstream: Upstrea
         for claims in alike:
             answer = ask_with_token(gateway, spec, issuer.token(signer, **claims))
             assert answer.status == 200, claims
-            assert heard(answer)["authorization"].startswith("Bearer ")
-            assert "imp-consumer" not in heard(answer)
+            assert upstream_headers(answer)["authorization"].startswith("Bearer ")
+            assert "imp-consumer" not in upstream_headers(answer)
 
 
 def test_a_wrong_token_is_refused_as_nobody_s_and_one_with_too_few_scopes_as_not_allowed(
@@ -295,7 +295,7 @@ def test_ten_thousand_keys_are_one_change_and_each_opens(
     gateway.driver.verify(hold(spec))
     for number in (0, 5_000, 9_999):
         assert (
-            heard(gateway.ask(spec.host, headers={"apikey": f"key-{number:032}"}))["imp-consumer"]
+            upstream_headers(gateway.ask(spec.host, headers={"apikey": f"key-{number:032}"}))["imp-consumer"]
             == f"consumer-{number}"
         )
     assert gateway.ask(spec.host, headers={"apikey": f"key-{10_000:032}"}).status == 401

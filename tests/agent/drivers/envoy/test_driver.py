@@ -117,7 +117,7 @@ def test_paths_methods_and_strip_path(gateway: Gateway, memory: Memory, upstream
     spec = live(services=(first, second))
     memory.apply(spec)
 
-    def way(method: str, path: str) -> Any:
+    def upstream_path(method: str, path: str) -> Any:
         answer = gateway.ask(spec.host, path, method=method)
         return (
             (answer.json["upstream"], answer.json["path"])
@@ -125,21 +125,21 @@ def test_paths_methods_and_strip_path(gateway: Gateway, memory: Memory, upstream
             else (answer.status, answer.json["code"])
         )
 
-    assert way("GET", "/billing") == ("one", "/")
-    assert way("GET", "/billing/") == ("one", "/")
-    assert way("POST", "/billing/x/y?q=1") == ("one", "/x/y?q=1")
-    assert way("GET", "/billing?q=1") == ("one", "/?q=1")
-    assert way("DELETE", "/billing/x") == (404, "no_route")
-    assert way("GET", "/billings") == (404, "no_route")
-    assert way("GET", "/v1/items/3") == ("one", "/v1/items/3")
-    assert way("POST", "/v1/items/3") == (404, "no_route")
-    assert way("DELETE", "/billing/special/x") == ("two", "/inner/x")
-    assert way("GET", "/billing/special") == ("two", "/inner")
-    assert way("GET", "/billing/specials") == ("one", "/specials")
-    assert way("GET", "/base") == ("two", "/inner")
-    assert way("GET", "/billing/../v1/items") == ("one", "/v1/items")
-    assert way("GET", "/billing/..%2fsecret") == (404, "no_route")
-    assert way("GET", "/") == (404, "no_route")
+    assert upstream_path("GET", "/billing") == ("one", "/")
+    assert upstream_path("GET", "/billing/") == ("one", "/")
+    assert upstream_path("POST", "/billing/x/y?q=1") == ("one", "/x/y?q=1")
+    assert upstream_path("GET", "/billing?q=1") == ("one", "/?q=1")
+    assert upstream_path("DELETE", "/billing/x") == (404, "no_route")
+    assert upstream_path("GET", "/billings") == (404, "no_route")
+    assert upstream_path("GET", "/v1/items/3") == ("one", "/v1/items/3")
+    assert upstream_path("POST", "/v1/items/3") == (404, "no_route")
+    assert upstream_path("DELETE", "/billing/special/x") == ("two", "/inner/x")
+    assert upstream_path("GET", "/billing/special") == ("two", "/inner")
+    assert upstream_path("GET", "/billing/specials") == ("one", "/specials")
+    assert upstream_path("GET", "/base") == ("two", "/inner")
+    assert upstream_path("GET", "/billing/../v1/items") == ("one", "/v1/items")
+    assert upstream_path("GET", "/billing/..%2fsecret") == (404, "no_route")
+    assert upstream_path("GET", "/") == (404, "no_route")
     second_upstream.close()
 
 
@@ -161,8 +161,8 @@ def test_the_upstream_hears_nothing_that_callers_say_of_the_way_they_came(
     spec = live(port=upstream.port)
     memory.apply(spec)
     names = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP", "X-Forwarded-Proto")
-    heard = gateway.ask(spec.host, headers=dict.fromkeys(names, "pretended")).json["headers"]
-    assert "pretended" not in str(heard)
+    headers = gateway.ask(spec.host, headers=dict.fromkeys(names, "pretended")).json["headers"]
+    assert "pretended" not in str(headers)
 
 
 @pytest.mark.parametrize("written", ["{}", "{}:{port}", "{}.", "{}.:{port}"])
@@ -174,13 +174,13 @@ def test_a_host_is_found_in_any_letters_with_a_port_or_a_dot(
     memory.apply(spec, closed)
     port = gateway.proxy.rpartition(":")[2]
     for case in (str.lower, str.upper, str.title):
-        hosts = [written.format(case(one.host), port=port) for one in (spec, closed)]
+        hosts = [written.format(case(called.host), port=port) for called in (spec, closed)]
         assert [gateway.ask(host, "/x").status for host in hosts] == [200, 401]
         assert gateway.ask(hosts[1], "/x", headers={"apikey": "right"}).status == 200
         marker = f"/.well-known/imp/{closed.publish_id}/1"
         assert gateway.ask(hosts[1], marker).status == 200
-        heard = {name.lower() for name in gateway.ask(hosts[0], "/x").json["headers"]}
-        assert "imp-host" not in heard
+        headers = {name.lower() for name in gateway.ask(hosts[0], "/x").json["headers"]}
+        assert "imp-host" not in headers
 
 
 def test_the_same_again_sends_nothing(gateway: Gateway, memory: Memory) -> None:

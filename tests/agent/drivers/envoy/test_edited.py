@@ -1,4 +1,4 @@
-"""Another hand changes Envoy's files while the agent runs: nothing opens, and the next look puts them right."""
+"""Another hand changes files while the agent runs: nothing opens, and the next look puts them right."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -76,12 +76,12 @@ def test_no_edit_of_a_file_opens_anything(agent: Running, gateway: Gateway, upst
     with closing(sqlite3.connect(folder / "resources.sqlite3")) as database, database:
         database.execute("UPDATE resource SET body = replace(body, 'imp.auth', 'imp.none')")
     (folder / "bootstrap.json").unlink()
-    asked = [
+    statuses = [
         gateway.ask(spec.host).status,
         gateway.ask(spec.host, headers=KEY).status,
         gateway.ask(withdrawn_spec.host).status,
     ]
-    assert asked == [401, 200, 410]
+    assert statuses == [401, 200, 410]
     assert gateway.driver.is_altered()
 
 

@@ -119,7 +119,7 @@ def test_an_envoy_that_is_away_changes_nothing(gateway: Gateway, memory: Memory,
     with pytest.raises(Unreachable, match="No Envoy asks this agent for its configuration"):
         memory.apply(new)
     gateway.start()
-    assert [gateway.ask(asked.host).status for asked in (spec, new)] == [200, 404]
+    assert [gateway.ask(served.host).status for served in (spec, new)] == [200, 404]
 
 
 def test_an_agent_that_is_away_is_not_missed_and_finds_envoy_again(
@@ -142,7 +142,7 @@ def test_both_started_again_serve_from_the_agent_s_own_disk(
     gateway.stop()
     gateway.forget()
     gateway.start()
-    assert [gateway.ask(asked.host).status for asked in (spec, withdrawn_spec, removed)] == [200, 410, 404]
+    assert [gateway.ask(served.host).status for served in (spec, withdrawn_spec, removed)] == [200, 410, 404]
 
 
 def test_a_restored_disk_brings_nothing_older_to_an_envoy_that_runs(
@@ -344,14 +344,14 @@ def test_only_the_agent_s_user_reads_its_files_and_reaches_its_sockets(
     gateway: Gateway, memory: Memory
 ) -> None:
     memory.apply(live())
-    kept = {path.name: path.stat().st_mode & 0o777 for path in (gateway.state / "envoy").iterdir()}
-    assert kept.keys() - {"resources.sqlite3-wal", "resources.sqlite3-shm"} == {
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (gateway.state / "envoy").iterdir()}
+    assert modes.keys() - {"resources.sqlite3-wal", "resources.sqlite3-shm"} == {
         "bootstrap.json",
         "resources.sqlite3",
         "xds.sock",
         "proof.sock",
     }
-    assert set(kept.values()) == {0o600}
+    assert set(modes.values()) == {0o600}
 
 
 def test_preparing_again_keeps_what_is_served(gateway: Gateway, memory: Memory, upstream: Upstreams) -> None:

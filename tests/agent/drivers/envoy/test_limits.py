@@ -35,15 +35,15 @@ def test_callers_above_the_limit_are_closed_at_once_and_the_agent_gets_in(
     spec = live(port=upstream.port)
     narrow.driver.apply([Desired(wanted=hold(spec))])
     with ExitStack() as stack:
-        taken = [
+        connections = [
             stack.enter_context(socket.create_connection(split_endpoint(narrow.proxy), timeout=5))
             for _ in range(70)
         ]
-        for connection in taken:
+        for connection in connections:
             connection.setblocking(False)
 
         def closed() -> int:
-            return sum(is_closed(connection) for connection in taken)
+            return sum(is_closed(connection) for connection in connections)
 
         assert until(lambda: closed() >= 10, description="those above are closed")
         assert closed() == 10

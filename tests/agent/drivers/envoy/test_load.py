@@ -70,8 +70,8 @@ class Load:
 def test_nobody_notices_that_keys_and_issuers_change(
     gateway: Gateway, memory: Memory, upstream: Upstreams
 ) -> None:
-    kept, old, new = key("kept", "key-kept"), issuer.rsa(), issuer.rsa("rsa-2")
-    keys, tokens = with_keys(upstream.port, kept), with_tokens(upstream.port, old)
+    standing, old, new = key("kept", "key-kept"), issuer.rsa(), issuer.rsa("rsa-2")
+    keys, tokens = with_keys(upstream.port, standing), with_tokens(upstream.port, old)
     memory.apply(keys, tokens)
     load = Load(
         gateway.proxy,
@@ -86,7 +86,7 @@ def test_nobody_notices_that_keys_and_issuers_change(
             changes += 1
             generation = changes + 1
             jwks = issuer.public(old, new) if generation % 2 == 0 else issuer.public(old)
-            some = (kept, key(f"consumer-{generation}", f"key-{generation}"))
+            some = (standing, key(f"consumer-{generation}", f"key-{generation}"))
             sync = [
                 changed(keys, generation=generation, keys=some),
                 changed(tokens, generation=generation, jwks=jwks),

@@ -212,7 +212,7 @@ def test_what_envoy_cannot_serve_is_refused_with_the_guilty_field(spec: Spec, co
 
 
 def test_the_content_s_hash_changes_with_the_content_alone() -> None:
-    resource = {"name": "a", "routes": [{"path": "/x"}]}
+    resource: dict[str, object] = {"name": "a", "routes": [{"path": "/x"}]}
     assert content_hash(resource) == content_hash(dict(reversed(resource.items())))
     assert content_hash(resource) != content_hash({**resource, "routes": [{"path": "/y"}]})
 
