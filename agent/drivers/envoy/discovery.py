@@ -24,7 +24,7 @@ from envoy.service.discovery.v3.discovery_pb2 import (
 )
 
 from agent.drivers.base import ShownState
-from agent.drivers.envoy.entries import Entry, Key, shown_by
+from agent.drivers.envoy.entries import Entry, Key
 from agent.drivers.envoy.messages import Kind
 from agent.drivers.envoy.stream import Change, Refusal, Stream
 
@@ -55,6 +55,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         """None: the resource is to go. What is not named stays as Envoy has it."""
         self._from_disk: set[Key] = set()
         """What was loaded and not asked for since."""
+        self._last: list[Change] = []
         self._streams: list[Stream] = []
         self._nonces = count(1)
         self._answered_at = self._started_at = 0.0
@@ -81,9 +82,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
     def stop(self) -> None:
         """Envoy goes on with what it has."""
         if self._server:
-            with self._changed:
-                for stream in self._streams:
-                    stream.outbox.put(None)
+            # Each stream's end is told to its answering side.
             self._server.stop(grace=None).wait(STOP_S)
             self._socket.unlink(missing_ok=True)
 
@@ -91,6 +90,10 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         """What an Envoy that is started with this agent should have. One that runs already knows better."""
         self._desired.update({entry.key: entry for entry in entries})
         self._from_disk.update(self._desired)
+
+    def want_last(self, change: Change) -> None:
+        """What an Envoy gets when it has all else, so that callers never meet a part of it."""
+        self._last.append(change)
 
     def desired(self, key: Key) -> Entry | None:
         """What Envoy should have under this name; None for nothing, or for what it has of somebody else."""
@@ -186,8 +189,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         with self._changed:
             self._streams.append(stream)
         context.add_callback(lambda: stream.outbox.put(None))
-        reader = threading.Thread(target=self._read, args=(stream, request_iterator), daemon=True)
-        reader.start()
+        threading.Thread(target=self._read, args=(stream, request_iterator), daemon=True).start()
         try:
             while (response := stream.outbox.get()) is not None:
                 yield response
@@ -214,6 +216,8 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
                 self._note(stream, request)
             elif kind not in stream.subscribed:
                 self._subscribe(stream, kind, request.initial_resource_versions)
+            if stream.is_answered and not stream.is_open:
+                self._open(stream)
             self._changed.notify_all()
 
     def _note(self, stream: Stream, request: DeltaDiscoveryRequest) -> None:
@@ -238,35 +242,34 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
                 stream.refusals[key] = refusal
 
     def _subscribe(self, stream: Stream, kind: Kind, running: Mapping[str, str]) -> None:
-        """Take note of what this Envoy runs already, and send what differs in one step.
+        """Take note of what this Envoy runs already, and send what differs.
 
-        One step, because its listener opens after the first.
+        Each scope goes by itself: of several, Envoy keeps the good ones half applied when it refuses one.
         """
         stream.subscribed.add(kind)
         stream.came_back |= bool(running)
         for name, version in running.items():
             stream.runs((kind, name), version)
         entries = [(key, entry) for key, entry in self._desired.items() if key[0] == kind]
-        change = Change(
-            kind=kind,
-            upserts=tuple(entry for _key, entry in entries if entry and self._is_due(stream, entry)),
-            removals=tuple(key[1] for key, entry in entries if entry is None and key in stream.running),
-        )
-        self._send(stream, change)
+        due = [
+            entry
+            for key, entry in entries
+            if entry and stream.lacks(entry, is_from_disk=key in self._from_disk)
+        ]
+        removals = tuple(key[1] for key, entry in entries if entry is None and key in stream.running)
+        if kind == Kind.SCOPE:
+            self._send(stream, Change(kind=kind, removals=removals))
+            for entry in due:
+                self._send(stream, Change(kind=kind, upserts=(entry,)))
+        else:
+            self._send(stream, Change(kind=kind, upserts=tuple(due), removals=removals))
 
-    def _is_due(self, stream: Stream, entry: Entry) -> bool:
-        """Whether this Envoy lacks it.
-
-        Our disk may be a restored one: what an Envoy that came back has newer stays, and what it has not may
-        have been removed since. The control plane knows.
-        """
-        running = stream.running.get(entry.key)
-        if running is None:
-            return not (stream.came_back and entry.key in self._from_disk)
-        is_older = entry.kind == Kind.SCOPE and (
-            shown_by(running).generation > shown_by(entry.version).generation
-        )
-        return running != entry.version and not is_older
+    def _open(self, stream: Stream) -> None:
+        """Send what comes last, now that this Envoy has all else."""
+        stream.is_open = True
+        for change in self._last:
+            if any(stream.running.get(entry.key) != entry.version for entry in change.upserts):
+                self._send(stream, change)
 
     def _send(self, stream: Stream, change: Change) -> None:
         if change.kind not in stream.subscribed:

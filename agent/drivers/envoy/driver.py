@@ -61,13 +61,11 @@ class EnvoyDriver:
         """Serve what Envoy took last. Raises OSError, CannotWrite."""
         bootstrap.write(self._folder, self._site)
         stored = self._store.open()
-        listening = [
-            listeners.callers_listener(self._site.proxy),
-            listeners.proof_listener(self._folder.proof),
-        ]
+        proof_listener = entry(Kind.LISTENER, listeners.proof_listener(self._folder.proof))
+        callers_listener = entry(Kind.LISTENER, listeners.callers_listener(self._site.proxy))
         self._discovery.load(stored)
-        entries = tuple(entry(Kind.LISTENER, listener) for listener in listening)
-        self._discovery.want([Change(kind=Kind.LISTENER, upserts=entries)])
+        self._discovery.want([Change(kind=Kind.LISTENER, upserts=(proof_listener,))])
+        self._discovery.want_last(Change(kind=Kind.LISTENER, upserts=(callers_listener,)))
         self._discovery.start()
 
     def stop(self) -> None:

@@ -67,10 +67,18 @@ class Stream:
     shown: dict[UUID, ShownState] = field(default_factory=dict)
     names: defaultdict[tuple[Kind, UUID], set[str]] = field(default_factory=lambda: defaultdict(set))
 
+    is_open: bool = False
+    """It was sent what comes last."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it has answered to everything that it was sent."""
+        return self.subscribed == set(Kind) and not self.unanswered
+
     @property
     def is_settled(self) -> bool:
-        """Whether it has answered to everything, the first configuration included."""
-        return self.subscribed == set(Kind) and not self.unanswered
+        """Whether it has answered to everything, what comes last included."""
+        return self.is_answered and self.is_open
 
     def runs(self, key: Key, version: str | None) -> None:
         """Remember that a resource runs in this version, or not at all."""
@@ -91,3 +99,17 @@ class Stream:
             self.shown.pop(publish, None)
             if version is not None:
                 self.shown[publish] = shown_by(version)
+
+    def lacks(self, entry: Entry, *, is_from_disk: bool) -> bool:
+        """Whether this Envoy has to be sent it at its connection.
+
+        A disk may be a restored one: what an Envoy that came back has newer stays, and what it has not may
+        have been removed since. The control plane knows.
+        """
+        running = self.running.get(entry.key)
+        if running is None:
+            return not (self.came_back and is_from_disk)
+        is_older = entry.kind == Kind.SCOPE and (
+            shown_by(running).generation > shown_by(entry.version).generation
+        )
+        return running != entry.version and not is_older
