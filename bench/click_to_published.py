@@ -50,7 +50,7 @@ def run_round(api: httpx2.Client, facts: dict[str, Any]) -> dict[str, float]:
         "answer to the click": (answered - started) * 1000,
         "seen by the client (polling every 10 ms)": (page_read_at - started) * 1000,
         "in the database: request to PUBLISHED": in_database,
-        "  agent: validate, swap, taken by Envoy": evidence["apply_ms"],
+        "  agent: sent, and taken by Envoy": evidence["apply_ms"],
         "  agent: two bursts of 24 connections": evidence["verify_ms"],
         "  all else: wake-up, claim, signing, HTTP": in_database
         - evidence["apply_ms"]

@@ -8,7 +8,7 @@ difference alone.
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
@@ -141,9 +141,16 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
 
         One that is not connected is waited for only while this agent has just started.
         """
+        return self._wait_for(lambda stream: stream.is_settled, timeout_s)
+
+    def open(self, *, timeout_s: float) -> bool:
+        """Wait, as `settle`, until every connected Envoy has been given all that it was to start with."""
+        return self._wait_for(lambda stream: stream.is_open, timeout_s)
+
+    def _wait_for(self, condition: Callable[[Stream], bool], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not (self._streams and all(stream.is_settled for stream in self._streams)):
+            while not (self._streams and all(condition(stream) for stream in self._streams)):
                 until = deadline if self._streams else min(deadline, self._started_at + RECONNECT_S)
                 if time.monotonic() >= until:
                     return False
@@ -166,20 +173,11 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         with self._changed:
             return tuple(self._newest().names.get((kind, publish), ()))
 
-    def is_connected(self) -> bool:
-        """Whether an Envoy is."""
-        return bool(self._streams)
-
     def refusals(self, kind: Kind) -> list[str]:
         """What the connected Envoys refuse now."""
         with self._changed:
-            refusals_by_stream = [stream.refusals for stream in self._streams]
-        return [
-            refusal.reason
-            for refusals in refusals_by_stream
-            for key, refusal in refusals.items()
-            if key[0] == kind
-        ]
+            refusals = [item for stream in self._streams for item in stream.refusals.items()]
+        return [refusal.reason for (refused_kind, _name), refusal in refusals if refused_kind == kind]
 
     def DeltaAggregatedResources(  # noqa: N802 (the service's name for it)
         self, request_iterator: Iterator[DeltaDiscoveryRequest], context: grpc.ServicerContext

@@ -125,7 +125,7 @@ class EnvoyDriver:
         error = ""
         if server.state != "LIVE":
             error = f"Envoy is {server.state}."
-        elif not self._discovery.settle(timeout_s=HASTY_S):
+        elif not self._discovery.open(timeout_s=HASTY_S):
             error = str(self._not_connected())
         elif refusals := self._discovery.refusals(Kind.LISTENER):
             error = f"Envoy has not opened its listener at {self._site.proxy}: {_reason(refusals[0])}"
