@@ -1,9 +1,12 @@
 """What of a product goes to a gateway, what does not and why, and what a digest stands for."""
 
+import pytest
+
 from agent.protocol import spec as wire
 from agent.protocol.spec import State
 from products.models import ApiService, Route
 from publishes import spec
+from publishes.errors import PathsOverlap
 from tests.world import World, add_service
 
 
@@ -95,3 +98,9 @@ def test_a_key_counts_in_the_digest_by_its_fingerprint_alone_and_hides_from_logs
     )
     assert stored.digest == joined.digest != changed.digest
     assert "s3cret" not in repr(joined)
+
+
+def test_a_route_without_methods_overlaps_every_route_on_its_path(world: World) -> None:
+    add_service(world.product, "Every method", "/invoices", [])
+    with pytest.raises(PathsOverlap):
+        spec.deployable(world.product)

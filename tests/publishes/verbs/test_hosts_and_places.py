@@ -9,6 +9,7 @@ from django.utils import timezone
 from agent.protocol.messages import Outcome
 from clusters.models import AgentLiveness, Cluster
 from publishes import errors, sweeping
+from publishes.engine import hosts
 from publishes.verbs import deleting, drafts, publishing
 from tests.world import World
 
@@ -82,3 +83,17 @@ def test_an_operator_cannot_name_an_upstream_network_in_which_nothing_opens(
 
 def test_a_cluster_opens_public_addresses_only_until_an_operator_names_others() -> None:
     assert Cluster(name="new").upstream_networks == ["0.0.0.0/0", "::/0"]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_allowed"),
+    [
+        ("api.localhost", True),
+        ("a.b.localhost", True),
+        ("localhost", False),
+        ("evil-localhost", False),
+        ("api.localhost.example", False),
+    ],
+)
+def test_a_host_lies_below_a_suffix_of_its_cluster(world: World, host: str, *, is_allowed: bool) -> None:
+    assert hosts.is_allowed_host(host, cluster=world.cluster) is is_allowed

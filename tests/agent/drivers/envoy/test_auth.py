@@ -397,6 +397,7 @@ def test_what_an_upstream_itself_says_stays_as_it_is(
         upstream.status = status
         answer = gateway.ask(spec.host, "/x")
         assert (answer.status, answer.json["upstream"]) == (status, "one")
+    assert len(upstream.requests) == 4  # what reached it is not sent again
 
 
 def test_no_cache_keeps_a_410(gateway: Gateway, memory: Memory) -> None:
