@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 import fence
 from agent.protocol.signing import new_key
@@ -127,3 +128,16 @@ def test_the_admin_shows_a_code_in_the_answer_to_the_click_and_nowhere_else(worl
     assert "no-store" in answer.headers["Cache-Control"]
     assert "messages" not in answer.cookies
     assert "eyJ" not in operator.get(reverse("admin:clusters_agent_changelist")).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("https://10.0.0.1:9000", ""),
+        ("http://127.0.0.1:9000", ""),
+        ("http://10.0.0.1:9000", "http is only for loopback"),
+    ],
+)
+def test_commands_go_over_http_to_loopback_alone(settings: Settings, url: str, fault: str) -> None:
+    settings.AGENT_NETWORKS = ["10.0.0.0/8", "127.0.0.0/8"]
+    assert services._url_fault(url) == fault

@@ -144,8 +144,9 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         return self._wait_for(lambda stream: stream.is_settled, timeout_s)
 
     def open(self, *, timeout_s: float) -> bool:
-        """Wait, as `settle`, until every connected Envoy has been given all that it was to start with."""
-        return self._wait_for(lambda stream: stream.is_open, timeout_s)
+        """Wait, as `settle`, until every connected Envoy has answered to all that it was to start with."""
+        last = [key for change in self._last for key in change.keys]
+        return self._wait_for(lambda stream: stream.is_open and not stream.awaits(last), timeout_s)
 
     def _wait_for(self, condition: Callable[[Stream], bool], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s

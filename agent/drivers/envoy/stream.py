@@ -1,6 +1,7 @@
 """One connected Envoy: what it runs, what is on its way to it, and what it refused."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from uuid import UUID
@@ -79,6 +80,10 @@ class Stream:
     def is_settled(self) -> bool:
         """Whether it has answered to everything, what comes last included."""
         return self.is_answered and self.is_open
+
+    def awaits(self, keys: Iterable[Key]) -> bool:
+        """Whether any of these is on its way."""
+        return any(key in self.in_flight for key in keys)
 
     def runs(self, key: Key, version: str | None) -> None:
         """Remember that a resource runs in this version, or not at all."""

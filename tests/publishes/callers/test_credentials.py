@@ -20,9 +20,9 @@ from agent.protocol.spec import AuthMode, Spec
 from core.problems import Forbidden, NotFound
 from core.security.secrets import decrypt
 from demo.embedded import POSTGRES_BIN
-from publishes import errors, sweeping
+from publishes import errors, spec, sweeping
 from publishes.callers import credentials
-from publishes.choices import KeyState, Kind, Phase
+from publishes.choices import EventKind, KeyState, Kind, Phase
 from publishes.engine import delivery, keys
 from publishes.models import Credential, Operation, ProductPublish, PublishEvent
 from publishes.verbs import deleting, publishing, withdrawing
@@ -304,3 +304,19 @@ def _messages() -> str:
     broker = redis.Redis.from_url(configured.CELERY_BROKER_URL)
     names: Any = broker.keys("*")
     return "".join(str(broker.lrange(name, 0, -1)) for name in names if broker.type(name) == b"list")
+
+
+def test_a_key_past_its_end_is_in_no_new_spec(world: World) -> None:
+    publish = draft(world)
+    issued = credentials.issue_test_key(world.actor, publish.pk)
+    assert [key.id for key in spec.live(publish).auth.keys] == [issued.credential.pk]
+    Credential.objects.update(expires_at=timezone.now())
+    assert spec.live(publish).auth.keys == ()
+
+
+def test_who_switched_a_key_off_stands_in_the_history(world: World) -> None:
+    publish = draft(world)
+    credentials.issue_test_key(world.actor, publish.pk)
+    credentials.switch_off(world.actor, publish.pk)
+    (event,) = PublishEvent.objects.filter(publish=publish, kind=EventKind.KEY_OFF)
+    assert (event.actor_user_id, event.actor_label) == (world.actor.user_id, world.actor.label)

@@ -5,6 +5,7 @@ Agents that vanish or are blocked, texts that do not fit, silence that is noted 
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -17,8 +18,10 @@ from clusters.services import create_enrolment_code, enrol, record_heartbeat
 from core.problems import Invalid
 from publishes import errors, sweeping
 from publishes.choices import Kind, Phase, Status
-from publishes.engine import answers, delivery, expectations, hosts, settlement
+from publishes.engine import allowed, answers, delivery, expectations, hosts, settlement
+from publishes.engine.allowed import Action
 from publishes.models import Delivery, Operation, ProductPublish
+from publishes.reading.facts.situation import situation_at
 from publishes.verbs import deleting, publishing, retrying, upstreams, withdrawing
 from tests.enrolment import enrol_request
 from tests.hang import Hang
@@ -363,3 +366,28 @@ def test_one_publish_twice_in_a_report_is_taken_once(world: World) -> None:
         publish_id=publish.pk, generation=1, digest=publish.desired_digest, state=State.LIVE, verified=False
     )
     assert reported(world.agents[0].agent, (twice, twice)) == [publish.pk]
+
+
+def test_only_what_failed_and_was_last_is_tried_again(world: World) -> None:
+    publish = world.published()
+    with pytest.raises(errors.WrongState):
+        allowed.check(world.actor, situation_at(world.actor, publish.pk), Action.RETRY)
+    draft = world.draft(hostname_base="second.localhost")
+    publishing.request_publish(world.actor, draft.pk)
+    (claimed,) = [waiting for waiting in world.agents[0].claim() if waiting.spec.publish_id == draft.pk]
+    world.agents[0].answer(claimed, Outcome.REFUSED, code="rejected", message="no")
+    with pytest.raises(errors.NotTheLastOperation):
+        retrying.retry(world.actor, draft.pk, operation_id=uuid4())
+
+
+def test_an_agent_that_does_not_count_fails_no_operation(world: World) -> None:
+    publish, counting, silent = world.draft(), world.agents[0], world.agents[1]
+    publishing.request_publish(world.actor, publish.pk)
+    (claimed,) = silent.claim()
+    long_ago = timezone.now() - timedelta(minutes=5)
+    AgentLiveness.objects.filter(agent=silent.agent).update(last_seen_at=long_ago)
+    silent.answer(claimed, Outcome.REFUSED, code="rejected", message="no")
+    assert Operation.objects.get(publish=publish).phase != Phase.FAILED
+    counting.confirm_all()
+    publish.refresh_from_db()
+    assert publish.status == Status.PUBLISHED

@@ -1,5 +1,6 @@
 """A Kong with a database: few calls in order, faults of single calls, and other entities left alone."""
 
+import json
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -242,3 +243,11 @@ def test_a_plugin_without_a_scope_is_never_sent(db: Gateway) -> None:
     with pytest.raises(AssertionError, match="has no scope"):
         Admin(db.kong.admin_url).put(plugin.with_body(service=None, route=None, consumer=None))
     assert db.kong.faults.writes() == []
+
+
+def test_kong_sends_nothing_to_an_upstream_twice(db: Gateway, upstream: Upstreams) -> None:
+    """It would repeat a request after a time-out too."""
+    db.publish(live(port=upstream.port))
+    services = [json.loads(call.body) for call in db.kong.faults.writes() if call.steps[0] == "services"]
+    assert services
+    assert {service["retries"] for service in services} == {0}
