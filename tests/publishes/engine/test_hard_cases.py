@@ -370,8 +370,9 @@ def test_one_publish_twice_in_a_report_is_taken_once(world: World) -> None:
 
 def test_only_what_failed_and_was_last_is_tried_again(world: World) -> None:
     publish = world.published()
-    with pytest.raises(errors.WrongState):
+    with pytest.raises(errors.WrongState) as refused:
         allowed.check(world.actor, situation_at(world.actor, publish.pk), Action.RETRY)
+    assert "Nothing has failed here" in str(refused.value.detail)
     draft = world.draft(hostname_base="second.localhost")
     publishing.request_publish(world.actor, draft.pk)
     (claimed,) = [waiting for waiting in world.agents[0].claim() if waiting.spec.publish_id == draft.pk]
