@@ -15,11 +15,11 @@ from tests.world import World
 def test_a_lease_that_another_worker_has_by_now_is_not_given_back(world: World) -> None:
     agent = world.agents[0].agent
     in_a_while = timezone.now() + timedelta(seconds=5)
-    AgentLease.objects.create(agent=agent, token=uuid4(), until=in_a_while)
-    lease = AgentLease.objects.get(agent=agent)
+    token = uuid4()
+    AgentLease.objects.create(agent=agent, token=token, until=in_a_while)
     outbox.release(agent.pk, lease=uuid4())
-    assert AgentLease.objects.get(agent=agent).until == lease.until
-    outbox.release(agent.pk, lease=lease.token)
+    assert AgentLease.objects.get(agent=agent).until == in_a_while
+    outbox.release(agent.pk, lease=token)
     assert AgentLease.objects.get(agent=agent).until <= timezone.now()
 
 
