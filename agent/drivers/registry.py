@@ -1,4 +1,4 @@
-"""The list of drivers: a new driver is added here and nowhere else."""
+"""The list of drivers. docs/architecture.md says where else a new one is named."""
 
 from agent.drivers.base import Setup
 from agent.drivers.envoy.setup import EnvoySetup

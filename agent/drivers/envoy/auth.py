@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import asdict
 
-from agent.drivers.base import Refused
+from agent.drivers.base import Refused, refuse_auth_except
 from agent.drivers.envoy.messages import TYPE, Resource
 from agent.drivers.problems import challenges
 from agent.protocol.headers import CONSUMER_HEADER
@@ -38,6 +38,7 @@ def filters(spec: Spec) -> list[Resource]:
 
     A publish is never served open instead.
     """
+    refuse_auth_except(spec, AuthMode.NONE, AuthMode.API_KEY, AuthMode.OAUTH2)
     if spec.auth.mode == AuthMode.API_KEY:
         return [_filter(API_KEY, _api_keys(spec.auth))]
     if spec.auth.mode == AuthMode.OAUTH2:
