@@ -20,6 +20,7 @@ from tests.agent.doubles import absent, live
 from tests.agent.gateway import hold
 
 NETWORKS = ("127.0.0.0/8",)
+PAGE_BYTES = 4096
 
 
 def identity() -> Identity:
@@ -84,7 +85,27 @@ def test_a_page_that_the_disk_lost_stops_the_start(tmp_path: Path) -> None:
     store._database.close()
     path = tmp_path / STATE_FILE
     content = bytearray(path.read_bytes())
-    content[8192:12288] = bytes(4096)
+    content[2 * PAGE_BYTES : 3 * PAGE_BYTES] = bytes(PAGE_BYTES)
+    path.write_bytes(content)
+    with pytest.raises(FileDamaged, match=r"state\.sqlite3 is damaged"):
+        Store(tmp_path)
+
+
+def test_a_damaged_page_that_the_next_write_would_use_stops_the_start(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    specs = [live(generation=1) for _ in range(50)]
+    removed = [hold(absent(spec, generation=2)) for spec in specs]
+    store.accept([hold(spec) for spec in specs], refused_generations={}, networks=NETWORKS)
+    store.accept(removed, refused_generations={}, networks=NETWORKS)
+    store.settle(good=removed)
+    store.forget([Absence(publish_id=spec.publish_id, generation=2) for spec in specs])
+    store.close()
+    path = tmp_path / STATE_FILE
+    content = bytearray(path.read_bytes())
+    # SQLite's header names the first page of its list of free pages. No read at the start meets that page.
+    first_free = int.from_bytes(content[32:36], "big")
+    assert first_free > 0
+    content[(first_free - 1) * PAGE_BYTES : first_free * PAGE_BYTES] = bytes(PAGE_BYTES)
     path.write_bytes(content)
     with pytest.raises(FileDamaged, match=r"state\.sqlite3 is damaged"):
         Store(tmp_path)
