@@ -4,7 +4,7 @@ Pure; writes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -182,7 +182,13 @@ def _withdrawn_stages(pinned_spec: PinnedSpec, current: Target, _options: routin
         for key, entity in final.items()
         if entity.wave >= markers.REST_WAVE and key not in _marker_keys(spec)
     }
-    return [Stage(target={**current, **catch_all}), Stage(target=final)]
+    # The catch-all may win over a service as soon as it has the path /, so its answer changes before it does.
+    answers = {
+        key: replace(entity, wave=markers.REST_WAVE - 1)
+        for key, entity in catch_all.items()
+        if entity.kind == "plugins" and key in current
+    }
+    return [Stage(target={**current, **catch_all, **answers}), Stage(target=final)]
 
 
 def _absent_stages(_pinned_spec: PinnedSpec, current: Target, _options: routing.Options) -> list[Stage]:

@@ -9,6 +9,8 @@ import pytest
 from agent.drivers.base import Refused, ShownState, Unreachable
 from agent.drivers.kong import routing
 from agent.drivers.kong.admin_api import Admin
+from agent.drivers.kong.entities import own_id
+from agent.protocol.spec import Spec
 from tests.agent.doubles import Upstreams, absent, live, withdrawn
 from tests.agent.drivers.kong.gateway import Gateway, changed, key, three_services, with_keys
 from tests.agent.gateway import hold
@@ -196,6 +198,32 @@ def test_f7_who_is_killed_after_k_writes_completes_the_generation(
     fresh.publish(new)
     assert fresh.counts() == {"services": 1, "routes": 4, "plugins": 4}
     assert fresh.driver.observe().carried == {new.publish_id: ShownState(generation=2, digest=new.digest)}
+
+
+def publish_with_preferred_catch_all(port: int) -> Spec:
+    """A publish with one route, /. A catch-all on / would win: of equal routes Kong takes the largest id."""
+    while True:
+        spec = live(port=port)
+        route_id = spec.services[0].routes[0].id
+        if own_id(spec.publish_id, "route:rest") > own_id(spec.publish_id, f"route:{route_id}"):
+            return spec
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_f7_who_is_killed_within_a_withdrawal_leaves_callers_the_upstream_or_410(
+    db: Gateway, upstream: Upstreams, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They never meet a 404."""
+    spec = publish_with_preferred_catch_all(upstream.port)
+    db.publish(spec)
+    monkeypatch.setattr("agent.drivers.kong.admin_api.PAUSES_S", ())
+    db.kong.faults.on(dies_at(number), *[Fault(status=0)] * 50)
+    with pytest.raises(Unreachable):
+        db.memory.apply(withdrawn(spec, generation=2))
+    assert db.ask(spec.host).status in {200, 410}
+    db.kong.faults.clear()
+    Gateway(db.kong).publish(withdrawn(spec, generation=2))
+    assert db.ask(spec.host).status == 410
 
 
 @pytest.mark.parametrize("kind", ["routes", "services", "plugins"])
