@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
+from django.utils import timezone
+
 from agent.protocol.messages import Carried, Outcome
 from agent.protocol.spec import Spec, State
 from publishes.choices import Phase, Status
@@ -165,6 +167,18 @@ def test_a_push_under_way_is_left_alone_by_a_report(world: World) -> None:
     assert reported(voice.agent, ()) == []
     voice.answer(waiting)
     assert phase_of(voice) == Phase.SUCCEEDED
+
+
+def test_what_a_push_under_way_replaces_is_fetched_only_when_the_push_is_overdue(world: World) -> None:
+    voice = world.agents[0]
+    publish = world.published()
+    old = publish.operations.get()
+    withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
+    assert len(voice.claim()) == 1
+    carried = Carried(publish_id=publish.pk, generation=1, digest=old.digest, state=State.LIVE, verified=True)
+    assert reported(voice.agent, (carried,)) == []
+    Delivery.objects.filter(agent=voice.agent, phase=Phase.SENT).update(due_at=timezone.now())
+    assert reported(voice.agent, (carried,)) == [publish.pk]
 
 
 def test_an_answer_that_closes_nothing_but_its_delivery_costs_eight_queries(

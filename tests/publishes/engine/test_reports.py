@@ -17,15 +17,15 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from agent.protocol.bounds import REPORT_ROWS
-from agent.protocol.messages import Carried, Outcome, Report, ReportAnswer
+from agent.protocol.messages import Absence, Carried, Outcome, Report, ReportAnswer
 from agent.protocol.spec import Spec, State
-from agent.work.carried import pages_of
+from agent.work.carried import carried_now, pages_of
 from clusters.models import Agent
 from publishes import errors, sweeping
 from publishes.choices import AlarmKind, Desired, Kind, Phase, Status
 from publishes.engine import adoption, alarms, answers, reports
 from publishes.models import Alarm, Delivery, Observation, Operation, ProductPublish, PublishEvent
-from publishes.verbs import deleting, publishing, withdrawing
+from publishes.verbs import cancelling, deleting, publishing, withdrawing
 from tests.program import Program, desired_states
 from tests.world import World, reported
 
@@ -308,6 +308,30 @@ def test_an_absence_of_a_draft_that_was_forgotten_is_no_obstacle_to_its_next_pub
     publishing.request_publish(world.actor, publish.pk)
     program.beat()
     assert program.serves() == {publish.pk: (3, "live")}
+
+
+def test_an_old_absence_is_kept_while_the_agent_has_a_newer_one_to_prove(
+    world: World, tmp_path: Path, settings: Settings
+) -> None:
+    only_one(world)
+    program = Program(world.agents[0], tmp_path / "one")
+    publish = world.draft()
+    for absences in (1, 2):
+        operation = publishing.request_publish(world.actor, publish.pk)
+        cancelling.cancel(world.actor, publish.pk, operation_id=operation.pk)
+        if absences == 1:
+            program.beat()
+    settings.ABSENCE_KEPT_DAYS = 0
+    row = Observation.objects.get()
+    assert (row.generation, row.state, row.verified) == (2, "absent", True)
+    (page,) = pages_of(carried_now(program.driver, program.store.records))
+    answer = reports.take(program.voice.agent, page)
+    assert (answer.forget, answer.wanted) == ((), (publish.pk,))
+    program.fetch(answer.wanted)
+    assert program.store.records[publish.pk].highest == 4
+    (page,) = pages_of(carried_now(program.driver, program.store.records))
+    forget = reports.take(program.voice.agent, page).forget
+    assert forget == (Absence(publish_id=publish.pk, generation=4),)
 
 
 def test_what_time_alone_decides_tells_the_status_that_was_before(world: World) -> None:

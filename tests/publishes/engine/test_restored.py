@@ -249,6 +249,30 @@ def test_what_one_agent_says_of_an_older_generation_lets_no_key_in(world: World,
     assert key.state == KeyState.OFF
 
 
+def test_a_key_that_one_of_two_agents_ahead_does_not_let_in_is_switched_off_by_an_adoption(
+    world: World, program: Program, tmp_path: Path
+) -> None:
+    """The control plane is restored twice: each agent has another content of one generation."""
+    other = Program(world.add_agent("busan-2"), tmp_path / "two")
+    publish = world.draft(auth_mode="api-key")
+    publishing.request_publish(world.actor, publish.pk)
+    keys = [credentials.issue_test_key(world.actor, publish.pk).credential for _ in range(2)]
+    for agent in (program, other):
+        agent.beat()
+    for key, agent in zip(keys, (program, other), strict=True):
+        with forgotten():
+            credentials.switch_off(world.actor, publish.pk, credential_id=key.pk)
+            agent.beat()
+    for agent in (program, other):
+        agent.beat()
+    assert sorted(Alarm.objects.values_list("let_in", flat=True)) == sorted([str(key.pk)] for key in keys)
+    adoption.adopt(publish.pk, by="operator", as_carried=True)
+    for agent in (program, other):
+        agent.beat()
+        assert agent.gateway.carried[publish.pk].spec.auth.keys == ()
+    assert set(publish.credentials.values_list("state", flat=True)) == {KeyState.OFF}
+
+
 def test_the_operator_reads_which_keys_an_adoption_cost(world: World, program: Program) -> None:
     publish = publish_live(world, program, auth_mode="api-key")
     off = credentials.issue_test_key(world.actor, publish.pk).credential
