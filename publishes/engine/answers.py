@@ -92,10 +92,9 @@ def record_silence(tokens: Mapping[UUID, UUID], *, message: str) -> None:
         .filter(pk__in=tokens, token__in=tokens.values(), phase__in=OPEN_PHASES)
         .order_by("pk")
     )
-    silent = [delivery for delivery in rows if delivery.token == tokens[delivery.pk]]
     moves = [
         (delivery, _postpone(delivery, step="sent", code="agent_silent", message=message))
-        for delivery in silent
+        for delivery in rows
     ]
     lifecycle.advance_locked(moves, _WRITTEN_COLUMNS)
 

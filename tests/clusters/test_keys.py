@@ -101,6 +101,19 @@ def test_a_key_whose_private_half_was_not_shown_is_refused(world: World, program
     assert live_keys(program.voice.agent) == 1
 
 
+def test_a_replaced_key_that_is_still_accepted_becomes_no_other_agents(
+    world: World, program: Program
+) -> None:
+    old, other = program.voice.key, world.agents[1]
+    agent_keys.request_new(program.voice.agent, by="operator")
+    for _ in range(2):
+        program.beat()
+    proof = seal(old, "", purpose=Purpose.NEW_KEY, issuer=str(other.agent.pk), audience=CONTROL_PLANE)
+    response, _body = say(other, m.PATH_KEY, m.NewKey(public_key=public_jwk(old), proof=proof.token))
+    assert (response.status_code, response.json()["code"]) == (422, "agent_key")
+    assert (live_keys(program.voice.agent), live_keys(other.agent)) == (2, 1)
+
+
 def test_old_keys_are_asked_for_by_themselves(world: World, settings: Settings) -> None:
     AgentKey.objects.filter(agent=world.agents[0].agent).update(
         created_at=timezone.now() - timedelta(days=91)
