@@ -154,10 +154,25 @@ def test_late_silence_does_not_reopen_what_was_superseded(world: World) -> None:
     assert row.phase == Phase.SUPERSEDED
 
 
+def test_silence_about_an_earlier_attempt_leaves_the_later_one_alone(world: World) -> None:
+    publishing.request_publish(world.actor, world.draft().pk)
+    (earlier,) = world.agents[0].claim()
+    rows = Delivery.objects.filter(pk=earlier.delivery_id)
+    rows.update(due_at=timezone.now())
+    (later,) = world.agents[0].claim()
+    before = rows.values().get()
+    answers.record_silence({earlier.delivery_id: earlier.token}, message="late")
+    assert rows.values().get() == before
+    assert (before["phase"], before["attempt"], before["token"]) == (Phase.SENT, 2, later.token)
+    answers.record_silence({later.delivery_id: later.token}, message="in time")
+    row = rows.get()
+    assert (row.phase, row.code, row.message) == (Phase.QUEUED, "agent_silent", "in time")
+
+
 def test_a_row_of_an_older_generation_is_never_claimed(world: World) -> None:
     publish = world.published()
     withdrawing.request_withdraw(world.actor, publish.pk, reason="x")
-    Delivery.objects.filter(operation__generation=1).update(phase=Phase.QUEUED)
+    Delivery.objects.filter(operation__generation=1).update(phase=Phase.QUEUED, due_at=timezone.now())
     claimed = world.agents[0].claim()
     assert [waiting.spec.generation for waiting in claimed] == [2]
 
