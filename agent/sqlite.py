@@ -21,7 +21,7 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     What a transaction wrote is on the disk when it ends; a reader never waits for a writer.
     """
     if not path.exists():
-        _create(path, schema)
+        _create(path)
     # SQLite takes a file that was cut off at its beginning for a new database.
     if path.stat().st_size < HEADER_BYTES:
         raise sqlite3.DatabaseError("file is cut off")
@@ -36,14 +36,19 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     return database
 
 
-def _create(path: Path, schema: str) -> None:
+def remove_database(path: Path) -> None:
+    """Remove the file and what SQLite keeps beside it. Raises OSError."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _create(path: Path) -> None:
     """A new database is there whole or not at all."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     new.touch(mode=0o600)
     with closing(_connect(new)) as database:
         database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(schema)
     new.rename(path)
 
 

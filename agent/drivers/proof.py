@@ -6,7 +6,7 @@ Only this module does; no request reaches an upstream or carries a key.
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
@@ -86,15 +86,7 @@ def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:
     return marker, Question(host=pinned_spec.probe_host, path=auth_marker_path(spec), judge=_judge_closed)
 
 
-def prove(pinned_spec: PinnedSpec, *, proxy: tuple[str, int], deadline_s: float) -> Evidence:
-    """Ask all questions until two bursts in a row were right.
-
-    Raises Unproved with the last wrong answer after `deadline_s` seconds.
-    """
-    return prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=deadline_s)
-
-
-def prove_all(
+def prove(
     questions: tuple[Question, ...],
     *,
     proxy: tuple[str, int],
@@ -102,7 +94,11 @@ def prove_all(
     connections: int | None = None,
     bursts: int | None = None,
 ) -> Evidence:
-    """`prove` for a driver's own questions; no questions prove nothing."""
+    """Ask all questions until so many bursts in a row were right; no questions prove nothing.
+
+    `connections`: for each question in a burst. Raises Unproved with the last wrong answer after `deadline_s`
+    seconds.
+    """
     connections, bursts = connections or CONNECTIONS, bursts or BURSTS
     if not questions:
         return Evidence()
@@ -110,7 +106,7 @@ def prove_all(
     deadline, right_in_a_row, wrong = started + deadline_s, 0, "the proxy did not answer in time"
     while right_in_a_row < bursts:
         if time.monotonic() >= deadline:
-            raise Unproved(f"Callers of {questions[0].host} do not meet this generation yet: {wrong}.")
+            raise unproved(questions, wrong)
         try:
             _burst(questions * connections, proxy, min(time.monotonic() + ASK_S, deadline))
             right_in_a_row += 1
@@ -123,6 +119,11 @@ def prove_all(
         bursts=bursts,
         verify_ms=round((time.monotonic() - started) * 1000),
     )
+
+
+def unproved(questions: Sequence[Question], wrong: str) -> Unproved:
+    """The error that names the last wrong answer."""
+    return Unproved(f"Callers of {questions[0].host} do not meet this generation yet: {wrong}.")
 
 
 def _burst(questions: tuple[Question, ...], proxy: tuple[str, int], deadline: float) -> None:

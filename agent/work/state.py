@@ -16,7 +16,7 @@ from agent.drivers.base import Addresses, Desired, PinnedSpec
 from agent.files import FileDamaged
 from agent.protocol.messages import Absence
 from agent.protocol.spec import State, Wire
-from agent.sqlite import open_database, writing
+from agent.sqlite import open_database, remove_database, writing
 
 STATE_FILE = "state.sqlite3"
 OLD_STATE_FILE = "publishes.json"
@@ -56,8 +56,8 @@ class _Content(Wire):
 
 def erase(folder: Path) -> None:
     """Forget all, as when the folder gets another kind of gateway. Raises OSError."""
-    for name in (STATE_FILE, f"{STATE_FILE}-wal", f"{STATE_FILE}-shm", OLD_STATE_FILE):
-        (folder / name).unlink(missing_ok=True)
+    remove_database(folder / STATE_FILE)
+    (folder / OLD_STATE_FILE).unlink(missing_ok=True)
 
 
 class Store:

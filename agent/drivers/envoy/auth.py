@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict
 
 from agent.drivers.base import Refused, refuse_auth_except
-from agent.drivers.envoy.messages import TYPE, Resource
+from agent.drivers.envoy.messages import HTTP_FILTERS, Resource
 from agent.drivers.problems import challenges
 from agent.protocol.headers import CONSUMER_HEADER
 from agent.protocol.spec import ApiKey, Auth, AuthMode, Spec
@@ -18,7 +18,6 @@ API_KEY, TOKEN, CLAIMS = (
     "envoy.filters.http.jwt_authn",
     "envoy.filters.http.rbac",
 )
-_HTTP = f"{TYPE}/envoy.extensions.filters.http"
 _PROVIDER = "issuer"
 _PAYLOAD, _HEAD = "imp", "imp-head"
 CHALLENGES = "imp"
@@ -81,7 +80,7 @@ def _api_keys(auth: Auth) -> Resource:
             field="keys",
         )
     return {
-        "@type": f"{_HTTP}.api_key_auth.v3.ApiKeyAuth",
+        "@type": f"{HTTP_FILTERS}.api_key_auth.v3.ApiKeyAuth",
         "credentials": [{"key": key.secret, "client": key.consumer} for key in auth.keys],
         "key_sources": [{"header": auth.key_header}],
         "forwarding": {"header": CONSUMER_HEADER, "hide_credentials": True},
@@ -123,7 +122,7 @@ def _tokens(auth: Auth) -> Resource:
         "normalize_payload_in_metadata": {"space_delimited_claims": list(_SCOPE_CLAIMS)},
     }
     return {
-        "@type": f"{_HTTP}.jwt_authn.v3.JwtAuthentication",
+        "@type": f"{HTTP_FILTERS}.jwt_authn.v3.JwtAuthentication",
         "providers": {_PROVIDER: provider},
         "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": _PROVIDER}}],
     }
@@ -148,7 +147,7 @@ def _claims(auth: Auth) -> Resource:
         ]
         policies[SCOPES_POLICY] = _refuse_unless(each)
     return {
-        "@type": f"{_HTTP}.rbac.v3.RBAC",
+        "@type": f"{HTTP_FILTERS}.rbac.v3.RBAC",
         "rules": {"action": "DENY", "policies": policies},
     }
 

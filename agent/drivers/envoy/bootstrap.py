@@ -7,14 +7,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.drivers.envoy.messages import TYPE, Resource
+from agent.drivers.envoy.messages import EXTENSIONS, FROM_AGENT, Resource, socket_address
 from agent.files import write_durably
-from fence import split_endpoint
 
 SOCKET_PATH_BYTES = 107
 """The longest path of a Unix socket on Linux."""
 
-_EXTENSIONS = f"{TYPE}/envoy.extensions"
 _AGENT = "imp-agent"
 
 
@@ -82,13 +80,13 @@ def write(folder: Folder, site: Site) -> bool:
 
 def _text(folder: Folder, site: Site) -> str:
     limit = {
-        "@type": f"{_EXTENSIONS}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        "@type": f"{EXTENSIONS}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
         "max_active_downstream_connections": site.max_connections,
     }
     content = {
         "node": {"id": site.node, "cluster": "imp-gateway"},
         # The agent has to get in when callers have taken all connections.
-        "admin": {"address": _address(site.admin), "ignore_global_conn_limit": True},
+        "admin": {"address": socket_address(site.admin), "ignore_global_conn_limit": True},
         "overload_manager": {
             "resource_monitors": [
                 {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
@@ -96,8 +94,8 @@ def _text(folder: Folder, site: Site) -> str:
         },
         "dynamic_resources": {
             "ads_config": _ads(),
-            "lds_config": {"ads": {}, "resource_api_version": "V3"},
-            "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "lds_config": FROM_AGENT,
+            "cds_config": FROM_AGENT,
         },
         "static_resources": {"clusters": [_agent(folder)]},
     }
@@ -113,7 +111,7 @@ def _ads() -> Resource:
 
 def _agent(folder: Folder) -> Resource:
     http2 = {
-        "@type": f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
+        "@type": f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": {}},
     }
     endpoint = {"endpoint": {"address": {"pipe": {"path": str(folder.discovery)}}}}
@@ -124,8 +122,3 @@ def _agent(folder: Folder) -> Resource:
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
         "load_assignment": {"cluster_name": _AGENT, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
-
-
-def _address(endpoint: str) -> Resource:
-    host, port = split_endpoint(endpoint)
-    return {"socket_address": {"address": host, "port_value": port}}

@@ -67,7 +67,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         # A socket file outlives a killed process; the folder's lock says that nobody listens on it.
         self._socket.unlink(missing_ok=True)
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.so_reuseport", 0)]
-        # Two threads for each Envoy: one is blocked in its answers, and a refused third must not wait.
+        # One thread for each Envoy, blocked until there is something to send.
         pool = ThreadPoolExecutor(max_workers=STREAMS_AT_ONCE, thread_name_prefix="xds")
         self._server = grpc.server(pool, options=options, maximum_concurrent_rpcs=STREAMS_AT_ONCE)
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self, self._server)

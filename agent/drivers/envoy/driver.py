@@ -107,7 +107,7 @@ class EnvoyDriver:
         deadline = time.monotonic() + PROOF_S
         host, port = split_endpoint(self._site.proxy)
         count = self._workers.prove(questions, deadline=deadline)
-        evidence = proof.prove_all(
+        evidence = proof.prove(
             questions,
             proxy=(_reachable(host), port),
             deadline_s=deadline - time.monotonic(),

@@ -9,8 +9,14 @@ from pathlib import Path
 
 from agent.drivers.envoy.forged_headers import forged_headers
 from agent.drivers.envoy.local_replies import local_replies
-from agent.drivers.envoy.messages import TYPE, Resource
-from fence import split_endpoint
+from agent.drivers.envoy.messages import (
+    EXTENSIONS,
+    FROM_AGENT,
+    HTTP_FILTERS,
+    TYPE,
+    Resource,
+    socket_address,
+)
 
 CALLERS, PROOF = "imp-http", "imp-proof"
 
@@ -20,10 +26,7 @@ AUTH = "imp.auth"
 SCOPE_HEADER = "imp-host"
 """By this header Envoy finds the publish of a request. Envoy sets it itself, and no upstream gets it."""
 
-_EXTENSIONS = f"{TYPE}/envoy.extensions"
-_HTTP = f"{_EXTENSIONS}.filters.http"
-_MATCHING = f"{_EXTENSIONS}.common.matching.v3"
-_FROM_AGENT: Resource = {"ads": {}, "resource_api_version": "V3"}
+_MATCHING = f"{EXTENSIONS}.common.matching.v3"
 
 _LOWER_CASE = f"""
 function envoy_on_request(handle)
@@ -36,7 +39,7 @@ end
 
 def callers_listener(proxy: str) -> Resource:
     """Where callers come in."""
-    return _listener(CALLERS, _address(proxy))
+    return _listener(CALLERS, socket_address(proxy))
 
 
 def proof_listener(socket: Path) -> Resource:
@@ -60,7 +63,7 @@ def asked_of_callers(filters: Sequence[Resource]) -> Resource:
 
 def _listener(name: str, address: Resource) -> Resource:
     manager = {
-        "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
         "scoped_routes": _scoped_routes(),
         "early_header_mutation_extensions": [_scope_header()],
@@ -87,8 +90,8 @@ def _scoped_routes() -> Resource:
     return {
         "name": "imp",
         "scope_key_builder": {"fragments": [host]},
-        "rds_config_source": _FROM_AGENT,
-        "scoped_rds": {"scoped_rds_config_source": _FROM_AGENT},
+        "rds_config_source": FROM_AGENT,
+        "scoped_rds": {"scoped_rds_config_source": FROM_AGENT},
     }
 
 
@@ -96,7 +99,7 @@ def _scope_header() -> Resource:
     """Before Envoy looks for the publish, the header says the host as the caller wrote it."""
     header = {"key": SCOPE_HEADER, "value": "%REQ(:authority)%"}
     mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
-    kind = f"{_EXTENSIONS}.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    kind = f"{EXTENSIONS}.http.early_header_mutation.header_mutation.v3.HeaderMutation"
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {"@type": kind, "mutations": [mutation]},
@@ -112,12 +115,12 @@ def _filters() -> list[Resource]:
         {
             "name": "envoy.filters.http.header_mutation",
             "typed_config": {
-                "@type": f"{_HTTP}.header_mutation.v3.HeaderMutation",
+                "@type": f"{HTTP_FILTERS}.header_mutation.v3.HeaderMutation",
                 "mutations": {"request_mutations": forged},
             },
         },
         _switch(AUTH, matcher={}),
-        {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
+        {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{HTTP_FILTERS}.router.v3.Router"}},
     ]
 
 
@@ -131,7 +134,7 @@ def _lower_case() -> Resource:
     script = {
         "name": "envoy.filters.http.lua",
         "typed_config": {
-            "@type": f"{_HTTP}.lua.v3.Lua",
+            "@type": f"{HTTP_FILTERS}.lua.v3.Lua",
             "default_source_code": {"inline_string": _LOWER_CASE},
         },
     }
@@ -141,7 +144,7 @@ def _lower_case() -> Resource:
 
 def _switch(name: str, *, matcher: Resource) -> Resource:
     """A filter that becomes what its matcher says; nothing when it says nothing."""
-    nothing = {"name": "composite", "typed_config": {"@type": f"{_HTTP}.composite.v3.Composite"}}
+    nothing = {"name": "composite", "typed_config": {"@type": f"{HTTP_FILTERS}.composite.v3.Composite"}}
     config = {
         "@type": f"{_MATCHING}.ExtensionWithMatcher",
         "extension_config": nothing,
@@ -151,10 +154,5 @@ def _switch(name: str, *, matcher: Resource) -> Resource:
 
 
 def _action(filters: Resource) -> Resource:
-    config = {"@type": f"{_HTTP}.composite.v3.ExecuteFilterAction", **filters}
+    config = {"@type": f"{HTTP_FILTERS}.composite.v3.ExecuteFilterAction", **filters}
     return {"action": {"name": "filters", "typed_config": config}}
-
-
-def _address(endpoint: str) -> Resource:
-    host, port = split_endpoint(endpoint)
-    return {"socket_address": {"address": host, "port_value": port}}

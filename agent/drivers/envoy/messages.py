@@ -27,11 +27,17 @@ from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import ParseDict, ParseError
 
 from agent.drivers.base import Refused
+from fence import split_endpoint
 
 Resource = dict[str, object]
 """A message of Envoy's in its JSON form."""
 
 TYPE = "type.googleapis.com"
+EXTENSIONS = f"{TYPE}/envoy.extensions"
+HTTP_FILTERS = f"{EXTENSIONS}.filters.http"
+
+FROM_AGENT: Resource = {"ads": {}, "resource_api_version": "V3"}
+"""Where Envoy asks for a kind of resource: at its agent."""
 
 
 class Kind(StrEnum):
@@ -52,6 +58,12 @@ def encoded(kind: Kind, resource: Resource) -> bytes:
     except ParseError as problem:
         name = str(resource.get("name", ""))
         raise Refused(f"Envoy cannot express {name}: {problem}", code="invalid", entity=name) from problem
+
+
+def socket_address(endpoint: str) -> Resource:
+    """An address as Envoy's configuration says it. Raises ValueError."""
+    host, port = split_endpoint(endpoint)
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def content_hash(resource: Resource) -> str:

@@ -16,7 +16,7 @@ import structlog
 
 from agent.drivers.envoy.entries import Entry, Key, Parts, publish_in
 from agent.drivers.envoy.messages import Kind
-from agent.sqlite import open_database, writing
+from agent.sqlite import open_database, remove_database, writing
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
@@ -80,8 +80,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as problem:
         # All of it can be made again from the agent's memory of the specs.
         log.warning("resources_damaged", path=str(path), reason=str(problem))
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        remove_database(path)
         return open_database(path, _SCHEMA)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.drivers.base import DEFAULT_PORTS, PinnedSpec, Refused, authority_of, upstream_key
 from agent.drivers.envoy import auth
 from agent.drivers.envoy.listeners import AUTH, SCOPE_HEADER, asked_of_callers
-from agent.drivers.envoy.messages import TYPE, Resource
+from agent.drivers.envoy.messages import EXTENSIONS, Resource
 from agent.drivers.problems import NOT_FOUND_BODY, PROBLEM_TYPE, WITHDRAWN_BODY
 from agent.drivers.proof import GENERATION_HEADER, auth_marker_path, marker_path, marker_prefix
 from agent.protocol.spec import AuthMode, Route, Service, Spec, State, Upstream
@@ -223,7 +223,7 @@ def _tls(service: Service) -> Resource:
     name = {"san_type": "IP_ADDRESS" if is_address else "DNS", "matcher": {"exact": host}}
     validation = {"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": [name]}
     context: Resource = {
-        "@type": f"{TYPE}/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "@type": f"{EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
         "common_tls_context": {"validation_context": validation},
     }
     return {

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from agent.drivers.base import Unproved, Unreachable
+from agent.drivers.base import Unreachable
 from agent.drivers.envoy.admin_api import Admin
-from agent.drivers.proof import ANSWER_LIMIT, Answer, Question, parse, request
+from agent.drivers.proof import ANSWER_LIMIT, Answer, Question, parse, request, unproved
 
 ASK_S = 2.0
 COUNTED_S = 0.5
@@ -38,19 +38,18 @@ class Workers:
 
         Raises Unproved with the last wrong answer after `deadline` (of the monotonic clock).
         """
-        requests, pause_s, wrong = 0, SHORTEST_PAUSE_S, "no worker answered in time"
+        requests, pause_s = 0, SHORTEST_PAUSE_S
         while True:
             try:
                 with self._lock:
-                    problem, count = self._ask_all(questions)
+                    wrong, count = self._ask_all(questions)
                 requests += count
             except (_ConnectionLost, Unreachable) as broken:
-                problem = str(broken)
-            if not problem:
+                wrong = str(broken)
+            if not wrong:
                 return requests
-            wrong = problem
             if time.monotonic() + pause_s >= deadline:
-                raise Unproved(f"Callers of {questions[0].host} do not meet this generation yet: {wrong}.")
+                raise unproved(questions, wrong)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

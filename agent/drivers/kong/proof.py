@@ -18,7 +18,7 @@ PROOF_S = 20.0
 
 def prove_live(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> Evidence:
     """Callers meet this spec, at every worker. Raises Unproved."""
-    return proof.prove_all(questions_of(pinned_spec), proxy=proxy, deadline_s=PROOF_S)
+    return proof.prove(questions_of(pinned_spec), proxy=proxy, deadline_s=PROOF_S)
 
 
 def prove_closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
@@ -33,13 +33,13 @@ def prove_closed(pinned_spec: PinnedSpec, proxy: tuple[str, int]) -> None:
         path=f"{proof.marker_prefix(pinned_spec.spec)}/gate",
         judge=lambda answer: "" if answer.body == expected else _describe(answer),
     )
-    proof.prove_all((_auth_question(pinned_spec), gate), proxy=proxy, deadline_s=PROOF_S)
+    proof.prove((_auth_question(pinned_spec), gate), proxy=proxy, deadline_s=PROOF_S)
 
 
 def prove_no_route(publish: UUID, host: str, generation: int, proxy: tuple[str, int]) -> None:
     """No worker has a route of the publish any more: none knows its former marker. Raises Unproved."""
     question = Question(host=host, path=f"/.well-known/imp/{publish}/{generation}", judge=_judge_absent)
-    proof.prove_all((question,), proxy=proxy, deadline_s=PROOF_S)
+    proof.prove((question,), proxy=proxy, deadline_s=PROOF_S)
 
 
 def questions_of(pinned_spec: PinnedSpec) -> tuple[Question, ...]:

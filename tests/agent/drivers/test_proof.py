@@ -52,7 +52,8 @@ class Proxy:
             connection.sendall(self.answer(number))
 
     def prove(self, spec: Spec, *, within_s: float = 2.0, probe_host: str | None = None) -> int:
-        return proof.prove(hold(spec, probe_host=probe_host), proxy=self.address, deadline_s=within_s).probes
+        questions = proof.questions_of(hold(spec, probe_host=probe_host))
+        return proof.prove(questions, proxy=self.address, deadline_s=within_s).probes
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_no_answer_is_waited_for_before_all_connections_are_open() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=100)
     spec = live()
     worker = threading.Thread(
-        target=lambda: proof.prove(hold(spec), proxy=listener.getsockname(), deadline_s=5)
+        target=lambda: proof.prove(proof.questions_of(hold(spec)), proxy=listener.getsockname(), deadline_s=5)
     )
     worker.start()
     connections = [listener.accept()[0] for _ in range(24)]
@@ -230,7 +231,7 @@ def test_it_gives_up_at_its_deadline() -> None:
     for address in (silent.getsockname(), ("127.0.0.1", free_port())):
         started = time.monotonic()
         with pytest.raises(Unproved):
-            proof.prove(hold(live()), proxy=address, deadline_s=0.3)
+            proof.prove(proof.questions_of(hold(live())), proxy=address, deadline_s=0.3)
         assert 0.3 <= time.monotonic() - started < 3
     silent.close()
 
@@ -250,5 +251,6 @@ def test_answers_in_small_pieces_are_put_together() -> None:
             threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
-    assert proof.prove(hold(live()), proxy=listener.getsockname(), deadline_s=5).probes == 48
+    questions = proof.questions_of(hold(live()))
+    assert proof.prove(questions, proxy=listener.getsockname(), deadline_s=5).probes == 48
     listener.close()

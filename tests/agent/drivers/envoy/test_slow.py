@@ -1,7 +1,6 @@
 """An Envoy that stands still, or refuses a part of what it is started with: the others are not held up."""
 
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import pytest
 from agent.drivers.base import Desired, Refused
 from agent.drivers.envoy import driver as envoy_driver
 from agent.drivers.envoy.entries import parts_of
+from demo.embedded import is_listening
 from fence import split_endpoint
 from tests.agent.doubles import Upstreams, live, make_service, until, withdrawn
 from tests.agent.gateway import Gateway, Memory, hold
@@ -61,16 +61,9 @@ def test_callers_get_in_when_an_envoy_that_is_started_has_all_routes(
     memory.apply(*specs)
     gateway.stop()
     gateway.launch()
-    until(lambda: is_listening(gateway.proxy), description="callers get in")
+    _host, port = split_endpoint(gateway.proxy)
+    until(lambda: is_listening(port), description="callers get in")
     assert [gateway.ask(spec.host).status for spec in reversed(specs)] == [200] * 100
-
-
-def is_listening(endpoint: str) -> bool:
-    try:
-        socket.create_connection(split_endpoint(endpoint), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def test_what_was_refused_is_not_sent_again_when_envoy_comes_back(
